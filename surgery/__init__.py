@@ -1,0 +1,34 @@
+"""surgery opens TF Hub's BERT modules: inspect, plan, convert and verify.
+
+Importing this package, inspecting and planning never import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from surgery.api import convert, inspect, plan, verify
+from surgery.errors import (
+    ContradictionError,
+    ModuleError,
+    ParityError,
+    SurgeryError,
+    UnexplainedError,
+    UsageError,
+    WriteError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ContradictionError",
+    "ModuleError",
+    "ParityError",
+    "SurgeryError",
+    "UnexplainedError",
+    "UsageError",
+    "WriteError",
+    "__version__",
+    "convert",
+    "inspect",
+    "plan",
+    "verify",
+]

@@ -1,0 +1,210 @@
+"""Places in a flat graph, found from the variables that act there instead of from node names.
+
+Node names differ by exporter and release; which variable is a block's intermediate bias, the weight table knows. So
+every place is told as "where this weight acts": its dense product, its bias add, its normalisation, its lookup.
+Variables are named by their target in the rebuilt encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from tensorboard.util import tensor_util
+
+from surgery.formats.computation import see_through
+from surgery.formats.graph import FlatGraph, Node, Tensor
+
+READS = frozenset({"ReadVariableOp", "Identity", "Reshape", "Cast", "Transpose", "ExpandDims", "Squeeze"})
+"""Operations that hand on a variable's elements unchanged."""
+PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"})
+SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
+LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
+SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
+RANDOM = frozenset({"RandomUniform", "StatelessRandomUniform", "StatelessRandomUniformV2"})
+
+
+class Dropout(NamedTuple):
+    """A dropout: its rate, the tensor it acts on, the node that gives its result."""
+
+    rate: float
+    data: Tensor
+    result: Node
+
+
+class Anchors:
+    """A graph and the targets of its variables; every question is asked by target name."""
+
+    def __init__(self, graph: FlatGraph, path_of_target: Mapping[str, str]) -> None:
+        self.graph = graph
+        self._path_of_target = path_of_target
+
+    def uses(self, target: str) -> list[tuple[Node, int]]:
+        """Nodes that compute with the variable, and at which input, seen through reads and reshapes."""
+        handle = self.graph.variables.get(self._path_of_target.get(target, ""))
+        found, queue = [], [handle] if handle is not None else []
+        while queue:
+            for node, position in self.graph.consumers.get(queue.pop(), ()):
+                if node.op in READS and position == 0:
+                    queue.append(node)
+                else:
+                    found.append((node, position))
+        return found
+
+    def product(self, kernel: str) -> Node | None:
+        """The matrix product with this kernel."""
+        return next((node for node, _ in self.uses(kernel) if node.op in PRODUCTS), None)
+
+    def product_input(self, kernel: str) -> Tensor | None:
+        """What is multiplied with this kernel, seen through reshapes."""
+        for node, position in self.uses(kernel):
+            if node.op in PRODUCTS:
+                return through_shapes(node.inputs[1 - position])
+        return None
+
+    def bias_add(self, bias: str) -> Node | None:
+        """The addition of this bias."""
+        return next((node for node, _ in self.uses(bias) if node.op in SUMS), None)
+
+    def norm_scale(self, gamma: str) -> Node | None:
+        """The inverse standard deviation of the norm with this gamma: an Rsqrt or a FusedBatchNorm node."""
+        for node, _ in self.uses(gamma):
+            for found in upstream(Tensor(node, "0"), stop=PRODUCTS | SUMS):
+                if found.op == "Rsqrt" or found.op.startswith("FusedBatchNorm"):
+                    return found
+        return None
+
+    def norm_input(self, gamma: str) -> Tensor | None:
+        """What the norm with this gamma normalises."""
+        scale = self.norm_scale(gamma)
+        if scale is None:
+            return None
+        if scale.op.startswith("FusedBatchNorm"):
+            return through_shapes(scale.inputs[0])
+        for found in upstream(Tensor(scale, "0"), stop=PRODUCTS):
+            if found.op == "SquaredDifference":
+                return through_shapes(found.inputs[0])
+        return None
+
+    def norm_output(self, beta: str) -> Node | None:
+        """The last addition of the norm with this beta: `x·scale + (beta - mean·scale)`, or `… + beta`."""
+        for node, _ in self.uses(beta):
+            if node.op in SUMS:
+                return node
+            if node.op == "Sub":
+                return next((user for user, _ in self.graph.consumers.get(node, ()) if user.op in SUMS), None)
+        return None
+
+    def softmax_after(self, bias: str) -> tuple[Node | None, tuple[tuple[Node, float], ...]]:
+        """The softmax that follows this query bias, and the scalings by a constant on the way to it."""
+        start = self.bias_add(bias)
+        queue, seen, scalings = [start] if start else [], set(), []
+        while queue:
+            node = queue.pop(0)
+            for user, position in self.graph.consumers.get(node, ()):
+                if user in seen:
+                    continue
+                seen.add(user)
+                if user.op == "Softmax":
+                    return user, tuple(scalings)
+                if user.op in ("Mul", "RealDiv") and (factor := constant(user.inputs[1 - position])) is not None:
+                    value = float(factor) if factor.size == 1 else None
+                    if value:
+                        scalings.append((user, value if user.op == "Mul" else 1.0 / value))
+                queue.append(user)
+        return None, ()
+
+    def lookup_input(self, table: str) -> Node | None:
+        """The graph input whose ids select rows of this embedding table, by gather or by one-hot product."""
+        for node, position in self.uses(table):
+            if node.op in LOOKUPS or node.op in PRODUCTS:
+                ids = node.inputs[1] if node.op in LOOKUPS else node.inputs[1 - position]
+                inputs = [found for found in upstream(ids) if found in self.graph.inputs]
+                if len(set(inputs)) == 1:
+                    return inputs[0]
+        return None
+
+    @cached_property
+    def dropouts(self) -> tuple[Dropout, ...]:
+        """Every dropout of the graph: `random >= rate` that selects or scales a tensor (tf.nn.dropout, TF 2.0 on)."""
+        found = []
+        for node in self.graph.nodes:
+            if node.op != "GreaterEqual" or not any(n.op in RANDOM for n in upstream(node.inputs[0])):
+                continue
+            rate = constant(node.inputs[1])
+            result, data = self._kept(node)
+            if rate is not None and result is not None and data is not None:
+                found.append(Dropout(shortest_decimal(float(rate)), data, result))
+        return tuple(found)
+
+    def _kept(self, keep: Node) -> tuple[Node | None, Tensor | None]:
+        """The node that applies a keep mask, and the tensor before its scaling by 1/(1 - rate)."""
+        for user, position in self.graph.consumers.get(keep, ()):
+            if user.op == "Cast":
+                return self._kept(user)
+            if user.op in ("SelectV2", "Select"):
+                return user, _unscaled(user.inputs[1])
+            if user.op == "Mul":
+                return user, _unscaled(user.inputs[1 - position])
+        return None, None
+
+
+def upstream(tensor: Tensor, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
+    """Nodes from which a tensor is computed, nearest first, itself included; not beyond operations in `stop`."""
+    queue, seen = [tensor.node], {tensor.node}
+    for node in queue:
+        yield node
+        if node.op in stop and node is not tensor.node:
+            continue
+        for feed in node.inputs:
+            if feed.node not in seen:
+                seen.add(feed.node)
+                queue.append(feed.node)
+
+
+def between(end: Tensor, start: Node) -> tuple[Node, ...] | None:
+    """Nodes on the way from `start` (excluded) to `end`; None when `start` does not lead there."""
+    queue, seen, reached = [end.node], {end.node}, False
+    found = []
+    for node in queue:
+        if node is start:
+            reached = True
+            continue
+        found.append(node)
+        for feed in node.inputs:
+            if feed.node not in seen and node.op not in PRODUCTS:
+                seen.add(feed.node)
+                queue.append(feed.node)
+    return tuple(found) if reached else None
+
+
+def through_shapes(tensor: Tensor) -> Tensor:
+    """The tensor behind operations that only pass it on or reshape it."""
+    tensor = see_through(tensor)
+    while tensor.node.op in SHAPES:
+        tensor = see_through(tensor.node.inputs[0])
+    return tensor
+
+
+def constant(tensor: Tensor) -> np.ndarray | None:
+    """The value of a constant, seen through casts and identities; None for anything computed."""
+    tensor = see_through(tensor)
+    while tensor.node.op == "Cast":
+        tensor = see_through(tensor.node.inputs[0])
+    return tensor_util.make_ndarray(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
+
+
+def shortest_decimal(value: float) -> float:
+    """The shortest decimal with this float32 value: graphs hold 9.99999996e-13 where their authors wrote 1e-12."""
+    return float(str(np.float32(value)))
+
+
+def _unscaled(tensor: Tensor) -> Tensor:
+    tensor = see_through(tensor)
+    if tensor.node.op in ("Mul", "RealDiv"):
+        for position in (0, 1):
+            if constant(tensor.node.inputs[position]) is not None:
+                return through_shapes(tensor.node.inputs[1 - position])
+    return through_shapes(tensor)

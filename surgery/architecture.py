@@ -1,0 +1,254 @@
+"""The architecture of a module, each field with the evidence for it: names, shapes, graph, or the caller's word.
+
+First sight defines a value and every later sight must agree. A field without evidence is an error that names the
+option which supplies it; nothing has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from surgery import layout
+from surgery.anchors import Anchors
+from surgery.convention import Convention, read_convention
+from surgery.errors import ContradictionError, UnexplainedError, UsageError
+from surgery.evidence import GraphEvidence
+from surgery.families import FAMILIES
+from surgery.family import Family
+from surgery.module import InspectedModule
+from surgery.rules import Claim, Explanation, explain, fill
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A field's value and where it was read. `count` places agree on it; `place` is the first."""
+
+    field: str
+    value: Any
+    source: str
+    place: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig)."""
+
+    family: str
+    generation: str
+    values: Mapping[str, Any]
+
+    def __getitem__(self, field: str) -> Any:
+        return self.values[field]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a module is and why: its family's table, architecture, evidence, claims and calling convention."""
+
+    family: Family
+    architecture: Architecture
+    evidence: tuple[Evidence, ...]
+    claims: tuple[Claim, ...]
+    sizes: Mapping[str, int]
+    convention: Convention
+    heads: Mapping[str, Convention]
+
+
+def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inference:
+    """Reads family, generation and every hyperparameter of a module.
+
+    `assume` supplies fields that have no evidence in the module. Raises UnexplainedError when no table explains the
+    module or a field has no evidence, ContradictionError when two pieces of evidence disagree.
+    """
+    family, found = find_family(module)
+    gathered = _Gathered(module, family)
+    blocks = _number_of_blocks(found, gathered)
+    paths = {claim.target: claim.variable.path or claim.variable.name for claim in found.claims if claim.target}
+    graphs = _Graphs(module, paths)
+    for row in family.evidence:
+        _read_graph(row, graphs, blocks, gathered)
+    sizes = _bind_sizes(family, found, gathered)
+    _supply(assume or {}, gathered, family)
+    missing = [field for field in gathered.wanted if field not in gathered.values]
+    if missing:
+        raise UnexplainedError(
+            f"inferring the architecture of {module.name}: no evidence for {', '.join(missing)}"
+            + "".join(f"\n  {field}: {gathered.wanted[field]}" for field in missing),
+            hint="if you know the value, supply it: " + " ".join(f"--assume {field}=VALUE" for field in missing),
+        )
+    for field, value in family.fixed.items():
+        if gathered.values.get(field, value) != value:
+            raise UnexplainedError(
+                f"inferring the architecture of {module.name}: {field} is {gathered.values[field]} "
+                f"(read at {gathered.place(field)}), but Model Garden's encoder has {value} only"
+            )
+    convention = read_convention(module, family, "__call__", graphs.anchored("__call__", training=False))
+    heads = {
+        name: read_convention(module, family, name, graphs.anchored(name, training=False), recipe)
+        for name, recipe in family.encoder.heads.items()
+        if name in module.callables
+    }
+    generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
+    gathered.values.pop("pooled_size", None)
+    return Inference(
+        family=family,
+        architecture=Architecture(family.name, generation, dict(gathered.values)),
+        evidence=tuple(e for e in gathered.evidence.values() if e.field in gathered.values),
+        claims=found.claims,
+        sizes=sizes,
+        convention=convention,
+        heads=heads,
+    )
+
+
+def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
+    """The family and dialect whose table explains every variable.
+
+    Raises UnexplainedError with the nearest table and what it could not explain.
+    """
+    weights = [variable for variable in module.variables if not is_attribute(variable)]
+    tried = [(family, explain(dialect, weights)) for family in FAMILIES for dialect in family.dialects]
+    for family, explanation in tried:
+        if explanation.complete:
+            return family, explanation
+    family, nearest = max(tried, key=lambda pair: (len(pair[1].claims), -len(pair[1].idle)))
+    label = f"{family.name}, {' or '.join(nearest.dialect.generation.values())}"
+    raise UnexplainedError(
+        f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none does. "
+        f"The nearest, {label}, claims {len(nearest.claims)} of {len(weights)}",
+        hint="surgery converts BERT encoders; `surgery inspect` shows what this module is",
+        details=nearest.complaints(),
+    )
+
+
+def is_attribute(variable: Any) -> bool:
+    """True for a constant that hangs on the module under a name of its own, such as `do_lower_case`: no weight."""
+    return variable.attribute is not None and not variable.trainable and not variable.shape
+
+
+class _Gathered:
+    """Values as they come in: the first sight of a field defines it, every later one must agree."""
+
+    def __init__(self, module: InspectedModule, family: Family) -> None:
+        self.module, self.family = module, family
+        self.values: dict[str, Any] = {}
+        self.evidence: dict[tuple[str, str], Evidence] = {}
+        self.wanted: dict[str, str] = {}
+
+    def add(self, field: str, value: Any, source: str, place: str) -> None:
+        if field in self.values and self.values[field] != value:
+            raise ContradictionError(
+                f"inferring the architecture of {self.module.name}: {field} is {self.values[field]} "
+                f"(read at {self.place(field)}), but {value} at {place}",
+                hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
+            )
+        self.values[field] = value
+        before = self.evidence.get((field, source))
+        if before is None:
+            self.evidence[field, source] = Evidence(field, value, source, place)
+        else:
+            self.evidence[field, source] = Evidence(field, value, source, before.place, before.count + 1)
+
+    def place(self, field: str) -> str:
+        return next((e.place for (name, _), e in self.evidence.items() if name == field), "nowhere")
+
+
+class _Graphs:
+    """Anchored graphs of a module's traces, opened once each."""
+
+    def __init__(self, module: InspectedModule, path_of_target: Mapping[str, str]) -> None:
+        self._module, self.targets = module, path_of_target
+        self._open: dict[tuple[str, bool], Anchors | None] = {}
+
+    def anchored(self, callable_name: str, *, training: bool) -> Anchors | None:
+        key = (callable_name, training)
+        if key not in self._open:
+            trace = self._module.trace(callable_name, training=training)
+            self._open[key] = None if trace is None else Anchors(trace.open_graph(), self.targets)
+        return self._open[key]
+
+
+def _number_of_blocks(found: Explanation, gathered: _Gathered) -> int:
+    numbers = {int(claim.holes["layer"]) for claim in found.claims if "layer" in claim.holes}
+    expected = set(range(len(numbers)))
+    if numbers != expected:
+        raise UnexplainedError(
+            f"counting the blocks of {gathered.module.name}: the variables name the blocks {sorted(numbers)}, "
+            f"expected {sorted(expected)} without a gap"
+        )
+    first = next(claim.variable.name for claim in found.claims if "layer" in claim.holes)
+    gathered.add("num_hidden_layers", len(numbers), "names", first)
+    return len(numbers)
+
+
+def _read_graph(row: GraphEvidence, graphs: _Graphs, blocks: int, gathered: _Gathered) -> None:
+    """Reads one row at every place it names; all places must agree."""
+    places = list(_places(row.anchors, blocks))
+    if not all(anchor in graphs.targets for anchors in places for anchor in anchors):
+        return
+    mode = "training" if row.training else "inference"
+    if not row.optional:
+        gathered.wanted.setdefault(row.field, f"the module has no {mode} trace of {row.callable}")
+    graph = graphs.anchored(row.callable, training=row.training)
+    if graph is None:
+        return
+    for anchors in places:
+        reading = row.read(graph, *anchors)
+        if reading is not None and not str(reading.value).startswith("unknown"):
+            gathered.add(row.field, reading.value, "graph", reading.place)
+        elif not row.optional:
+            found = "nothing of the kind" if reading is None else f"{reading.value} at {reading.place}"
+            gathered.wanted[row.field] = f"expected it at {', '.join(anchors)} in the {mode} trace, found {found}"
+
+
+def _places(anchors: tuple[str, ...], blocks: int) -> Iterator[tuple[str, ...]]:
+    if not any("{layer}" in anchor for anchor in anchors):
+        yield anchors
+        return
+    for block in range(blocks):
+        yield tuple(fill(anchor, {"layer": str(block)}) for anchor in anchors)
+
+
+def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict[str, int]:
+    """Binds every axis of every claimed weight. Two passes: joined axes need sizes that another row defines."""
+    axis_of = {field: axis for axis, field in family.sizes.items()}
+    sizes = {axis_of[field]: value for field, value in gathered.values.items() if field in axis_of}
+    claims = [claim for claim in found.claims if claim.rule.layout is not None]
+    for _ in range(2):
+        for claim in claims:
+            assert claim.rule.layout is not None
+            try:
+                bound = layout.bind(claim.rule.layout, claim.variable.shape, sizes)
+            except ValueError as error:
+                raise ContradictionError(
+                    f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}",
+                    hint="the variable is damaged, or belongs to another architecture",
+                ) from error
+            for axis in bound.keys() - sizes.keys():
+                gathered.add(family.sizes[axis], bound[axis], "shapes", claim.variable.name)
+            sizes = bound
+    targets = {claim.target for claim in found.claims}
+    for left, right, unless in family.equal_unless:
+        if left in sizes and unless not in targets and sizes[left] != sizes[right]:
+            raise UnexplainedError(
+                f"inferring the architecture of {gathered.module.name}: {family.sizes[left]} is {sizes[left]} and "
+                f"{family.sizes[right]} is {sizes[right]}, expected equal sizes" + (f" without {unless}" if unless else "")
+            )
+    for axis, field in family.sizes.items():
+        if axis not in sizes and any(axis in claim.rule.layout.axes for claim in claims if claim.rule.layout):
+            gathered.wanted.setdefault(field, "the shapes leave it open")
+    return sizes
+
+
+def _supply(assume: Mapping[str, Any], gathered: _Gathered, family: Family) -> None:
+    known = {*gathered.wanted, *gathered.values, *family.sizes.values()}
+    for field, value in assume.items():
+        if field not in known:
+            raise UsageError(
+                f"--assume {field}={value}: {family.name} has no field {field}",
+                hint="known fields: " + ", ".join(sorted(known)),
+            )
+        gathered.add(field, value, "option", f"--assume {field}={value}")

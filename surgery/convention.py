@@ -1,0 +1,117 @@
+"""How a module is called: which source input feeds which encoder input, and where its outputs come out.
+
+Differences between formats travel as this data; nothing after it asks which format a module had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from surgery.anchors import Anchors
+from surgery.errors import UnexplainedError
+from surgery.family import Family, HeadRecipe
+from surgery.formats.computation import Fingerprints
+from surgery.module import InspectedModule, TensorInfo, Trace
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A callable of the source in the encoder's words.
+
+    `kind` is "list" or "dict". `inputs` maps encoder inputs to leaves of the source's input structure, `outputs`
+    export names to leaves of its output structure (`encoder_outputs_3` to `encoder_outputs[3]`). `aliases` are
+    further outputs that are the same tensor as another: `default` is `pooled_output`.
+    """
+
+    callable: str
+    kind: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    aliases: Mapping[str, str]
+
+
+def read_convention(
+    module: InspectedModule,
+    family: Family,
+    callable_name: str,
+    graph: Anchors | None,
+    head: HeadRecipe | None = None,
+) -> Convention:
+    """Reads the convention of a callable from its inference trace.
+
+    Raises UnexplainedError when there is no such trace, or an input or output that the encoder does not have.
+    """
+    trace = module.trace(callable_name, training=False)
+    if trace is None or graph is None:
+        raise UnexplainedError(
+            f"reading how {module.name} is called: it has no inference trace of {callable_name}",
+            hint="the module must have been saved with its call function, as TF Hub's are",
+        )
+    kind = "dict" if isinstance(trace.inputs, dict) else "list"
+    inputs = _inputs(module, family, trace, graph, head)
+    outputs, aliases = _outputs(module, family, trace, graph, head)
+    return Convention(callable_name, kind, inputs, outputs, aliases)
+
+
+def _inputs(
+    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
+) -> dict[str, str]:
+    """Known by the embedding table that an input looks up; a head's extra input by its key."""
+    nodes = {node: path for (path, _), node in zip(trace.flat_inputs, graph.graph.inputs, strict=True)}
+    found: dict[str, str] = {}
+    for anchor in family.inputs:
+        node = graph.lookup_input(anchor.table) if anchor.table else None
+        if node is not None:
+            found[anchor.name] = nodes[node]
+    rest = [path for path in nodes.values() if path not in found.values()]
+    if head is not None and head.positions in rest:
+        found[head.positions] = head.positions
+        rest.remove(head.positions)
+    without = [anchor.name for anchor in family.inputs if anchor.table is None]
+    if len(rest) == len(without) == 1:
+        found[without[0]] = rest[0]
+    wanted = {anchor.name for anchor in family.inputs} | ({head.positions} if head else set())
+    if set(found) != wanted or len(set(found.values())) != len(nodes):
+        raise UnexplainedError(
+            f"reading the inputs of {module.name}'s {trace.callable}: expected {', '.join(sorted(wanted))}, "
+            f"found {', '.join(nodes.values())}, of which {', '.join(sorted(found))} could be told apart"
+        )
+    return found
+
+
+def _outputs(
+    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    known = set(family.encoder.outputs.values()) | ({head.logits} if head else set())
+    prints = Fingerprints(graph.graph, {})
+    first_with: dict[bytes, str] = {}
+    outputs: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    by_name = sorted(
+        ((_export_name(path, leaf), path, tensor) for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)),
+        key=lambda row: row[0].partition("_outputs_")[0] not in known and row[0] not in known,
+    )
+    for name, path, tensor in by_name:
+        same_as = first_with.setdefault(prints.of(tensor), name)
+        stem = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
+        if name in known or (stem in known and path.endswith("]")):
+            outputs[name] = path
+        elif same_as != name:
+            aliases[name] = same_as
+        else:
+            raise UnexplainedError(
+                f"reading the outputs of {module.name}'s {trace.callable}: no place in the rebuilt encoder for {path}",
+                hint=f"the encoder gives {', '.join(sorted(known))}",
+            )
+    return outputs, aliases
+
+
+def _export_name(path: str, leaf: TensorInfo) -> str:
+    """`encoder_outputs[3]` is exported as `encoder_outputs_3`; a bare list holds the pooled [batch, hidden] and the
+    sequence output [batch, seq, hidden], which their rank tells apart."""
+    if path.startswith("["):
+        return "pooled_output" if leaf.shape is not None and len(leaf.shape) == 2 else "sequence_output"
+    return path.replace("[", "_").replace("]", "")
+
+

@@ -1,0 +1,71 @@
+"""Every way in which surgery can refuse, as one tree; the command line exits with the class's code.
+
+    SurgeryError                 1  (never raised itself)
+    ├── UsageError               2  the request cannot be carried out as asked: an option, a name, a destination
+    ├── ModuleError              3  not a module, or a damaged one
+    ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
+    │   └── ContradictionError   4  two pieces of evidence disagree
+    ├── ParityError              5  the export is not the same function as the module; nothing was published
+    └── WriteError               6  the destination cannot be written
+
+A message says what was being done, on which file or variable, what was expected and what was found; `hint` says
+what to do next.
+"""
+
+from __future__ import annotations
+
+DETAILS_SHOWN = 6
+
+
+class SurgeryError(Exception):
+    """Base of all expected failures: `message` for people, `hint` for the next step, `exit_code` for programs."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  what to do: {self.hint}" if self.hint else self.message
+
+
+class UsageError(SurgeryError):
+    """The request itself is at fault."""
+
+    exit_code = 2
+
+
+class ModuleError(SurgeryError):
+    """The source is missing, damaged, or no module at all."""
+
+    exit_code = 3
+
+
+class UnexplainedError(SurgeryError):
+    """No weight table explains the module, or a hyperparameter has no evidence. `details` holds a reason a line."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
+        shown = details[:DETAILS_SHOWN]
+        rest = f"\n  … and {len(details) - len(shown)} more" if len(details) > len(shown) else ""
+        super().__init__(message + "".join(f"\n  {line}" for line in shown) + rest, hint=hint)
+        self.details = details
+
+
+class ContradictionError(UnexplainedError):
+    """Two pieces of evidence for one fact disagree."""
+
+
+class ParityError(SurgeryError):
+    """The export does not compute what the module computes."""
+
+    exit_code = 5
+
+
+class WriteError(SurgeryError):
+    """The destination cannot be written; what stood there before still does."""
+
+    exit_code = 6

@@ -1,0 +1,265 @@
+"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: four generations of names for one encoder.
+
+G1 is the subclassed BertModel of October 2019, G2 the functional TransformerEncoder of Model Garden 2.1 and 2.2, G3
+the BertEncoder of 2.3 and 2.4 (all three take a list), G4 every dict-call module since. ELECTRA's, LaBSE's, MuRIL's
+and the experts' modules use the same names with other sizes.
+"""
+
+from __future__ import annotations
+
+from surgery import evidence as read
+from surgery.evidence import GraphEvidence
+from surgery.family import EncoderRecipe, Family, HeadRecipe, InputAnchor, Setting
+from surgery.rules import Dialect, WeightRule, move
+
+BLOCK = "transformer/layer_{layer}"
+
+
+def _embeddings(word: str, position: str, token_type: str, norm: str) -> tuple[WeightRule, ...]:
+    return (
+        move(word, "word_embeddings/embeddings", "vocab embedding"),
+        move(position, "position_embedding/embeddings", "positions embedding"),
+        move(token_type, "type_embeddings/embeddings", "types embedding"),
+        move(norm + "/{leaf:gamma|beta}", "embeddings/layer_norm/{leaf}", "embedding"),
+    )
+
+
+def _block(block: str) -> tuple[WeightRule, ...]:
+    """Rows that all generations share but for the scope of a block."""
+    return (
+        move(block + "/self_attention_layer_norm/{leaf:gamma|beta}", BLOCK + "/self_attention_layer_norm/{leaf}", "hidden"),
+        move(block + "/intermediate/kernel", BLOCK + "/intermediate/kernel", "hidden inner"),
+        move(block + "/intermediate/bias", BLOCK + "/intermediate/bias", "inner"),
+        move(block + "/output/kernel", BLOCK + "/output/kernel", "inner hidden"),
+        move(block + "/output/bias", BLOCK + "/output/bias", "hidden"),
+        move(block + "/output_layer_norm/{leaf:gamma|beta}", BLOCK + "/output_layer_norm/{leaf}", "hidden"),
+    )
+
+
+def _pooler(name: str) -> tuple[WeightRule, ...]:
+    return (
+        move(name + "/kernel", "pooler_transform/kernel", "hidden pooled"),
+        move(name + "/bias", "pooler_transform/bias", "pooled"),
+    )
+
+
+_FLAT_ATTENTION = (
+    move(
+        "bert_model/encoder/layer_{layer}/self_attention/{qkv:query|key|value}/kernel",
+        BLOCK + "/self_attention/{qkv}/kernel",
+        "hidden (heads size) -> hidden heads size",
+    ),
+    move(
+        "bert_model/encoder/layer_{layer}/self_attention/{qkv:query|key|value}/bias",
+        BLOCK + "/self_attention/{qkv}/bias",
+        "(heads size) -> heads size",
+    ),
+    move(
+        "bert_model/encoder/layer_{layer}/self_attention_output/kernel",
+        BLOCK + "/self_attention/attention_output/kernel",
+        "(heads size) hidden -> heads size hidden",
+    ),
+    move(
+        "bert_model/encoder/layer_{layer}/self_attention_output/bias",
+        BLOCK + "/self_attention/attention_output/bias",
+        "hidden",
+    ),
+)
+
+
+def _attention(block: str, output: str) -> tuple[WeightRule, ...]:
+    """Attention with a head axis; the output projection is named `output` below the block."""
+    return (
+        move(
+            block + "/self_attention/{qkv:query|key|value}/kernel",
+            BLOCK + "/self_attention/{qkv}/kernel",
+            "hidden heads size",
+        ),
+        move(block + "/self_attention/{qkv:query|key|value}/bias", BLOCK + "/self_attention/{qkv}/bias", "heads size"),
+        move(f"{block}/{output}/kernel", BLOCK + "/self_attention/attention_output/kernel", "heads size hidden"),
+        move(f"{block}/{output}/bias", BLOCK + "/self_attention/attention_output/bias", "hidden"),
+    )
+
+
+_SUFFIX = "{suffix:(?:_[0-9]+)?}"
+"""Keras numbers a layer name that the process has used before: `position_embedding_1`."""
+
+
+def _projection(scope: str) -> tuple[WeightRule, ...]:
+    name, target = scope + "embedding_projection", "embedding_projection"
+    return (
+        move(name + "/kernel", target + "/kernel", "embedding hidden", optional=True),
+        move(name + "/bias", target + "/bias", "hidden", optional=True),
+    )
+
+
+_MASKED_LM_SCOPE = "{model:(?:bert/)?}cls/predictions"
+_MASKED_LM = tuple(
+    move(f"{_MASKED_LM_SCOPE}/{name}", f"cls/predictions/{name}", layout, part="mlm", optional=True)
+    for name, layout in (
+        ("output_bias/bias", "vocab"),
+        ("transform/dense/kernel", "hidden embedding"),
+        ("transform/dense/bias", "embedding"),
+        ("transform/LayerNorm/gamma", "embedding"),
+        ("transform/LayerNorm/beta", "embedding"),
+    )
+)
+
+
+def _functional(scope: str, attention_output: str) -> tuple[WeightRule, ...]:
+    """G2 and later: the names of Model Garden's functional encoders, below an optional scope."""
+    block = scope + "transformer/layer_{layer}"
+    return (
+        *_embeddings(
+            scope + "word_embeddings/embeddings",
+            scope + f"position_embedding{_SUFFIX}/embeddings",
+            scope + "type_embeddings/embeddings",
+            scope + "embeddings/layer_norm",
+        ),
+        *_projection(scope),
+        *_attention(block, attention_output),
+        *_block(block),
+        *_pooler(scope + "pooler_transform"),
+        *_MASKED_LM,
+    )
+
+
+G1 = Dialect(
+    {"list": "G1 (BertModel, October 2019)"},
+    (
+        *_embeddings(
+            "bert_model/word_embeddings/embeddings",
+            "bert_model/embedding_postprocessor/position_embeddings",
+            "bert_model/embedding_postprocessor/type_embeddings",
+            "bert_model/embedding_postprocessor/layer_norm",
+        ),
+        *_FLAT_ATTENTION,
+        *_block("bert_model/encoder/layer_{layer}"),
+        *_pooler("bert_model/pooler_transform"),
+    ),
+)
+G2 = Dialect({"list": "G2 (Model Garden 2.1, 2.2)"}, _functional("", "self_attention_output"))
+G3_G4 = Dialect(
+    {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
+    _functional("", "self_attention/attention_output"),
+)
+G4_V2 = Dialect(
+    {"dict": "G4 (exported from BertEncoderV2)"},
+    _functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
+)
+
+_QUERY_BIAS = BLOCK + "/self_attention/query/bias"
+
+EVIDENCE = (
+    GraphEvidence("attention_head_size", read.head_size, (_QUERY_BIAS,)),
+    GraphEvidence("hidden_act", read.activation, (BLOCK + "/intermediate/bias", BLOCK + "/output/kernel")),
+    GraphEvidence("pooler_act", read.activation_after, ("pooler_transform/bias",)),
+    GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, ("embeddings/layer_norm/gamma",)),
+    GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (BLOCK + "/self_attention_layer_norm/gamma",)),
+    GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (BLOCK + "/output_layer_norm/gamma",)),
+    GraphEvidence(
+        "norm_first", read.norm_first, (BLOCK + "/self_attention/query/kernel", BLOCK + "/self_attention_layer_norm/beta")
+    ),
+    GraphEvidence("embedding_dropout", read.dropout_after_norm, ("embeddings/layer_norm/beta",), training=True),
+    GraphEvidence("attention_probs_dropout", read.dropout_on_probabilities, (_QUERY_BIAS,), training=True),
+    GraphEvidence(
+        "attention_output_dropout",
+        read.dropout_after_bias,
+        (BLOCK + "/self_attention/attention_output/bias",),
+        training=True,
+    ),
+    GraphEvidence("intermediate_dropout", read.dropout_before, (BLOCK + "/output/kernel",), training=True),
+    GraphEvidence("output_dropout", read.dropout_after_bias, (BLOCK + "/output/bias",), training=True),
+    GraphEvidence("attention_mask_adder", read.mask_adder, (_QUERY_BIAS,), optional=True),
+    GraphEvidence(
+        "mlm_act",
+        read.activation_before_norm,
+        ("cls/predictions/transform/dense/bias", "cls/predictions/transform/LayerNorm/gamma"),
+        callable="mlm",
+    ),
+    GraphEvidence(
+        "mlm_layer_norm_eps", read.layer_norm_epsilon, ("cls/predictions/transform/LayerNorm/gamma",), callable="mlm"
+    ),
+)
+
+_BLOCKS = "_transformer_layers[]"
+
+BERT = Family(
+    name="bert",
+    dialects=(G1, G2, G3_G4, G4_V2),
+    sizes={
+        "hidden": "hidden_size",
+        "heads": "num_attention_heads",
+        "size": "attention_head_size",
+        "inner": "intermediate_size",
+        "vocab": "vocab_size",
+        "positions": "max_position_embeddings",
+        "types": "type_vocab_size",
+        "embedding": "embedding_size",
+        "pooled": "pooled_size",
+    },
+    equal_unless=(("embedding", "hidden", "embedding_projection/kernel"), ("pooled", "hidden", "")),
+    evidence=EVIDENCE,
+    fixed={"pooler_act": "tanh"},
+    inputs=(
+        InputAnchor("input_word_ids", "word_embeddings/embeddings"),
+        InputAnchor("input_mask", None),
+        InputAnchor("input_type_ids", "type_embeddings/embeddings"),
+    ),
+    encoder=EncoderRecipe(
+        network="official.nlp.modeling.networks:BertEncoderV2",
+        arguments={
+            "vocab_size": "vocab_size",
+            "hidden_size": "hidden_size",
+            "num_layers": "num_hidden_layers",
+            "num_attention_heads": "num_attention_heads",
+            "max_sequence_length": "max_position_embeddings",
+            "type_vocab_size": "type_vocab_size",
+            "inner_dim": "intermediate_size",
+            "inner_activation": "hidden_act",
+            "output_dropout": "output_dropout",
+            "attention_dropout": "attention_probs_dropout",
+            "embedding_width": "embedding_size",
+            "norm_first": "norm_first",
+        },
+        constants={"return_word_embeddings": True},
+        activations=("inner_activation",),
+        outputs={
+            "pooled_output": "pooled_output",
+            "sequence_output": "sequence_output",
+            "word_embeddings": "embedding_output",
+            "encoder_outputs": "encoder_outputs",
+        },
+        settings=(
+            Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps", before_build=True),
+            Setting(_BLOCKS, "_norm_epsilon", "layer_norm_eps", before_build=True),
+            Setting("_embedding_dropout", "rate", "embedding_dropout"),
+            Setting(f"{_BLOCKS}._attention_dropout", "rate", "attention_output_dropout"),
+            Setting(f"{_BLOCKS}._inner_dropout_layer", "rate", "intermediate_dropout"),
+        ),
+        heads={
+            "mlm": HeadRecipe(
+                layer="official.nlp.modeling.layers:MaskedLM",
+                scope="cls/predictions",
+                positions="masked_lm_positions",
+                logits="mlm_logits",
+                activation="mlm_act",
+                settings=(Setting("layer_norm", "epsilon", "mlm_layer_norm_eps"),),
+            )
+        },
+    ),
+    meanings={
+        "num_hidden_layers": "blocks",
+        "hidden_size": "width of a block's output",
+        "num_attention_heads": "attention heads a block",
+        "attention_head_size": "width of a head",
+        "intermediate_size": "width inside the feed-forward",
+        "vocab_size": "rows of the word embedding",
+        "max_position_embeddings": "longest sequence, in tokens",
+        "type_vocab_size": "segments",
+        "embedding_size": "width of the embeddings",
+        "hidden_act": "gelu is exact, gelu_tanh its approximation",
+        "norm_first": "pre-norm blocks",
+        "attention_mask_adder": "added to the logits of padding; the rebuilt encoder adds -1e9",
+    },
+)

@@ -1,0 +1,1 @@
+"""Bytes to plain data, without policy and without TensorFlow."""

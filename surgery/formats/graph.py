@@ -1,0 +1,137 @@
+"""One flat view of a graph: function calls are followed inwards, so that what feeds what can simply be asked.
+
+Nothing is copied or rewritten. A node knows the function body that it stands in and resolves its inputs on demand,
+through the arguments of the call to the caller's tensors and through a call's results into the called body.
+Encodings are TensorFlow's: `node`, `node:1` in a GraphDef; `node:output:0`, `argument` in a FunctionDef
+(tensorflow/core/framework/function.proto). Control inputs carry no data and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+class Tensor(NamedTuple):
+    """An output of a node: `port` is its output argument and index, "output:0"; "0" where the graph says no more."""
+
+    node: Node
+    port: str
+
+
+class Node:
+    """An operation. `path` is its name below the names of the calls that lead to it."""
+
+    __slots__ = ("_body", "_inputs", "op", "path", "proto")
+
+    def __init__(self, path: str, op: str, proto: Any, body: _Body | None) -> None:
+        self.path, self.op, self.proto, self._body = path, op, proto, body
+        self._inputs: tuple[Tensor, ...] | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors that feed this node, seen through calls."""
+        if self._inputs is None:
+            names = self.proto.input if self._body is not None else ()
+            resolve = self._body.resolve if self._body is not None else None
+            self._inputs = tuple(resolve(name) for name in names if name[0] != "^") if resolve else ()
+        return self._inputs
+
+    @property
+    def attr(self) -> Any:
+        return self.proto.attr
+
+    def __repr__(self) -> str:
+        return f"{self.op}({self.path})"
+
+
+class _Body:
+    """A function body in the place of one call, or a whole GraphDef (no arguments)."""
+
+    def __init__(
+        self, nodes: Any, arguments: Mapping[str, Tensor], results: Any, prefix: str, library: Mapping[str, Any]
+    ) -> None:
+        self.arguments, self.results, self.prefix, self.library = arguments, results, prefix, library
+        self.protos = {proto.name: proto for proto in nodes}
+        self.nodes: dict[str, Node] = {}
+        self.calls: dict[str, tuple[_Body, Any]] = {}
+
+    def node(self, name: str) -> Node:
+        if name not in self.nodes:
+            proto = self.protos[name]
+            self.nodes[name] = Node(self.prefix + name, proto.op, proto, self)
+        return self.nodes[name]
+
+    def resolve(self, name: str) -> Tensor:
+        if name in self.arguments:
+            return self.arguments[name]
+        owner, _, port = name.partition(":")
+        proto = self.protos[owner]
+        if proto.op not in CALLS:
+            return Tensor(self.node(owner), port or "0")
+        body, function = self.enter(owner)
+        index = int(port.rpartition(":")[2] or 0)
+        return body.resolve(body.results[function.signature.output_arg[index].name])
+
+    def enter(self, call: str) -> tuple[_Body, Any]:
+        """The body that a call runs, with the call's inputs as its arguments."""
+        if call not in self.calls:
+            proto = self.protos[call]
+            function = self.library[proto.attr["f"].func.name]
+            inputs = (self.resolve(name) for name in proto.input if name[0] != "^")
+            arguments = {arg.name: tensor for arg, tensor in zip(function.signature.input_arg, inputs, strict=False)}
+            scope = call.rpartition("/")[0]
+            prefix = f"{self.prefix}{scope}/" if scope else self.prefix
+            self.calls[call] = (_Body(function.node_def, arguments, function.ret, prefix, self.library), function)
+        return self.calls[call]
+
+    def walk(self) -> Iterator[Node]:
+        for name, proto in self.protos.items():
+            if proto.op in CALLS:
+                yield from self.enter(name)[0].walk()
+            else:
+                yield self.node(name)
+
+
+class FlatGraph:
+    """A function, or a GraphDef, as one flat graph with inputs, variables and outputs.
+
+    `inputs` are the placeholders of the function's own arguments, in order; `variables` maps the path of a captured
+    variable to the placeholder that stands for its handle; `outputs` are the results, in order.
+    """
+
+    def __init__(self, body: _Body, inputs: Sequence[Node], variables: Mapping[str, Node], outputs: Sequence[Tensor]):
+        self._body = body
+        self.inputs, self.variables, self.outputs = tuple(inputs), dict(variables), tuple(outputs)
+
+    @classmethod
+    def of_function(cls, graph_def: Any, function_name: str, captures: Sequence[str | None]) -> FlatGraph:
+        """The graph of a concrete function whose last arguments are bound to `captures` (variable paths)."""
+        library = {function.signature.name: function for function in graph_def.library.function}
+        function = library[function_name]
+        names = [argument.name for argument in function.signature.input_arg]
+        split = len(names) - len(captures)
+        inputs = [Node(name, "Placeholder", None, None) for name in names[:split]]
+        held = [Node(path or name, "VarHandleOp", None, None) for path, name in zip(captures, names[split:], strict=True)]
+        arguments = {name: Tensor(node, "0") for name, node in zip(names, [*inputs, *held], strict=True)}
+        body = _Body(function.node_def, arguments, function.ret, "", library)
+        outputs = [body.resolve(function.ret[argument.name]) for argument in function.signature.output_arg]
+        variables = {path: node for path, node in zip(captures, held, strict=True) if path is not None}
+        return cls(body, inputs, variables, outputs)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every operation, called bodies included, calls themselves left out."""
+        return tuple(self._body.walk())
+
+    @cached_property
+    def consumers(self) -> dict[Node, list[tuple[Node, int]]]:
+        """For each node, the nodes that take one of its outputs, with the position of that input."""
+        found: dict[Node, list[tuple[Node, int]]] = {}
+        for node in self.nodes:
+            for position, tensor in enumerate(node.inputs):
+                found.setdefault(tensor.node, []).append((node, position))
+        return found

@@ -1,0 +1,67 @@
+"""`saved_model.pb` as a protobuf message, without TensorFlow.
+
+tensorboard ships MetaGraphDef and the object graph as plain protobuf modules. Only the outer message is missing
+(tensorflow/core/protobuf/saved_model.proto: field 1 `saved_model_schema_version`, field 2 `meta_graphs`), so it is
+declared here at run time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, message, message_factory
+from tensorboard.compat.proto import meta_graph_pb2
+
+from surgery.errors import ModuleError
+
+
+def _saved_model_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="surgery/saved_model.proto",
+        package="surgery",
+        syntax="proto3",
+        dependency=[meta_graph_pb2.DESCRIPTOR.name],
+    )
+    outer = file.message_type.add(name="SavedModel")
+    optional, repeated = 1, 3
+    outer.field.add(name="saved_model_schema_version", number=1, type=3, label=optional)
+    outer.field.add(
+        name="meta_graphs",
+        number=2,
+        type=11,
+        label=repeated,
+        type_name="." + meta_graph_pb2.MetaGraphDef.DESCRIPTOR.full_name,
+    )
+    pool = meta_graph_pb2.DESCRIPTOR.pool
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("surgery.SavedModel"))
+
+
+SavedModel = _saved_model_class()
+
+
+def read(path: Path) -> Any:
+    """The SavedModel message of a `saved_model.pb`.
+
+    Raises ModuleError when the file cannot be read, does not parse, or holds no meta graph.
+    """
+    doing = f"reading {path}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModuleError(f"{doing}: {error.strerror}", hint="check the path and its permissions") from error
+    saved_model = SavedModel()
+    try:
+        saved_model.ParseFromString(data)
+    except (message.DecodeError, RecursionError) as error:
+        raise ModuleError(
+            f"{doing}: expected a SavedModel message, found {len(data)} bytes that do not parse as one",
+            hint="the file is truncated or no SavedModel: fetch the module again",
+        ) from error
+    if not saved_model.meta_graphs or not any(g.graph_def.node for g in saved_model.meta_graphs):
+        raise ModuleError(
+            f"{doing}: expected at least one meta graph, found none in {len(data)} bytes",
+            hint="the file is empty, truncated or no SavedModel: fetch the module again",
+        )
+    return saved_model

@@ -1,0 +1,175 @@
+"""What a module is, as plain frozen data: every format is told in these words, and nothing later asks which it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surgery.formats.graph import FlatGraph
+
+Shape = tuple[int | None, ...]
+"""Sizes by axis; None is an axis that is free. A tensor of unknown rank has the shape None."""
+
+Structure = Any
+"""Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output: its key in a signature or structure, dtype, shape, and its name in the graph."""
+
+    key: str
+    dtype: str
+    shape: Shape | None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """A named entry point of a meta graph, as TensorFlow Serving sees it."""
+
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    method_name: str = ""
+
+
+@dataclass(frozen=True)
+class MetaGraphInfo:
+    """One meta graph. `tags` is empty for the inference graph of a TF1 hub.Module."""
+
+    tags: tuple[str, ...]
+    signatures: tuple[SignatureInfo, ...]
+    node_count: int
+    function_count: int
+
+
+@dataclass(frozen=True)
+class VariableInfo:
+    """A variable. `path` is its address below the root object ("variables/3"; None in TF1 graphs).
+
+    `attribute` is set when the variable hangs directly on the root under a name of its own ("do_lower_case").
+    `trainable` is what `module.trainable_variables` says, which is what fine-tuning uses.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    trainable: bool
+    path: str | None = None
+    attribute: str | None = None
+    nbytes: int = 0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One concrete function of a callable, for one value of `training` (None where it has no such argument).
+
+    `inputs` and `outputs` are Structures; `flat_inputs` and `flat_outputs` their leaves in the order of the
+    function's arguments and results, which is TensorFlow's nest order: dict keys sorted. `captures` names the
+    variables (by `VariableInfo.path`) bound to its remaining arguments.
+    """
+
+    callable: str
+    function: str
+    training: bool | None
+    inputs: Structure
+    outputs: Structure
+    captures: tuple[str | None, ...]
+    open_graph: Callable[[], FlatGraph] = field(repr=False, compare=False)
+
+    @property
+    def flat_inputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        return tuple((path, leaf) for path, leaf in leaves(self.inputs) if isinstance(leaf, TensorInfo))
+
+    @property
+    def flat_outputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        return tuple((path, leaf) for path, leaf in leaves(self.outputs) if isinstance(leaf, TensorInfo))
+
+
+@dataclass(frozen=True)
+class OutputName:
+    """What an opaque key of a signature is in the call: `encoder_outputs[3]` for `bert_encoder_1_4`.
+
+    `places` has several entries when the call returns one tensor in several places.
+    """
+
+    signature: str
+    key: str
+    callable: str
+    places: tuple[str, ...]
+    how: str
+
+
+@dataclass(frozen=True)
+class InspectedModule:
+    """All that a module's files say without TensorFlow."""
+
+    name: str
+    folder: str
+    format: str
+    tensorflow_version: str
+    meta_graphs: tuple[MetaGraphInfo, ...]
+    variables: tuple[VariableInfo, ...]
+    assets: Mapping[str, str]
+    traces: tuple[Trace, ...]
+    signature_traces: Mapping[str, Trace]
+    attached_messages: Mapping[str, Mapping[str, str]]
+    fingerprint: Mapping[str, str]
+    saved_model_bytes: int
+    output_names: tuple[OutputName, ...] = ()
+    input_names: tuple[OutputName, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def trace(self, callable: str, *, training: bool) -> Trace | None:
+        """The first trace of a callable for a value of `training`; inference also accepts one without the argument."""
+        found = [t for t in self.traces if t.callable == callable and t.training is training]
+        if not found and not training:
+            found = [t for t in self.traces if t.callable == callable and t.training is None]
+        return found[0] if found else None
+
+    @property
+    def callables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(trace.callable for trace in self.traces))
+
+    @property
+    def signatures(self) -> dict[str, SignatureInfo]:
+        """Signatures of the inference meta graph: the one without the tag "train"."""
+        for graph in self.meta_graphs:
+            if "train" not in graph.tags:
+                return {signature.name: signature for signature in graph.signatures}
+        return {}
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(variable.nbytes for variable in self.variables)
+
+
+def leaves(structure: Structure, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves with their path (`encoder_outputs[3]`), in TensorFlow's nest order: dict keys sorted."""
+    if isinstance(structure, dict):
+        for key in sorted(structure):
+            yield from leaves(structure[key], f"{path}.{key}" if path else str(key))
+    elif isinstance(structure, list | tuple):
+        for index, value in enumerate(structure):
+            yield from leaves(value, f"{path}[{index}]")
+    else:
+        yield path, structure
+
+
+def describe(structure: Structure) -> Any:
+    """A Structure as JSON-ready data: tensors become "float32 [?, ?, 64]"."""
+    if isinstance(structure, dict):
+        return {key: describe(structure[key]) for key in sorted(structure)}
+    if isinstance(structure, list | tuple):
+        return [describe(value) for value in structure]
+    return f"{structure.dtype} {shape_text(structure.shape)}" if isinstance(structure, TensorInfo) else structure
+
+
+def shape_text(shape: Shape | None) -> str:
+    """`[?, ?, 64]`, or `unknown rank`."""
+    if shape is None:
+        return "unknown rank"
+    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"

@@ -1,0 +1,94 @@
+"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones. Their facts stand in graph collections.
+
+The collection names are TensorFlow 1's; `hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
+(tensorflow_hub/module_attachment.proto up to 0.15: `key` = 1, `value` = 2).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.compat.proto import variable_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from surgery.formats.object_graph import dtype_name, shape_of
+from surgery.module import InspectedModule, VariableInfo
+from surgery.sources import common
+
+VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+ATTACHMENTS = "hub_module_attachments"
+
+
+def accepts(saved_model: Any) -> bool:
+    """True for a SavedModel without any object graph."""
+    return not any(graph.object_graph_def.nodes for graph in saved_model.meta_graphs)
+
+
+def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[str]) -> InspectedModule:
+    """Reads the inference meta graph's collections; a hub.Module is known by its `tfhub_module.pb`."""
+    inference = next((g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0])
+    hub = (folder / "tfhub_module.pb").is_file()
+    assets = _assets(inference)
+    variables = _variables(inference)
+    return InspectedModule(
+        name=name,
+        folder=str(folder),
+        format="TF1 hub.Module" if hub else "TF1 SavedModel",
+        tensorflow_version=inference.meta_info_def.tensorflow_version,
+        meta_graphs=common.meta_graphs(saved_model),
+        variables=variables,
+        assets=assets,
+        traces=(),
+        signature_traces={},
+        attached_messages={" ".join(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
+        fingerprint=common.fingerprint(folder),
+        saved_model_bytes=(folder / "saved_model.pb").stat().st_size,
+        problems=common.file_problems(
+            folder, [f"assets/{file}" for file in assets.values()], missing_data, has_variables=bool(variables)
+        ),
+    )
+
+
+def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
+    """The graph's variables under their checkpoint names; partitioned ones are listed part by part."""
+    trainable = {
+        variable_pb2.VariableDef.FromString(data).variable_name.removesuffix(":0")
+        for data in meta_graph.collection_def["trainable_variables"].bytes_list.value
+    }
+    found = []
+    for node in meta_graph.graph_def.node:
+        if node.op not in VARIABLE_OPS:
+            continue
+        dtype = dtype_name(node.attr["dtype"].type)
+        shape = tuple(size or 0 for size in shape_of(node.attr["shape"].shape) or ())
+        size = int(np.prod(shape, dtype=np.int64)) * (np.dtype(dtype).itemsize if dtype != "string" else 0)
+        found.append(VariableInfo(node.name, dtype, shape, node.name in trainable, nbytes=size))
+    return tuple(found)
+
+
+def _assets(meta_graph: Any) -> dict[str, str]:
+    """Asset files by the tensor that holds their path, without its `:0`."""
+    found = common.assets_by_tensor(meta_graph)
+    for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
+        asset = type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type
+        message = message_factory.GetMessageClass(asset).FromString(packed.value)
+        found[message.tensor_info.name] = message.filename
+    return {tensor.removesuffix(":0"): filename for tensor, filename in found.items()}
+
+
+def _attachments(meta_graph: Any) -> dict[str, str]:
+    """Attached messages of a meta graph by key, as the hex of their bytes: only their authors know their type."""
+    messages = (_attachment_class().FromString(data) for data in meta_graph.collection_def[ATTACHMENTS].bytes_list.value)
+    return {message.key: message.value.hex() for message in messages}
+
+
+def _attachment_class() -> Any:
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(name="surgery/module_attachment.proto", package="surgery", syntax="proto3")
+    attachment = file.message_type.add(name="ModuleAttachment")
+    attachment.field.add(name="key", number=1, type=9, label=1)
+    attachment.field.add(name="value", number=2, type=12, label=1)
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("surgery.ModuleAttachment"))

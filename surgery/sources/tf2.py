@@ -1,0 +1,148 @@
+"""TF2 SavedModels: those whose first meta graph carries an object graph."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgery.formats import object_graph
+from surgery.formats.graph import FlatGraph
+from surgery.module import InspectedModule, Trace, VariableInfo
+from surgery.sources import common
+
+KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_losses", "keras_api", "signatures"})
+"""Children that Keras hangs on every object; not callables of the module."""
+
+
+def accepts(saved_model: Any) -> bool:
+    """True for a SavedModel that has an object graph."""
+    return any(graph.object_graph_def.nodes for graph in saved_model.meta_graphs)
+
+
+def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[str]) -> InspectedModule:
+    """Reads variables, assets and callables from the object graph, the rest as for every SavedModel."""
+    meta_graph = next(graph for graph in saved_model.meta_graphs if graph.object_graph_def.nodes)
+    graph = meta_graph.object_graph_def
+    where = object_graph.paths(graph)
+    asset_files = [asset.filename for asset in meta_graph.asset_file_def]
+    assets = {
+        where[node]: asset_files[graph.nodes[node].asset.asset_file_def_index]
+        for node in sorted(where)
+        if graph.nodes[node].WhichOneof("kind") == "asset"
+    }
+    variables = _variables(graph, where)
+    return InspectedModule(
+        name=name,
+        folder=str(folder),
+        format="TF2 SavedModel",
+        tensorflow_version=meta_graph.meta_info_def.tensorflow_version,
+        meta_graphs=common.meta_graphs(saved_model),
+        variables=variables,
+        assets=assets,
+        traces=tuple(_traces(meta_graph, where)),
+        signature_traces=_signature_traces(meta_graph, where),
+        attached_messages={},
+        fingerprint=common.fingerprint(folder),
+        saved_model_bytes=(folder / "saved_model.pb").stat().st_size,
+        problems=common.file_problems(
+            folder, [f"assets/{file}" for file in asset_files], missing_data, has_variables=bool(variables)
+        ),
+    )
+
+
+def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
+    root = object_graph.children(graph, object_graph.ROOT)
+    listed = root.get("trainable_variables")
+    trainable = set(object_graph.children(graph, listed).values()) if listed is not None else None
+    found = []
+    for node in sorted(where):
+        if graph.nodes[node].WhichOneof("kind") != "variable":
+            continue
+        saved = graph.nodes[node].variable
+        shape = object_graph.shape_of(saved.shape) or ()
+        dtype = object_graph.dtype_name(saved.dtype)
+        sizes = tuple(size or 0 for size in shape)
+        path = where[node]
+        found.append(
+            VariableInfo(
+                name=saved.name.removesuffix(":0") or path,
+                dtype=dtype,
+                shape=sizes,
+                trainable=node in trainable if trainable is not None else saved.trainable,
+                path=path,
+                attribute=path if "/" not in path else None,
+                nbytes=int(np.prod(sizes, dtype=np.int64)) * _item_size(dtype),
+            )
+        )
+    return tuple(found)
+
+
+def _item_size(dtype: str) -> int:
+    if dtype == "bfloat16":
+        return 2
+    return 0 if dtype == "string" else np.dtype(dtype).itemsize
+
+
+def _traces(meta_graph: Any, where: dict[int, str]) -> list[Trace]:
+    """Concrete functions of the root's `__call__` and of the callable objects that hang on it, such as `.mlm`."""
+    graph = meta_graph.object_graph_def
+    root = object_graph.children(graph, object_graph.ROOT)
+    found: list[Trace] = []
+    seen: set[int] = set()
+    for owner, name in [(object_graph.ROOT, ""), *((node, name) for name, node in root.items())]:
+        if name in KERAS_CHILDREN or name.startswith(("layer-", "layer_with_weights-")):
+            continue
+        kind = graph.nodes[owner].WhichOneof("kind")
+        if kind == "function" and not name.startswith("_") and name != "call_and_return_all_conditional_losses":
+            node: int | None = owner
+        else:
+            node = object_graph.children(graph, owner).get("__call__")
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        found += _function_traces(meta_graph, name or "__call__", node, where)
+    return found
+
+
+def _signature_traces(meta_graph: Any, where: dict[int, str]) -> dict[str, Trace]:
+    """The concrete function behind each signature, which names its outputs where the meta graph only numbers them."""
+    graph = meta_graph.object_graph_def
+    signatures = object_graph.children(graph, object_graph.ROOT).get("signatures")
+    found = {}
+    for name, node in object_graph.children(graph, signatures).items() if signatures is not None else ():
+        function = graph.nodes[node].bare_concrete_function.concrete_function_name
+        if function in graph.concrete_functions:
+            found[name] = _trace(meta_graph, name, function, (), where)
+    return found
+
+
+def _function_traces(meta_graph: Any, name: str, node: int, where: dict[int, str]) -> list[Trace]:
+    saved = meta_graph.object_graph_def.nodes[node].function
+    arguments = object_graph.argument_names(saved.function_spec)
+    return [_trace(meta_graph, name, function, arguments, where) for function in saved.concrete_functions]
+
+
+def _trace(meta_graph: Any, name: str, function: str, arguments: tuple[str, ...], where: dict[int, str]) -> Trace:
+    graph = meta_graph.object_graph_def
+    concrete = graph.concrete_functions[function]
+    positional, keyword = object_graph.structure(concrete.canonicalized_input_signature)
+    constants = {**dict(zip(arguments, positional, strict=False)), **keyword}
+    training = constants.get("training")
+    # A caller passes one structure of inputs; whatever else a Keras call takes is a Python constant.
+    one = bool(positional) and isinstance(positional[0], dict | list)
+    captures = tuple(
+        where.get(bound) if graph.nodes[bound].WhichOneof("kind") == "variable" else None
+        for bound in concrete.bound_inputs
+    )
+    return Trace(
+        callable=name,
+        function=function,
+        training=training if isinstance(training, bool) else None,
+        inputs=positional[0] if one else positional or keyword,
+        outputs=object_graph.structure(concrete.output_signature),
+        captures=captures,
+        open_graph=cache(lambda: FlatGraph.of_function(meta_graph.graph_def, function, captures)),
+    )
