@@ -1,0 +1,70 @@
+"""The weights on their way: read, checked, laid out as the encoder wants them, and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from surgery.assignment import Assignment, AssignmentMap
+from surgery.errors import ModuleError
+from surgery.module import VariableInfo
+
+ReadTensor = Callable[[VariableInfo], np.ndarray]
+
+
+class Weights:
+    """The module's weights by target. Each is read when it is asked for; its SHA-256 is computed beside the work."""
+
+    def __init__(self, weight_map: AssignmentMap, read: ReadTensor, *, allow_nonfinite: bool = False) -> None:
+        self._map, self._read, self._allow_nonfinite = weight_map, read, allow_nonfinite
+        self.assignments: Mapping[str, Assignment] = weight_map.by_target
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+        self._hashes: dict[str, Future[str]] = {}
+        self.nonfinite: dict[str, int] = {}
+
+    def __contains__(self, target: str) -> bool:
+        return target in self.assignments
+
+    def value(self, target: str) -> np.ndarray:
+        """The weight under its target's layout, float32.
+
+        Raises ModuleError for another dtype, and for NaN or Inf unless they are allowed.
+        """
+        assignment = self.assignments[target]
+        name = assignment.variable.name
+        array = self._read(assignment.variable)
+        if array.dtype != np.float32:
+            raise ModuleError(f"reading {name}: expected float32, found {array.dtype}")
+        bad = count_nonfinite(array)
+        if bad:
+            self.nonfinite[name] = bad
+            if not self._allow_nonfinite:
+                raise ModuleError(
+                    f"reading {name}: {bad} of its {array.size} values are NaN or infinite",
+                    hint="the module is damaged; --allow-nonfinite converts it as it is",
+                )
+        laid_out = assignment.layout.apply(array, self._map.sizes)
+        if target not in self._hashes:
+            self._hashes[target] = self._pool.submit(sha256, laid_out)
+        return laid_out
+
+    def hashes(self) -> Mapping[str, str]:
+        """SHA-256 of every weight in the encoder's layout, by target; reads those that nobody has asked for."""
+        for target in self.assignments.keys() - self._hashes.keys():
+            self.value(target)
+        return {target: self._hashes[target].result() for target in self.assignments}
+
+
+def count_nonfinite(array: np.ndarray) -> int:
+    """How many values are NaN or infinite. A finite sum proves that none is, at a fraction of the cost."""
+    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
+        return 0
+    return int(array.size - np.isfinite(array).sum())
+
+
+def sha256(array: np.ndarray) -> str:
+    """SHA-256 of an array's bytes in C order."""
+    return hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"").hexdigest()
