@@ -1,0 +1,72 @@
+"""The module that is measured, what is made from it, and where both are kept between runs."""
+
+import pathlib
+import shutil
+import sys
+
+from benchmarks.processes import Cost, run
+from benchmarks.progress import say
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent
+
+
+class Fixture:
+    """A source module of one size, and its export; both in `.benchmark/`, which git ignores."""
+
+    def __init__(self, root: pathlib.Path, size: str) -> None:
+        self.root = root
+        self.size = size
+        self.module = root / ".benchmark" / f"bert_{size}"
+        self.exported = root / ".benchmark" / f"exported_{size}"
+        self.naive = root / ".benchmark" / f"naive_{size}"
+        self._exported_now = False
+
+    def prepare(self) -> None:
+        """Make the module unless an earlier run did, and read it once, so that no side meets a cold disk."""
+        if not self.module.is_dir():
+            say(f"making {self.module.relative_to(self.root)} (once)")
+            self.module.parent.mkdir(exist_ok=True)
+            self.script("make_module.py", str(self.module), self.size)
+        for file in files_of(self.module):
+            read_through(file)
+
+    def script(self, name: str, *arguments: str) -> Cost:
+        """Run one of the scripts of this folder as a process of its own."""
+        return run([sys.executable, str(SCRIPTS / name), *arguments], self.root)
+
+    def surgery(self, *arguments: str) -> Cost:
+        """Run this project's command line."""
+        return run([sys.executable, "-m", "surgery", *arguments], self.root)
+
+    def convert(self) -> Cost:
+        """Convert the module with this project, into an empty place."""
+        shutil.rmtree(self.exported, ignore_errors=True)
+        cost = self.surgery("convert", str(self.module), str(self.exported), "--json")
+        self._exported_now = True
+        return cost
+
+    def convert_naively(self) -> Cost:
+        """Convert the module with the naive script, into an empty place."""
+        shutil.rmtree(self.naive, ignore_errors=True)
+        cost = self.script("naive_convert.py", str(self.module), str(self.naive))
+        shutil.rmtree(self.naive)
+        return cost
+
+    def export(self) -> pathlib.Path:
+        """Return an export that this very run has made; one of an earlier run may come from other code."""
+        if not self._exported_now:
+            say("converting (not measured)")
+            self.convert()
+        return self.exported
+
+
+def files_of(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Return all files below a folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def read_through(file: pathlib.Path) -> None:
+    """Read a file piece by piece: the peak of this process would count as its children's, too."""
+    with file.open("rb") as stream:
+        while stream.read(1 << 20):
+            pass

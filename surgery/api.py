@@ -1,0 +1,105 @@
+"""The Python interface: one function a command, each returning the frozen result that the command prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surgery.convert import Conversion, Progress
+    from surgery.planning import Inspection, Plan
+    from surgery.verify import Verification
+
+Source = str | PathLike[str]
+
+
+def inspect(module: Source) -> Inspection:
+    """Looks into a module folder, archive or Hub handle without TensorFlow.
+
+    Raises ModuleError when it is no SavedModel. A module that no table explains is no error here.
+    """
+    from surgery.planning import explain_module, open_module
+
+    with open_module(str(module), with_weights=False) as found:
+        return explain_module(found)
+
+
+def plan(module: Source, destination: Source | None = None, *, assume: Mapping[str, Any] | None = None) -> Plan:
+    """What `convert` would do, without TensorFlow and without touching the destination.
+
+    Raises ModuleError for a damaged module, UnexplainedError when the weight tables leave anything open.
+    """
+    from surgery.planning import make_plan, open_module
+    from surgery.publish import choose_destination
+    from surgery.sources.location import module_name
+
+    wanted = None if destination is None else Path(destination)
+    folder = wanted or choose_destination(None, module_name(str(module)), overwrite=False)
+    with open_module(str(module), with_weights=False) as found:
+        return make_plan(found, folder, assume)
+
+
+def convert(
+    module: Source,
+    destination: Source | None = None,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    overwrite: bool = False,
+    keep_failed: bool = False,
+    allow_nonfinite: bool = False,
+    assume: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Converts a module into a verified SavedModel; without a destination into `exported/<name>/<next version>`.
+
+    `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
+    SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
+    """
+    from surgery.convert import convert_module
+
+    return convert_module(
+        str(module),
+        None if destination is None else Path(destination),
+        tolerance=_tolerance(atol, rtol),
+        overwrite=overwrite,
+        keep_failed=keep_failed,
+        allow_nonfinite=allow_nonfinite,
+        assume=assume,
+        progress=progress or (lambda step, done, total: None),
+    )
+
+
+def verify(
+    module: Source,
+    exported: Source,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    allow_nonfinite: bool = False,
+    assume: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Compares an export with a module; `result.report.passed` is the verdict.
+
+    Raises SurgeryError when one of the two cannot be opened or the module is not explained.
+    """
+    from surgery.verify import verify_export
+
+    return verify_export(
+        str(module),
+        Path(exported),
+        tolerance=_tolerance(atol, rtol),
+        allow_nonfinite=allow_nonfinite,
+        assume=dict(assume or {}),
+        progress=progress or (lambda step, done, total: None),
+    )
+
+
+def _tolerance(atol: float | None, rtol: float | None) -> Any:
+    from surgery.parity import Tolerance
+
+    default = Tolerance()
+    return Tolerance(default.atol if atol is None else atol, default.rtol if rtol is None else rtol)

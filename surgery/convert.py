@@ -1,0 +1,163 @@
+"""The main job as one straight line: open, infer, map, record, build, export, compare, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.battery import Batch, make_battery
+from surgery.errors import ParityError, WriteError
+from surgery.manifest import make_manifest, write_manifest
+from surgery.parity import ParityReport, Recording, Tolerance, compare, compare_weights
+from surgery.planning import Plan, make_plan, open_module
+from surgery.publish import choose_destination, publish, staging
+from surgery.sources import inspect_folder
+from surgery.sources.location import module_name
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step, how far it is, and how far it goes (0: not known)."""
+
+FIRST_LOOK = 3
+"""Batches on which the filled encoder is tried before anything is written."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A published export: where it is, the plan that it carries out, and the proof."""
+
+    destination: Path
+    plan: Plan
+    report: ParityReport
+    manifest: Mapping[str, Any]
+
+
+def convert_module(
+    module: str,
+    destination: Path | None = None,
+    *,
+    tolerance: Tolerance | None = None,
+    overwrite: bool = False,
+    keep_failed: bool = False,
+    allow_nonfinite: bool = False,
+    assume: Mapping[str, Any] | None = None,
+    progress: Progress = lambda step, done, total: None,
+) -> Conversion:
+    """Converts a module; nothing is published unless the reloaded export has parity.
+
+    Raises the SurgeryError that says what went wrong; the destination is then as it was before.
+    """
+    tolerance = tolerance or Tolerance()
+    destination = choose_destination(destination, module_name(module), overwrite=overwrite)
+    progress("inspect", 0, 0)
+    with open_module(module, with_weights=True) as source:
+        plan = make_plan(source, destination, assume)
+        with staging(destination, keep_failed=keep_failed) as folder:
+            progress("start TensorFlow", 0, 0)
+            from surgery.runtime import verification
+
+            battery = make_battery(plan.inference.architecture)
+            steps = _counting(progress, "run the module", len(battery))
+            expected = verification.record_module(source, plan.inference, battery, steps)
+            progress("build the encoder", 0, 0)
+            hashes = _write(plan, battery, expected, tolerance, folder, progress, allow_nonfinite=allow_nonfinite)
+            report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)
+            if not report.passed:
+                kept = f"the staged export is kept at {folder}" if keep_failed else "--keep-failed keeps the export to look at"
+                raise ParityError(
+                    f"comparing the export with {source.name}: it is not the same function, nothing was published\n  "
+                    + report.failure(),
+                    hint=kept,
+                )
+            manifest = make_manifest(source, plan.inference, plan.weights, hashes, plan.signatures, report)
+            try:
+                write_manifest(manifest, folder)
+            except OSError as error:
+                raise WriteError(f"writing the manifest of {destination}: {error.strerror}") from error
+            progress("publish", 0, 0)
+            publish(folder, destination, overwrite=overwrite)
+    return Conversion(destination, plan, report, manifest)
+
+
+def _write(
+    plan: Plan,
+    battery: Sequence[Batch],
+    expected: Recording,
+    tolerance: Tolerance,
+    folder: Path,
+    progress: Progress,
+    *,
+    allow_nonfinite: bool,
+) -> Mapping[str, str]:
+    """Fills the encoder, looks at it once, writes it; returns the weights' SHA-256. The encoder is gone afterwards."""
+    from surgery.runtime import verification
+    from surgery.runtime.checkpoint import CheckpointTensors
+    from surgery.runtime.encoder import build_encoder
+    from surgery.runtime.export import Export, write_saved_model
+    from surgery.weights import Weights
+
+    tensors = CheckpointTensors(Path(plan.module.folder))
+    weights = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite)
+    encoder = build_encoder(plan.inference, weights)
+    first = battery[:FIRST_LOOK]
+    found = verification.record_encoder(encoder, first)
+    compared = [{name: value for name, value in outputs.items() if name in got} for outputs, got in zip(expected, found, strict=False)]
+    failed = [diff for diff in compare(first, compared, found, tolerance) if not diff.passed]
+    if failed:
+        raise ParityError(
+            f"trying the filled encoder of {plan.module.name}: the first output to diverge is {failed[0].name}, "
+            f"max abs error {failed[0].max_abs:.3g}, {failed[0].worst_batch}; nothing was written",
+            hint="the module computes something that its weight table does not say: please report it",
+        )
+    progress("write the SavedModel", 0, 0)
+    constants = {variable.attribute: tensors.read(variable) for variable in plan.weights.kept if variable.attribute}
+    write_saved_model(Export(plan.module, encoder, constants), folder)
+    return weights.hashes()
+
+
+def check_export(
+    plan: Plan,
+    folder: Path,
+    battery: Sequence[Batch],
+    expected: Recording,
+    hashes: Mapping[str, str],
+    tolerance: Tolerance,
+    progress: Progress,
+) -> ParityReport:
+    """The whole comparison between a recorded module and an export on disk."""
+    from surgery.runtime import verification
+
+    exported = inspect_folder(folder, folder.name)
+    own, problems = verification.check_contract(exported, plan.inference, plan.weights)
+    steps = _counting(progress, "run the export", len(battery))
+    with verification.LoadedExport(folder) as loaded:
+        found, missing = loaded.record(battery, plan.inference, steps)
+        if own is not None:
+            problems += loaded.check_calls(exported, own, battery[0], found[0])
+        weights = compare_weights(hashes, loaded.hashes(list(hashes)), _surplus(plan, exported))
+    return ParityReport(
+        reference=verification.REFERENCE,
+        tolerance=tolerance,
+        batches=len(battery),
+        outputs=compare(battery, expected, found, tolerance),
+        weights=weights,
+        contract=(*missing, *problems),
+    )
+
+
+def _surplus(plan: Plan, exported: Any) -> list[str]:
+    known = {assignment.target for assignment in plan.weights.assignments} | {v.attribute for v in plan.weights.kept}
+    return [variable.name for variable in exported.variables if variable.name not in known]
+
+
+def _counting(progress: Progress, step: str, total: int) -> Callable[[], None]:
+    done = 0
+    progress(step, 0, total)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress(step, done, total)
+
+    return tick

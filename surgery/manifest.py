@@ -1,0 +1,95 @@
+"""`assets.extra/surgery.json`: where an export came from and why it may be believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from surgery.architecture import Inference
+from surgery.assignment import AssignmentMap
+from surgery.module import InspectedModule
+from surgery.parity import ParityReport
+
+MANIFEST = Path("assets.extra") / "surgery.json"
+SCHEMA = 1
+PACKAGES = ("hub-surgery", "tensorflow", "tf-keras", "tf-models-official", "numpy")
+
+
+def make_manifest(
+    module: InspectedModule,
+    inference: Inference,
+    weight_map: AssignmentMap,
+    hashes: Mapping[str, str],
+    outputs: Mapping[str, Any],
+    report: ParityReport,
+) -> dict[str, Any]:
+    """The manifest as JSON-ready data. `hashes` are SHA-256 of the weights by target, `outputs` by signature."""
+    return {
+        "schema": SCHEMA,
+        "source": {
+            "name": module.name,
+            "format": module.format,
+            "tensorflow_version": module.tensorflow_version,
+            "sha256": dict(module.fingerprint),
+        },
+        "architecture": {
+            "family": inference.architecture.family,
+            "generation": inference.architecture.generation,
+            **inference.architecture.values,
+        },
+        "evidence": [asdict(evidence) for evidence in inference.evidence],
+        "assignments": [
+            {
+                "variable": a.variable.name,
+                "target": a.target,
+                "layout": a.layout.sentence,
+                "shape": list(a.shape),
+                "trainable": a.variable.trainable,
+                "sha256": hashes[a.target],
+            }
+            for a in weight_map.assignments
+        ],
+        "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
+        "kept": [v.attribute for v in weight_map.kept],
+        "outputs": outputs,
+        "parity": report_data(report),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def write_manifest(manifest: Mapping[str, Any], export: Path) -> None:
+    """Writes the manifest into an export folder."""
+    path = export / MANIFEST
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+
+
+def report_data(report: ParityReport) -> dict[str, Any]:
+    """A parity report as JSON-ready data, with its verdict; infinities become None."""
+    data: dict[str, Any] = {"passed": report.passed, **plain(report)}
+    data["weights"]["passed"] = report.weights.passed
+    return data
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, tuples and numpy scalars as plain JSON data; a float that JSON lacks becomes None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: plain(item) for key, item in vars(value).items()}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    return value
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

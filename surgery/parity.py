@@ -1,0 +1,164 @@
+"""Whether two functions are the same: numpy on recorded outputs, per output, over the whole battery.
+
+An output passes when, in every batch, no NaN or Inf appears on one side only and
+`max |error| <= atol + rtol * RMS(expected)`. Float32 noise between two correct graphs of BERT-base is 4e-6 at the last
+block; the smallest defect worth the name, another epsilon, moves the pooled output by 6.5e-5. The defaults lie
+between. Rows that are nothing but padding are a class of their own: the numbers that early and later graphs add to
+masked logits differ, and so do such rows, by design; they are reported and never judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from surgery.battery import Batch
+
+Recording = Sequence[Mapping[str, np.ndarray]]
+"""Outputs by name for each batch of a battery; a batch may lack outputs that were not run on it."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """`atol` is absolute; `rtol` is relative to the RMS of the expected tensor."""
+
+    atol: float = 2e-5
+    rtol: float = 2e-5
+
+
+@dataclass(frozen=True)
+class OutputDiff:
+    """One output over the whole battery. `relative` is the largest error over the RMS of its tensor.
+
+    `padding_rows` is the largest error in rows of nothing but padding (None where there was none); `worst_batch`
+    the label of the batch with the largest error; `nonfinite` counts NaN and Inf on the two sides.
+    """
+
+    name: str
+    batches: int
+    max_abs: float
+    relative: float
+    bit_equal: bool
+    nonfinite: tuple[int, int]
+    padding_rows: float | None
+    worst_batch: str
+    passed: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class WeightCheck:
+    """The weights of the export against the module's, bit for bit. Each mismatch is told in a line."""
+
+    compared: int
+    mismatches: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.mismatches
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The verdict and everything it rests on. `contract` lists what else differs: inputs, outputs, hyperparameters."""
+
+    reference: str
+    tolerance: Tolerance
+    batches: int
+    outputs: tuple[OutputDiff, ...]
+    weights: WeightCheck
+    contract: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        return all(diff.passed for diff in self.outputs) and self.weights.passed and not self.contract
+
+    @property
+    def first_divergence(self) -> OutputDiff | None:
+        """The first output that fails, in the order in which the encoder computes them."""
+        return next((diff for diff in self.outputs if not diff.passed), None)
+
+    def failure(self) -> str:
+        """What failed, for people; empty when nothing did."""
+        lines = []
+        diff = self.first_divergence
+        if diff is not None:
+            failed = [d.name for d in self.outputs if not d.passed]
+            lines.append(
+                f"{len(failed)} of {len(self.outputs)} outputs differ; the first to diverge is {diff.name}: "
+                + (diff.problem or f"max abs error {diff.max_abs:.3g} ({diff.relative:.3g} of its RMS), {diff.worst_batch}")
+            )
+        lines += [f"weight {line}" for line in self.weights.mismatches[:6]]
+        if len(self.weights.mismatches) > 6:
+            lines.append(f"… and {len(self.weights.mismatches) - 6} more weights")
+        return "\n  ".join([*lines, *self.contract])
+
+
+def compare(
+    battery: Sequence[Batch], expected: Recording, found: Recording, tolerance: Tolerance
+) -> tuple[OutputDiff, ...]:
+    """Compares two recordings of a battery, output by output, in the order of computation."""
+    names = sorted({name for outputs in expected for name in outputs}, key=computation_order)
+    return tuple(_diff(name, battery, expected, found, tolerance) for name in names)
+
+
+def computation_order(name: str) -> tuple[int, int, str]:
+    """Sort key: a head after the encoder, embeddings first, then blocks by number, then what is made of the last."""
+    head, _, output = name.rpartition(".")
+    stem, _, number = output.rpartition("_")
+    if stem == "encoder_outputs" and number.isdigit():
+        return (10 * bool(head) + 1, int(number), name)
+    rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
+    return (10 * bool(head) + rank, 0, name)
+
+
+def _diff(
+    name: str, battery: Sequence[Batch], expected: Recording, found: Recording, tolerance: Tolerance
+) -> OutputDiff:
+    worst, relative, worst_label, padding, problem = 0.0, 0.0, "", None, ""
+    bit_equal, passed, batches, bad = True, True, 0, [0, 0]
+    for batch, wanted, got in zip(battery, expected, found, strict=True):
+        if name not in wanted:
+            continue
+        batches += 1
+        left, right = wanted[name], got.get(name)
+        if right is None or left.shape != right.shape or left.dtype != right.dtype:
+            what = "it is missing" if right is None else f"expected {left.dtype} {list(left.shape)}, found {right.dtype} {list(right.shape)}"
+            return OutputDiff(name, batches, np.inf, np.inf, False, (0, 0), None, batch.label, False, what)
+        padded = batch.padding_rows
+        if padded.any():
+            padding = max(padding or 0.0, _max_error(left[padded], right[padded]))
+            left, right = left[~padded], right[~padded]
+        bit_equal &= left.tobytes() == right.tobytes()
+        finite_left, finite_right = np.isfinite(left), np.isfinite(right)
+        bad[0] += int(left.size - finite_left.sum())
+        bad[1] += int(right.size - finite_right.sum())
+        if not np.array_equal(finite_left, finite_right):
+            passed, problem, worst_label = False, f"NaN or Inf on one side only, {batch.label}", batch.label
+            continue
+        error = _max_error(left, right)
+        rms = float(np.sqrt(np.mean(np.square(left[finite_left], dtype=np.float64)))) if finite_left.any() else 0.0
+        passed &= error <= tolerance.atol + tolerance.rtol * rms
+        relative = max(relative, error / rms if rms else 0.0)
+        if error > worst or not worst_label:
+            worst, worst_label = max(error, worst), batch.label
+    return OutputDiff(name, batches, worst, relative, bit_equal, (bad[0], bad[1]), padding, worst_label, passed, problem)
+
+
+def _max_error(left: np.ndarray, right: np.ndarray) -> float:
+    both = np.isfinite(left) & np.isfinite(right)
+    return float(np.max(np.abs(left[both] - right[both]), initial=0.0))
+
+
+def compare_weights(expected: Mapping[str, str], found: Mapping[str, str], surplus: Iterable[str] = ()) -> WeightCheck:
+    """Compares SHA-256 by target; `surplus` names variables of the export that no weight of the module explains."""
+    mismatches = []
+    for target, digest in expected.items():
+        if target not in found:
+            mismatches.append(f"{target}: missing in the export")
+        elif found[target] != digest:
+            mismatches.append(f"{target}: its bits differ from the module's")
+    mismatches += [f"{name}: in the export, but no weight of the module" for name in surplus]
+    return WeightCheck(len(expected), tuple(mismatches))

@@ -1,0 +1,81 @@
+"""The TensorFlow-free half of the line: from what a person types to a plan of every weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.architecture import Inference, infer_architecture
+from surgery.assignment import AssignmentMap, map_weights
+from surgery.errors import ModuleError, UnexplainedError
+from surgery.module import InspectedModule
+from surgery.signatures import name_outputs
+from surgery.sources import inspect_folder
+from surgery.sources.location import locate
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` shows: the module, and its inference or why no table explains it."""
+
+    module: InspectedModule
+    inference: Inference | None
+    unexplained: str | None
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `plan` shows and `convert` carries out. `signatures` are the outputs to be written, by signature."""
+
+    module: InspectedModule
+    inference: Inference
+    weights: AssignmentMap
+    signatures: Mapping[str, tuple[str, ...]]
+    destination: Path
+
+
+@contextmanager
+def open_module(module: str, *, with_weights: bool) -> Iterator[InspectedModule]:
+    """The inspected module behind a folder, archive or handle; its files are there until the block ends."""
+    with locate(module, with_weights=with_weights) as located:
+        yield name_outputs(inspect_folder(located.folder, located.name, missing_data=located.left_out))
+
+
+def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:
+    """The module with its inference where a table explains it, else with the reason why none does."""
+    try:
+        return Inspection(module, infer_architecture(module, assume), None)
+    except UnexplainedError as error:
+        return Inspection(module, None, error.message, error.details)
+
+
+def make_plan(module: InspectedModule, destination: Path, assume: Mapping[str, Any] | None = None) -> Plan:
+    """Infers the architecture and maps every weight.
+
+    Raises ModuleError when files of the module are missing, UnexplainedError when the tables leave anything open.
+    """
+    if module.problems:
+        raise ModuleError(
+            f"opening {module.name}: " + "; ".join(module.problems), hint="the module is incomplete: fetch it again"
+        )
+    inference = infer_architecture(module, assume)
+    return Plan(module, inference, map_weights(module, inference), signature_outputs(inference), destination)
+
+
+def signature_outputs(inference: Inference) -> dict[str, tuple[str, ...]]:
+    """Output names of each signature that an export of this encoder has."""
+    names: list[str] = []
+    for name in inference.family.encoder.outputs.values():
+        if name == "encoder_outputs":
+            names += [f"{name}_{i}" for i in range(inference.architecture["num_hidden_layers"])]
+        else:
+            names.append(name)
+    signatures = {"serving_default": tuple(names)}
+    for head, recipe in inference.family.encoder.heads.items():
+        if head in inference.heads:
+            signatures[head] = (*names, recipe.logits)
+    return signatures

@@ -1,0 +1,159 @@
+"""Writes an encoder as a SavedModel: one trace of the encoder a training mode, everything else calls those two.
+
+The root is a plain trackable object in the form of TF Hub's reusable SavedModels: `__call__`, `variables`,
+`trainable_variables`, `regularization_losses`, the module's assets and constants, and `.mlm` where the source has
+it. No Keras object hangs on it: those cost a trace of every layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from surgery.convention import Convention
+from surgery.errors import WriteError
+from surgery.module import InspectedModule, VariableInfo
+from surgery.runtime.encoder import Encoder
+
+Specs = dict[str, tf.TensorSpec]
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is written: an encoder in the calling conventions of its module."""
+
+    module: InspectedModule
+    encoder: Encoder
+    constants: Mapping[str, Any]
+
+
+def write_saved_model(export: Export, folder: Path) -> None:
+    """Saves the export into `folder`, which must not exist yet.
+
+    Raises WriteError when the disk refuses.
+    """
+    root = _root(export)
+    signatures = {"serving_default": root.serving_default}
+    if hasattr(root, "mlm"):
+        signatures["mlm"] = root.mlm.serving_default
+    for owner in (root, getattr(root, "mlm", None)):
+        if owner is not None:
+            del owner.serving_default
+    try:
+        tf.saved_model.save(root, str(folder), signatures=signatures)
+    except (tf.errors.OpError, OSError) as error:
+        raise WriteError(
+            f"writing the SavedModel to {folder}: {str(error).strip().splitlines()[0]}",
+            hint="check free space and permissions of the destination's disk",
+        ) from error
+
+
+def _root(export: Export) -> Any:
+    encoder, module = export.encoder, export.module
+    inference = encoder.inference
+    specs = {a.name: tf.TensorSpec([None, None], tf.int32, name=a.name) for a in inference.family.inputs}
+    encode = {training: _encode_function(encoder, specs, training=training) for training in (True, False)}
+    root = tf.train.Checkpoint()
+    _make_callable(root, inference.convention, specs, encode, inference.convention)
+    for attribute, file in module.assets.items():
+        if "/" not in attribute:
+            setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / "assets" / file)))
+    constants = []
+    for name, value in export.constants.items():
+        constant = tf.Variable(value, trainable=False, name=name)
+        setattr(root, name, constant)
+        constants.append(constant)
+    heads = {name: recipe.scope for name, recipe in inference.family.encoder.heads.items() if name in encoder.heads}
+    own = [v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))]
+    _list_variables(root, [*own, *constants])
+    for name, scope in heads.items():
+        head = tf.train.Checkpoint()
+        positions = inference.family.encoder.heads[name].positions
+        with_positions = {**specs, positions: tf.TensorSpec([None, None], tf.int32, name=positions)}
+        functions = {t: _head_function(encoder, name, encode[t], with_positions) for t in (True, False)}
+        _make_callable(head, inference.heads[name], with_positions, functions, inference.heads[name])
+        extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
+        _list_variables(head, [*own, *extra])
+        setattr(root, name, head)
+    return root
+
+
+def _encode_function(encoder: Encoder, specs: Specs, *, training: bool) -> Any:
+    """The one trace of the encoder for a training mode, as a concrete function of the inputs in the specs' order."""
+
+    @tf.function(input_signature=list(specs.values()), autograph=False)
+    def encode(*inputs: tf.Tensor) -> dict[str, Any]:
+        return encoder.encode(dict(zip(specs, inputs, strict=True)), training=training)
+
+    return encode.get_concrete_function()
+
+
+def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Callable[..., dict[str, Any]]:
+    """The encoder's outputs and the head's logits, as a function of the inputs in the specs' order."""
+    recipe = encoder.inference.family.encoder.heads[name]
+
+    def run(*inputs: tf.Tensor) -> dict[str, Any]:
+        *tokens, positions = inputs
+        outputs = encode(*tokens)
+        return {**outputs, recipe.logits: encoder.head(name, outputs["sequence_output"], positions)}
+
+    return run
+
+
+def _make_callable(
+    owner: Any, convention: Convention, specs: Specs, functions: Mapping[bool, Any], source: Convention
+) -> None:
+    """Gives an object Hub's `__call__(inputs, training=False)` and a serving function with flat, named outputs.
+
+    A dict goes in and a dict comes out, as with Hub's modules since `/3`; a module that took a list takes it still,
+    and then returns what it returned.
+    """
+
+    def call(inputs: Any, training: bool = False) -> Any:
+        if isinstance(inputs, dict):
+            outputs = functions[bool(training)](*(inputs[name] for name in specs))
+            return {**outputs, **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs}}
+        position_of = {name: int(path.strip("[]")) for name, path in source.inputs.items()}
+        outputs = functions[bool(training)](*(inputs[position_of[name]] for name in specs))
+        return [outputs[name] for name in sorted(source.outputs, key=source.outputs.__getitem__)]
+
+    function = tf.function(call, autograph=False)
+    for training in (True, False):
+        function.get_concrete_function(dict(specs), training=training)
+        if convention.kind == "list":
+            ordered = sorted(source.inputs, key=source.inputs.__getitem__)
+            function.get_concrete_function([specs[name] for name in ordered], training=training)
+    owner.__call__ = function
+
+    @tf.function(input_signature=[dict(specs)], autograph=False)
+    def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return flat_outputs(functions[False](*(inputs[name] for name in specs)))
+
+    owner.serving_default = serve
+
+
+def flat_outputs(outputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """A list of tensors becomes one output an entry, `encoder_outputs_3`: signatures know no lists."""
+    flat: dict[str, tf.Tensor] = {}
+    for name, value in outputs.items():
+        if isinstance(value, list | tuple):
+            flat.update({f"{name}_{i}": tensor for i, tensor in enumerate(value)})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _list_variables(owner: Any, variables: list[tf.Variable]) -> None:
+    """The lists that hub.KerasLayer reads from a reusable SavedModel."""
+    owner.variables = variables
+    owner.trainable_variables = [variable for variable in variables if variable.trainable]
+    owner.regularization_losses = []
+
+
+def constant_name(variable: VariableInfo) -> str:
+    """The attribute under which a constant of the source is exported."""
+    return variable.attribute or variable.name

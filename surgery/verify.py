@@ -1,0 +1,70 @@
+"""The comparison alone: any module against any export of it, made now, earlier, or tampered with since."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.battery import make_battery
+from surgery.convert import Progress, _counting, check_export
+from surgery.errors import ModuleError
+from surgery.manifest import MANIFEST
+from surgery.parity import ParityReport, Tolerance
+from surgery.planning import Plan, make_plan, open_module
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The verdict on an export. `notes` say what its manifest tells beside it, a line each."""
+
+    plan: Plan
+    exported: Path
+    report: ParityReport
+    notes: tuple[str, ...]
+
+
+def verify_export(
+    module: str,
+    exported: Path,
+    *,
+    tolerance: Tolerance | None = None,
+    allow_nonfinite: bool = False,
+    assume: dict[str, Any] | None = None,
+    progress: Progress = lambda step, done, total: None,
+) -> Verification:
+    """Compares an export with a module. A miss is a report that has not passed, not an exception.
+
+    Raises SurgeryError when either side cannot be opened or the module is not explained.
+    """
+    if not (exported / "saved_model.pb").is_file():
+        raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
+    with open_module(module, with_weights=True) as source:
+        plan = make_plan(source, exported, assume)
+        progress("start TensorFlow", 0, 0)
+        from surgery.runtime import verification
+        from surgery.runtime.checkpoint import CheckpointTensors
+        from surgery.weights import Weights
+
+        battery = make_battery(plan.inference.architecture)
+        steps = _counting(progress, "run the module", len(battery))
+        expected = verification.record_module(source, plan.inference, battery, steps)
+        progress("hash the weights", 0, 0)
+        tensors = CheckpointTensors(Path(source.folder))
+        hashes = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite).hashes()
+        report = check_export(plan, exported, battery, expected, hashes, tolerance or Tolerance(), progress)
+        return Verification(plan, exported, report, tuple(_notes(source.fingerprint, exported)))
+
+
+def _notes(fingerprint: Any, exported: Path) -> list[str]:
+    try:
+        manifest = json.loads((exported / MANIFEST).read_text(encoding="utf-8"))
+        source = manifest["source"]
+    except FileNotFoundError:
+        return [f"the export has no {MANIFEST}: it was not written by surgery, or it was removed"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{MANIFEST} cannot be read: {error}"]
+    if source.get("sha256") == dict(fingerprint):
+        return [f"{MANIFEST} names this module's own files as its source"]
+    return [f"{MANIFEST} names other files as its source ({source.get('name')}): the comparison does not depend on it"]
