@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surgery.convert import Conversion, Progress
+    from surgery.conversion import Conversion, Progress
     from surgery.planning import Inspection, Plan
-    from surgery.verify import Verification
+    from surgery.verification import Verification
 
 Source = str | PathLike[str]
 
@@ -58,7 +58,7 @@ def convert(
     `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
     """
-    from surgery.convert import convert_module
+    from surgery.conversion import convert_module
 
     return convert_module(
         str(module),
@@ -86,7 +86,7 @@ def verify(
 
     Raises SurgeryError when one of the two cannot be opened or the module is not explained.
     """
-    from surgery.verify import verify_export
+    from surgery.verification import verify_export
 
     return verify_export(
         str(module),

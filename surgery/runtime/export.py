@@ -16,10 +16,17 @@ import tensorflow as tf
 
 from surgery.convention import Convention
 from surgery.errors import WriteError
-from surgery.module import InspectedModule, VariableInfo
+from surgery.module import InspectedModule
 from surgery.runtime.encoder import Encoder
 
 Specs = dict[str, tf.TensorSpec]
+
+
+class Reusable(tf.Module):
+    """A root in the form of TF Hub's reusable SavedModels: the lists are plain attributes, which are saved."""
+
+    variables: Any = None
+    trainable_variables: Any = None
 
 
 @dataclass(frozen=True)
@@ -36,13 +43,7 @@ def write_saved_model(export: Export, folder: Path) -> None:
 
     Raises WriteError when the disk refuses.
     """
-    root = _root(export)
-    signatures = {"serving_default": root.serving_default}
-    if hasattr(root, "mlm"):
-        signatures["mlm"] = root.mlm.serving_default
-    for owner in (root, getattr(root, "mlm", None)):
-        if owner is not None:
-            del owner.serving_default
+    root, signatures = _root(export)
     try:
         tf.saved_model.save(root, str(folder), signatures=signatures)
     except (tf.errors.OpError, OSError) as error:
@@ -52,13 +53,14 @@ def write_saved_model(export: Export, folder: Path) -> None:
         ) from error
 
 
-def _root(export: Export) -> Any:
+def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
+    """The object to save, and its signatures."""
     encoder, module = export.encoder, export.module
     inference = encoder.inference
     specs = {a.name: tf.TensorSpec([None, None], tf.int32, name=a.name) for a in inference.family.inputs}
     encode = {training: _encode_function(encoder, specs, training=training) for training in (True, False)}
-    root = tf.train.Checkpoint()
-    _make_callable(root, inference.convention, specs, encode, inference.convention)
+    root = Reusable()
+    signatures = {"serving_default": _make_callable(root, inference.convention, specs, encode)}
     for attribute, file in module.assets.items():
         if "/" not in attribute:
             setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / "assets" / file)))
@@ -71,15 +73,15 @@ def _root(export: Export) -> Any:
     own = [v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))]
     _list_variables(root, [*own, *constants])
     for name, scope in heads.items():
-        head = tf.train.Checkpoint()
+        head = Reusable()
         positions = inference.family.encoder.heads[name].positions
         with_positions = {**specs, positions: tf.TensorSpec([None, None], tf.int32, name=positions)}
         functions = {t: _head_function(encoder, name, encode[t], with_positions) for t in (True, False)}
-        _make_callable(head, inference.heads[name], with_positions, functions, inference.heads[name])
+        signatures[name] = _make_callable(head, inference.heads[name], with_positions, functions)
         extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
         _list_variables(head, [*own, *extra])
         setattr(root, name, head)
-    return root
+    return root, signatures
 
 
 def _encode_function(encoder: Encoder, specs: Specs, *, training: bool) -> Any:
@@ -104,10 +106,8 @@ def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Ca
     return run
 
 
-def _make_callable(
-    owner: Any, convention: Convention, specs: Specs, functions: Mapping[bool, Any], source: Convention
-) -> None:
-    """Gives an object Hub's `__call__(inputs, training=False)` and a serving function with flat, named outputs.
+def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functions: Mapping[bool, Any]) -> Any:
+    """Gives an object Hub's `__call__(inputs, training=False)`; returns its signature, with flat, named outputs.
 
     A dict goes in and a dict comes out, as with Hub's modules since `/3`; a module that took a list takes it still,
     and then returns what it returned.
@@ -117,15 +117,15 @@ def _make_callable(
         if isinstance(inputs, dict):
             outputs = functions[bool(training)](*(inputs[name] for name in specs))
             return {**outputs, **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs}}
-        position_of = {name: int(path.strip("[]")) for name, path in source.inputs.items()}
+        position_of = {name: int(path.strip("[]")) for name, path in convention.inputs.items()}
         outputs = functions[bool(training)](*(inputs[position_of[name]] for name in specs))
-        return [outputs[name] for name in sorted(source.outputs, key=source.outputs.__getitem__)]
+        return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
 
     function = tf.function(call, autograph=False)
     for training in (True, False):
         function.get_concrete_function(dict(specs), training=training)
         if convention.kind == "list":
-            ordered = sorted(source.inputs, key=source.inputs.__getitem__)
+            ordered = sorted(convention.inputs, key=convention.inputs.__getitem__)
             function.get_concrete_function([specs[name] for name in ordered], training=training)
     owner.__call__ = function
 
@@ -133,7 +133,7 @@ def _make_callable(
     def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return flat_outputs(functions[False](*(inputs[name] for name in specs)))
 
-    owner.serving_default = serve
+    return serve
 
 
 def flat_outputs(outputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -153,7 +153,3 @@ def _list_variables(owner: Any, variables: list[tf.Variable]) -> None:
     owner.trainable_variables = [variable for variable in variables if variable.trainable]
     owner.regularization_losses = []
 
-
-def constant_name(variable: VariableInfo) -> str:
-    """The attribute under which a constant of the source is exported."""
-    return variable.attribute or variable.name

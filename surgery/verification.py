@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.battery import make_battery
-from surgery.convert import Progress, _counting, check_export
+from surgery.conversion import Progress, _counting, check_export
 from surgery.errors import ModuleError
 from surgery.manifest import MANIFEST
 from surgery.parity import ParityReport, Tolerance
@@ -43,13 +43,13 @@ def verify_export(
     with open_module(module, with_weights=True) as source:
         plan = make_plan(source, exported, assume)
         progress("start TensorFlow", 0, 0)
-        from surgery.runtime import verification
+        from surgery.runtime import comparison
         from surgery.runtime.checkpoint import CheckpointTensors
         from surgery.weights import Weights
 
         battery = make_battery(plan.inference.architecture)
         steps = _counting(progress, "run the module", len(battery))
-        expected = verification.record_module(source, plan.inference, battery, steps)
+        expected = comparison.record_module(source, plan.inference, battery, steps)
         progress("hash the weights", 0, 0)
         tensors = CheckpointTensors(Path(source.folder))
         hashes = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite).hashes()

@@ -13,7 +13,7 @@ from surgery.assignment import AssignmentMap
 from surgery.battery import Batch
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.module import InspectedModule
-from surgery.parity import Recording, compare
+from surgery.parity import Recording
 from surgery.runtime.encoder import Encoder
 from surgery.runtime.export import flat_outputs
 from surgery.runtime.session import SavedModelSession
@@ -162,4 +162,3 @@ def _serving_tags(module: InspectedModule) -> tuple[str, ...]:
     return next(graph.tags for graph in module.meta_graphs if "train" not in graph.tags)
 
 
-__all__ = ["REFERENCE", "LoadedExport", "check_contract", "compare", "record_encoder", "record_module"]

@@ -55,11 +55,11 @@ def convert_module(
         plan = make_plan(source, destination, assume)
         with staging(destination, keep_failed=keep_failed) as folder:
             progress("start TensorFlow", 0, 0)
-            from surgery.runtime import verification
+            from surgery.runtime import comparison
 
             battery = make_battery(plan.inference.architecture)
             steps = _counting(progress, "run the module", len(battery))
-            expected = verification.record_module(source, plan.inference, battery, steps)
+            expected = comparison.record_module(source, plan.inference, battery, steps)
             progress("build the encoder", 0, 0)
             hashes = _write(plan, battery, expected, tolerance, folder, progress, allow_nonfinite=allow_nonfinite)
             report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)
@@ -91,7 +91,7 @@ def _write(
     allow_nonfinite: bool,
 ) -> Mapping[str, str]:
     """Fills the encoder, looks at it once, writes it; returns the weights' SHA-256. The encoder is gone afterwards."""
-    from surgery.runtime import verification
+    from surgery.runtime import comparison
     from surgery.runtime.checkpoint import CheckpointTensors
     from surgery.runtime.encoder import build_encoder
     from surgery.runtime.export import Export, write_saved_model
@@ -101,7 +101,7 @@ def _write(
     weights = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite)
     encoder = build_encoder(plan.inference, weights)
     first = battery[:FIRST_LOOK]
-    found = verification.record_encoder(encoder, first)
+    found = comparison.record_encoder(encoder, first)
     compared = [{name: value for name, value in outputs.items() if name in got} for outputs, got in zip(expected, found, strict=False)]
     failed = [diff for diff in compare(first, compared, found, tolerance) if not diff.passed]
     if failed:
@@ -126,18 +126,18 @@ def check_export(
     progress: Progress,
 ) -> ParityReport:
     """The whole comparison between a recorded module and an export on disk."""
-    from surgery.runtime import verification
+    from surgery.runtime import comparison
 
     exported = inspect_folder(folder, folder.name)
-    own, problems = verification.check_contract(exported, plan.inference, plan.weights)
+    own, problems = comparison.check_contract(exported, plan.inference, plan.weights)
     steps = _counting(progress, "run the export", len(battery))
-    with verification.LoadedExport(folder) as loaded:
+    with comparison.LoadedExport(folder) as loaded:
         found, missing = loaded.record(battery, plan.inference, steps)
         if own is not None:
             problems += loaded.check_calls(exported, own, battery[0], found[0])
         weights = compare_weights(hashes, loaded.hashes(list(hashes)), _surplus(plan, exported))
     return ParityReport(
-        reference=verification.REFERENCE,
+        reference=comparison.REFERENCE,
         tolerance=tolerance,
         batches=len(battery),
         outputs=compare(battery, expected, found, tolerance),
