@@ -92,11 +92,11 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         if name in module.callables
     }
     generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
-    gathered.values.pop("pooled_size", None)
+    values = {field: gathered.values[field] for field in family.meanings if field in gathered.values}
     return Inference(
         family=family,
-        architecture=Architecture(family.name, generation, dict(gathered.values)),
-        evidence=tuple(e for e in gathered.evidence.values() if e.field in gathered.values),
+        architecture=Architecture(family.name, generation, values),
+        evidence=tuple(e for e in gathered.evidence.values() if e.field in values),
         claims=found.claims,
         sizes=sizes,
         convention=convention,

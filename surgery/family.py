@@ -74,15 +74,16 @@ class Family:
 
     `sizes` maps the axes of its layouts to architecture fields. `equal_unless` are pairs of axes that are one size
     unless a target is present (embedding and hidden size, without a projection). `fixed` are fields whose evidence
-    must have this value, because the Model Garden encoder has no other.
+    must have this value, because the Model Garden encoder has no other. `meanings` are the fields of the architecture
+    in the order in which people read them, each with a line of meaning.
     """
 
     name: str
     dialects: tuple[Dialect, ...]
     sizes: Mapping[str, str]
+    meanings: Mapping[str, str]
     evidence: tuple[GraphEvidence, ...]
     inputs: tuple[InputAnchor, ...]
     encoder: EncoderRecipe
     equal_unless: tuple[tuple[str, str, str], ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    meanings: Mapping[str, str] = field(default_factory=dict)

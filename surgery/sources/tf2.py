@@ -54,9 +54,7 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
 
 
 def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
-    root = object_graph.children(graph, object_graph.ROOT)
-    listed = root.get("trainable_variables")
-    trainable = set(object_graph.children(graph, listed).values()) if listed is not None else None
+    trainable = _trainable(graph)
     found = []
     for node in sorted(where):
         if graph.nodes[node].WhichOneof("kind") != "variable":
@@ -71,13 +69,29 @@ def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
                 name=saved.name.removesuffix(":0") or path,
                 dtype=dtype,
                 shape=sizes,
-                trainable=node in trainable if trainable is not None else saved.trainable,
+                trainable=trainable.get(node, saved.trainable),
                 path=path,
                 attribute=path if "/" not in path else None,
                 nbytes=int(np.prod(sizes, dtype=np.int64)) * _item_size(dtype),
             )
         )
     return tuple(found)
+
+
+def _trainable(graph: Any) -> dict[int, bool]:
+    """What the lists that fine-tuning uses say of each variable: the root's first, then those of its children.
+
+    A variable's own flag says less: a frozen Keras layer keeps its variables' flags and leaves them off the list.
+    """
+    root = object_graph.children(graph, object_graph.ROOT)
+    found: dict[int, bool] = {}
+    for owner in (object_graph.ROOT, *root.values()):
+        lists = object_graph.children(graph, owner)
+        if "variables" in lists and "trainable_variables" in lists:
+            trainable = set(object_graph.children(graph, lists["trainable_variables"]).values())
+            for node in object_graph.children(graph, lists["variables"]).values():
+                found.setdefault(node, node in trainable)
+    return found
 
 
 def _item_size(dtype: str) -> int:

@@ -1,0 +1,300 @@
+"""The command line: it parses, calls one library function, and renders. stdout is data, stderr is talk.
+
+TensorFlow is never imported here; the functions that need it do so when they run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import surgery
+from surgery.errors import SurgeryError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EPILOG_EXIT_CODES = """\b
+Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
+any weight table, 5 parity failed, 6 cannot write the destination."""
+
+WIDTH_WHEN_PIPED = 120
+
+
+class Command(click.Command):
+    """A command whose help ends with examples, printed as they are."""
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"  {line}\n" for line in self.examples))
+
+
+def _reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns a SurgeryError into its message on stderr and its exit code."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except SurgeryError as error:
+            _talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+
+    return run
+
+
+MODULE = click.argument("module", metavar="MODULE")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
+VERBOSE = click.option("--verbose", is_flag=True, help="Let TensorFlow's own messages through.")
+ATOL = click.option("--atol", type=click.FloatRange(min=0), help="Absolute error allowed per output.  [default: 2e-5]")
+RTOL = click.option(
+    "--rtol", type=click.FloatRange(min=0), help="Error allowed relative to the output's RMS.  [default: 2e-5]"
+)
+NONFINITE = click.option("--allow-nonfinite", is_flag=True, help="Accept weights that are NaN or infinite.")
+ASSUME = click.option(
+    "--assume",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Supply a hyperparameter for which the module has no evidence. Repeatable.",
+)
+
+
+@click.group(epilog=EPILOG_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(surgery.__version__, prog_name="surgery")
+def main() -> None:
+    """Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.
+
+    MODULE is a folder with a saved_model.pb, a .tar.gz or .tgz of it, or a Hub handle (a URL).
+    """
+
+
+@main.command(
+    cls=Command,
+    examples=(
+        "surgery inspect bert_en_uncased_L-12_H-768_A-12.tar.gz",
+        "surgery inspect ./module --signature serving_default",
+        "surgery inspect ./module --json | jq .explanation",
+    ),
+)
+@MODULE
+@JSON
+@click.option("--signature", metavar="NAME", help="Show this signature only.")
+@click.option("--variables", is_flag=True, help="List every variable.")
+@_reports_errors
+def inspect(module: str, as_json: bool, signature: str | None, variables: bool) -> None:
+    """Show what a SavedModel is: signatures, calls, files, architecture and its evidence. Needs no TensorFlow."""
+    from surgery import report
+
+    found = surgery.inspect(module)
+    names = {s.name for graph in found.module.meta_graphs for s in graph.signatures}
+    if signature is not None and signature not in names:
+        raise UsageError(
+            f"--signature {signature}: {found.module.name} has no such signature",
+            hint="it has " + (", ".join(sorted(names)) or "none"),
+        )
+    _show(report.inspection_data(found, signature=signature, variables=variables), "inspection", as_json)
+
+
+@main.command(cls=Command, examples=("surgery plan ./module", "surgery plan ./module --json | jq '.dropped'"))
+@MODULE
+@JSON
+@ASSUME
+@_reports_errors
+def plan(module: str, as_json: bool, assume: tuple[str, ...]) -> None:
+    """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
+    from surgery import report
+
+    _show(report.plan_data(surgery.plan(module, assume=_assumed(assume))), "plan", as_json)
+
+
+@main.command(
+    cls=Command,
+    examples=(
+        "surgery convert ./module                      # into exported/module/1/",
+        "surgery convert module.tar.gz served/bert/7 --overwrite",
+        "surgery convert https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
+    ),
+)
+@MODULE
+@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@ATOL
+@RTOL
+@click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
+@click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
+@NONFINITE
+@ASSUME
+@JSON
+@VERBOSE
+@_reports_errors
+def convert(
+    module: str,
+    destination: Path | None,
+    atol: float | None,
+    rtol: float | None,
+    overwrite: bool,
+    keep_failed: bool,
+    allow_nonfinite: bool,
+    assume: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Rebuild the encoder, verify it, and write a SavedModel that names every block output.
+
+    Without DESTINATION it goes to exported/<module name>/<next version>/, which TensorFlow Serving can watch. Nothing
+    is published unless the reloaded export computes what the module computes.
+    """
+    from surgery import report
+
+    with _working(verbose) as progress:
+        done = surgery.convert(
+            module,
+            destination,
+            atol=atol,
+            rtol=rtol,
+            overwrite=overwrite,
+            keep_failed=keep_failed,
+            allow_nonfinite=allow_nonfinite,
+            assume=_assumed(assume),
+            progress=progress,
+        )
+    data = report.conversion_data(done)
+    _show(data if as_json else data["parity"], "parity", as_json)
+    if not as_json:
+        click.echo(f"wrote {done.destination}")
+
+
+@main.command(cls=Command, examples=("surgery verify ./module exported/module/1",))
+@MODULE
+@click.argument("exported", type=click.Path(path_type=Path))
+@ATOL
+@RTOL
+@NONFINITE
+@ASSUME
+@JSON
+@VERBOSE
+@_reports_errors
+def verify(
+    module: str,
+    exported: Path,
+    atol: float | None,
+    rtol: float | None,
+    allow_nonfinite: bool,
+    assume: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Compare any export with its module: outputs, weights and contract. Exits with 5 when they differ."""
+    from surgery import report
+
+    with _working(verbose) as progress:
+        found = surgery.verify(
+            module,
+            exported,
+            atol=atol,
+            rtol=rtol,
+            allow_nonfinite=allow_nonfinite,
+            assume=_assumed(assume),
+            progress=progress,
+        )
+    data = report.verification_data(found)
+    _show(data if as_json else data["parity"], "parity", as_json)
+    for note in found.notes if not as_json else ():
+        click.echo(f"note: {note}")
+    if not found.report.passed:
+        _talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(5)
+
+
+def _show(data: dict[str, Any], view: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(data, indent=1))
+        return
+    from rich.console import Console
+
+    from surgery import render
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
+    getattr(render, view)(Console(width=width, highlight=False), data)
+
+
+def _talk() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`FIELD=VALUE` options as Python values: JSON where it reads as such, else text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        field, equals, text = pair.partition("=")
+        if not equals or not field or not text:
+            raise UsageError(f"--assume {pair}: expected FIELD=VALUE")
+        try:
+            found[field] = json.loads(text.lower() if text in ("True", "False") else text)
+        except ValueError:
+            found[field] = text
+    return found
+
+
+@contextmanager
+def _working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`."""
+    if verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+        yield lambda step, done, total: click.echo(step, err=True) if done == 0 else None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with _quiet_stderr():
+        console = _talk()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("inspect", total=None)
+
+            def progress(step: str, done: int, total: int) -> None:
+                bar.update(task, description=step, completed=done, total=total or None)
+
+            yield progress
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Sends what C++ code writes to file descriptor 2 away; Python's sys.stderr keeps speaking to the terminal."""
+    import logging
+    import warnings
+
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    sys.stderr.flush()
+    terminal, before = os.dup(2), sys.stderr
+    sys.stderr = os.fdopen(os.dup(terminal), "w", encoding=before.encoding, errors="backslashreplace", buffering=1)
+    away = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(away, 2)
+    os.close(away)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stderr.close()
+        sys.stderr = before
+        os.dup2(terminal, 2)
+        os.close(terminal)

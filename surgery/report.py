@@ -1,0 +1,168 @@
+"""Every result as JSON-ready data. The text for people is rendered from the same data, so both tell the same facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from surgery.manifest import plain, report_data
+from surgery.module import InspectedModule, SignatureInfo, Structure, TensorInfo, Trace, describe
+
+if TYPE_CHECKING:
+    from surgery.architecture import Inference
+    from surgery.conversion import Conversion
+    from surgery.planning import Inspection, Plan
+    from surgery.verification import Verification
+
+
+def inspection_data(inspection: Inspection, *, signature: str | None = None, variables: bool = False) -> dict[str, Any]:
+    """All facts of an inspection; one signature only, or all, and every variable when asked for."""
+    module = inspection.module
+    data: dict[str, Any] = {
+        "name": module.name,
+        "format": module.format,
+        "tensorflow_version": module.tensorflow_version or None,
+        "saved_model_bytes": module.saved_model_bytes,
+        "sha256": dict(module.fingerprint),
+        "meta_graphs": [
+            {
+                "tags": list(graph.tags),
+                "nodes": graph.node_count,
+                "functions": graph.function_count,
+                "signatures": {
+                    s.name: _signature(module, s) for s in graph.signatures if signature in (None, s.name)
+                },
+            }
+            for graph in module.meta_graphs
+        ],
+        "callables": [_callable(trace) for trace in _one_per_mode(module)],
+        "block_outputs": _block_outputs(module),
+        "assets": dict(module.assets),
+        "variables": {
+            "count": len(module.variables),
+            "trainable": sum(v.trainable for v in module.variables),
+            "bytes": module.weight_bytes,
+        },
+        "attached_messages": {tags: dict(messages) for tags, messages in module.attached_messages.items() if messages},
+        "problems": list(module.problems),
+    }
+    if variables:
+        data["variables"]["list"] = [
+            {"name": v.name, "dtype": v.dtype, "shape": list(v.shape), "trainable": v.trainable, "attribute": v.attribute}
+            for v in module.variables
+        ]
+    if inspection.inference is not None:
+        data["explanation"] = architecture_data(inspection.inference)
+    else:
+        data["unexplained"] = {"reason": inspection.unexplained, "details": list(inspection.details)}
+    return data
+
+
+def architecture_data(inference: Inference) -> dict[str, Any]:
+    """Family, generation, and each field with its value, meaning and evidence."""
+    return {
+        "family": inference.architecture.family,
+        "generation": inference.architecture.generation,
+        "architecture": [
+            {
+                "field": field,
+                "value": value,
+                "meaning": inference.family.meanings.get(field),
+                "evidence": [
+                    {"source": e.source, "place": e.place, "places": e.count} for e in inference.evidence if e.field == field
+                ],
+            }
+            for field, value in inference.architecture.values.items()
+        ],
+    }
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """What would be written where, and the way of every variable."""
+    return {
+        "name": plan.module.name,
+        "format": plan.module.format,
+        **architecture_data(plan.inference),
+        "convention": plain(plan.inference.convention),
+        "heads": {name: plain(convention) for name, convention in plan.inference.heads.items()},
+        "assignments": [
+            {
+                "variable": a.variable.name,
+                "target": a.target,
+                "layout": a.layout.sentence,
+                "from": list(a.variable.shape),
+                "to": list(a.shape),
+                "rule": a.rule,
+                "part": a.part,
+            }
+            for a in plan.weights.assignments
+        ],
+        "kept": [{"variable": v.name, "attribute": v.attribute} for v in plan.weights.kept],
+        "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
+        "assets": dict(plan.module.assets),
+        "signatures": {name: list(outputs) for name, outputs in plan.signatures.items()},
+        "destination": str(plan.destination),
+        "weight_bytes": sum(a.variable.nbytes for a in plan.weights.assignments),
+    }
+
+
+def conversion_data(conversion: Conversion) -> dict[str, Any]:
+    """The published export and its proof."""
+    return {
+        "destination": str(conversion.destination),
+        "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
+        "parity": report_data(conversion.report),
+    }
+
+
+def verification_data(verification: Verification) -> dict[str, Any]:
+    """The verdict on an export."""
+    return {
+        "module": verification.plan.module.name,
+        "exported": str(verification.exported),
+        "parity": report_data(verification.report),
+        "notes": list(verification.notes),
+    }
+
+
+def _signature(module: InspectedModule, signature: SignatureInfo) -> dict[str, Any]:
+    inputs = {n.key: n for n in module.input_names if n.signature == signature.name}
+    outputs = {n.key: n for n in module.output_names if n.signature == signature.name}
+    return {
+        "inputs": [_tensor(tensor, inputs) for tensor in signature.inputs],
+        "outputs": [_tensor(tensor, outputs) for tensor in signature.outputs],
+    }
+
+
+def _tensor(tensor: TensorInfo, names: dict[str, Any]) -> dict[str, Any]:
+    shape = None if tensor.shape is None else list(tensor.shape)
+    data: dict[str, Any] = {"key": tensor.key, "dtype": tensor.dtype, "shape": shape, "tensor": tensor.name}
+    if tensor.key in names:
+        named = names[tensor.key]
+        data["is"] = {"callable": named.callable, "places": list(named.places), "how": named.how}
+    return data
+
+
+def _callable(trace: Trace) -> dict[str, Any]:
+    return {
+        "name": trace.callable,
+        "training": trace.training,
+        "takes": describe(trace.inputs),
+        "returns": describe(trace.outputs),
+    }
+
+
+def _one_per_mode(module: InspectedModule) -> list[Trace]:
+    """The first trace of every callable for each value of `training`: Keras saves each twice under other names."""
+    return list({(trace.callable, trace.training): trace for trace in reversed(module.traces)}.values())[::-1]
+
+
+def _block_outputs(module: InspectedModule) -> dict[str, Any]:
+    """Whether `__call__` gives more than its ends: lists of sequence tensors [batch, seq, hidden], by key."""
+    trace = module.trace("__call__", training=False)
+    outputs: Structure = trace.outputs if trace is not None else None
+    lists = {
+        key: len(value)
+        for key, value in (outputs.items() if isinstance(outputs, dict) else ())
+        if isinstance(value, list | tuple)
+    }
+    return {"exposed": bool(lists), "lists": lists}
