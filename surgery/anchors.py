@@ -100,7 +100,8 @@ class Anchors:
     def softmax_after(self, bias: str) -> tuple[Node | None, tuple[tuple[Node, float], ...]]:
         """The softmax that follows this query bias, and the scalings by a constant on the way to it."""
         start = self.bias_add(bias)
-        queue, seen, scalings = [start] if start else [], set(), []
+        queue, seen = [start] if start else [], set()
+        scalings: list[tuple[Node, float]] = []
         while queue:
             node = queue.pop(0)
             for user, position in self.graph.consumers.get(node, ()):

@@ -70,6 +70,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     graphs = _Graphs(module, paths)
     for row in family.evidence:
         _read_graph(row, graphs, blocks, gathered)
+    _refuse_other_dropouts(graphs, gathered)
     sizes = _bind_sizes(family, found, gathered)
     _supply(assume or {}, gathered, family)
     missing = [field for field in gathered.wanted if field not in gathered.values]
@@ -137,6 +138,7 @@ class _Gathered:
         self.values: dict[str, Any] = {}
         self.evidence: dict[tuple[str, str], Evidence] = {}
         self.wanted: dict[str, str] = {}
+        self.places: set[str] = set()
 
     def add(self, field: str, value: Any, source: str, place: str) -> None:
         if field in self.values and self.values[field] != value:
@@ -146,6 +148,7 @@ class _Gathered:
                 hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
             )
         self.values[field] = value
+        self.places.add(place)
         before = self.evidence.get((field, source))
         if before is None:
             self.evidence[field, source] = Evidence(field, value, source, place)
@@ -204,6 +207,18 @@ def _read_graph(row: GraphEvidence, graphs: _Graphs, blocks: int, gathered: _Gat
             gathered.wanted[row.field] = f"expected it at {', '.join(anchors)} in the {mode} trace, found {found}"
 
 
+def _refuse_other_dropouts(graphs: _Graphs, gathered: _Gathered) -> None:
+    """A dropout at a place that the table does not know would be lost without a word."""
+    graph = graphs.anchored("__call__", training=True)
+    others = [d.result.path for d in graph.dropouts if d.result.path not in gathered.places] if graph else []
+    if others:
+        raise UnexplainedError(
+            f"inferring the architecture of {gathered.module.name}: its training trace drops out at places that the "
+            "rebuilt encoder does not have",
+            details=tuple(others),
+        )
+
+
 def _places(anchors: tuple[str, ...], blocks: int) -> Iterator[tuple[str, ...]]:
     if not any("{layer}" in anchor for anchor in anchors):
         yield anchors
@@ -235,7 +250,8 @@ def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict
         if left in sizes and unless not in targets and sizes[left] != sizes[right]:
             raise UnexplainedError(
                 f"inferring the architecture of {gathered.module.name}: {family.sizes[left]} is {sizes[left]} and "
-                f"{family.sizes[right]} is {sizes[right]}, expected equal sizes" + (f" without {unless}" if unless else "")
+                f"{family.sizes[right]} is {sizes[right]}, expected equal sizes"
+                + (f" without {unless}" if unless else "")
             )
     for axis, field in family.sizes.items():
         if axis not in sizes and any(axis in claim.rule.layout.axes for claim in claims if claim.rule.layout):

@@ -88,10 +88,14 @@ def _check_targets(module: InspectedModule, inference: Inference, assignments: l
     ]
     blocks = inference.architecture["num_hidden_layers"]
     stems = {claim.rule.target for claim in inference.claims if claim.rule.target and "{layer}" in claim.rule.target}
-    rows = Counter((claim.rule.source, *_other_holes(claim)) for claim in inference.claims if claim.rule.target in stems)
+    rows = Counter(
+        (claim.rule.source, *_other_holes(claim)) for claim in inference.claims if claim.rule.target in stems
+    )
     for (source, *holes), count in rows.items():
         if count != blocks:
-            found = {int(c.holes["layer"]) for c in inference.claims if (c.rule.source, *_other_holes(c)) == (source, *holes)}
+            found = {
+                int(c.holes["layer"]) for c in inference.claims if (c.rule.source, *_other_holes(c)) == (source, *holes)
+            }
             missing = sorted(set(range(blocks)) - found)
             named = source
             for hole in holes:
@@ -99,7 +103,8 @@ def _check_targets(module: InspectedModule, inference: Inference, assignments: l
             problems.append(f"expected {named} in all {blocks} blocks, missing in block {', '.join(map(str, missing))}")
     if problems:
         raise UnexplainedError(
-            f"mapping the weights of {module.name} to the encoder", hint="a weight is missing or doubled: fetch the module again",
+            f"mapping the weights of {module.name} to the encoder",
+            hint="a weight is missing or doubled: fetch the module again",
             details=tuple(problems),
         )
 

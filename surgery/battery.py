@@ -33,7 +33,8 @@ class Batch:
     @property
     def padding_rows(self) -> np.ndarray:
         """True [batch] for rows that are nothing but padding: attention adders differ there by design."""
-        return ~np.any(self.inputs["input_mask"] != 0, axis=1)
+        has_tokens: np.ndarray = np.any(self.inputs["input_mask"] != 0, axis=1)
+        return ~has_tokens
 
 
 def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
@@ -47,7 +48,9 @@ def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
         for shape in dict.fromkeys(shapes)
     ]
     batches += [_batch(architecture, (1, positions), next(numbers)) for _ in range(2)]
-    batches += [_batch(architecture, (3, min(length, positions)), next(numbers), padding_row=True) for length in (2, 17)]
+    batches += [
+        _batch(architecture, (3, min(length, positions)), next(numbers), padding_row=True) for length in (2, 17)
+    ]
     return tuple(batches)
 
 

@@ -26,7 +26,7 @@ EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
 any weight table, 5 parity failed, 6 cannot write the destination."""
 
-WIDTH_WHEN_PIPED = 120
+WIDTH_WHEN_PIPED = 160
 
 
 class Command(click.Command):
@@ -76,7 +76,9 @@ ASSUME = click.option(
 )
 
 
-@click.group(epilog=EPILOG_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    epilog=EPILOG_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(surgery.__version__, prog_name="surgery")
 def main() -> None:
     """Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.
@@ -265,7 +267,13 @@ def _working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
 
     with _quiet_stderr():
         console = _talk()
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("inspect", total=None)
 

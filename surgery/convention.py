@@ -89,7 +89,10 @@ def _outputs(
     outputs: dict[str, str] = {}
     aliases: dict[str, str] = {}
     by_name = sorted(
-        ((_export_name(path, leaf), path, tensor) for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)),
+        (
+            (_export_name(path, leaf), path, tensor)
+            for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
+        ),
         key=lambda row: row[0].partition("_outputs_")[0] not in known and row[0] not in known,
     )
     for name, path, tensor in by_name:
@@ -113,5 +116,3 @@ def _export_name(path: str, leaf: TensorInfo) -> str:
     if path.startswith("["):
         return "pooled_output" if leaf.shape is not None and len(leaf.shape) == 2 else "sequence_output"
     return path.replace("[", "_").replace("]", "")
-
-

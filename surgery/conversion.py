@@ -55,7 +55,10 @@ def convert_module(
         plan = make_plan(source, destination, assume)
         with staging(destination, keep_failed=keep_failed) as folder:
             progress("start TensorFlow", 0, 0)
-            from surgery.runtime import comparison
+            from surgery.runtime.memory import importing
+
+            with importing():
+                from surgery.runtime import comparison
 
             battery = make_battery(plan.inference.architecture)
             steps = _counting(progress, "run the module", len(battery))
@@ -64,7 +67,11 @@ def convert_module(
             hashes = _write(plan, battery, expected, tolerance, folder, progress, allow_nonfinite=allow_nonfinite)
             report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)
             if not report.passed:
-                kept = f"the staged export is kept at {folder}" if keep_failed else "--keep-failed keeps the export to look at"
+                kept = (
+                    f"the staged export is kept at {folder}"
+                    if keep_failed
+                    else "--keep-failed keeps the export to look at"
+                )
                 raise ParityError(
                     f"comparing the export with {source.name}: it is not the same function, nothing was published\n  "
                     + report.failure(),
@@ -102,7 +109,10 @@ def _write(
     encoder = build_encoder(plan.inference, weights)
     first = battery[:FIRST_LOOK]
     found = comparison.record_encoder(encoder, first)
-    compared = [{name: value for name, value in outputs.items() if name in got} for outputs, got in zip(expected, found, strict=False)]
+    compared = [
+        {name: value for name, value in outputs.items() if name in got}
+        for outputs, got in zip(expected, found, strict=False)
+    ]
     failed = [diff for diff in compare(first, compared, found, tolerance) if not diff.passed]
     if failed:
         raise ParityError(

@@ -167,5 +167,3 @@ def _dropout_on(graph: Anchors, node: Any) -> Reading | None:
         if dropout.data.node is node:
             return Reading(dropout.rate, dropout.result.path)
     return Reading(0.0, f"no random operation on {node.path}")
-
-

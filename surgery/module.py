@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,7 @@ class InspectedModule:
     assets: Mapping[str, str]
     traces: tuple[Trace, ...]
     signature_traces: Mapping[str, Trace]
-    attached_messages: Mapping[str, Mapping[str, str]]
+    attached_messages: Mapping[tuple[str, ...], Mapping[str, bytes]]
     fingerprint: Mapping[str, str]
     saved_model_bytes: int
     output_names: tuple[OutputName, ...] = ()
@@ -141,6 +141,41 @@ class InspectedModule:
             if "train" not in graph.tags:
                 return {signature.name: signature for signature in graph.signatures}
         return {}
+
+    @property
+    def tag_sets(self) -> tuple[tuple[str, ...], ...]:
+        """The tags of every meta graph; the empty tuple is the empty tag set."""
+        return tuple(graph.tags for graph in self.meta_graphs)
+
+    def meta_graph(self, tags: Iterable[str] = ()) -> MetaGraphInfo:
+        """The meta graph with exactly these tags. Raises KeyError, naming the tag sets there are."""
+        wanted = tuple(sorted(tags))
+        for graph in self.meta_graphs:
+            if graph.tags == wanted:
+                return graph
+        raise KeyError(f"no meta graph with the tags {set(wanted) or '{}'}; there are {list(self.tag_sets)}")
+
+    def signature_names(self, tags: Iterable[str] = ()) -> tuple[str, ...]:
+        """Names of a meta graph's signatures, as `get_signature_names` of a hub.ModuleSpec gave them."""
+        return tuple(signature.name for signature in self.meta_graph(tags).signatures)
+
+    def input_info(self, signature: str = "default", tags: Iterable[str] = ()) -> dict[str, TensorInfo]:
+        """Inputs of a signature by key, as `get_input_info_dict` gave them. Raises KeyError for an unknown name."""
+        return {tensor.key: tensor for tensor in self._signature(signature, tags).inputs}
+
+    def output_info(self, signature: str = "default", tags: Iterable[str] = ()) -> dict[str, TensorInfo]:
+        """Outputs of a signature by key, as `get_output_info_dict` gave them. Raises KeyError for an unknown name."""
+        return {tensor.key: tensor for tensor in self._signature(signature, tags).outputs}
+
+    def attached_message(self, key: str, tags: Iterable[str] = ()) -> bytes:
+        """A message attached to a TF1 hub.Module, as its bytes: parse them with its type. Raises KeyError."""
+        return self.attached_messages[tuple(sorted(tags))][key]
+
+    def _signature(self, name: str, tags: Iterable[str]) -> SignatureInfo:
+        for signature in self.meta_graph(tags).signatures:
+            if signature.name == name:
+                return signature
+        raise KeyError(f"no signature {name!r}; there are {list(self.signature_names(tags))}")
 
     @property
     def weight_bytes(self) -> int:

@@ -88,7 +88,10 @@ class ParityReport:
             failed = [d.name for d in self.outputs if not d.passed]
             lines.append(
                 f"{len(failed)} of {len(self.outputs)} outputs differ; the first to diverge is {diff.name}: "
-                + (diff.problem or f"max abs error {diff.max_abs:.3g} ({diff.relative:.3g} of its RMS), {diff.worst_batch}")
+                + (
+                    diff.problem
+                    or f"max abs error {diff.max_abs:.3g} ({diff.relative:.3g} of its RMS), {diff.worst_batch}"
+                )
             )
         lines += [f"weight {line}" for line in self.weights.mismatches[:6]]
         if len(self.weights.mismatches) > 6:
@@ -125,7 +128,11 @@ def _diff(
         batches += 1
         left, right = wanted[name], got.get(name)
         if right is None or left.shape != right.shape or left.dtype != right.dtype:
-            what = "it is missing" if right is None else f"expected {left.dtype} {list(left.shape)}, found {right.dtype} {list(right.shape)}"
+            what = (
+                "it is missing"
+                if right is None
+                else f"expected {left.dtype} {list(left.shape)}, found {right.dtype} {list(right.shape)}"
+            )
             return OutputDiff(name, batches, np.inf, np.inf, False, (0, 0), None, batch.label, False, what)
         padded = batch.padding_rows
         if padded.any():
@@ -144,7 +151,9 @@ def _diff(
         relative = max(relative, error / rms if rms else 0.0)
         if error > worst or not worst_label:
             worst, worst_label = max(error, worst), batch.label
-    return OutputDiff(name, batches, worst, relative, bit_equal, (bad[0], bad[1]), padding, worst_label, passed, problem)
+    return OutputDiff(
+        name, batches, worst, relative, bit_equal, (bad[0], bad[1]), padding, worst_label, passed, problem
+    )
 
 
 def _max_error(left: np.ndarray, right: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +20,10 @@ def inspection(console: Console, data: Data) -> None:
         ("format", data["format"]),
         ("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"),
         ("graph", size(data["saved_model_bytes"])),
-        ("variables", f"{data['variables']['count']} ({data['variables']['trainable']} trainable), {size(data['variables']['bytes'])}"),
+        (
+            "variables",
+            "{count} ({trainable} trainable), ".format(**data["variables"]) + size(data["variables"]["bytes"]),
+        ),
     ]
     lists = data["block_outputs"]["lists"]
     if data["callables"]:
@@ -48,15 +51,15 @@ def inspection(console: Console, data: Data) -> None:
         _facts(console, list(data["assets"].items()))
     if data["attached_messages"]:
         _title(console, "Attached messages")
-        rows = [(tags or "{}", key, value) for tags, found in data["attached_messages"].items() for key, value in found.items()]
+        rows = [("{" + ", ".join(m["tags"]) + "}", m["key"], m["hex"]) for m in data["attached_messages"]]
         _table(console, ("tags", "key", "bytes (hex)"), rows)
     if "list" in data["variables"]:
         _title(console, "Variables")
-        rows = [
+        listed = [
             (v["name"], v["dtype"], shape(v["shape"]), "trainable" if v["trainable"] else v["attribute"] or "")
             for v in data["variables"]["list"]
         ]
-        _table(console, ("name", "dtype", "shape", ""), rows)
+        _table(console, ("name", "dtype", "shape", ""), listed)
     if "explanation" in data:
         architecture(console, data["explanation"])
     else:
@@ -86,9 +89,19 @@ def plan(console: Console, data: Data) -> None:
     """A dry run: architecture, the way of every variable, and what would be written."""
     _title(console, f"Plan for {data['name']} ({data['format']})")
     architecture(console, data)
-    _title(console, f"Weights: {len(data['assignments'])} assigned, {len(data['kept'])} kept, {len(data['dropped'])} dropped")
-    rows = [(a["variable"], a["target"], f"{a['layout']}  {shape(a['from'])}" + (f" to {shape(a['to'])}" if a["to"] != a["from"] else "")) for a in data["assignments"]]
-    _table(console, ("variable", "target", "layout"), rows)
+    _title(
+        console,
+        f"Weights: {len(data['assignments'])} assigned, {len(data['kept'])} kept, {len(data['dropped'])} dropped",
+    )
+    numbers: dict[tuple[str, str], int] = {}
+    for a in data["assignments"]:
+        numbers.setdefault((a["rule"], a["layout"]), len(numbers) + 1)
+    rows = [(str(numbers[a["rule"], a["layout"]]), a["variable"], a["target"], _shapes(a)) for a in data["assignments"]]
+    _table(console, ("rule", "variable", "target", "shape"), rows)
+    _title(console, "Rules: the rows of the weight table that say so")
+    _table(
+        console, ("rule", "source name", "layout"), [(str(n), rule, layout) for (rule, layout), n in numbers.items()]
+    )
     for kept in data["kept"]:
         console.print(escape(f"kept: {kept['variable']} as the attribute {kept['attribute']}"))
     for dropped in data["dropped"]:
@@ -119,7 +132,12 @@ def parity(console: Console, data: Data) -> None:
     console.print(f"tolerance: max abs error <= {tolerance['atol']:g} + {tolerance['rtol']:g} x RMS of the output")
     if any(diff["padding_rows"] is not None for diff in data["outputs"]):
         console.print("padding rows: largest error in rows that are nothing but padding; reported, not judged")
-    console.print(Text("verdict: the same function" if data["passed"] else "verdict: NOT the same function", style="bold green" if data["passed"] else "bold red"))
+    console.print(
+        Text(
+            "verdict: the same function" if data["passed"] else "verdict: NOT the same function",
+            style="bold green" if data["passed"] else "bold red",
+        )
+    )
 
 
 def structure_text(value: Any) -> str:
@@ -153,18 +171,29 @@ def number(value: float | None) -> str:
 
 
 def _signature(console: Console, name: str, data: Data) -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for way in ("inputs", "outputs"):
         for tensor in data[way]:
             found = tensor.get("is")
             named = " = ".join(found["places"]) if found else ""
             named = f"{found['callable']}: {named}" if found and found["callable"] != "__call__" else named
-            row = (way[:-1], tensor["key"], f"{tensor['dtype']} {shape(tensor['shape'])}", tensor["tensor"] or "", named)
+            row = (
+                way[:-1],
+                tensor["key"],
+                f"{tensor['dtype']} {shape(tensor['shape'])}",
+                tensor["tensor"] or "",
+                named,
+            )
             rows.append(row)
     shows_places = any(row[4] for row in rows)
     heads = ("", "key", "type", "tensor", "is, in the call")
     console.print(Text(f"signature {name}", style="bold"))
     _table(console, heads if shows_places else heads[:4], [row if shows_places else row[:4] for row in rows])
+
+
+def _shapes(assignment: Data) -> str:
+    before, after = shape(assignment["from"]), shape(assignment["to"])
+    return before if before == after else f"{before} to {after}"
 
 
 def _call_name(call: Data) -> str:
@@ -186,7 +215,7 @@ def _facts(console: Console, rows: list[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def _table(console: Console, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def _table(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for head in heads:
         table.add_column(head, overflow="fold")

@@ -28,9 +28,7 @@ def inspection_data(inspection: Inspection, *, signature: str | None = None, var
                 "tags": list(graph.tags),
                 "nodes": graph.node_count,
                 "functions": graph.function_count,
-                "signatures": {
-                    s.name: _signature(module, s) for s in graph.signatures if signature in (None, s.name)
-                },
+                "signatures": {s.name: _signature(module, s) for s in graph.signatures if signature in (None, s.name)},
             }
             for graph in module.meta_graphs
         ],
@@ -42,12 +40,22 @@ def inspection_data(inspection: Inspection, *, signature: str | None = None, var
             "trainable": sum(v.trainable for v in module.variables),
             "bytes": module.weight_bytes,
         },
-        "attached_messages": {tags: dict(messages) for tags, messages in module.attached_messages.items() if messages},
+        "attached_messages": [
+            {"tags": list(tags), "key": key, "hex": message.hex()}
+            for tags, messages in module.attached_messages.items()
+            for key, message in messages.items()
+        ],
         "problems": list(module.problems),
     }
     if variables:
         data["variables"]["list"] = [
-            {"name": v.name, "dtype": v.dtype, "shape": list(v.shape), "trainable": v.trainable, "attribute": v.attribute}
+            {
+                "name": v.name,
+                "dtype": v.dtype,
+                "shape": list(v.shape),
+                "trainable": v.trainable,
+                "attribute": v.attribute,
+            }
             for v in module.variables
         ]
     if inspection.inference is not None:
@@ -68,7 +76,9 @@ def architecture_data(inference: Inference) -> dict[str, Any]:
                 "value": value,
                 "meaning": inference.family.meanings.get(field),
                 "evidence": [
-                    {"source": e.source, "place": e.place, "places": e.count} for e in inference.evidence if e.field == field
+                    {"source": e.source, "place": e.place, "places": e.count}
+                    for e in inference.evidence
+                    if e.field == field
                 ],
             }
             for field, value in inference.architecture.values.items()

@@ -38,7 +38,7 @@ def name_outputs(module: InspectedModule) -> InspectedModule:
     return replace(module, output_names=tuple(outputs), input_names=tuple(inputs))
 
 
-Named = tuple[dict[str, tuple[str, ...]], dict[str, str], str]
+Named = tuple[dict[str, tuple[str, ...]], Mapping[str, str], str]
 """Output key → output paths of the call; input key → input path of the call; how it was found."""
 
 

@@ -43,9 +43,12 @@ def verify_export(
     with open_module(module, with_weights=True) as source:
         plan = make_plan(source, exported, assume)
         progress("start TensorFlow", 0, 0)
-        from surgery.runtime import comparison
-        from surgery.runtime.checkpoint import CheckpointTensors
+        from surgery.runtime.memory import importing
         from surgery.weights import Weights
+
+        with importing():
+            from surgery.runtime import comparison
+            from surgery.runtime.checkpoint import CheckpointTensors
 
         battery = make_battery(plan.inference.architecture)
         steps = _counting(progress, "run the module", len(battery))

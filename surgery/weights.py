@@ -67,4 +67,4 @@ def count_nonfinite(array: np.ndarray) -> int:
 
 def sha256(array: np.ndarray) -> str:
     """SHA-256 of an array's bytes in C order."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"").hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"").hexdigest()

@@ -27,7 +27,11 @@ def _embeddings(word: str, position: str, token_type: str, norm: str) -> tuple[W
 def _block(block: str) -> tuple[WeightRule, ...]:
     """Rows that all generations share but for the scope of a block."""
     return (
-        move(block + "/self_attention_layer_norm/{leaf:gamma|beta}", BLOCK + "/self_attention_layer_norm/{leaf}", "hidden"),
+        move(
+            block + "/self_attention_layer_norm/{leaf:gamma|beta}",
+            BLOCK + "/self_attention_layer_norm/{leaf}",
+            "hidden",
+        ),
         move(block + "/intermediate/kernel", BLOCK + "/intermediate/kernel", "hidden inner"),
         move(block + "/intermediate/bias", BLOCK + "/intermediate/bias", "inner"),
         move(block + "/output/kernel", BLOCK + "/output/kernel", "inner hidden"),
@@ -158,7 +162,9 @@ EVIDENCE = (
     GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (BLOCK + "/self_attention_layer_norm/gamma",)),
     GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (BLOCK + "/output_layer_norm/gamma",)),
     GraphEvidence(
-        "norm_first", read.norm_first, (BLOCK + "/self_attention/query/kernel", BLOCK + "/self_attention_layer_norm/beta")
+        "norm_first",
+        read.norm_first,
+        (BLOCK + "/self_attention/query/kernel", BLOCK + "/self_attention_layer_norm/beta"),
     ),
     GraphEvidence("embedding_dropout", read.dropout_after_norm, ("embeddings/layer_norm/beta",), training=True),
     GraphEvidence("attention_probs_dropout", read.dropout_on_probabilities, (_QUERY_BIAS,), training=True),

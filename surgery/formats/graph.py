@@ -115,7 +115,9 @@ class FlatGraph:
         names = [argument.name for argument in function.signature.input_arg]
         split = len(names) - len(captures)
         inputs = [Node(name, "Placeholder", None, None) for name in names[:split]]
-        held = [Node(path or name, "VarHandleOp", None, None) for path, name in zip(captures, names[split:], strict=True)]
+        held = [
+            Node(path or name, "VarHandleOp", None, None) for path, name in zip(captures, names[split:], strict=True)
+        ]
         arguments = {name: Tensor(node, "0") for name, node in zip(names, [*inputs, *held], strict=True)}
         body = _Body(function.node_def, arguments, function.ret, "", library)
         outputs = [body.resolve(function.ret[argument.name]) for argument in function.signature.output_arg]

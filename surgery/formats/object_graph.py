@@ -18,7 +18,7 @@ ROOT = 0
 def dtype_name(number: int) -> str:
     """`DT_FLOAT` as "float32"; TensorFlow's Python names."""
     names = {"float": "float32", "double": "float64", "half": "float16"}
-    name = types_pb2.DataType.Name(number).removeprefix("DT_").lower()
+    name: str = types_pb2.DataType.Name(number).removeprefix("DT_").lower()
     return names.get(name, name)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from surgery.architecture import Inference, infer_architecture
 from surgery.assignment import AssignmentMap
 from surgery.battery import Batch
-from surgery.errors import SurgeryError, UnexplainedError
+from surgery.errors import UnexplainedError
 from surgery.module import InspectedModule
 from surgery.parity import Recording
 from surgery.runtime.encoder import Encoder
@@ -33,20 +33,20 @@ def record_module(
 
     Its TF2 functions are run in a v1 Session, which is closed again before this returns.
     """
-    with SavedModelSession(Path(module.folder), _serving_tags(module)) as session:
-        trace = module.trace("__call__", training=False)
-        assert trace is not None
-        run = session.function(module, trace, inference.convention)
-        heads = {}
-        for name, convention in inference.heads.items():
-            head_trace = module.trace(name, training=False)
-            assert head_trace is not None
-            heads[name] = session.function(module, head_trace, convention)
+    traces = {name: module.trace(name, training=False) for name in ("__call__", *inference.heads)}
+    functions = [trace.function for trace in traces.values() if trace is not None]
+    with SavedModelSession(Path(module.folder), _serving_tags(module), functions) as session:
+        conventions = {"__call__": inference.convention, **inference.heads}
+        runners = {
+            name: session.function(module, trace, conventions[name])
+            for name, trace in traces.items()
+            if trace is not None
+        }
         recording = []
         for batch in battery:
-            outputs = run(batch.inputs)
-            for name, run_head in heads.items() if batch.heads else ():
-                outputs.update({f"{name}.{key}": value for key, value in run_head(batch.inputs).items()})
+            outputs = runners["__call__"](batch.inputs)
+            for name in inference.heads if batch.heads else ():
+                outputs.update({f"{name}.{key}": value for key, value in runners[name](batch.inputs).items()})
             recording.append(outputs)
             tick()
         return recording
@@ -108,15 +108,11 @@ class LoadedExport:
 
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:
         """SHA-256 of the variables of these names, as the session has restored them; missing ones are left out."""
-        found = {}
-        for target in targets:
-            try:
-                found[target] = sha256(self._session.variable(target))
-            except SurgeryError:
-                continue
-        return found
+        return {name: sha256(value) for name, value in self._session.variables(targets)}
 
-    def check_calls(self, exported: InspectedModule, inference: Inference, batch: Batch, expected: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    def check_calls(
+        self, exported: InspectedModule, inference: Inference, batch: Batch, expected: Mapping[str, np.ndarray]
+    ) -> tuple[str, ...]:
         """Runs every callable's inference trace on a batch; its outputs must be the signature's, to the bit."""
         problems = []
         for name, convention in (("__call__", inference.convention), *inference.heads.items()):
@@ -160,5 +156,3 @@ def check_contract(
 
 def _serving_tags(module: InspectedModule) -> tuple[str, ...]:
     return next(graph.tags for graph in module.meta_graphs if "train" not in graph.tags)
-
-

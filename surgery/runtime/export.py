@@ -70,7 +70,9 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
         setattr(root, name, constant)
         constants.append(constant)
     heads = {name: recipe.scope for name, recipe in inference.family.encoder.heads.items() if name in encoder.heads}
-    own = [v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))]
+    own = [
+        v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))
+    ]
     _list_variables(root, [*own, *constants])
     for name, scope in heads.items():
         head = Reusable()
@@ -116,7 +118,10 @@ def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functi
     def call(inputs: Any, training: bool = False) -> Any:
         if isinstance(inputs, dict):
             outputs = functions[bool(training)](*(inputs[name] for name in specs))
-            return {**outputs, **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs}}
+            return {
+                **outputs,
+                **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs},
+            }
         position_of = {name: int(path.strip("[]")) for name, path in convention.inputs.items()}
         outputs = functions[bool(training)](*(inputs[position_of[name]] for name in specs))
         return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
@@ -152,4 +157,3 @@ def _list_variables(owner: Any, variables: list[tf.Variable]) -> None:
     owner.variables = variables
     owner.trainable_variables = [variable for variable in variables if variable.trainable]
     owner.regularization_losses = []
-

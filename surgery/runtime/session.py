@@ -6,7 +6,8 @@ its concrete function is added to the graph, with the graph's own variables as c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,28 +18,46 @@ import tensorflow as tf
 from surgery.convention import Convention
 from surgery.errors import ModuleError
 from surgery.module import InspectedModule, Trace
+from surgery.runtime.memory import give_back
+from surgery.runtime.pruning import only_functions, read_meta_graph
 
 Batch = Mapping[str, np.ndarray]
 Arrays = dict[str, np.ndarray]
 Runner = Callable[[Batch], Arrays]
 
+BYTES_PER_FETCH = 64 * 2**20
+
 
 class SavedModelSession:
-    """A SavedModel loaded into a graph and session of its own; close it, or use it in a `with` statement."""
+    """A SavedModel in a graph and session of its own; close it, or use it in a `with` statement.
 
-    def __init__(self, folder: Path, tags: Sequence[str]) -> None:
+    Without `functions` it is loaded whole, as a server loads it. With `functions` only those concrete functions and
+    what restores the variables are imported: a Keras module carries a dozen traces of every layer, which cost three
+    times the memory and seconds of optimisation. Raises ModuleError when it cannot be loaded.
+    """
+
+    def __init__(self, folder: Path, tags: Sequence[str], functions: Sequence[str] = ()) -> None:
+        give_back()
         self._folder = folder
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
+        self.signatures: Mapping[str, Any] = {}
         try:
             with self._graph.as_default():
-                self._meta_graph = tf.compat.v1.saved_model.load(self._session, list(tags), str(folder))
-        except (tf.errors.OpError, RuntimeError, ValueError, OSError, KeyError, TypeError) as error:
+                if functions:
+                    meta_graph = only_functions(read_meta_graph(folder, tags), functions)
+                    saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
+                    saver.restore(self._session, str(folder / "variables" / "variables"))
+                else:
+                    loaded = tf.compat.v1.saved_model.load(self._session, list(tags), str(folder))
+                    self.signatures = loaded.signature_def
+        except (tf.errors.OpError, RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
             self.close()
             raise ModuleError(
                 f"loading {folder} into a session: {str(error).strip().splitlines()[0]}",
                 hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
             ) from error
+        give_back()
 
     def __enter__(self) -> SavedModelSession:
         return self
@@ -47,15 +66,14 @@ class SavedModelSession:
         self.close()
 
     def close(self) -> None:
+        """Closes the session and lets go of it: only its deletion frees the variables."""
         self._session.close()
-
-    @property
-    def signatures(self) -> Mapping[str, Any]:
-        return self._meta_graph.signature_def
+        del self._session
+        give_back()
 
     def signature(self, name: str) -> Runner:
         """A function from a batch by input key to every output of the signature by key."""
-        signature = self._meta_graph.signature_def[name]
+        signature = self.signatures[name]
         inputs = {key: info.name for key, info in signature.inputs.items()}
         outputs = {key: info.name for key, info in signature.outputs.items()}
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
@@ -77,14 +95,22 @@ class SavedModelSession:
         outputs = {name: by_path[path] for name, path in convention.outputs.items()}
         return lambda batch: self._run(outputs, {feed: batch[role] for role, feed in feeds.items()})
 
-    def variable(self, name: str) -> np.ndarray:
-        """The value of the variable with this name, as the session has restored it."""
-        with self._graph.as_default():
-            handle = self._handles.get(name)
-            if handle is None:
-                raise ModuleError(f"reading {name} from {self._folder}: there is no variable of that name")
-            value = f"{handle.op.name}/Read/ReadVariableOp:0"
-            return self._session.run(value)
+    def variables(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Names and values of variables as the session has restored them; names that it lacks are left out.
+
+        Fetched in groups, because each new set of fetches costs a pass over the graph, and all at once the memory of
+        a second model.
+        """
+        known = [(name, self._handles[name]) for name in names if name in self._handles]
+        group: list[tuple[str, tf.Tensor]] = []
+        room = BYTES_PER_FETCH
+        for name, handle in known:
+            group.append((name, handle))
+            room -= _nbytes(handle)
+            if room <= 0 or name == known[-1][0]:
+                reads = [f"{fetched.op.name}/Read/ReadVariableOp:0" for _, fetched in group]
+                yield from zip((n for n, _ in group), self._session.run(reads), strict=True)
+                group, room = [], BYTES_PER_FETCH
 
     def _handle(self, module: InspectedModule, path: str | None) -> tf.Tensor:
         variable = next((v for v in module.variables if v.path == path), None)
@@ -108,3 +134,10 @@ class SavedModelSession:
         names = list(outputs)
         values = self._session.run([outputs[name] for name in names], feed_dict=dict(feeds))
         return dict(zip(names, values, strict=True))
+
+
+def _nbytes(handle: tf.Tensor) -> int:
+    """Size of the variable behind a VarHandleOp's output; 0 when its shape is not known."""
+    shape = tf.TensorShape(handle.op.get_attr("shape"))
+    size: int = handle.op.get_attr("dtype").size
+    return math.prod(shape.as_list()) * size if shape.is_fully_defined() else 0

@@ -33,7 +33,8 @@ def inspect_folder(folder: Path, name: str, *, missing_data: frozenset[str] = fr
     saved_model = saved_model_pb.read(folder / "saved_model.pb")
     for source in SOURCES:
         if source.accepts(saved_model):
-            return source.inspect(saved_model, folder, name, missing_data)
+            inspected: InspectedModule = source.inspect(saved_model, folder, name, missing_data)
+            return inspected
     raise ModuleError(f"opening {folder}: the SavedModel holds no graph that surgery knows how to read")
 
 

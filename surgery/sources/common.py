@@ -46,7 +46,9 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name in files if (path := folder / name).is_file()}
 
 
-def file_problems(folder: Path, expected: list[str], missing_data: frozenset[str], *, has_variables: bool) -> tuple[str, ...]:
+def file_problems(
+    folder: Path, expected: list[str], missing_data: frozenset[str], *, has_variables: bool
+) -> tuple[str, ...]:
     """Files that the graph asks for and the folder lacks, one line each."""
     problems = [
         f"{name} is named by the graph, but missing or empty"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.compat.proto import variable_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tensorboard.compat.proto import variable_pb2
 
 from surgery.formats.object_graph import dtype_name, shape_of
 from surgery.module import InspectedModule, VariableInfo
@@ -28,7 +28,9 @@ def accepts(saved_model: Any) -> bool:
 
 def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[str]) -> InspectedModule:
     """Reads the inference meta graph's collections; a hub.Module is known by its `tfhub_module.pb`."""
-    inference = next((g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0])
+    inference = next(
+        (g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0]
+    )
     hub = (folder / "tfhub_module.pb").is_file()
     assets = _assets(inference)
     variables = _variables(inference)
@@ -42,7 +44,7 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
         assets=assets,
         traces=(),
         signature_traces={},
-        attached_messages={" ".join(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
+        attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
         fingerprint=common.fingerprint(folder),
         saved_model_bytes=(folder / "saved_model.pb").stat().st_size,
         problems=common.file_problems(
@@ -78,15 +80,19 @@ def _assets(meta_graph: Any) -> dict[str, str]:
     return {tensor.removesuffix(":0"): filename for tensor, filename in found.items()}
 
 
-def _attachments(meta_graph: Any) -> dict[str, str]:
-    """Attached messages of a meta graph by key, as the hex of their bytes: only their authors know their type."""
-    messages = (_attachment_class().FromString(data) for data in meta_graph.collection_def[ATTACHMENTS].bytes_list.value)
-    return {message.key: message.value.hex() for message in messages}
+def _attachments(meta_graph: Any) -> dict[str, bytes]:
+    """Attached messages of a meta graph by key, as bytes: only their authors know their type."""
+    messages = (
+        _attachment_class().FromString(data) for data in meta_graph.collection_def[ATTACHMENTS].bytes_list.value
+    )
+    return {message.key: message.value for message in messages}
 
 
 def _attachment_class() -> Any:
     pool = descriptor_pool.DescriptorPool()
-    file = descriptor_pb2.FileDescriptorProto(name="surgery/module_attachment.proto", package="surgery", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="surgery/module_attachment.proto", package="surgery", syntax="proto3"
+    )
     attachment = file.message_type.add(name="ModuleAttachment")
     attachment.field.add(name="key", number=1, type=9, label=1)
     attachment.field.add(name="value", number=2, type=12, label=1)

@@ -1,0 +1,118 @@
+"""Fixtures of the tests that run TensorFlow: one process, one import, each module made and converted once a session.
+
+Importing `surgery.runtime` first sets what TensorFlow reads when it is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import surgery.runtime
+from surgery.conversion import Conversion
+from tests.builders import early_bert, model_garden
+
+SAMPLES = (
+    "g2_small",
+    "g3_small",
+    "g4_bert_mlm",
+    "g4_bert_dropouts",
+    "g4_electra",
+    "g4_bert_v2",
+    "g4_prenorm",
+)
+
+BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
+    {
+        "g1": partial(
+            early_bert.build_module,
+            seed=3,
+            output_dropout=0.2,
+            attention_dropout=0.05,
+            embedding_dropout=0.15,
+            block_output_dropout=0.2,
+        ),
+        "g1_exact": partial(early_bert.build_module, activation="exact", epsilon=1e-6, hidden=48, heads=6, vocab=200),
+        "exact_gelu": partial(model_garden.build_module, activation="gelu_exact"),
+        "relu": partial(model_garden.build_module, activation="relu"),
+        "epsilon_1e-5": partial(model_garden.build_module, epsilon=1e-5),
+        "epsilon_1e-3": partial(model_garden.build_module, epsilon=1e-3),
+        "narrow_embedding_mlm": partial(model_garden.build_module, embedding_width=20, mlm=True),
+        "no_encoder_outputs": partial(model_garden.build_module, encoder_outputs=False, lower_case=False),
+        "no_vocab": partial(model_garden.build_module, with_vocab=False, output_dropout=0.0),
+        "one_type": partial(model_garden.build_module, types=1, attention_dropout=0.0),
+        "unusual_sizes": partial(
+            model_garden.build_module, hidden=60, heads=5, inner=77, positions=11, vocab=101, types=3, num_layers=4
+        ),
+        "list_call": partial(model_garden.build_module, call="list"),
+    }
+)
+
+
+class Converted(NamedTuple):
+    """A module's folder, its export, and what the conversion returned."""
+
+    source: Path
+    export: Path
+    conversion: Conversion
+
+
+@pytest.fixture(scope="session")
+def source(
+    modules: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Folder of a sample or a built module by name; not to be changed by a test."""
+
+    @cache
+    def make(name: str) -> Path:
+        if name in BUILDERS:
+            return BUILDERS[name](tmp_path_factory.mktemp(name) / name)
+        return modules(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Converted]:
+    """The export of a module by name; not to be changed by a test."""
+
+    @cache
+    def make(name: str) -> Converted:
+        export = tmp_path_factory.mktemp("exported") / name / "1"
+        return Converted(source(name), export, surgery.convert(source(name), export))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def load(converted: Callable[[str], Converted]) -> Callable[..., Any]:
+    """`load(name)` is the loaded export, `load(name, "source")` the module itself; neither to be changed."""
+    import tensorflow as tf
+
+    @cache
+    def make(name: str, side: str = "export") -> Any:
+        return tf.saved_model.load(str(getattr(converted(name), side)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Callable[..., dict[str, np.ndarray]]:
+    """Inputs for a module by its sizes: ragged masks, every token type, random ids."""
+
+    def make(vocab: int = 300, shape: tuple[int, int] = (3, 9), types: int = 2, seed: int = 5) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(seed)
+        lengths = random.integers(2, shape[1] + 1, shape[0])
+        return {
+            "input_word_ids": random.integers(0, vocab, shape).astype(np.int32),
+            "input_mask": (np.arange(shape[1])[None, :] < lengths[:, None]).astype(np.int32),
+            "input_type_ids": random.integers(0, types, shape).astype(np.int32),
+        }
+
+    return make

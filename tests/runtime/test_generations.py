@@ -1,0 +1,143 @@
+"""Every generation and every kind of encoder converts end to end with parity."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import surgery
+from surgery.module import describe
+from tests.builders import early_bert
+from tests.runtime.conftest import BUILDERS, SAMPLES
+
+EXPECTED = {
+    "g1": {"generation": "G1", "attention_head_size": 16, "hidden_act": "gelu_tanh", "embedding_dropout": 0.15},
+    "g1_exact": {"generation": "G1", "num_attention_heads": 6, "hidden_act": "gelu", "layer_norm_eps": 1e-6},
+    "g2_small": {"generation": "G2", "hidden_size": 64, "num_attention_heads": 4},
+    "g3_small": {"generation": "G3", "num_hidden_layers": 4, "num_attention_heads": 6},
+    "g4_bert_mlm": {"generation": "G4", "layer_norm_eps": 1e-12},
+    "g4_bert_dropouts": {"generation": "G4", "output_dropout": 0.2, "attention_probs_dropout": 0.05},
+    "g4_electra": {"generation": "G4", "embedding_size": 32, "hidden_size": 64},
+    "g4_bert_v2": {"generation": "G4"},
+    "g4_prenorm": {"generation": "G4", "norm_first": True, "num_attention_heads": 8},
+    "exact_gelu": {"hidden_act": "gelu"},
+    "relu": {"hidden_act": "relu"},
+    "epsilon_1e-5": {"layer_norm_eps": 1e-5},
+    "epsilon_1e-3": {"layer_norm_eps": 1e-3},
+    "narrow_embedding_mlm": {"embedding_size": 20, "hidden_size": 48},
+    "no_encoder_outputs": {"num_hidden_layers": 3},
+    "no_vocab": {"output_dropout": 0.0, "attention_probs_dropout": 0.1},
+    "one_type": {"type_vocab_size": 1, "attention_probs_dropout": 0.0},
+    "unusual_sizes": {
+        "hidden_size": 60,
+        "num_attention_heads": 5,
+        "attention_head_size": 12,
+        "intermediate_size": 77,
+        "max_position_embeddings": 11,
+        "vocab_size": 101,
+        "type_vocab_size": 3,
+        "num_hidden_layers": 4,
+    },
+    "list_call": {"generation": "G3"},
+}
+
+
+@pytest.mark.parametrize("name", [*SAMPLES, *BUILDERS])
+def test_a_module_converts_with_parity_in_every_output_and_weight(name, converted):
+    done = converted(name).conversion
+    assert done.report.passed
+    assert done.report.batches >= 30
+    blocks = done.plan.inference.architecture["num_hidden_layers"]
+    compared = {diff.name for diff in done.report.outputs}
+    assert {"pooled_output", "sequence_output"} <= compared
+    assert ("encoder_outputs_0" in compared) is (name.startswith(("g4", "exact", "relu", "eps", "narrow", "no_v", "one", "un")))
+    assert all(diff.batches >= 30 for diff in done.report.outputs if not diff.name.startswith("mlm."))
+    assert done.report.weights.compared == len(done.plan.weights.assignments) >= 16 * blocks + 7
+    assert not done.report.contract
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_export_explains_itself_as_the_architecture_that_was_built(name, converted):
+    own = surgery.inspect(converted(name).export).inference
+    source = converted(name).conversion.plan.inference
+    for field, value in EXPECTED[name].items():
+        if field == "generation":
+            assert source.architecture.generation.startswith(value)
+        else:
+            assert source.architecture[field] == value
+            assert own.architecture[field] == value
+    differing = {f for f, v in source.architecture.values.items() if own.architecture.values.get(f) != v}
+    assert differing <= {"attention_mask_adder"}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_graph_of_an_export_is_less_than_half_of_its_module(name, converted):
+    found = converted(name)
+    size = (found.export / "saved_model.pb").stat().st_size
+    assert size <= 0.45 * (found.source / "saved_model.pb").stat().st_size
+
+
+@pytest.mark.parametrize("name", [*SAMPLES, "g1", "narrow_embedding_mlm"])
+def test_the_weights_on_disk_are_no_larger_than_the_modules(name, converted):
+    sizes = [
+        sum(path.stat().st_size for path in (folder / "variables").glob("*.data-*")) for folder in converted(name)[:2]
+    ]
+    assert sizes[1] <= 1.01 * sizes[0]
+
+
+def test_the_mlm_outputs_are_compared_where_a_module_has_them(converted):
+    for name in ("g4_bert_mlm", "g4_bert_v2", "narrow_embedding_mlm"):
+        diffs = {diff.name: diff for diff in converted(name).conversion.report.outputs}
+        assert diffs["mlm.mlm_logits"].passed
+        assert diffs["mlm.mlm_logits"].batches >= 5
+
+
+def test_the_errors_of_an_export_stay_below_float32_noise(converted):
+    report = converted("g4_bert_dropouts").conversion.report
+    assert max(diff.max_abs for diff in report.outputs) < 5e-6
+
+
+def test_a_row_of_padding_is_reported_and_not_judged(converted):
+    diffs = {diff.name: diff for diff in converted("g1").conversion.report.outputs}
+    assert diffs["sequence_output"].padding_rows > 1e-3
+    assert diffs["sequence_output"].passed
+
+
+@pytest.mark.parametrize("name", ["g1_small", "g1_other"])
+def test_modules_of_the_first_generations_own_exporter_convert(name, shared, tmp_path):
+    done = surgery.convert(shared(f"modules/{name}.tar.gz"), tmp_path / name)
+    assert done.report.passed
+    assert done.plan.inference.architecture.generation.startswith("G1")
+
+
+def test_the_early_builder_writes_what_the_first_generations_exporter_wrote(shared, tmp_path):
+    theirs = surgery.inspect(shared("modules/g1_small.tar.gz"))
+    sizes = theirs.inference.architecture
+    early_bert.build_module(
+        tmp_path / "ours",
+        num_layers=sizes["num_hidden_layers"],
+        hidden=sizes["hidden_size"],
+        heads=sizes["num_attention_heads"],
+        inner=sizes["intermediate_size"],
+        vocab=sizes["vocab_size"],
+        positions=sizes["max_position_embeddings"],
+        types=sizes["type_vocab_size"],
+    )
+    ours = surgery.inspect(tmp_path / "ours")
+    assert listing(ours.module) == listing(theirs.module)
+    assert calls(ours.module) == calls(theirs.module)
+    assert dict(ours.inference.architecture.values) == dict(sizes.values)
+
+
+def listing(module):
+    return sorted((v.name, v.shape, v.dtype, v.trainable, v.attribute) for v in module.variables)
+
+
+def calls(module):
+    """Each callable's structure of inputs and outputs for each training mode, as text; keys of tensors left out."""
+    return {
+        json.dumps([t.callable, t.training, describe(t.inputs), describe(t.outputs)])
+        for t in module.traces
+        if t.callable == "__call__"
+    }

@@ -1,0 +1,235 @@
+"""The comparison: what it lets pass, what it does not, and what it says about either."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from surgery.battery import Batch
+from surgery.manifest import report_data
+from surgery.parity import OutputDiff, ParityReport, Tolerance, WeightCheck, compare, compare_weights, computation_order
+
+TOLERANCE = Tolerance(atol=1e-5, rtol=1e-5)
+
+
+def batch(label: str = "#0", mask: object = ((1, 1), (1, 0))) -> Batch:
+    return Batch(label, {"input_mask": np.array(mask, np.int32)})
+
+
+def ones(*shape: int) -> np.ndarray:
+    return np.ones(shape or (2, 2, 4), np.float32)
+
+
+def judge(expected, found, *, mask=((1, 1), (1, 0)), name="sequence_output", tolerance=TOLERANCE) -> OutputDiff:
+    (diff,) = compare([batch(mask=mask)], [{name: expected}], [{name: found}], tolerance)
+    return diff
+
+
+def test_equal_bits_pass_and_are_called_bit_equal():
+    diff = judge(ones(), ones())
+    assert diff.passed
+    assert diff.bit_equal
+    assert (diff.max_abs, diff.relative, diff.nonfinite, diff.padding_rows) == (0.0, 0.0, (0, 0), None)
+
+
+def test_an_error_within_the_tolerance_passes_and_is_not_called_bit_equal():
+    found = ones()
+    found[1, 1, 2] += np.float32(1.5e-5)
+    diff = judge(ones(), found)
+    assert diff.passed
+    assert not diff.bit_equal
+    assert diff.max_abs == pytest.approx(1.5e-5, rel=0.01)
+
+
+@pytest.mark.parametrize(("factor", "passed"), [(0.999, True), (1.001, False)])
+def test_the_limit_is_atol_plus_rtol_times_the_rms_of_what_is_expected(factor: float, passed: bool):
+    expected = np.full((2, 2, 4), 3.0)
+    expected[0] = 4.0
+    rms = np.sqrt((9 + 16) / 2)
+    found = expected.copy()
+    found[1, 0, 0] += factor * (1e-3 + 1e-4 * rms)
+    diff = judge(expected, found, tolerance=Tolerance(1e-3, 1e-4))
+    assert diff.passed is passed
+    assert diff.relative == pytest.approx(diff.max_abs / rms)
+
+
+def test_zeros_are_judged_by_the_absolute_error_alone():
+    assert judge(0 * ones(), np.full((2, 2, 4), 9e-6, np.float32)).passed
+    assert not judge(0 * ones(), np.full((2, 2, 4), 2e-5, np.float32)).passed
+
+
+def test_minus_zero_passes_but_is_not_bit_equal_to_zero():
+    diff = judge(0 * ones(), -0.0 * ones())
+    assert diff.passed
+    assert not diff.bit_equal
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_value_that_is_not_finite_on_one_side_only_fails(bad: float, side: int):
+    pair = [ones(), ones()]
+    pair[side][0, 0, 0] = bad
+    diff = judge(*pair)
+    assert not diff.passed
+    assert "NaN or Inf on one side only" in diff.problem
+    assert diff.nonfinite == ((1, 0), (0, 1))[side]
+
+
+def test_nan_in_the_same_places_on_both_sides_passes_and_is_counted():
+    pair = [ones(), ones()]
+    for side in pair:
+        side[0, 0, 1:3] = np.nan
+    diff = judge(*pair)
+    assert diff.passed
+    assert diff.nonfinite == (2, 2)
+
+
+def test_nan_on_both_sides_does_not_hide_an_error_elsewhere():
+    pair = [ones(), ones()]
+    for side in pair:
+        side[0, 0, 1] = np.nan
+    pair[1][1, 0, 0] += 1
+    diff = judge(*pair)
+    assert not diff.passed
+    assert diff.max_abs == 1
+
+
+@pytest.mark.parametrize(("left", "right"), [(np.inf, -np.inf), (np.nan, np.inf), (-np.inf, np.nan)])
+def test_nan_and_the_two_infinities_are_different_from_one_another(left: float, right: float):
+    expected, found = ones(), ones()
+    expected[0, 0, 0], found[0, 0, 0] = left, right
+    assert not judge(expected, found).passed
+
+
+def test_rows_of_nothing_but_padding_are_reported_and_never_judged():
+    found = ones()
+    found[1] += 100
+    diff = judge(ones(), found, mask=((1, 1), (0, 0)))
+    assert diff.passed
+    assert diff.max_abs == 0
+    assert diff.padding_rows == 100
+
+
+def test_a_row_beside_padding_rows_is_judged():
+    found = ones()
+    found[0] += 1
+    diff = judge(ones(), found, mask=((1, 0), (0, 0)))
+    assert not diff.passed
+    assert (diff.max_abs, diff.padding_rows) == (1, 0)
+
+
+def test_padding_beside_tokens_is_no_padding_row():
+    found = ones()
+    found[1, 1] += 1
+    assert not judge(ones(), found, mask=((1, 1), (1, 0))).passed
+
+
+def test_a_batch_of_padding_rows_alone_passes():
+    diff = judge(ones(), ones() + 5, mask=((0, 0), (0, 0)))
+    assert diff.passed
+    assert diff.padding_rows == 5
+
+
+def test_nan_that_only_one_side_has_in_a_padding_row_is_not_hidden():
+    found = ones()
+    found[1] = np.nan
+    diff = judge(ones(), found, mask=((1, 1), (0, 0)))
+    assert diff.passed
+    assert diff.padding_rows != 0 or diff.nonfinite != (0, 0)
+
+
+def test_a_missing_output_fails():
+    (diff,) = compare([batch()], [{"pooled_output": ones(2, 4)}], [{}], TOLERANCE)
+    assert not diff.passed
+    assert "missing" in diff.problem
+    assert diff.worst_batch == "#0"
+
+
+def test_another_shape_fails_even_where_it_could_be_broadcast():
+    diff = judge(ones(2, 2, 4), ones(2, 1, 4))
+    assert not diff.passed
+    assert "expected float32 [2, 2, 4], found float32 [2, 1, 4]" in diff.problem
+
+
+def test_another_dtype_fails():
+    diff = judge(ones(), ones().astype(np.float64))
+    assert not diff.passed
+    assert "found float64" in diff.problem
+
+
+def test_an_output_that_fails_in_one_batch_of_many_fails():
+    battery = [batch(f"#{i}") for i in range(5)]
+    found = [{"pooled_output": ones(2, 4)} for _ in battery]
+    found[3] = {"pooled_output": ones(2, 4) + 1}
+    (diff,) = compare(battery, [{"pooled_output": ones(2, 4)} for _ in battery], found, TOLERANCE)
+    assert not diff.passed
+    assert (diff.worst_batch, diff.batches, diff.max_abs) == ("#3", 5, 1)
+
+
+def test_batches_on_which_an_output_was_not_run_do_not_count():
+    battery = [batch("#0"), batch("#1")]
+    recording = [{"mlm.mlm_logits": ones()}, {}]
+    (diff,) = compare(battery, recording, recording, TOLERANCE)
+    assert diff.passed
+    assert diff.batches == 1
+
+
+def test_recordings_of_different_length_are_no_comparison():
+    with pytest.raises(ValueError, match="zip"):
+        compare([batch(), batch()], [{"a": ones()}, {"a": ones()}], [{"a": ones()}], TOLERANCE)
+
+
+def test_outputs_are_compared_in_the_order_in_which_they_are_computed():
+    names = ["pooled_output", "sequence_output", "mlm.mlm_logits", "mlm.encoder_outputs_10", "mlm.encoder_outputs_2"]
+    names += ["embedding_output", *(f"encoder_outputs_{i}" for i in (11, 10, 2, 0, 1))]
+    assert sorted(names, key=computation_order) == [
+        "embedding_output",
+        *(f"encoder_outputs_{i}" for i in (0, 1, 2, 10, 11)),
+        "sequence_output",
+        "pooled_output",
+        "mlm.encoder_outputs_2",
+        "mlm.encoder_outputs_10",
+        "mlm.mlm_logits",
+    ]
+
+
+def report(diffs, weights=WeightCheck(1, ()), contract=()) -> ParityReport:
+    return ParityReport("a test", TOLERANCE, 1, tuple(diffs), weights, contract)
+
+
+def test_the_first_divergence_is_the_first_block_and_not_the_first_name():
+    expected = {f"encoder_outputs_{i}": ones() for i in range(12)} | {"pooled_output": ones(2, 4)}
+    found = {name: value if name < "encoder_outputs_2" and name[-2:] not in ("10", "11") else value + 1 for name, value in expected.items()}
+    diffs = compare([batch()], [expected], [found], TOLERANCE)
+    failed = report(diffs)
+    assert not failed.passed
+    assert failed.first_divergence.name == "encoder_outputs_2"
+    assert failed.failure().startswith("11 of 13 outputs differ; the first to diverge is encoder_outputs_2: max abs error 1")
+
+
+def test_a_report_passes_only_when_outputs_weights_and_contract_do():
+    good, bad = judge(ones(), ones()), judge(ones(), ones() + 1)
+    assert report([good]).passed
+    assert report([good]).failure() == ""
+    assert not report([good, bad]).passed
+    assert not report([good], WeightCheck(1, ("a: missing in the export",))).passed
+    assert not report([good], contract=("an input is named otherwise",)).passed
+    assert "an input is named otherwise" in report([good], contract=("an input is named otherwise",)).failure()
+
+
+def test_a_report_is_json_even_with_an_infinite_error():
+    (missing,) = compare([batch()], [{"a": ones()}], [{}], TOLERANCE)
+    data = json.loads(json.dumps(report_data(report([missing])), allow_nan=False))
+    assert data["passed"] is False
+    assert data["outputs"][0]["max_abs"] is None
+    assert data["weights"]["passed"] is True
+
+
+def test_weights_are_compared_bit_for_bit_and_in_both_directions():
+    assert compare_weights({"a": "1", "b": "2"}, {"a": "1", "b": "2"}).passed
+    check = compare_weights({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "9"}, ["d"])
+    assert check.compared == 3
+    assert [line.partition(":")[0] for line in check.mismatches] == ["b", "c", "d"]
+    assert not check.passed
