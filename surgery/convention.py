@@ -51,6 +51,9 @@ def read_convention(
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
     inputs = _inputs(module, family, trace, graph, head)
     outputs, aliases = _outputs(module, family, trace, graph, head)
+    if head is None and "pooled_output" in outputs:
+        # Hub's text API since /3 returns it under both names; what a source itself calls default stays so.
+        aliases.setdefault("default", "pooled_output")
     return Convention(callable_name, kind, inputs, outputs, aliases)
 
 
@@ -90,7 +93,7 @@ def _outputs(
     aliases: dict[str, str] = {}
     by_name = sorted(
         (
-            (_export_name(path, leaf), path, tensor)
+            (export_name(path, leaf), path, tensor)
             for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
         ),
         key=lambda row: row[0].partition("_outputs_")[0] not in known and row[0] not in known,
@@ -110,7 +113,7 @@ def _outputs(
     return outputs, aliases
 
 
-def _export_name(path: str, leaf: TensorInfo) -> str:
+def export_name(path: str, leaf: TensorInfo) -> str:
     """`encoder_outputs[3]` is exported as `encoder_outputs_3`; a bare list holds the pooled [batch, hidden] and the
     sequence output [batch, seq, hidden], which their rank tells apart."""
     if path.startswith("["):

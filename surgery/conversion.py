@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.battery import Batch, make_battery
+from surgery.contract import check_contract
 from surgery.errors import ParityError, WriteError
 from surgery.manifest import make_manifest, write_manifest
 from surgery.parity import ParityReport, Recording, Tolerance, compare, compare_weights
@@ -139,26 +140,20 @@ def check_export(
     from surgery.runtime import comparison
 
     exported = inspect_folder(folder, folder.name)
-    own, problems = comparison.check_contract(exported, plan.inference, plan.weights)
-    steps = _counting(progress, "run the export", len(battery))
+    contract = check_contract(exported, plan.inference, plan.weights)
+    progress("load the export", 0, 0)
     with comparison.LoadedExport(folder) as loaded:
-        found, missing = loaded.record(battery, plan.inference, steps)
-        if own is not None:
-            problems += loaded.check_calls(exported, own, battery[0], found[0])
-        weights = compare_weights(hashes, loaded.hashes(list(hashes)), _surplus(plan, exported))
+        weights = compare_weights(hashes, loaded.hashes(list(hashes)))
+        steps = _counting(progress, "run the export", len(battery))
+        outputs = compare(battery, expected, loaded.replay(battery, plan.inference, steps), tolerance)
     return ParityReport(
         reference=comparison.REFERENCE,
         tolerance=tolerance,
         batches=len(battery),
-        outputs=compare(battery, expected, found, tolerance),
+        outputs=outputs,
         weights=weights,
-        contract=(*missing, *problems),
+        contract=contract,
     )
-
-
-def _surplus(plan: Plan, exported: Any) -> list[str]:
-    known = {assignment.target for assignment in plan.weights.assignments} | {v.attribute for v in plan.weights.kept}
-    return [variable.name for variable in exported.variables if variable.name not in known]
 
 
 def _counting(progress: Progress, step: str, total: int) -> Callable[[], None]:

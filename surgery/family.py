@@ -69,6 +69,15 @@ class InputAnchor:
 
 
 @dataclass(frozen=True)
+class BlockInput:
+    """The weights of a block from which its input is found in any graph: its query kernel and its first norm."""
+
+    query_kernel: str
+    norm_gamma: str
+    norm_beta: str
+
+
+@dataclass(frozen=True)
 class Family:
     """One family of encoders: everything that is particular to it.
 
@@ -84,6 +93,7 @@ class Family:
     meanings: Mapping[str, str]
     evidence: tuple[GraphEvidence, ...]
     inputs: tuple[InputAnchor, ...]
+    block_input: BlockInput
     encoder: EncoderRecipe
     equal_unless: tuple[tuple[str, str, str], ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)

@@ -16,8 +16,11 @@ import numpy as np
 
 from surgery.battery import Batch
 
-Recording = Sequence[Mapping[str, np.ndarray]]
-"""Outputs by name for each batch of a battery; a batch may lack outputs that were not run on it."""
+Outputs = Mapping[str, np.ndarray]
+"""Outputs of one batch by name."""
+
+Recording = Sequence[Outputs]
+"""Outputs for each batch of a battery; a batch may lack outputs that were not run on it."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,17 @@ class ParityReport:
 
 
 def compare(
-    battery: Sequence[Batch], expected: Recording, found: Recording, tolerance: Tolerance
+    battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], tolerance: Tolerance
 ) -> tuple[OutputDiff, ...]:
-    """Compares two recordings of a battery, output by output, in the order of computation."""
-    names = sorted({name for outputs in expected for name in outputs}, key=computation_order)
-    return tuple(_diff(name, battery, expected, found, tolerance) for name in names)
+    """Compares what two sides return on a battery, output by output, in the order of computation.
+
+    `found` may be a generator: one batch of it is held at a time.
+    """
+    running: dict[str, _Running] = {}
+    for batch, wanted, got in zip(battery, expected, found, strict=True):
+        for name, left in wanted.items():
+            running.setdefault(name, _Running(name)).add(batch, left, got.get(name), tolerance)
+    return tuple(running[name].diff() for name in sorted(running, key=computation_order))
 
 
 def computation_order(name: str) -> tuple[int, int, str]:
@@ -117,43 +126,55 @@ def computation_order(name: str) -> tuple[int, int, str]:
     return (10 * bool(head) + rank, 0, name)
 
 
-def _diff(
-    name: str, battery: Sequence[Batch], expected: Recording, found: Recording, tolerance: Tolerance
-) -> OutputDiff:
-    worst, relative, worst_label, padding, problem = 0.0, 0.0, "", None, ""
-    bit_equal, passed, batches, bad = True, True, 0, [0, 0]
-    for batch, wanted, got in zip(battery, expected, found, strict=True):
-        if name not in wanted:
-            continue
-        batches += 1
-        left, right = wanted[name], got.get(name)
+@dataclass
+class _Running:
+    """An output's comparison so far."""
+
+    name: str
+    batches: int = 0
+    max_abs: float = 0.0
+    relative: float = 0.0
+    bit_equal: bool = True
+    nonfinite: tuple[int, int] = (0, 0)
+    padding_rows: float | None = None
+    worst_batch: str = ""
+    passed: bool = True
+    problem: str = ""
+
+    def add(self, batch: Batch, left: np.ndarray, right: np.ndarray | None, tolerance: Tolerance) -> None:
+        self.batches += 1
         if right is None or left.shape != right.shape or left.dtype != right.dtype:
-            what = (
-                "it is missing"
-                if right is None
-                else f"expected {left.dtype} {list(left.shape)}, found {right.dtype} {list(right.shape)}"
-            )
-            return OutputDiff(name, batches, np.inf, np.inf, False, (0, 0), None, batch.label, False, what)
+            found = "it is missing" if right is None else f"found {right.dtype} {list(right.shape)}"
+            self._fail(batch, f"expected {left.dtype} {list(left.shape)}, {found}", np.inf, np.inf)
+            return
         padded = batch.padding_rows
         if padded.any():
-            padding = max(padding or 0.0, _max_error(left[padded], right[padded]))
+            self.padding_rows = max(self.padding_rows or 0.0, _max_error(left[padded], right[padded]))
             left, right = left[~padded], right[~padded]
-        bit_equal &= left.tobytes() == right.tobytes()
-        finite_left, finite_right = np.isfinite(left), np.isfinite(right)
-        bad[0] += int(left.size - finite_left.sum())
-        bad[1] += int(right.size - finite_right.sum())
-        if not np.array_equal(finite_left, finite_right):
-            passed, problem, worst_label = False, f"NaN or Inf on one side only, {batch.label}", batch.label
-            continue
+        self.bit_equal &= left.tobytes() == right.tobytes()
+        finite, also_finite = np.isfinite(left), np.isfinite(right)
+        self.nonfinite = (
+            self.nonfinite[0] + int(left.size - finite.sum()),
+            self.nonfinite[1] + int(right.size - also_finite.sum()),
+        )
+        if not np.array_equal(finite, also_finite):
+            self._fail(batch, f"NaN or Inf on one side only, {batch.label}", self.max_abs, self.relative)
+            return
         error = _max_error(left, right)
-        rms = float(np.sqrt(np.mean(np.square(left[finite_left], dtype=np.float64)))) if finite_left.any() else 0.0
-        passed &= error <= tolerance.atol + tolerance.rtol * rms
-        relative = max(relative, error / rms if rms else 0.0)
-        if error > worst or not worst_label:
-            worst, worst_label = max(error, worst), batch.label
-    return OutputDiff(
-        name, batches, worst, relative, bit_equal, (bad[0], bad[1]), padding, worst_label, passed, problem
-    )
+        rms = float(np.sqrt(np.mean(np.square(left[finite], dtype=np.float64)))) if finite.any() else 0.0
+        self.passed &= error <= tolerance.atol + tolerance.rtol * rms
+        self.relative = max(self.relative, error / rms if rms else 0.0)
+        if error > self.max_abs or not self.worst_batch:
+            self.max_abs, self.worst_batch = max(error, self.max_abs), batch.label
+
+    def _fail(self, batch: Batch, problem: str, max_abs: float, relative: float) -> None:
+        self.passed, self.bit_equal = False, False
+        self.max_abs, self.relative = max_abs, relative
+        self.problem = self.problem or problem
+        self.worst_batch = batch.label
+
+    def diff(self) -> OutputDiff:
+        return OutputDiff(**vars(self))
 
 
 def _max_error(left: np.ndarray, right: np.ndarray) -> float:
@@ -161,13 +182,12 @@ def _max_error(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.max(np.abs(left[both] - right[both]), initial=0.0))
 
 
-def compare_weights(expected: Mapping[str, str], found: Mapping[str, str], surplus: Iterable[str] = ()) -> WeightCheck:
-    """Compares SHA-256 by target; `surplus` names variables of the export that no weight of the module explains."""
+def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> WeightCheck:
+    """Compares SHA-256 by target."""
     mismatches = []
     for target, digest in expected.items():
         if target not in found:
             mismatches.append(f"{target}: missing in the export")
         elif found[target] != digest:
             mismatches.append(f"{target}: its bits differ from the module's")
-    mismatches += [f"{name}: in the export, but no weight of the module" for name in surplus]
     return WeightCheck(len(expected), tuple(mismatches))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.family import EncoderRecipe, Family, HeadRecipe, InputAnchor, Setting
+from surgery.family import BlockInput, EncoderRecipe, Family, HeadRecipe, InputAnchor, Setting
 from surgery.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer/layer_{layer}"
@@ -234,6 +234,11 @@ BERT = Family(
         InputAnchor("input_word_ids", "word_embeddings/embeddings"),
         InputAnchor("input_mask", None),
         InputAnchor("input_type_ids", "type_embeddings/embeddings"),
+    ),
+    block_input=BlockInput(
+        BLOCK + "/self_attention/query/kernel",
+        BLOCK + "/self_attention_layer_norm/gamma",
+        BLOCK + "/self_attention_layer_norm/beta",
     ),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:BertEncoderV2",

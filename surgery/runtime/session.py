@@ -1,7 +1,7 @@
 """Runs a SavedModel in a v1 Session: TensorFlow Serving's path, and twice as fast as loading a TF2 module.
 
-Signatures are run by name. A TF2 callable without a signature (`__call__`, `.mlm`) is run too: one call operation to
-its concrete function is added to the graph, with the graph's own variables as captures.
+Signatures are run by name. A TF2 callable without a signature (`__call__`, `.mlm`) is run too: the graph of its
+concrete function is imported beside the session's variables, so that its inner tensors can be fetched as well.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 
 from surgery.convention import Convention
 from surgery.errors import ModuleError
+from surgery.formats.graph import Tensor as Flat
+from surgery.formats.inline import inline
 from surgery.module import InspectedModule, Trace
 from surgery.runtime.memory import give_back
-from surgery.runtime.pruning import only_functions, read_meta_graph
+from surgery.runtime.meta_graph import only_variables, read_meta_graph
 
 Batch = Mapping[str, np.ndarray]
 Arrays = dict[str, np.ndarray]
@@ -31,12 +34,11 @@ BYTES_PER_FETCH = 64 * 2**20
 class SavedModelSession:
     """A SavedModel in a graph and session of its own; close it, or use it in a `with` statement.
 
-    Without `functions` it is loaded whole, as a server loads it. With `functions` only those concrete functions and
-    what restores the variables are imported: a Keras module carries a dozen traces of every layer, which cost three
-    times the memory and seconds of optimisation. Raises ModuleError when it cannot be loaded.
+    It is loaded whole, as a server loads it, or with `variables_only`: a Keras module carries a dozen traces of every
+    layer, which cost three times the memory and seconds of optimisation. Raises ModuleError when it cannot be loaded.
     """
 
-    def __init__(self, folder: Path, tags: Sequence[str], functions: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, tags: Sequence[str], *, variables_only: bool = False) -> None:
         give_back()
         self._folder = folder
         self._graph = tf.Graph()
@@ -44,8 +46,8 @@ class SavedModelSession:
         self.signatures: Mapping[str, Any] = {}
         try:
             with self._graph.as_default():
-                if functions:
-                    meta_graph = only_functions(read_meta_graph(folder, tags), functions)
+                if variables_only:
+                    meta_graph = only_variables(read_meta_graph(folder, tags))
                     saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
                     saver.restore(self._session, str(folder / "variables" / "variables"))
                 else:
@@ -78,21 +80,38 @@ class SavedModelSession:
         outputs = {key: info.name for key, info in signature.outputs.items()}
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
 
-    def function(self, module: InspectedModule, trace: Trace, convention: Convention) -> Runner:
-        """A function from a batch by encoder input to the outputs of a TF2 callable by export name."""
+    def function(
+        self,
+        meta_graph: Any,
+        module: InspectedModule,
+        trace: Trace,
+        convention: Convention,
+        inner: Mapping[str, Flat],
+    ) -> Runner:
+        """A function from a batch by encoder input to the outputs of a TF2 callable by export name.
+
+        The callable's graph is inlined beside the variables, so `inner` may name tensors inside it as well.
+        """
+        flat = trace.open_graph()
+        of_path = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, flat.outputs, strict=True)}
+        wanted = {**inner, **{name: of_path[path] for name, path in convention.outputs.items()}}
+        inlined = inline(flat, meta_graph, wanted, op_def_registry.get)
         role_of = {path: role for role, path in convention.inputs.items()}
         with self._graph.as_default():
             feeds = {
                 role_of[path]: tf.compat.v1.placeholder(leaf.dtype, leaf.shape) for path, leaf in trace.flat_inputs
             }
-            captured = [self._handle(module, path) for path in trace.captures]
-            call = tf.raw_ops.StatefulPartitionedCall(
-                args=[*feeds.values(), *captured],
-                Tout=[tf.as_dtype(leaf.dtype) for _, leaf in trace.flat_outputs],
-                f=trace.function,
+            bound = dict(zip(inlined.inputs, feeds.values(), strict=True))
+            bound.update({name: self._handle(module, path) for path, name in inlined.variables.items()})
+            graph_def = tf.compat.v1.GraphDef.FromString(inlined.graph_def.SerializeToString())
+            used = {feed.partition(":")[0] for node in graph_def.node for feed in node.input}
+            fetched = tf.graph_util.import_graph_def(
+                graph_def,
+                input_map={f"{name}:0": tensor for name, tensor in bound.items() if name in used},
+                return_elements=list(inlined.tensors.values()),
+                name=trace.callable.strip("_"),
             )
-        by_path = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, call, strict=True)}
-        outputs = {name: by_path[path] for name, path in convention.outputs.items()}
+        outputs = dict(zip(inlined.tensors, fetched, strict=True))
         return lambda batch: self._run(outputs, {feed: batch[role] for role, feed in feeds.items()})
 
     def variables(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,0 +1,29 @@
+"""Tensors between the blocks of a module's own graph, also where its call returns its ends only."""
+
+from __future__ import annotations
+
+from surgery.anchors import Anchors
+from surgery.architecture import Inference
+from surgery.formats.graph import Tensor
+from surgery.module import Trace
+from surgery.rules import fill
+
+
+def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
+    """`embedding_output` and `encoder_outputs_{i}` of every block but the last, float32 [batch, seq, hidden].
+
+    A block's input is what its queries are made of; in a pre-norm block, what its first norm normalises. The last
+    block's output feeds no other block: the call itself returns it. Tensors that cannot be found are left out.
+    """
+    paths = {claim.target: claim.variable.path or claim.variable.name for claim in inference.claims if claim.target}
+    graph = Anchors(trace.open_graph(), paths)
+    place = inference.family.block_input
+    found = {}
+    for block in range(inference.architecture["num_hidden_layers"]):
+        layer = {"layer": str(block)}
+        feed = graph.product_input(fill(place.query_kernel, layer))
+        if feed is not None and feed.node is graph.norm_output(fill(place.norm_beta, layer)):
+            feed = graph.norm_input(fill(place.norm_gamma, layer))
+        if feed is not None:
+            found["embedding_output" if block == 0 else f"encoder_outputs_{block - 1}"] = feed
+    return found

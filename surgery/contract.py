@@ -1,0 +1,109 @@
+"""What an export promises beside its numbers, read from its own files: calls, signatures, hyperparameters, weights.
+
+The export is inspected as if it were a module. Outputs cannot show a dropout rate in the training trace, a trainable
+flag, or a `__call__` that computes something else than its signature: its graph does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from surgery.architecture import Inference, infer_architecture
+from surgery.assignment import AssignmentMap
+from surgery.convention import Convention, export_name
+from surgery.errors import UnexplainedError
+from surgery.formats.computation import Fingerprints
+from surgery.module import InspectedModule, Trace
+
+NOT_COMPARED = frozenset({"attention_mask_adder"})
+"""Fields in which a faithful export may differ: the adder changes nothing but rows of padding."""
+
+
+def signature_inputs(inference: Inference) -> dict[str, set[str]]:
+    """The signatures of an export and the inputs of each."""
+    tokens = {anchor.name for anchor in inference.family.inputs}
+    heads = {name: tokens | {inference.family.encoder.heads[name].positions} for name in inference.heads}
+    return {"serving_default": tokens, **heads}
+
+
+def check_contract(exported: InspectedModule, inference: Inference, weights: AssignmentMap) -> tuple[str, ...]:
+    """Where an export breaks the contract of its source's conversion, one line each; empty when it keeps it."""
+    return (
+        *_signatures(exported, inference),
+        *_architecture(exported, inference),
+        *_variables(exported, weights),
+        *_calls(exported, inference),
+    )
+
+
+def _signatures(exported: InspectedModule, inference: Inference) -> Iterator[str]:
+    for name, wanted in signature_inputs(inference).items():
+        signature = exported.signatures.get(name)
+        if signature is None:
+            yield f"signature {name}: it is missing"
+        elif (found := {tensor.key for tensor in signature.inputs}) != wanted:
+            yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(found)}"
+
+
+def _architecture(exported: InspectedModule, inference: Inference) -> Iterator[str]:
+    try:
+        found = infer_architecture(exported).architecture.values
+    except UnexplainedError as error:
+        yield f"the export's own architecture: {error.message}"
+        return
+    for field, value in inference.architecture.values.items():
+        if field not in NOT_COMPARED and found.get(field) != value:
+            yield f"{field}: the module has {value}, the export {found.get(field)}"
+
+
+def _variables(exported: InspectedModule, weights: AssignmentMap) -> Iterator[str]:
+    wanted = {a.target: a.variable.trainable for a in weights.assignments}
+    wanted |= {v.attribute: False for v in weights.kept if v.attribute}
+    seen: set[str] = set()
+    for variable in exported.variables:
+        if variable.name not in wanted:
+            yield f"variable {variable.name}: no weight of the module"
+        elif variable.name in seen:
+            yield f"variable {variable.name}: it is there twice"
+        elif variable.trainable is not wanted[variable.name]:
+            yield (
+                f"variable {variable.name}: trainable is {wanted[variable.name]} in the module, "
+                f"{variable.trainable} in the export"
+            )
+        seen.add(variable.name)
+
+
+def _calls(exported: InspectedModule, inference: Inference) -> Iterator[str]:
+    """Every inference trace of a callable must compute what the signature of its name computes."""
+    for name, convention in (("__call__", inference.convention), *inference.heads.items()):
+        signature = exported.signature_traces.get("serving_default" if name == "__call__" else name)
+        traces = [trace for trace in exported.traces if trace.callable == name]
+        if {trace.training for trace in traces} != {True, False}:
+            yield f"{name}: expected traces for training and for inference"
+        if signature is None:
+            continue
+        served = _computed(signature, {path: path for path, _ in signature.flat_inputs}, {})
+        for trace in traces:
+            if trace.training is False:
+                called = _computed(trace, _roles(trace, convention), convention.aliases)
+                for key, fingerprint in called.items():
+                    if served.get(key) != fingerprint:
+                        yield f"{name}: its output {key} is not what the signature computes"
+
+
+def _roles(trace: Trace, convention: Convention) -> dict[str, str]:
+    """Encoder inputs by the path at which a trace takes them: a dict takes them by name, a list as the source did."""
+    if isinstance(trace.inputs, dict):
+        return {path: path for path, _ in trace.flat_inputs}
+    return {path: name for name, path in convention.inputs.items()}
+
+
+def _computed(trace: Trace, roles: dict[str, str], aliases: Mapping[str, str]) -> dict[str, bytes]:
+    """Fingerprints of a trace's outputs by export name, those under an alias under its original."""
+    graph = trace.open_graph()
+    prints = Fingerprints(graph, {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)})
+    found = {}
+    for (path, leaf), tensor in zip(trace.flat_outputs, graph.outputs, strict=True):
+        name = export_name(path, leaf)
+        found[aliases.get(name, name)] = prints.of(tensor)
+    return found
