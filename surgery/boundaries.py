@@ -10,10 +10,10 @@ from surgery.rules import fill
 
 
 def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
-    """`embedding_output` and `encoder_outputs_{i}` of every block but the last, float32 [batch, seq, hidden].
+    """`embedding_output` and `encoder_outputs_{i}` of every block, float32 [batch, seq, hidden].
 
     A block's input is what its queries are made of; in a pre-norm block, what its first norm normalises. The last
-    block's output feeds no other block: the call itself returns it. Tensors that cannot be found are left out.
+    block's output feeds no other block: the call returns it. Tensors that cannot be found are left out.
     """
     paths = {claim.target: claim.variable.path or claim.variable.name for claim in inference.claims if claim.target}
     graph = Anchors(trace.open_graph(), paths)
@@ -26,4 +26,8 @@ def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
             feed = graph.norm_input(fill(place.norm_gamma, layer))
         if feed is not None:
             found["embedding_output" if block == 0 else f"encoder_outputs_{block - 1}"] = feed
+    flat = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)}
+    if "sequence_output" in inference.convention.outputs:
+        last = inference.architecture["num_hidden_layers"] - 1
+        found[f"encoder_outputs_{last}"] = flat[inference.convention.outputs["sequence_output"]]
     return found

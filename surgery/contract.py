@@ -26,6 +26,21 @@ def signature_inputs(inference: Inference) -> dict[str, set[str]]:
     return {"serving_default": tokens, **heads}
 
 
+def signature_outputs(inference: Inference) -> dict[str, tuple[str, ...]]:
+    """Output names of each signature that an export of this encoder has."""
+    names: list[str] = []
+    for name in inference.family.encoder.outputs.values():
+        if name == "encoder_outputs":
+            names += [f"{name}_{i}" for i in range(inference.architecture["num_hidden_layers"])]
+        else:
+            names.append(name)
+    signatures = {"serving_default": tuple(names)}
+    for head, recipe in inference.family.encoder.heads.items():
+        if head in inference.heads:
+            signatures[head] = (*names, recipe.logits)
+    return signatures
+
+
 def check_contract(exported: InspectedModule, inference: Inference, weights: AssignmentMap) -> tuple[str, ...]:
     """Where an export breaks the contract of its source's conversion, one line each; empty when it keeps it."""
     return (
@@ -37,12 +52,15 @@ def check_contract(exported: InspectedModule, inference: Inference, weights: Ass
 
 
 def _signatures(exported: InspectedModule, inference: Inference) -> Iterator[str]:
+    outputs = signature_outputs(inference)
     for name, wanted in signature_inputs(inference).items():
         signature = exported.signatures.get(name)
         if signature is None:
             yield f"signature {name}: it is missing"
         elif (found := {tensor.key for tensor in signature.inputs}) != wanted:
             yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(found)}"
+        elif odd := {tensor.key for tensor in signature.outputs} ^ set(outputs[name]):
+            yield f"signature {name}: outputs that are missing or too many: {', '.join(sorted(odd))}"
 
 
 def _architecture(exported: InspectedModule, inference: Inference) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from surgery.architecture import Inference, infer_architecture
 from surgery.assignment import AssignmentMap, map_weights
+from surgery.contract import signature_outputs
 from surgery.errors import ModuleError, UnexplainedError
 from surgery.module import InspectedModule
 from surgery.signatures import name_outputs
@@ -64,18 +65,3 @@ def make_plan(module: InspectedModule, destination: Path, assume: Mapping[str, A
         )
     inference = infer_architecture(module, assume)
     return Plan(module, inference, map_weights(module, inference), signature_outputs(inference), destination)
-
-
-def signature_outputs(inference: Inference) -> dict[str, tuple[str, ...]]:
-    """Output names of each signature that an export of this encoder has."""
-    names: list[str] = []
-    for name in inference.family.encoder.outputs.values():
-        if name == "encoder_outputs":
-            names += [f"{name}_{i}" for i in range(inference.architecture["num_hidden_layers"])]
-        else:
-            names.append(name)
-    signatures = {"serving_default": tuple(names)}
-    for head, recipe in inference.family.encoder.heads.items():
-        if head in inference.heads:
-            signatures[head] = (*names, recipe.logits)
-    return signatures
