@@ -5,6 +5,7 @@ TensorFlow is never imported here; the functions that need it do so when they ru
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -232,8 +233,13 @@ def _show(data: dict[str, Any], view: str, as_json: bool) -> None:
 
     from surgery import render
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
-    getattr(render, view)(Console(width=width, highlight=False), data)
+    if sys.stdout.isatty():
+        getattr(render, view)(Console(highlight=False), data)
+        return
+    text = io.StringIO()
+    width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
+    getattr(render, view)(Console(file=text, width=width, highlight=False), data)
+    click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def _talk() -> Console:
