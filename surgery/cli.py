@@ -90,6 +90,7 @@ def main() -> None:
 
 @main.command(
     cls=Command,
+    short_help="Show what a SavedModel is and how it is called.",
     examples=(
         "surgery inspect bert_en_uncased_L-12_H-768_A-12.tar.gz",
         "surgery inspect ./module --signature serving_default",
@@ -115,7 +116,11 @@ def inspect(module: str, as_json: bool, signature: str | None, variables: bool) 
     _show(report.inspection_data(found, signature=signature, variables=variables), "inspection", as_json)
 
 
-@main.command(cls=Command, examples=("surgery plan ./module", "surgery plan ./module --json | jq '.dropped'"))
+@main.command(
+    cls=Command,
+    short_help="Show what convert would do, weight by weight.",
+    examples=("surgery plan ./module", "surgery plan ./module --json | jq '.dropped'"),
+)
 @MODULE
 @JSON
 @ASSUME
@@ -129,6 +134,7 @@ def plan(module: str, as_json: bool, assume: tuple[str, ...]) -> None:
 
 @main.command(
     cls=Command,
+    short_help="Rebuild, verify and re-export a module.",
     examples=(
         "surgery convert ./module                      # into exported/module/1/",
         "surgery convert module.tar.gz served/bert/7 --overwrite",
@@ -183,7 +189,11 @@ def convert(
         click.echo(f"wrote {done.destination}")
 
 
-@main.command(cls=Command, examples=("surgery verify ./module exported/module/1",))
+@main.command(
+    cls=Command,
+    short_help="Compare an export with its module.",
+    examples=("surgery verify ./module exported/module/1",),
+)
 @MODULE
 @click.argument("exported", type=click.Path(path_type=Path))
 @ATOL

@@ -176,6 +176,8 @@ def _signature(console: Console, name: str, data: Data) -> None:
         for tensor in data[way]:
             found = tensor.get("is")
             named = " = ".join(found["places"]) if found else ""
+            if found and "role" in found:
+                named += f" {found['role']}"
             named = f"{found['callable']}: {named}" if found and found["callable"] != "__call__" else named
             row = (
                 way[:-1],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def inspection_data(inspection: Inspection, *, signature: str | None = None, variables: bool = False) -> dict[str, Any]:
     """All facts of an inspection; one signature only, or all, and every variable when asked for."""
     module = inspection.module
+    roles = _roles(inspection.inference)
     data: dict[str, Any] = {
         "name": module.name,
         "format": module.format,
@@ -28,7 +29,9 @@ def inspection_data(inspection: Inspection, *, signature: str | None = None, var
                 "tags": list(graph.tags),
                 "nodes": graph.node_count,
                 "functions": graph.function_count,
-                "signatures": {s.name: _signature(module, s) for s in graph.signatures if signature in (None, s.name)},
+                "signatures": {
+                    s.name: _signature(module, s, roles) for s in graph.signatures if signature in (None, s.name)
+                },
             }
             for graph in module.meta_graphs
         ],
@@ -134,22 +137,37 @@ def verification_data(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _signature(module: InspectedModule, signature: SignatureInfo) -> dict[str, Any]:
+def _signature(module: InspectedModule, signature: SignatureInfo, roles: dict[str, dict[str, str]]) -> dict[str, Any]:
     inputs = {n.key: n for n in module.input_names if n.signature == signature.name}
     outputs = {n.key: n for n in module.output_names if n.signature == signature.name}
     return {
-        "inputs": [_tensor(tensor, inputs) for tensor in signature.inputs],
-        "outputs": [_tensor(tensor, outputs) for tensor in signature.outputs],
+        "inputs": [_tensor(tensor, inputs, roles["inputs"]) for tensor in signature.inputs],
+        "outputs": [_tensor(tensor, outputs, roles["outputs"]) for tensor in signature.outputs],
     }
 
 
-def _tensor(tensor: TensorInfo, names: dict[str, Any]) -> dict[str, Any]:
+def _tensor(tensor: TensorInfo, names: dict[str, Any], roles: dict[str, str]) -> dict[str, Any]:
     shape = None if tensor.shape is None else list(tensor.shape)
     data: dict[str, Any] = {"key": tensor.key, "dtype": tensor.dtype, "shape": shape, "tensor": tensor.name}
     if tensor.key in names:
         named = names[tensor.key]
         data["is"] = {"callable": named.callable, "places": list(named.places), "how": named.how}
+        # A bare list has positions only; what stands there, the calling convention knows.
+        found = [roles[place] for place in named.places if place.startswith("[") and place in roles]
+        if found and named.callable == "__call__":
+            data["is"]["role"] = found[0]
     return data
+
+
+def _roles(inference: Inference | None) -> dict[str, dict[str, str]]:
+    """Encoder inputs and outputs by their place in the source's call."""
+    if inference is None:
+        return {"inputs": {}, "outputs": {}}
+    convention = inference.convention
+    return {
+        "inputs": {place: name for name, place in convention.inputs.items()},
+        "outputs": {place: name for name, place in convention.outputs.items()},
+    }
 
 
 def _callable(trace: Trace) -> dict[str, Any]:
