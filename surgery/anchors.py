@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from tensorboard.util import tensor_util
 
 from surgery.formats.computation import see_through
 from surgery.formats.graph import FlatGraph, Node, Tensor
+from surgery.formats.tensor_pb import to_array
 
 READS = frozenset({"ReadVariableOp", "Identity", "Reshape", "Cast", "Transpose", "ExpandDims", "Squeeze"})
 """Operations that hand on a variable's elements unchanged."""
@@ -194,7 +194,7 @@ def constant(tensor: Tensor) -> np.ndarray | None:
     tensor = see_through(tensor)
     while tensor.node.op == "Cast":
         tensor = see_through(tensor.node.inputs[0])
-    return tensor_util.make_ndarray(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
+    return to_array(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
 
 
 def shortest_decimal(value: float) -> float:

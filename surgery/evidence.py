@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from surgery.anchors import Anchors, between, constant, shortest_decimal, through_shapes
+from surgery.formats.graph import Node, Tensor
 
 
 class Reading(NamedTuple):
@@ -95,14 +96,10 @@ def _activation(nodes: tuple[Any, ...] | None, place: str) -> Reading | None:
     return Reading(f"unknown ({operations or 'none'})", place)
 
 
-def constant_of(node: Any) -> float | None:
-    """The value of a scalar float constant node."""
-    if node.op != "Const" or node.attr["dtype"].type != 1:
-        return None
-    shape = node.attr["value"].tensor.tensor_shape.dim
-    from tensorboard.util import tensor_util
-
-    return float(tensor_util.make_ndarray(node.attr["value"].tensor)) if not shape else None
+def constant_of(node: Node) -> float | None:
+    """The value of a scalar constant node."""
+    value = constant(Tensor(node, "0")) if node.op == "Const" else None
+    return float(value) if value is not None and not value.shape else None
 
 
 def head_size(graph: Anchors, query_bias: str) -> Reading | None:

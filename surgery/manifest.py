@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from surgery.architecture import Inference
 from surgery.assignment import AssignmentMap
 from surgery.module import InspectedModule
 from surgery.parity import ParityReport
+from surgery.plain import report_data
 
 MANIFEST = Path("assets.extra") / "surgery.json"
 SCHEMA = 1
@@ -66,26 +67,6 @@ def write_manifest(manifest: Mapping[str, Any], export: Path) -> None:
     path = export / MANIFEST
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
-
-
-def report_data(report: ParityReport) -> dict[str, Any]:
-    """A parity report as JSON-ready data, with its verdict; infinities become None."""
-    data: dict[str, Any] = {"passed": report.passed, **plain(report)}
-    data["weights"]["passed"] = report.weights.passed
-    return data
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses, tuples and numpy scalars as plain JSON data; a float that JSON lacks becomes None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {key: plain(item) for key, item in vars(value).items()}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    return value
 
 
 def _version(package: str) -> str:

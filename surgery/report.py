@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from surgery.manifest import plain, report_data
 from surgery.module import InspectedModule, SignatureInfo, Structure, TensorInfo, Trace, describe
+from surgery.plain import plain, report_data
 
 if TYPE_CHECKING:
     from surgery.architecture import Inference

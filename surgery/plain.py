@@ -1,0 +1,29 @@
+"""Results as JSON-ready data, for the manifest and for programs that read the command line's output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from surgery.parity import ParityReport
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, mappings and tuples as plain JSON data; NaN and infinities, which JSON lacks, become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: plain(item) for key, item in vars(value).items()}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    return value
+
+
+def report_data(report: ParityReport) -> dict[str, Any]:
+    """A parity report with its verdict."""
+    data: dict[str, Any] = {"passed": report.passed, **plain(report)}
+    data["weights"]["passed"] = report.weights.passed
+    return data
