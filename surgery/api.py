@@ -33,12 +33,10 @@ def plan(module: Source, destination: Source | None = None, *, assume: Mapping[s
     """
     from surgery.planning import make_plan, open_module
     from surgery.publish import choose_destination
-    from surgery.sources.location import module_name
 
-    wanted = None if destination is None else Path(destination)
-    folder = wanted or choose_destination(None, module_name(str(module)), overwrite=False)
     with open_module(str(module), with_weights=False) as found:
-        return make_plan(found, folder, assume)
+        wanted = None if destination is None else Path(destination)
+        return make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume)
 
 
 def convert(

@@ -6,7 +6,8 @@ option which supplies it; nothing has a default.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,11 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     module or a field has no evidence, ContradictionError when two pieces of evidence disagree.
     """
     family, found = find_family(module)
+    if module.trace("__call__", training=False) is None:
+        raise UnexplainedError(
+            f"inferring the architecture of {module.name}: it has no inference trace of __call__",
+            hint="the module must have been saved with its call function, as TF Hub's are",
+        )
     gathered = _Gathered(module, family)
     blocks = _number_of_blocks(found, gathered)
     paths = {claim.target: claim.variable.path or claim.variable.name for claim in found.claims if claim.target}
@@ -71,9 +77,11 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     for row in family.evidence:
         _read_graph(row, graphs, blocks, gathered)
     _refuse_other_dropouts(graphs, gathered)
-    sizes = _bind_sizes(family, found, gathered)
     _supply(assume or {}, gathered, family)
-    missing = [field for field in gathered.wanted if field not in gathered.values]
+    sizes = _bind_sizes(family, found, gathered)
+    # A place that could not be read is no evidence that it is like its neighbours.
+    unread = gathered.unread - set(assume or {})
+    missing = [field for field in gathered.wanted if field not in gathered.values or field in unread]
     if missing:
         raise UnexplainedError(
             f"inferring the architecture of {module.name}: no evidence for {', '.join(missing)}"
@@ -93,7 +101,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         if name in module.callables
     }
     generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
-    values = {field: gathered.values[field] for field in family.meanings if field in gathered.values}
+    values = {field: gathered.values[field] for field in family.fields if field in gathered.values}
     return Inference(
         family=family,
         architecture=Architecture(family.name, generation, values),
@@ -139,6 +147,7 @@ class _Gathered:
         self.evidence: dict[tuple[str, str], Evidence] = {}
         self.wanted: dict[str, str] = {}
         self.places: set[str] = set()
+        self.unread: set[str] = set()
 
     def add(self, field: str, value: Any, source: str, place: str) -> None:
         if field in self.values and self.values[field] != value:
@@ -204,6 +213,7 @@ def _read_graph(row: GraphEvidence, graphs: _Graphs, blocks: int, gathered: _Gat
             gathered.add(row.field, reading.value, "graph", reading.place)
         elif not row.optional:
             found = "nothing of the kind" if reading is None else f"{reading.value} at {reading.place}"
+            gathered.unread.add(row.field)
             gathered.wanted[row.field] = f"expected it at {', '.join(anchors)} in the {mode} trace, found {found}"
 
 
@@ -238,8 +248,14 @@ def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict
             try:
                 bound = layout.bind(claim.rule.layout, claim.variable.shape, sizes)
             except ValueError as error:
+                seen = {
+                    f"{family.sizes[axis]} was read at {gathered.place(family.sizes[axis])}"
+                    for axis in claim.rule.layout.axes
+                    if family.sizes[axis] in gathered.values
+                }
                 raise ContradictionError(
-                    f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}",
+                    f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}; "
+                    + ", ".join(sorted(seen)),
                     hint="the variable is damaged, or belongs to another architecture",
                 ) from error
             for axis in bound.keys() - sizes.keys():
@@ -260,11 +276,28 @@ def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict
 
 
 def _supply(assume: Mapping[str, Any], gathered: _Gathered, family: Family) -> None:
-    known = {*gathered.wanted, *gathered.values, *family.sizes.values()}
+    """Adds the caller's word as evidence. Raises UsageError for a field or a value that there cannot be."""
     for field, value in assume.items():
-        if field not in known:
+        option = f"--assume {field}={value}"
+        if field not in family.fields:
             raise UsageError(
-                f"--assume {field}={value}: {family.name} has no field {field}",
-                hint="known fields: " + ", ".join(sorted(known)),
+                f"{option}: {family.name} has no field {field}", hint="known fields: " + ", ".join(family.fields)
             )
-        gathered.add(field, value, "option", f"--assume {field}={value}")
+        kind = family.fields[field].kind
+        if not VALID[kind](value):
+            raise UsageError(f"{option}: expected a {kind} ({family.fields[field].meaning})")
+        gathered.add(field, value, "option", option)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+VALID: Mapping[str, Callable[[Any], bool]] = {
+    "size": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    "rate": lambda value: _is_number(value) and 0 <= value < 1,
+    "epsilon": lambda value: _is_number(value) and 0 < value < 1,
+    "flag": lambda value: isinstance(value, bool),
+    "activation": lambda value: isinstance(value, str),
+    "number": _is_number,
+}

@@ -60,6 +60,11 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
         if reason is not None:
             dropped.append(Dropped(claim.variable, reason))
             continue
+        if claim.variable.dtype != "float32":
+            raise UnexplainedError(
+                f"mapping {claim.variable.name} of {module.name}: expected float32, found {claim.variable.dtype}",
+                hint="Model Garden's encoders compute in float32; convert the module's weights first",
+            )
         assert claim.target is not None
         assert claim.rule.layout is not None
         shape = layout.shape_of(claim.rule.layout.target, inference.sizes)

@@ -89,6 +89,8 @@ def _variables(exported: InspectedModule, weights: AssignmentMap) -> Iterator[st
                 f"{variable.trainable} in the export"
             )
         seen.add(variable.name)
+    for name in wanted.keys() - seen:
+        yield f"variable {name}: it is missing in the export"
 
 
 def _calls(exported: InspectedModule, inference: Inference) -> Iterator[str]:

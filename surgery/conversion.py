@@ -13,8 +13,8 @@ from surgery.errors import ParityError, WriteError
 from surgery.manifest import make_manifest, write_manifest
 from surgery.parity import ParityReport, Recording, Tolerance, compare, compare_weights
 from surgery.planning import Plan, make_plan, open_module
-from surgery.publish import choose_destination, publish, staging
-from surgery.sources import inspect_folder
+from surgery.publish import choose_destination, kept_folder, publish, staging
+from surgery.sources import inspect_folder, well_formed
 from surgery.sources.location import module_name
 
 Progress = Callable[[str, int, int], None]
@@ -69,7 +69,7 @@ def convert_module(
             report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)
             if not report.passed:
                 kept = (
-                    f"the staged export is kept at {folder}"
+                    f"the failed export is kept at {kept_folder(folder)}"
                     if keep_failed
                     else "--keep-failed keeps the export to look at"
                 )
@@ -140,7 +140,8 @@ def check_export(
     from surgery.runtime import comparison
 
     exported = inspect_folder(folder, folder.name)
-    contract = check_contract(exported, plan.inference, plan.weights)
+    with well_formed(str(folder)):
+        contract = check_contract(exported, plan.inference, plan.weights)
     progress("load the export", 0, 0)
     with comparison.LoadedExport(folder) as loaded:
         weights = compare_weights(hashes, loaded.hashes(list(hashes)))

@@ -106,7 +106,12 @@ def head_size(graph: Anchors, query_bias: str) -> Reading | None:
     """d from the attention scale 1/√d (Vaswani et al., arXiv:1706.03762, section 3.2.1)."""
     _, scalings = graph.softmax_after(query_bias)
     factor = math.prod(value for _, value in scalings)
-    return Reading(round(1.0 / factor**2), scalings[0][0].path) if scalings and factor > 0 else None
+    if not scalings or factor <= 0:
+        return None
+    size = round(1.0 / factor**2)
+    if size < 1 or abs(size * factor**2 - 1.0) > 1e-3:
+        return Reading(f"unknown (a scale of {factor:g} is 1/sqrt of no whole number)", scalings[0][0].path)
+    return Reading(size, scalings[0][0].path)
 
 
 def mask_adder(graph: Anchors, query_bias: str) -> Reading | None:

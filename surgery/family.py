@@ -14,6 +14,18 @@ from surgery.rules import Dialect
 
 
 @dataclass(frozen=True)
+class Field:
+    """A hyperparameter: what it means, and what values it may have, by kind.
+
+    "size" is a whole number from 1, "rate" a fraction from 0 below 1, "epsilon" a small positive number, "flag" true or
+    false, "activation" a name, "number" any number.
+    """
+
+    meaning: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Setting:
     """An attribute of a layer that takes a field's value where the constructor has no argument for it.
 
@@ -83,14 +95,14 @@ class Family:
 
     `sizes` maps the axes of its layouts to architecture fields. `equal_unless` are pairs of axes that are one size
     unless a target is present (embedding and hidden size, without a projection). `fixed` are fields whose evidence
-    must have this value, because the Model Garden encoder has no other. `meanings` are the fields of the architecture
-    in the order in which people read them, each with a line of meaning.
+    must have this value, because the Model Garden encoder has no other. `fields` are those of the architecture, in the
+    order in which people read them.
     """
 
     name: str
     dialects: tuple[Dialect, ...]
     sizes: Mapping[str, str]
-    meanings: Mapping[str, str]
+    fields: Mapping[str, Field]
     evidence: tuple[GraphEvidence, ...]
     inputs: tuple[InputAnchor, ...]
     block_input: BlockInput

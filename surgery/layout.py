@@ -35,8 +35,8 @@ class Layout:
 
     def inverse(self) -> Layout:
         """The layout that undoes this one."""
-        left, right = self.sentence.split("->")
-        return parse(f"{right.strip()} -> {left.strip()}")
+        left, arrow, right = self.sentence.partition("->")
+        return parse(f"{right.strip()} -> {left.strip()}") if arrow else self
 
     def apply(self, array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> npt.NDArray[np.generic]:
         """Rearranges `array`, whose shape is `source` with these sizes, into `target`; no element changes.
@@ -57,8 +57,8 @@ def parse(sentence: str) -> Layout:
 
     Raises ValueError for a malformed sentence: an axis named twice, or on one side only.
     """
-    left, _, right = sentence.partition("->")
-    source, target = _groups(left), _groups(right or left)
+    left, arrow, right = sentence.partition("->")
+    source, target = _groups(left), _groups(right if arrow else left)
     for side in (source, target):
         names = [axis for group in side for axis in group]
         if len(set(names)) != len(names):
@@ -83,7 +83,7 @@ def bind(layout: Layout, shape: tuple[int, ...], sizes: Mapping[str, int]) -> di
         if not unknown and product != size:
             raise ValueError(f"{_named(group)} is {product} elsewhere, but {size} here (shape {list(shape)})")
         if len(unknown) == 1:
-            if size % product:
+            if not product or size % product:
                 raise ValueError(f"{_named(group)} is {size} here, which {product} does not divide")
             known[unknown[0]] = size // product
     return known

@@ -14,7 +14,7 @@ from surgery.contract import signature_outputs
 from surgery.errors import ModuleError, UnexplainedError
 from surgery.module import InspectedModule
 from surgery.signatures import name_outputs
-from surgery.sources import inspect_folder
+from surgery.sources import inspect_folder, well_formed
 from surgery.sources.location import locate
 
 
@@ -43,13 +43,16 @@ class Plan:
 def open_module(module: str, *, with_weights: bool) -> Iterator[InspectedModule]:
     """The inspected module behind a folder, archive or handle; its files are there until the block ends."""
     with locate(module, with_weights=with_weights) as located:
-        yield name_outputs(inspect_folder(located.folder, located.name, missing_data=located.left_out))
+        with well_formed(located.name):
+            found = name_outputs(inspect_folder(located.folder, located.name, missing_data=located.left_out))
+        yield found
 
 
 def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:
     """The module with its inference where a table explains it, else with the reason why none does."""
     try:
-        return Inspection(module, infer_architecture(module, assume), None)
+        with well_formed(module.name):
+            return Inspection(module, infer_architecture(module, assume), None)
     except UnexplainedError as error:
         return Inspection(module, None, error.message, error.details)
 
@@ -63,5 +66,7 @@ def make_plan(module: InspectedModule, destination: Path, assume: Mapping[str, A
         raise ModuleError(
             f"opening {module.name}: " + "; ".join(module.problems), hint="the module is incomplete: fetch it again"
         )
-    inference = infer_architecture(module, assume)
-    return Plan(module, inference, map_weights(module, inference), signature_outputs(inference), destination)
+    with well_formed(module.name):
+        inference = infer_architecture(module, assume)
+        weights = map_weights(module, inference)
+    return Plan(module, inference, weights, signature_outputs(inference), destination)

@@ -7,8 +7,9 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from surgery.errors import UsageError, WriteError
@@ -21,8 +22,18 @@ AT_FDCWD = -100
 def choose_destination(destination: Path | None, module_name: str, *, overwrite: bool) -> Path:
     """The folder to publish: the one asked for, or `exported/<module name>/<next integer version>`.
 
-    Raises UsageError when it exists and may not be overwritten, before anything slow happens.
+    Raises UsageError when it exists and may not be overwritten, before anything slow happens; WriteError when it
+    cannot even be looked at.
     """
+    try:
+        return _choose(destination, module_name, overwrite=overwrite)
+    except OSError as error:
+        raise _write_error(f"looking at the destination {destination or 'exported'}", error) from error
+
+
+def _choose(destination: Path | None, module_name: str, *, overwrite: bool) -> Path:
+    if destination is not None and destination.is_symlink():
+        destination = destination.resolve()
     if destination is None:
         parent = Path("exported") / module_name
         versions = [int(p.name) for p in parent.iterdir() if p.name.isdigit()] if parent.is_dir() else []
@@ -41,25 +52,35 @@ def choose_destination(destination: Path | None, module_name: str, *, overwrite:
 
 @contextmanager
 def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
-    """A folder beside the destination to write into; gone when the block fails, unless it is to be kept.
+    """A folder beside the destination to write into. When the block fails it is removed, or moved to `kept_folder`.
 
     Raises WriteError when the folder cannot be made.
     """
     name = f".{destination.name}.staging-"
+    made = [parent for parent in destination.parents if not parent.exists()]
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(destination.parent, name)
-        folder = destination.parent / f"{name}{os.getpid()}"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}{os.getpid()}-", dir=destination.parent))
+        folder.chmod(0o777 & ~_umask())
     except OSError as error:
         raise _write_error(f"making a staging folder in {destination.parent}", error) from error
     try:
         yield folder
     except BaseException:
-        if not keep_failed:
-            shutil.rmtree(folder, ignore_errors=True)
+        if keep_failed and folder.is_dir():
+            os.rename(folder, kept_folder(folder))
         raise
-    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()  # only what is empty goes: nothing was published into it
+
+
+def kept_folder(staged: Path) -> Path:
+    """Where a failed export that is to be kept goes: beside the destination, under a name that is never cleaned up."""
+    return staged.with_name(staged.name.lstrip(".").replace(".staging-", ".failed-"))
 
 
 def publish(staged: Path, destination: Path, *, overwrite: bool) -> None:
@@ -106,7 +127,7 @@ def _sync(folder: Path) -> None:
 def _remove_abandoned(parent: Path, name: str) -> None:
     """Removes staging folders of processes that are gone: they were killed before they could clean up."""
     for path in parent.glob(f"{name}*"):
-        found = re.fullmatch(re.escape(name) + r"(\d+)(-old)?", path.name)
+        found = re.fullmatch(re.escape(name) + r"(\d+)-.*", path.name)
         if found and not _alive(int(found[1])):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -119,6 +140,12 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _is_empty(folder: Path) -> bool:

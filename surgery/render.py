@@ -20,6 +20,7 @@ def inspection(console: Console, data: Data) -> None:
         ("format", data["format"]),
         ("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"),
         ("graph", size(data["saved_model_bytes"])),
+        *((f"sha256 {file}", digest) for file, digest in data["sha256"].items()),
         (
             "variables",
             "{count} ({trainable} trainable), ".format(**data["variables"]) + size(data["variables"]["bytes"]),
@@ -191,6 +192,8 @@ def _signature(console: Console, name: str, data: Data) -> None:
     heads = ("", "key", "type", "tensor", "is, in the call")
     console.print(Text(f"signature {name}", style="bold"))
     _table(console, heads if shows_places else heads[:4], [row if shows_places else row[:4] for row in rows])
+    for how in dict.fromkeys(t["is"]["how"] for way in ("inputs", "outputs") for t in data[way] if "is" in t):
+        console.print(Text(f"is, in the call: known by {how}", style="dim"))
 
 
 def _shapes(assignment: Data) -> str:

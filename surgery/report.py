@@ -69,7 +69,7 @@ def inspection_data(inspection: Inspection, *, signature: str | None = None, var
 
 
 def architecture_data(inference: Inference) -> dict[str, Any]:
-    """Family, generation, and each field with its value, meaning and evidence."""
+    """Family, generation, and each field with its value and evidence."""
     return {
         "family": inference.architecture.family,
         "generation": inference.architecture.generation,
@@ -77,7 +77,6 @@ def architecture_data(inference: Inference) -> dict[str, Any]:
             {
                 "field": field,
                 "value": value,
-                "meaning": inference.family.meanings.get(field),
                 "evidence": [
                     {"source": e.source, "place": e.place, "places": e.count}
                     for e in inference.evidence

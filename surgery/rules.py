@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 
 from surgery.layout import Layout, parse
 from surgery.module import VariableInfo
@@ -20,8 +21,9 @@ from surgery.module import VariableInfo
 class WeightRule:
     """One row: a source name pattern and either a target with a layout, or the reason why it is dropped.
 
-    `part` is the sub-model that carries the target ("encoder", or "mlm" for the masked-LM head). An `optional` row
-    may claim nothing; any other row that claims nothing means that the table does not explain the module.
+    `part` is the sub-model that carries the target ("encoder", or "mlm" for the masked-LM head). `optional` names a
+    group of rows of which all claim something, or none; a row without a group must claim something. Where a hole
+    lists alternatives, `{leaf:gamma|beta}`, each of them must be there.
     """
 
     source: str
@@ -29,7 +31,13 @@ class WeightRule:
     layout: Layout | None
     part: str = "encoder"
     because: str | None = None
-    optional: bool = False
+    optional: str | None = None
+
+    @property
+    def alternatives(self) -> tuple[dict[str, str], ...]:
+        """Every combination of the holes that list plain alternatives."""
+        listed = {hole: regex.split("|") for hole, regex in _holes(self.source) if re.fullmatch(r"\w+(\|\w+)+", regex)}
+        return tuple(dict(zip(listed, texts, strict=True)) for texts in product(*listed.values()))
 
     def match(self, name: str) -> dict[str, str] | None:
         """The text of each hole when the whole name matches, else None."""
@@ -37,14 +45,14 @@ class WeightRule:
         return found.groupdict() if found else None
 
 
-def move(source: str, target: str, layout: str, *, part: str = "encoder", optional: bool = False) -> WeightRule:
+def move(source: str, target: str, layout: str, *, part: str = "encoder", optional: str | None = None) -> WeightRule:
     """A row that carries a variable to a target: `move("a/{layer}/kernel", "b_{layer}/kernel", "in out -> out in")`."""
     return WeightRule(source, target, parse(layout), part=part, optional=optional)
 
 
 def drop(source: str, *, because: str) -> WeightRule:
-    """A row that leaves a variable behind, knowingly. Always optional."""
-    return WeightRule(source, None, None, because=because, optional=True)
+    """A row that leaves a variable behind, knowingly. Always optional, a group of its own."""
+    return WeightRule(source, None, None, because=because, optional=f"drop {source}")
 
 
 @dataclass(frozen=True)
@@ -77,34 +85,51 @@ class Explanation:
     unclaimed: tuple[VariableInfo, ...]
     ambiguous: tuple[tuple[VariableInfo, tuple[WeightRule, ...]], ...] = ()
     idle: tuple[WeightRule, ...] = field(default=())
+    missing: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        return bool(self.claims) and not (self.unclaimed or self.ambiguous or self.idle)
+        return bool(self.claims) and not (self.unclaimed or self.ambiguous or self.idle or self.missing)
 
     def complaints(self) -> tuple[str, ...]:
         """Why it is no explanation, one line a reason."""
         lines = [f"no row claims {v.name} {list(v.shape)}" for v in self.unclaimed]
         lines += [f"{v.name} is claimed by {' and '.join(r.source for r in rows)}" for v, rows in self.ambiguous]
         lines += [f"nothing matches the row {rule.source}" for rule in self.idle]
+        lines += [f"nothing matches {name}" for name in self.missing]
         return tuple(lines)
 
 
 def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
     """Holds every variable against every row: exactly one row must claim each, and no row may stay idle."""
     claims, unclaimed, ambiguous = [], [], []
-    used: set[WeightRule] = set()
+    used: dict[WeightRule, list[dict[str, str]]] = {}
     for variable in variables:
         found = [(rule, holes) for rule in dialect.rules if (holes := rule.match(variable.name)) is not None]
-        used.update(rule for rule, _ in found)
+        for rule, holes in found:
+            used.setdefault(rule, []).append(holes)
         if len(found) == 1:
             claims.append(Claim(variable, *found[0]))
         elif found:
             ambiguous.append((variable, tuple(rule for rule, _ in found)))
         else:
             unclaimed.append(variable)
-    idle = tuple(rule for rule in dialect.rules if not rule.optional and rule not in used)
-    return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle)
+    groups = {rule.optional for rule in used if rule.optional}
+    idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
+    missing = tuple(
+        _with_alternative(rule.source, wanted)
+        for rule, seen in used.items()
+        for wanted in rule.alternatives
+        if not any(wanted.items() <= holes.items() for holes in seen)
+    )
+    return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
+
+
+def _with_alternative(source: str, chosen: Mapping[str, str]) -> str:
+    for hole, regex in _holes(source):
+        if hole in chosen:
+            source = source.replace("{" + f"{hole}:{regex}" + "}", chosen[hole])
+    return source
 
 
 def fill(template: str, holes: Mapping[str, str]) -> str:
@@ -112,10 +137,18 @@ def fill(template: str, holes: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: holes[match[1]], template)
 
 
+_PIECE = re.compile(r"([^{]*)(?:\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\})?")
+
+
+def _holes(pattern: str) -> list[tuple[str, str]]:
+    """Names and regular expressions of a pattern's holes, in order."""
+    return [(name, regex) for _, name, regex in _PIECE.findall(pattern) if name]
+
+
 @lru_cache(maxsize=1024)
 def _compile(pattern: str) -> re.Pattern[str]:
     parts = []
-    for literal, name, regex in re.findall(r"([^{]*)(?:\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\})?", pattern):
+    for literal, name, regex in _PIECE.findall(pattern):
         parts.append(re.escape(literal))
         if name:
             parts.append(f"(?P<{name}>{regex or (r'[0-9]+' if name == 'layer' else '[^/]+')})")

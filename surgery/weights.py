@@ -11,6 +11,7 @@ import numpy as np
 from surgery.assignment import Assignment, AssignmentMap
 from surgery.errors import ModuleError
 from surgery.module import VariableInfo
+from surgery.parity import count_nonfinite
 
 ReadTensor = Callable[[VariableInfo], np.ndarray]
 
@@ -56,13 +57,6 @@ class Weights:
         for target in self.assignments.keys() - self._hashes.keys():
             self.value(target)
         return {target: self._hashes[target].result() for target in self.assignments}
-
-
-def count_nonfinite(array: np.ndarray) -> int:
-    """How many values are NaN or infinite. A finite sum proves that none is, at a fraction of the cost."""
-    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
-        return 0
-    return int(array.size - np.isfinite(array).sum())
 
 
 def sha256(array: np.ndarray) -> str:

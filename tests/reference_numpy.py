@@ -78,11 +78,15 @@ class Bert:
 
     @property
     def blocks(self) -> int:
-        return next(i for i in range(99) if self.names.scope + self.names.block.format(i) + "output/bias" not in self.weights)
+        return next(
+            i for i in range(99) if self.names.scope + self.names.block.format(i) + "output/bias" not in self.weights
+        )
 
     def embed(self, word_ids: Array, type_ids: Array) -> Array:
         """What enters block 0: the normed sum of three tables, widened where the embedding is narrow."""
-        words, positions, types = (self.weight(name) for name in (self.names.words, self.names.positions, self.names.types))
+        words, positions, types = (
+            self.weight(name) for name in (self.names.words, self.names.positions, self.names.types)
+        )
         summed = words[word_ids] + positions[: word_ids.shape[1]] + types[type_ids]
         states = self.norm(summed, self.names.norm)
         return self.dense(states, "embedding_projection") if self.has("embedding_projection/kernel") else states

@@ -77,7 +77,7 @@ def test_every_shape_longer_than_one_token_comes_with_two_different_masks():
 
 def test_there_are_masks_of_ones_ragged_masks_and_masks_with_holes():
     kinds = set()
-    for mask in arrays("input_mask"):
+    for mask in (mask for mask in arrays("input_mask") if mask.shape[1] >= 17):
         falls = np.any(np.diff(mask, axis=1) < 0)
         rises = np.any(np.diff(mask, axis=1) > 0)
         kinds.add("holes" if rises else "ragged" if falls else "ones" if mask.all() else "other")
@@ -85,7 +85,9 @@ def test_there_are_masks_of_ones_ragged_masks_and_masks_with_holes():
 
 
 def test_ragged_rows_of_one_batch_differ_in_length():
-    assert any(len(set(mask.sum(axis=1))) > 1 and not np.any(np.diff(mask, axis=1) > 0) for mask in arrays("input_mask"))
+    long = [mask for mask in arrays("input_mask") if mask.shape[1] >= 17]
+    ragged = [mask for mask in long if np.any(np.diff(mask, axis=1) < 0) and not np.any(np.diff(mask, axis=1) > 0)]
+    assert any(len(set(mask.sum(axis=1))) > 1 for mask in ragged)
 
 
 def test_token_types_are_all_zero_all_last_and_alternating():
@@ -96,9 +98,10 @@ def test_token_types_are_all_zero_all_last_and_alternating():
 
 
 def test_word_ids_include_the_first_the_last_and_repeated_ones():
+    vast = arrays("input_word_ids", vocab=10**8)
+    assert any((ids == 0).any() for ids in vast)
+    assert any((ids == 10**8 - 1).any() for ids in vast)
     found = arrays("input_word_ids")
-    assert any((ids == 0).any() for ids in found)
-    assert any((ids == VOCAB - 1).any() for ids in found)
     assert any(ids.size > 8 and len(np.unique(ids)) == 1 for ids in found)
     assert any(ids.size > 100 and len(np.unique(ids)) > 90 for ids in found)
 

@@ -1,4 +1,4 @@
-"""Sentences about axes: what they say, what they bind, what they refuse, and that every rule's sentence can be undone."""
+"""Sentences about axes: what they say, bind and refuse, and that every rule's sentence can be undone."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.family import BlockInput, EncoderRecipe, Family, HeadRecipe, InputAnchor, Setting
+from surgery.family import BlockInput, EncoderRecipe, Family, Field, HeadRecipe, InputAnchor, Setting
 from surgery.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer/layer_{layer}"
@@ -92,14 +92,14 @@ _SUFFIX = "{suffix:(?:_[0-9]+)?}"
 def _projection(scope: str) -> tuple[WeightRule, ...]:
     name, target = scope + "embedding_projection", "embedding_projection"
     return (
-        move(name + "/kernel", target + "/kernel", "embedding hidden", optional=True),
-        move(name + "/bias", target + "/bias", "hidden", optional=True),
+        move(name + "/kernel", target + "/kernel", "embedding hidden", optional="embedding projection"),
+        move(name + "/bias", target + "/bias", "hidden", optional="embedding projection"),
     )
 
 
 _MASKED_LM_SCOPE = "{model:(?:bert/)?}cls/predictions"
 _MASKED_LM = tuple(
-    move(f"{_MASKED_LM_SCOPE}/{name}", f"cls/predictions/{name}", layout, part="mlm", optional=True)
+    move(f"{_MASKED_LM_SCOPE}/{name}", f"cls/predictions/{name}", layout, part="mlm", optional="masked-LM head")
     for name, layout in (
         ("output_bias/bias", "vocab"),
         ("transform/dense/kernel", "hidden embedding"),
@@ -204,28 +204,28 @@ BERT = Family(
         "embedding": "embedding_size",
         "pooled": "pooled_size",
     },
-    meanings={
-        "num_hidden_layers": "blocks",
-        "hidden_size": "width of a block's output",
-        "num_attention_heads": "attention heads a block",
-        "attention_head_size": "width of a head",
-        "intermediate_size": "width inside the feed-forward",
-        "vocab_size": "rows of the word embedding",
-        "max_position_embeddings": "longest sequence, in tokens",
-        "type_vocab_size": "segments",
-        "embedding_size": "width of the embeddings",
-        "hidden_act": "activation inside the feed-forward: gelu is exact, gelu_tanh its approximation",
-        "pooler_act": "activation of the pooler",
-        "layer_norm_eps": "added to the variance in every norm",
-        "norm_first": "whether a block normalises its input (pre-norm) or its sums (post-norm)",
-        "embedding_dropout": "rate on the normed embeddings",
-        "attention_probs_dropout": "rate on the attention probabilities",
-        "attention_output_dropout": "rate on the attention's output projection",
-        "intermediate_dropout": "rate inside the feed-forward",
-        "output_dropout": "rate on the feed-forward's output",
-        "attention_mask_adder": "added to the logits of padding; the rebuilt encoder adds -1e9",
-        "mlm_act": "activation of the masked-LM head",
-        "mlm_layer_norm_eps": "added to the variance in the masked-LM head's norm",
+    fields={
+        "num_hidden_layers": Field("blocks", "size"),
+        "hidden_size": Field("width of a block's output", "size"),
+        "num_attention_heads": Field("attention heads a block", "size"),
+        "attention_head_size": Field("width of a head", "size"),
+        "intermediate_size": Field("width inside the feed-forward", "size"),
+        "vocab_size": Field("rows of the word embedding", "size"),
+        "max_position_embeddings": Field("longest sequence, in tokens", "size"),
+        "type_vocab_size": Field("segments", "size"),
+        "embedding_size": Field("width of the embeddings", "size"),
+        "hidden_act": Field("inside the feed-forward: gelu is exact, gelu_tanh its approximation", "activation"),
+        "pooler_act": Field("activation of the pooler", "activation"),
+        "layer_norm_eps": Field("added to the variance in every norm", "epsilon"),
+        "norm_first": Field("a block norms its input (pre-norm), not its sums (post-norm)", "flag"),
+        "embedding_dropout": Field("rate on the normed embeddings", "rate"),
+        "attention_probs_dropout": Field("rate on the attention probabilities", "rate"),
+        "attention_output_dropout": Field("rate on the attention's output projection", "rate"),
+        "intermediate_dropout": Field("rate inside the feed-forward", "rate"),
+        "output_dropout": Field("rate on the feed-forward's output", "rate"),
+        "attention_mask_adder": Field("added to the logits of padding; the rebuilt encoder adds -1e9", "number"),
+        "mlm_act": Field("activation of the masked-LM head", "activation"),
+        "mlm_layer_norm_eps": Field("added to the variance in the masked-LM head's norm", "epsilon"),
     },
     equal_unless=(("embedding", "hidden", "embedding_projection/kernel"), ("pooled", "hidden", "")),
     evidence=EVIDENCE,

@@ -52,8 +52,15 @@ class _Body:
     """A function body in the place of one call, or a whole GraphDef (no arguments)."""
 
     def __init__(
-        self, nodes: Any, arguments: Mapping[str, Tensor], results: Any, prefix: str, library: Mapping[str, Any]
+        self,
+        nodes: Any,
+        arguments: Mapping[str, Tensor],
+        results: Any,
+        prefix: str,
+        library: Mapping[str, Any],
+        callers: tuple[str, ...] = (),
     ) -> None:
+        self.callers = callers
         self.arguments, self.results, self.prefix, self.library = arguments, results, prefix, library
         self.protos = {proto.name: proto for proto in nodes}
         self.nodes: dict[str, Node] = {}
@@ -80,12 +87,18 @@ class _Body:
         """The body that a call runs, with the call's inputs as its arguments."""
         if call not in self.calls:
             proto = self.protos[call]
-            function = self.library[proto.attr["f"].func.name]
+            name = proto.attr["f"].func.name
+            if name in self.callers:
+                raise ValueError(f"the function {name} calls itself")
+            function = self.library[name]
             inputs = (self.resolve(name) for name in proto.input if name[0] != "^")
             arguments = {arg.name: tensor for arg, tensor in zip(function.signature.input_arg, inputs, strict=False)}
             scope = call.rpartition("/")[0]
             prefix = f"{self.prefix}{scope}/" if scope else self.prefix
-            self.calls[call] = (_Body(function.node_def, arguments, function.ret, prefix, self.library), function)
+            self.calls[call] = (
+                _Body(function.node_def, arguments, function.ret, prefix, self.library, (*self.callers, name)),
+                function,
+            )
         return self.calls[call]
 
     def walk(self) -> Iterator[Node]:

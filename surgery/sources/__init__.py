@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from surgery.errors import ModuleError
@@ -31,11 +33,27 @@ def inspect_folder(folder: Path, name: str, *, missing_data: frozenset[str] = fr
     from surgery.formats import saved_model_pb
 
     saved_model = saved_model_pb.read(folder / "saved_model.pb")
-    for source in SOURCES:
-        if source.accepts(saved_model):
-            inspected: InspectedModule = source.inspect(saved_model, folder, name, missing_data)
-            return inspected
+    with well_formed(str(folder)):
+        for source in SOURCES:
+            if source.accepts(saved_model):
+                inspected: InspectedModule = source.inspect(saved_model, folder, name, missing_data)
+                return inspected
     raise ModuleError(f"opening {folder}: the SavedModel holds no graph that surgery knows how to read")
+
+
+@contextmanager
+def well_formed(what: str) -> Iterator[None]:
+    """Turns what a message with broken references raises, wherever it is followed, into a ModuleError.
+
+    A message that parses may still point at nodes, functions, assets or types that do not exist.
+    """
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        raise ModuleError(
+            f"reading {what}: its parts do not fit together ({type(error).__name__}: {error})",
+            hint="saved_model.pb is damaged: fetch the module again",
+        ) from error
 
 
 def _nearer(folder: Path) -> str | None:

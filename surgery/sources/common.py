@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from surgery.formats.object_graph import dtype_name, shape_of
 from surgery.module import MetaGraphInfo, SignatureInfo, TensorInfo
 
@@ -61,9 +63,19 @@ def file_problems(
         shards = [*folder.glob("variables/variables.data-*"), *(m for m in missing_data if "/variables.data-" in m)]
         if not shards:
             problems.append("variables/variables.data-* is missing: there are no weights")
+        elif empty := [path for path in folder.glob("variables/variables.data-*") if not _present(path)]:
+            problems.append(f"variables/{empty[0].name} is empty: its weights are gone")
         elif len(shards) != (count := _shard_count(str(shards[0]))):
             problems.append(f"variables/variables.data-*: expected {count} shards, found {len(shards)}")
     return tuple(problems)
+
+
+def item_size(dtype: str) -> int:
+    """Bytes of an element; 0 for strings and what else has no fixed size that numpy knows."""
+    try:
+        return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+    except TypeError:
+        return 0
 
 
 def _present(path: Path) -> bool:

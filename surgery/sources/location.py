@@ -39,6 +39,12 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Located]:
         yield Located(_resolve(module), module_name(module))
         return
     path = Path(module)
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass  # inspect_folder says so, with a hint
+    except (OSError, ValueError) as error:
+        raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
     if path.is_file() and module.endswith(ARCHIVES):
         with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
             yield _unpack(path, Path(scratch), with_weights=with_weights)

@@ -65,7 +65,7 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
             continue
         dtype = dtype_name(node.attr["dtype"].type)
         shape = tuple(size or 0 for size in shape_of(node.attr["shape"].shape) or ())
-        size = int(np.prod(shape, dtype=np.int64)) * (np.dtype(dtype).itemsize if dtype != "string" else 0)
+        size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
         found.append(VariableInfo(node.name, dtype, shape, node.name in trainable, nbytes=size))
     return tuple(found)
 

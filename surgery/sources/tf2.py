@@ -72,7 +72,7 @@ def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
                 trainable=trainable.get(node, saved.trainable),
                 path=path,
                 attribute=path if "/" not in path else None,
-                nbytes=int(np.prod(sizes, dtype=np.int64)) * _item_size(dtype),
+                nbytes=int(np.prod(sizes, dtype=np.int64)) * common.item_size(dtype),
             )
         )
     return tuple(found)
@@ -92,12 +92,6 @@ def _trainable(graph: Any) -> dict[int, bool]:
             for node in object_graph.children(graph, lists["variables"]).values():
                 found.setdefault(node, node in trainable)
     return found
-
-
-def _item_size(dtype: str) -> int:
-    if dtype == "bfloat16":
-        return 2
-    return 0 if dtype == "string" else np.dtype(dtype).itemsize
 
 
 def _traces(meta_graph: Any, where: dict[int, str]) -> list[Trace]:

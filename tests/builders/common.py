@@ -1,4 +1,5 @@
 """What the builders share: a generated vocabulary and seeded non-trivial weights."""
+
 from __future__ import annotations
 
 import itertools
@@ -17,8 +18,15 @@ def vocab_tokens(size: int) -> list[str]:
     syllables = [a + b for a, b in itertools.product("bdfklmnprst", "aeiou")]
     words = (a + b for a, b in itertools.product(syllables, syllables))
     more = (a + b for a, b in itertools.product(LETTERS, LETTERS))
-    pieces = itertools.chain(SPECIAL_TOKENS, ".,!?'-", LETTERS, ("##" + c for c in LETTERS), words,
-                             ("##" + p for p in more), (f"word{i}" for i in itertools.count()))
+    pieces = itertools.chain(
+        SPECIAL_TOKENS,
+        ".,!?'-",
+        LETTERS,
+        ("##" + c for c in LETTERS),
+        words,
+        ("##" + p for p in more),
+        (f"word{i}" for i in itertools.count()),
+    )
     return list(itertools.islice(pieces, size))
 
 

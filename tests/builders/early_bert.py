@@ -4,6 +4,7 @@ The call takes the list `[input_word_ids, input_mask, input_type_ids]`, each int
 the list `[pooled_output [batch, H], sequence_output [batch, seq, H]]`. Variables are named `bert_model/...`;
 the attention kernels are flat, [H, H], and reshaped to heads inside the graph.
 """
+
 from __future__ import annotations
 
 import math
@@ -103,8 +104,7 @@ class EmbeddingPostprocessor(Layer):
 
     def build(self, input_shape):
         self.type_embeddings = self.add_weight(name="type_embeddings", shape=(self.types, self.hidden))
-        self.position_embeddings = self.add_weight(name="position_embeddings",
-                                                   shape=(self.positions, self.hidden))
+        self.position_embeddings = self.add_weight(name="position_embeddings", shape=(self.positions, self.hidden))
         super().build(input_shape)
 
     def call(self, inputs, training=None):
@@ -126,8 +126,8 @@ class SelfAttention(Layer):
         self.size = hidden // heads
         views = ([hidden, heads, self.size], [heads, self.size])
         self.query_dense, self.key_dense, self.value_dense = (
-            Projection(hidden, hidden, "bsh,hnd->bsnd", *views, name=name)
-            for name in ("query", "key", "value"))
+            Projection(hidden, hidden, "bsh,hnd->bsnd", *views, name=name) for name in ("query", "key", "value")
+        )
         self.attention_probs_dropout = Dropout(c["attention_dropout"], name=f"dropout_{3 * index + 3}")
 
     def call(self, inputs, training=None):
@@ -148,13 +148,11 @@ class Block(Layer):
         hidden, heads, inner = c["hidden"], c["heads"], c["inner"]
         self.attention_layer = SelfAttention(c, index, name="self_attention")
         views = ([heads, hidden // heads, hidden], [hidden])
-        self.attention_output_dense = Projection(hidden, hidden, "bsnd,ndh->bsh", *views,
-                                                 name="self_attention_output")
+        self.attention_output_dense = Projection(hidden, hidden, "bsnd,ndh->bsh", *views, name="self_attention_output")
         self.attention_dropout = Dropout(c["attention_output_dropout"], name=f"dropout_{3 * index + 1}")
         self.attention_layer_norm = LayerNorm(c["epsilon"], name="self_attention_layer_norm")
         activation = ACTIVATIONS[c["activation"]]
-        self.intermediate_dense = Projection(hidden, inner, "bsh,hi->bsi", activation=activation,
-                                             name="intermediate")
+        self.intermediate_dense = Projection(hidden, inner, "bsh,hi->bsi", activation=activation, name="intermediate")
         self.output_dense = Projection(inner, hidden, "bsi,ih->bsh", name="output")
         self.output_dropout = Dropout(c["block_output_dropout"], name=f"dropout_{3 * index + 2}")
         self.output_layer_norm = LayerNorm(c["epsilon"], name="output_layer_norm")
@@ -204,11 +202,25 @@ class BertModel(Layer):
         return pooled_output, sequence_output
 
 
-def build_module(path: str | Path, *, seed: int = 0, num_layers: int = 3, hidden: int = 64, heads: int = 4,
-                 inner: int = 160, vocab: int = 1200, positions: int = 96, types: int = 2,
-                 activation: str = "gelu", epsilon: float = 1e-12, output_dropout: float = 0.1,
-                 attention_dropout: float = 0.1, embedding_dropout: float | None = None,
-                 block_output_dropout: float | None = None, lower_case: bool = True) -> Path:
+def build_module(
+    path: str | Path,
+    *,
+    seed: int = 0,
+    num_layers: int = 3,
+    hidden: int = 64,
+    heads: int = 4,
+    inner: int = 160,
+    vocab: int = 1200,
+    positions: int = 96,
+    types: int = 2,
+    activation: str = "gelu",
+    epsilon: float = 1e-12,
+    output_dropout: float = 0.1,
+    attention_dropout: float = 0.1,
+    embedding_dropout: float | None = None,
+    block_output_dropout: float | None = None,
+    lower_case: bool = True,
+) -> Path:
     """Write the module into the folder `path` and return it.
 
     `activation` is "gelu" (tanh approximation), "exact" (erf) or "relu". `output_dropout` serves the
@@ -217,12 +229,25 @@ def build_module(path: str | Path, *, seed: int = 0, num_layers: int = 3, hidden
     tf.random.set_seed(seed)
     embedding_dropout = output_dropout if embedding_dropout is None else embedding_dropout
     block_output_dropout = output_dropout if block_output_dropout is None else block_output_dropout
-    config = {"num_layers": num_layers, "hidden": hidden, "heads": heads, "inner": inner, "vocab": vocab,
-              "positions": positions, "types": types, "activation": activation, "epsilon": epsilon,
-              "attention_dropout": attention_dropout, "attention_output_dropout": output_dropout,
-              "embedding_dropout": embedding_dropout, "block_output_dropout": block_output_dropout}
-    inputs = [tf_keras.Input((None,), dtype=tf.int32, name=name)
-              for name in ("input_word_ids", "input_mask", "input_type_ids")]
+    config = {
+        "num_layers": num_layers,
+        "hidden": hidden,
+        "heads": heads,
+        "inner": inner,
+        "vocab": vocab,
+        "positions": positions,
+        "types": types,
+        "activation": activation,
+        "epsilon": epsilon,
+        "attention_dropout": attention_dropout,
+        "attention_output_dropout": output_dropout,
+        "embedding_dropout": embedding_dropout,
+        "block_output_dropout": block_output_dropout,
+    }
+    inputs = [
+        tf_keras.Input((None,), dtype=tf.int32, name=name)
+        for name in ("input_word_ids", "input_mask", "input_type_ids")
+    ]
     pooled_output, sequence_output = BertModel(config, name="bert_model")(inputs)
     model = tf_keras.Model(inputs, [pooled_output, sequence_output], name="model")
     randomise(model.variables, seed)

@@ -4,6 +4,7 @@ The dict form takes `{input_word_ids, input_mask, input_type_ids}`, each int32 [
 `{pooled_output [batch, H], sequence_output [batch, seq, H], encoder_outputs: list of the same, default}`.
 The list form takes the three as a list and returns `[pooled_output, sequence_output]`.
 """
+
 from __future__ import annotations
 
 import tempfile
@@ -53,12 +54,28 @@ def list_model(encoder: tf_keras.Model) -> tf_keras.Model:
     return tf_keras.Model(inputs, [outputs["pooled_output"], outputs["sequence_output"]], name="model")
 
 
-def build_module(path: str | Path, *, seed: int = 0, call: str = "dict", num_layers: int = 3,
-                 hidden: int = 48, heads: int = 4, inner: int = 120, vocab: int = 300, positions: int = 40,
-                 types: int = 2, embedding_width: int | None = None, activation: str = "gelu_tanh",
-                 epsilon: float = 1e-12, output_dropout: float = 0.1, attention_dropout: float = 0.1,
-                 mlm: bool = False, encoder_outputs: bool = True, lower_case: bool = True,
-                 with_vocab: bool = True) -> Path:
+def build_module(
+    path: str | Path,
+    *,
+    seed: int = 0,
+    call: str = "dict",
+    num_layers: int = 3,
+    hidden: int = 48,
+    heads: int = 4,
+    inner: int = 120,
+    vocab: int = 300,
+    positions: int = 40,
+    types: int = 2,
+    embedding_width: int | None = None,
+    activation: str = "gelu_tanh",
+    epsilon: float = 1e-12,
+    output_dropout: float = 0.1,
+    attention_dropout: float = 0.1,
+    mlm: bool = False,
+    encoder_outputs: bool = True,
+    lower_case: bool = True,
+    with_vocab: bool = True,
+) -> Path:
     """Write the module into the folder `path` and return it.
 
     `mlm` adds the `.mlm` object, which takes `masked_lm_positions` [batch, predictions] too and adds
@@ -69,15 +86,22 @@ def build_module(path: str | Path, *, seed: int = 0, call: str = "dict", num_lay
     tf.random.set_seed(seed)
     function = ACTIVATIONS[activation]
     encoder = networks.BertEncoder(
-        vocab_size=vocab, hidden_size=hidden, num_layers=num_layers, num_attention_heads=heads,
-        max_sequence_length=positions, type_vocab_size=types, inner_dim=inner, inner_activation=function,
-        output_dropout=output_dropout, attention_dropout=attention_dropout, embedding_width=embedding_width,
-        dict_outputs=True, name="bert_encoder")
+        vocab_size=vocab,
+        hidden_size=hidden,
+        num_layers=num_layers,
+        num_attention_heads=heads,
+        max_sequence_length=positions,
+        type_vocab_size=types,
+        inner_dim=inner,
+        inner_activation=function,
+        output_dropout=output_dropout,
+        attention_dropout=attention_dropout,
+        embedding_width=embedding_width,
+        dict_outputs=True,
+        name="bert_encoder",
+    )
     set_epsilon(encoder, epsilon)
-    if call == "list":
-        model = list_model(encoder)
-    else:
-        model = dict_model(encoder, encoder_outputs, name="model", default=True)
+    model = list_model(encoder) if call == "list" else dict_model(encoder, encoder_outputs, name="model", default=True)
     weights = list(model.variables)
     if mlm:
         pretrainer = models.BertPretrainerV2(encoder_network=encoder, mlm_activation=function, name="bert")

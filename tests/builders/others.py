@@ -1,4 +1,5 @@
 """Small SavedModels that are not BERT encoders, and a TF1 hub module that computes x / 2."""
+
 from __future__ import annotations
 
 import tempfile
@@ -15,13 +16,16 @@ v1 = tf.compat.v1
 def build_cnn(path: str | Path, *, seed: int = 0) -> Path:
     """A Keras image classifier: float32 [batch, 16, 16, 3] -> [batch, 10]."""
     tf.random.set_seed(seed)
-    model = tf_keras.Sequential([
-        tf_keras.Input((16, 16, 3), name="image"),
-        tf_keras.layers.Conv2D(8, 3, activation="relu", name="conv"),
-        tf_keras.layers.BatchNormalization(name="norm"),
-        tf_keras.layers.GlobalAveragePooling2D(name="pool"),
-        tf_keras.layers.Dense(10, activation="softmax", name="classes"),
-    ], name="cnn")
+    model = tf_keras.Sequential(
+        [
+            tf_keras.Input((16, 16, 3), name="image"),
+            tf_keras.layers.Conv2D(8, 3, activation="relu", name="conv"),
+            tf_keras.layers.BatchNormalization(name="norm"),
+            tf_keras.layers.GlobalAveragePooling2D(name="pool"),
+            tf_keras.layers.Dense(10, activation="softmax", name="classes"),
+        ],
+        name="cnn",
+    )
     model.save(str(path), include_optimizer=False, save_format="tf")
     return Path(path)
 
@@ -32,8 +36,12 @@ class Preprocessor(tf.Module):
     def __init__(self, vocab_file: Path):
         super().__init__()
         initializer = tf.lookup.TextFileInitializer(
-            str(vocab_file), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER)
+            str(vocab_file),
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+        )
         self.table = tf.lookup.StaticHashTable(initializer, default_value=1)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")])
@@ -42,8 +50,11 @@ class Preprocessor(tf.Module):
         rows = tf.ragged.map_flat_values(self.table.lookup, words)
         input_word_ids = tf.cast(rows.to_tensor(), tf.int32)
         input_mask = tf.cast(tf.ones_like(rows).to_tensor(), tf.int32)
-        return {"input_word_ids": input_word_ids, "input_mask": input_mask,
-                "input_type_ids": tf.zeros_like(input_word_ids)}
+        return {
+            "input_word_ids": input_word_ids,
+            "input_mask": input_mask,
+            "input_type_ids": tf.zeros_like(input_word_ids),
+        }
 
 
 def build_preprocessor(path: str | Path, *, vocab: int = 100) -> Path:
@@ -74,6 +85,7 @@ def attached_message(key: str, value: bytes) -> bytes:
 
 def build_half_module(path: str | Path) -> Path:
     """A TF1 hub module, x [batch] -> x / 2 under signature `default`: meta graphs `{}` and `{'train'}`."""
+
     def build_graph():
         x = v1.placeholder(tf.float32, [None], name="x")
         a = v1.get_variable("a", initializer=0.5, use_resource=True)

@@ -1,0 +1,190 @@
+"""From what a person types to a folder; and every way in which there is nothing to open."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import surgery
+from surgery.errors import ModuleError
+from surgery.sources.location import locate, module_name
+
+SAMPLES = Path(__file__).parents[1] / "modules"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4", "bert_en_uncased_L-12_H-768_A-12"),
+        ("https://tfhub.dev/google/small_bert/1?tf-hub-format=compressed", "small_bert"),
+        ("gs://bucket/models/bert.tar.gz", "bert"),
+        ("/models/bert/3", "bert"),
+        ("/models/bert/", "bert"),
+        ("/models/bert.tgz", "bert"),
+        ("/models/my bert!", "my_bert_"),
+        ("/models/.hidden", "hidden"),
+        ("/7", "7"),
+        ("/", "module"),
+    ],
+)
+def test_a_module_is_named_after_its_handle_folder_or_archive_without_a_version(typed: str, name: str):
+    assert module_name(typed) == name
+
+
+def test_the_current_folder_has_its_own_name(tmp_path, monkeypatch):
+    (tmp_path / "bert" / "2").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "bert" / "2")
+    assert module_name(".") == "bert"
+
+
+def test_a_folder_is_opened_where_it_is(modules):
+    with locate(str(modules("g3_small")), with_weights=True) as found:
+        assert found.folder == modules("g3_small")
+        assert (found.name, found.left_out) == ("g3_small", frozenset())
+
+
+def test_an_archive_is_unpacked_for_as_long_as_it_is_needed():
+    with locate(str(SAMPLES / "g3_small.tar.gz"), with_weights=True) as found:
+        assert found.name == "g3_small"
+        assert (found.folder / "variables" / "variables.data-00000-of-00001").stat().st_size > 1000
+    assert not found.folder.exists()
+
+
+def test_without_need_the_weights_stay_packed_and_are_not_missed():
+    with locate(str(SAMPLES / "g3_small.tar.gz"), with_weights=False) as found:
+        assert found.left_out == {"variables/variables.data-00000-of-00001"}
+        assert not list(found.folder.glob("variables/variables.data-*"))
+    assert surgery.inspect(SAMPLES / "g3_small.tar.gz").module.problems == ()
+
+
+def test_an_archive_and_its_folder_give_the_same_plan(modules):
+    archived, folder = surgery.plan(SAMPLES / "g3_small.tar.gz"), surgery.plan(modules("g3_small"))
+    assert archived.weights == folder.weights
+    assert archived.module.fingerprint == folder.module.fingerprint
+    assert archived.destination == folder.destination
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "bert/", "./bert/1/"])
+def test_the_module_may_lie_deeper_in_the_archive(prefix: str, modules, tmp_path):
+    folder = modules("g3_small")
+    with tarfile.open(tmp_path / "bert.tgz", "w:gz") as tar:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                tar.add(path, prefix + path.relative_to(folder).as_posix())
+    found = surgery.inspect(tmp_path / "bert.tgz")
+    assert found.module.name == "bert"
+    assert found.module.problems == ()
+    assert found.inference is not None
+
+
+def refused(module: object, *words: str) -> ModuleError:
+    with pytest.raises(ModuleError) as caught:
+        surgery.plan(str(module))
+    for word in words:
+        assert word in str(caught.value)
+    return caught.value
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    refused(tmp_path / "nothing", "no such folder or file", str(tmp_path / "nothing"))
+
+
+def test_a_name_longer_than_file_systems_allow():
+    refused("x" * 5000)
+
+
+def test_an_empty_folder(tmp_path):
+    refused(tmp_path, "expected a saved_model.pb", "an empty folder")
+
+
+def test_a_folder_of_something_else_is_told_by_its_files(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    refused(tmp_path, "expected a saved_model.pb", "model.safetensors")
+
+
+def test_a_folder_above_the_module_gets_the_right_hint(modules):
+    error = refused(modules("g3_small").parent, "expected a saved_model.pb")
+    assert str(modules("g3_small")) in error.hint
+
+
+def test_a_file_of_a_module_gets_the_right_hint(modules):
+    error = refused(modules("g3_small") / "saved_model.pb", "it is a file")
+    assert str(modules("g3_small")) in error.hint
+
+
+def test_a_file_that_is_no_archive(tmp_path):
+    (tmp_path / "module.zip").write_bytes(b"PK")
+    refused(tmp_path / "module.zip", "it is a file, expected a folder")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b", b"\x1f\x8b\x08\x00" + b"\x00" * 40])
+def test_an_archive_that_is_none(content: bytes, tmp_path):
+    (tmp_path / "module.tar.gz").write_bytes(content)
+    refused(tmp_path / "module.tar.gz", "unpacking")
+
+
+@pytest.mark.parametrize("command", [surgery.inspect, surgery.plan])
+def test_an_archive_truncated_anywhere_is_a_module_error(command, tmp_path):
+    whole = (SAMPLES / "g3_small.tar.gz").read_bytes()
+    lengths = [1, 2, 10, 100, 1000, *range(20_000, len(whole) - 1, len(whole) // 12)]
+    for length in lengths:
+        (tmp_path / "cut.tar.gz").write_bytes(whole[:length])
+        with pytest.raises(ModuleError, match="truncated"):
+            command(tmp_path / "cut.tar.gz")
+
+
+def archive(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(b"\0" * member.size))
+    return path
+
+
+def member(name: str, size: int = 3, **fields: object) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
+
+
+def test_an_archive_without_a_module(tmp_path):
+    refused(archive(tmp_path / "other.tar.gz", member("readme.txt")), "expected a saved_model.pb in the archive")
+    refused(archive(tmp_path / "empty.tar.gz"), "expected a saved_model.pb in the archive")
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "a/../../outside.txt", "../variables/variables.data-0"])
+def test_an_archive_that_writes_outside_is_refused(name: str, tmp_path):
+    (tmp_path / "in").mkdir()
+    path = archive(tmp_path / "in" / "evil.tar.gz", member(name), member("saved_model.pb"))
+    with pytest.raises(ModuleError), locate(str(path), with_weights=True):
+        raise AssertionError("it was opened")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.tar.gz", "in"]
+
+
+def test_an_archive_with_links_out_of_it_is_refused(tmp_path):
+    link = member("saved_model.pb", 0, type=tarfile.SYMTYPE, linkname="/etc/hostname")
+    refused(archive(tmp_path / "evil.tar.gz", link), "unpacking")
+
+
+def test_a_handle_that_cannot_be_resolved_is_told_with_the_reason(monkeypatch):
+    class Done:
+        returncode, stdout, stderr = 1, "", "Traceback\nURLError: no route to host"
+
+    monkeypatch.setattr("surgery.sources.location.subprocess.run", lambda *args, **kwargs: Done())
+    error = refused("https://tfhub.invalid/google/bert/1", "https://tfhub.invalid/google/bert/1", "no route to host")
+    assert "network" in error.hint
+
+
+def test_a_handle_is_opened_where_it_was_cached(monkeypatch, modules):
+    class Done:
+        returncode, stderr = 0, ""
+        stdout = f"a word before\n{modules('g3_small')}\n"
+
+    monkeypatch.setattr("surgery.sources.location.subprocess.run", lambda *args, **kwargs: Done())
+    found = surgery.plan("https://tfhub.dev/tensorflow/bert_small/2")
+    assert found.module.name == "bert_small"
+    assert found.destination == Path("exported/bert_small/1")

@@ -1,0 +1,219 @@
+"""Staging and publishing: whatever happens, the destination is as it was or the whole new export."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from surgery.errors import UsageError, WriteError
+from surgery.publish import choose_destination, publish, staging
+
+
+def export(folder: Path, content: str) -> Path:
+    """A folder that looks like a SavedModel."""
+    (folder / "variables").mkdir(parents=True, exist_ok=True)
+    (folder / "saved_model.pb").write_text(content)
+    (folder / "variables" / "variables.index").write_text(content)
+    return folder
+
+
+def content(folder: Path) -> str:
+    graph, index = (folder / "saved_model.pb").read_text(), (folder / "variables" / "variables.index").read_text()
+    assert graph == index
+    return graph
+
+
+def left_beside(destination: Path) -> list[str]:
+    return sorted(p.name for p in destination.parent.iterdir() if p != destination)
+
+
+def stage_and_fail(destination: Path, error: BaseException, *, keep_failed: bool = False) -> None:
+    with staging(destination, keep_failed=keep_failed) as folder:
+        export(folder, "failed")
+        raise error
+
+
+def dead_pid() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def test_without_a_destination_the_next_version_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert choose_destination(None, "bert", overwrite=False) == Path("exported/bert/1")
+    for name in ("1", "9", "10", "latest", ".12.staging-1"):
+        (tmp_path / "exported" / "bert" / name).mkdir(parents=True)
+    assert choose_destination(None, "bert", overwrite=False) == Path("exported/bert/11")
+    assert choose_destination(None, "other", overwrite=False) == Path("exported/other/1")
+
+
+def test_an_existing_destination_is_refused_without_overwrite(tmp_path):
+    export(tmp_path / "1", "old")
+    with pytest.raises(UsageError, match="exists already") as caught:
+        choose_destination(tmp_path / "1", "bert", overwrite=False)
+    assert "--overwrite" in caught.value.hint
+    assert choose_destination(tmp_path / "1", "bert", overwrite=True) == tmp_path / "1"
+
+
+def test_overwrite_removes_saved_models_and_empty_folders_only(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert choose_destination(tmp_path / "empty", "bert", overwrite=True) == tmp_path / "empty"
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
+    (tmp_path / "file").write_text("text")
+    for name in ("thesis", "file"):
+        with pytest.raises(UsageError, match="it is no SavedModel"):
+            choose_destination(tmp_path / name, "bert", overwrite=True)
+
+
+def test_a_staged_export_is_published_and_nothing_is_left_beside_it(tmp_path):
+    destination = tmp_path / "served" / "bert" / "1"
+    with staging(destination) as folder:
+        assert folder.parent == destination.parent
+        assert folder.name.startswith(".1.staging-")
+        export(folder, "new")
+        publish(folder, destination, overwrite=False)
+    assert content(destination) == "new"
+    assert left_beside(destination) == []
+
+
+def test_overwriting_replaces_the_old_export_wholly(tmp_path):
+    destination = export(tmp_path / "1", "old")
+    (destination / "assets").mkdir()
+    with staging(destination) as folder:
+        publish(export(folder, "new"), destination, overwrite=True)
+    assert content(destination) == "new"
+    assert not (destination / "assets").exists()
+    assert left_beside(destination) == []
+
+
+def test_overwrite_also_publishes_where_nothing_stands(tmp_path):
+    destination = tmp_path / "1"
+    with staging(destination) as folder:
+        publish(export(folder, "new"), destination, overwrite=True)
+    assert content(destination) == "new"
+
+
+def test_a_failure_removes_the_staged_export(tmp_path):
+    destination = export(tmp_path / "1", "old")
+    with pytest.raises(KeyboardInterrupt):
+        stage_and_fail(destination, KeyboardInterrupt())
+    assert content(destination) == "old"
+    assert left_beside(destination) == []
+
+
+def test_a_failure_keeps_the_staged_export_when_asked(tmp_path):
+    destination = tmp_path / "1"
+    with pytest.raises(ValueError, match="no parity"):
+        stage_and_fail(destination, ValueError("no parity"), keep_failed=True)
+    assert not destination.exists()
+    (kept,) = tmp_path.glob("1.failed-*")
+    assert content(kept) == "failed"
+
+
+def test_an_export_that_was_kept_does_not_stand_in_the_way_of_the_next_conversion(tmp_path):
+    """The next one may run in the same process, or under the same number: in a container it is always the same."""
+    destination = tmp_path / "1"
+    with pytest.raises(ValueError, match="no parity"):
+        stage_and_fail(destination, ValueError("no parity"), keep_failed=True)
+    with staging(destination) as folder:
+        publish(export(folder, "new"), destination, overwrite=False)
+    assert content(destination) == "new"
+
+
+def test_a_destination_that_appeared_meanwhile_is_not_replaced(tmp_path):
+    destination = tmp_path / "1"
+    with staging(destination) as folder:
+        export(folder, "new")
+        export(destination, "somebody else's")
+        with pytest.raises(WriteError, match="publishing"):
+            publish(folder, destination, overwrite=False)
+    assert content(destination) == "somebody else's"
+    assert left_beside(destination) == []
+
+
+def test_a_place_that_cannot_hold_a_folder_is_a_write_error(tmp_path):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(WriteError, match="making a staging folder"), staging(tmp_path / "file" / "1"):
+        raise AssertionError("there is no folder to write into")
+
+
+def test_staging_folders_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
+    destination = tmp_path / "1"
+    dead, alive = dead_pid(), os.getppid()
+    for name in (f".1.staging-{dead}-a", f".1.staging-{dead}-b-old", f".1.staging-{alive}-c", f".2.staging-{dead}-d"):
+        export(tmp_path / name, "abandoned")
+    export(tmp_path / ".1.staging-notes", "mine")
+    with staging(destination) as folder:
+        assert folder.is_dir()
+        assert set(left_beside(folder)) == {f".1.staging-{alive}-c", f".2.staging-{dead}-d", ".1.staging-notes"}
+
+
+def test_without_renameat2_two_renames_do(tmp_path, monkeypatch):
+    class Libc:
+        pass
+
+    monkeypatch.setattr("surgery.publish.ctypes.CDLL", lambda *args, **kwargs: Libc())
+    destination = export(tmp_path / "1", "old")
+    with staging(destination) as folder:
+        publish(export(folder, "new"), destination, overwrite=True)
+    assert content(destination) == "new"
+    assert left_beside(destination) == []
+
+
+LOOP = """
+    import sys, itertools
+    from pathlib import Path
+    from surgery.publish import publish, staging
+    destination = Path(sys.argv[1])
+    for number in itertools.count():
+        with staging(destination) as folder:
+            (folder / "variables").mkdir(parents=True)
+            for name in ("saved_model.pb", "variables/variables.index"):
+                (folder / name).write_text(f"new {number}")
+            publish(folder, destination, overwrite=True)
+        print(number, flush=True)
+"""
+
+
+def test_a_process_killed_while_it_publishes_leaves_a_whole_export(tmp_path):
+    destination = export(tmp_path / "1", "old")
+    for delay in (0.0, 0.002, 0.005, 0.009, 0.013):
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(LOOP), str(destination)], stdout=subprocess.PIPE, text=True
+        )
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert content(destination).startswith("new ")
+    with staging(destination) as folder:
+        export(folder, "last")
+        publish(folder, destination, overwrite=True)
+    assert content(destination) == "last"
+    assert left_beside(destination) == []
+
+
+def test_a_reader_never_meets_a_destination_that_is_not_there(tmp_path):
+    destination = export(tmp_path / "1", "old")
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(LOOP), str(destination)], stdout=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    try:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            assert (destination / "saved_model.pb").exists()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

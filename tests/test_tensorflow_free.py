@@ -1,0 +1,88 @@
+"""Help, `inspect` and `plan` never import TensorFlow, nor anything that brings it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.running import ROOT, environment
+from tests.synthetic import CNN, write_saved_model
+
+HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_hub", "tensorflow_text", "official", "surgery.runtime")
+PROBE = f"""
+import json, sys
+from surgery.cli import main
+code = 0
+try:
+    main(sys.argv[1:], standalone_mode=True)
+except SystemExit as error:
+    code = error.code
+found = [name for name in {HEAVY!r} if name in sys.modules]
+print(json.dumps([code or 0, found]), file=sys.stderr)
+"""
+
+
+def run(*arguments: object) -> tuple[int, list[str]]:
+    """Exit code of the command, and which heavy modules it has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=True,
+    )
+    code, found = json.loads(done.stderr.strip().splitlines()[-1])
+    return code, found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("inspect", "--help"),
+        ("plan", "--help"),
+        ("convert", "--help"),
+        ("verify", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_help_imports_no_tensorflow(arguments):
+    assert run(*arguments) == (0, [])
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--variables",)], ids=str)
+@pytest.mark.parametrize("name", ["g4_bert_mlm", "g2_small", "tf1_bert_small"])
+def test_inspect_imports_no_tensorflow(name: str, options, modules):
+    assert run("inspect", modules(name), *options) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["g4_bert_mlm", "g2_small"])
+def test_plan_imports_no_tensorflow(name: str, modules):
+    assert run("plan", modules(name), "--json") == (0, [])
+    assert run("plan", ROOT / "tests" / "modules" / f"{name}.tar.gz") == (0, [])
+
+
+def test_refusals_import_no_tensorflow(tmp_path):
+    assert run("inspect", tmp_path / "nothing") == (3, [])
+    assert run("plan", write_saved_model(tmp_path / "cnn", CNN)) == (4, [])
+    assert run("convert", tmp_path / "nothing", tmp_path / "there") == (3, [])
+    assert run("convert", tmp_path / "cnn", tmp_path / "there") == (4, [])
+
+
+def test_a_destination_that_exists_is_refused_before_tensorflow_is_imported(modules, tmp_path):
+    write_saved_model(tmp_path / "old", CNN)
+    assert run("convert", modules("g4_bert_mlm"), tmp_path / "old") == (2, [])
+
+
+def test_importing_the_package_imports_next_to_nothing():
+    code = (
+        "import sys, surgery; print([n for n in (*sys.argv[1:], 'numpy', 'rich', 'tensorboard') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, env=environment(), check=True
+    )
+    assert done.stdout.strip() == "[]"
