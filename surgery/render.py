@@ -20,7 +20,7 @@ def inspection(console: Console, data: Data) -> None:
         ("format", data["format"]),
         ("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"),
         ("graph", size(data["saved_model_bytes"])),
-        *((f"sha256 {file}", digest) for file, digest in data["sha256"].items()),
+        *((f"sha256 {file.rpartition('/')[2]}", digest) for file, digest in data["sha256"].items()),
         (
             "variables",
             "{count} ({trainable} trainable), ".format(**data["variables"]) + size(data["variables"]["bytes"]),
