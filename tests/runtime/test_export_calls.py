@@ -101,7 +101,9 @@ def test_a_dict_module_returns_the_keys_that_it_returned_and_the_embedding(load,
     for name in ("g4_bert_mlm", "g4_electra"):
         expected, found = load(name, "source")(inputs, training=False), load(name)(inputs, training=False)
         assert found.keys() == expected.keys() | {"embedding_output"}
-        for left, right in zip(tf.nest.flatten(expected), tf.nest.flatten({k: found[k] for k in expected}), strict=True):
+        for left, right in zip(
+            tf.nest.flatten(expected), tf.nest.flatten({k: found[k] for k in expected}), strict=True
+        ):
             assert np.max(np.abs(left - right)) < 2e-5
 
 

@@ -1,4 +1,5 @@
 """A C program that runs an exported model through the TensorFlow C API, and how to build and call it."""
+
 from __future__ import annotations
 
 import os
@@ -24,16 +25,28 @@ def compile_client(build_dir: str | Path) -> Path | None:
     wheel = Path(find_spec("tensorflow").origin).parent
     client = Path(build_dir) / "run_saved_model"
     client.parent.mkdir(parents=True, exist_ok=True)
-    command = [compiler, "-std=c99", "-O1", "-Wall", f"-I{wheel / 'include'}", str(SOURCE), "-o", str(client),
-               f"-L{wheel}", *(f"-l:{name}" for name in LIBRARIES), f"-Wl,-rpath,{wheel}"]
+    command = [
+        compiler,
+        "-std=c99",
+        "-O1",
+        "-Wall",
+        f"-I{wheel / 'include'}",
+        str(SOURCE),
+        "-o",
+        str(client),
+        f"-L{wheel}",
+        *(f"-l:{name}" for name in LIBRARIES),
+        f"-Wl,-rpath,{wheel}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
     return client
 
 
-def run_client(client: str | Path, export: str | Path, inputs: dict[str, np.ndarray],
-               outputs: dict[str, str]) -> dict[str, np.ndarray]:
+def run_client(
+    client: str | Path, export: str | Path, inputs: dict[str, np.ndarray], outputs: dict[str, str]
+) -> dict[str, np.ndarray]:
     """Run `export` once: `inputs` maps tensor names (`name:0`) to int32 arrays, `outputs` names to such.
 
     Values travel on the command line, so an input holds some ten thousand numbers at the most. Returns

@@ -1,0 +1,46 @@
+"""The modules that the tests convert, by name: archives in tests/modules, and what the builders make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.builders import early_bert, model_garden
+
+SAMPLES = (
+    "g2_small",
+    "g3_small",
+    "g4_bert_mlm",
+    "g4_bert_dropouts",
+    "g4_electra",
+    "g4_bert_v2",
+    "g4_prenorm",
+)
+
+BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
+    {
+        "g1": partial(
+            early_bert.build_module,
+            seed=3,
+            output_dropout=0.2,
+            attention_dropout=0.05,
+            embedding_dropout=0.15,
+            block_output_dropout=0.2,
+        ),
+        "g1_exact": partial(early_bert.build_module, activation="exact", epsilon=1e-6, hidden=48, heads=6, vocab=200),
+        "exact_gelu": partial(model_garden.build_module, activation="gelu_exact"),
+        "relu": partial(model_garden.build_module, activation="relu"),
+        "epsilon_1e-5": partial(model_garden.build_module, epsilon=1e-5),
+        "epsilon_1e-3": partial(model_garden.build_module, epsilon=1e-3),
+        "narrow_embedding_mlm": partial(model_garden.build_module, embedding_width=20, mlm=True),
+        "no_encoder_outputs": partial(model_garden.build_module, encoder_outputs=False, lower_case=False),
+        "no_vocab": partial(model_garden.build_module, with_vocab=False, output_dropout=0.0),
+        "one_type": partial(model_garden.build_module, types=1, attention_dropout=0.0),
+        "unusual_sizes": partial(
+            model_garden.build_module, hidden=60, heads=5, inner=77, positions=11, vocab=101, types=3, num_layers=4
+        ),
+        "list_call": partial(model_garden.build_module, call="list"),
+    }
+)
