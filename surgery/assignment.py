@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,7 +50,7 @@ class AssignmentMap:
 def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
     """Turns the claims of the table into assignments.
 
-    Raises UnexplainedError when two variables claim one target, or a block lacks a weight that another block has.
+    Raises UnexplainedError when two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
     dropped: list[Dropped] = []
@@ -71,7 +70,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
         assignments.append(
             Assignment(claim.variable, claim.target, claim.rule.layout, shape, claim.rule.source, claim.rule.part)
         )
-    _check_targets(module, inference, assignments)
+    _refuse_double_targets(module, assignments)
     kept = tuple(variable for variable in module.variables if is_attribute(variable))
     return AssignmentMap(tuple(assignments), tuple(dropped), kept, inference.sizes)
 
@@ -84,35 +83,14 @@ def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
     return None
 
 
-def _check_targets(module: InspectedModule, inference: Inference, assignments: list[Assignment]) -> None:
-    counts = Counter(assignment.target for assignment in assignments)
-    problems = [
-        f"{target} is claimed by {' and '.join(a.variable.name for a in assignments if a.target == target)}"
-        for target, count in counts.items()
-        if count > 1
-    ]
-    blocks = inference.architecture["num_hidden_layers"]
-    stems = {claim.rule.target for claim in inference.claims if claim.rule.target and "{layer}" in claim.rule.target}
-    rows = Counter(
-        (claim.rule.source, *_other_holes(claim)) for claim in inference.claims if claim.rule.target in stems
-    )
-    for (source, *holes), count in rows.items():
-        if count != blocks:
-            found = {
-                int(c.holes["layer"]) for c in inference.claims if (c.rule.source, *_other_holes(c)) == (source, *holes)
-            }
-            missing = sorted(set(range(blocks)) - found)
-            named = source
-            for hole in holes:
-                named = named.replace("{" + hole.partition("=")[0], "{" + hole, 1)
-            problems.append(f"expected {named} in all {blocks} blocks, missing in block {', '.join(map(str, missing))}")
-    if problems:
+def _refuse_double_targets(module: InspectedModule, assignments: list[Assignment]) -> None:
+    sources: dict[str, list[str]] = {}
+    for assignment in assignments:
+        sources.setdefault(assignment.target, []).append(assignment.variable.name)
+    double = [f"{target} is claimed by {' and '.join(names)}" for target, names in sources.items() if len(names) > 1]
+    if double:
         raise UnexplainedError(
             f"mapping the weights of {module.name} to the encoder",
-            hint="a weight is missing or doubled: fetch the module again",
-            details=tuple(problems),
+            hint="the module holds a weight twice",
+            details=tuple(double),
         )
-
-
-def _other_holes(claim: Claim) -> tuple[str, ...]:
-    return tuple(f"{name}={text}" for name, text in sorted(claim.holes.items()) if name != "layer" and text)

@@ -31,6 +31,11 @@ class Batch:
     heads: bool = False
 
     @property
+    def length(self) -> int:
+        """Tokens in each row."""
+        return int(self.inputs["input_mask"].shape[1])
+
+    @property
     def padding_rows(self) -> np.ndarray:
         """True [batch] for rows that are nothing but padding: attention adders differ there by design."""
         has_tokens: np.ndarray = np.any(self.inputs["input_mask"] != 0, axis=1)

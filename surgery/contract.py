@@ -7,7 +7,9 @@ flag, or a `__call__` that computes something else than its signature: its graph
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from surgery.anchors import Anchors
 from surgery.architecture import Inference, infer_architecture
 from surgery.assignment import AssignmentMap
 from surgery.convention import Convention, export_name
@@ -35,15 +37,18 @@ def signature_outputs(inference: Inference) -> dict[str, tuple[str, ...]]:
         else:
             names.append(name)
     signatures = {"serving_default": tuple(names)}
-    for head, recipe in inference.family.encoder.heads.items():
-        if head in inference.heads:
-            signatures[head] = (*names, recipe.logits)
+    for head, convention in inference.heads.items():
+        logits = inference.family.encoder.heads[head].logits
+        signatures[head] = tuple(name for name in (*names, logits) if name in convention.outputs)
     return signatures
 
 
-def check_contract(exported: InspectedModule, inference: Inference, weights: AssignmentMap) -> tuple[str, ...]:
-    """Where an export breaks the contract of its source's conversion, one line each; empty when it keeps it."""
+def check_contract(
+    module: InspectedModule, exported: InspectedModule, inference: Inference, weights: AssignmentMap
+) -> tuple[str, ...]:
+    """Where an export breaks the contract of its module's conversion, one line each; empty when it keeps it."""
     return (
+        *_files(module, exported),
         *_signatures(exported, inference),
         *_architecture(exported, inference),
         *_variables(exported, weights),
@@ -83,32 +88,54 @@ def _variables(exported: InspectedModule, weights: AssignmentMap) -> Iterator[st
             yield f"variable {variable.name}: no weight of the module"
         elif variable.name in seen:
             yield f"variable {variable.name}: it is there twice"
-        elif variable.trainable is not wanted[variable.name]:
+        elif not variable.listed:
+            lists = "`variables` and `trainable_variables`"
+            yield f"variable {variable.name}: fine-tuning reads the lists {lists}, and the export lacks it there"
+        elif {variable.trainable, variable.watched} != {wanted[variable.name]}:
             yield (
                 f"variable {variable.name}: trainable is {wanted[variable.name]} in the module, "
-                f"{variable.trainable} in the export"
+                f"{variable.trainable} in the export, whose own flag says {variable.watched}"
             )
         seen.add(variable.name)
     for name in wanted.keys() - seen:
         yield f"variable {name}: it is missing in the export"
 
 
+def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
+    """Assets that hang on the root must be there, byte for byte."""
+    for attribute, file in module.assets.items():
+        if "/" in attribute:
+            continue
+        wanted = Path(module.folder) / "assets" / file
+        found = Path(exported.folder) / "assets" / exported.assets.get(attribute, "")
+        if attribute not in exported.assets or not found.is_file():
+            yield f"asset {attribute}: it is missing"
+        elif found.read_bytes() != wanted.read_bytes():
+            yield f"asset {attribute}: {found.name} is not the module's {wanted.name}"
+
+
 def _calls(exported: InspectedModule, inference: Inference) -> Iterator[str]:
-    """Every inference trace of a callable must compute what the signature of its name computes."""
+    """Every trace of a callable must compute what the signature of its name computes; in training, but for dropout."""
     for name, convention in (("__call__", inference.convention), *inference.heads.items()):
-        signature = exported.signature_traces.get("serving_default" if name == "__call__" else name)
         traces = [trace for trace in exported.traces if trace.callable == name]
-        if {trace.training for trace in traces} != {True, False}:
-            yield f"{name}: expected traces for training and for inference"
+        wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}
+        for kind, training in sorted(wanted - {(_kind(trace), trace.training) for trace in traces}):
+            yield f"{name}: no trace that takes a {kind} with training={training}"
+        signature = exported.signature_traces.get("serving_default" if name == "__call__" else name)
         if signature is None:
             continue
-        served = _computed(signature, {path: path for path, _ in signature.flat_inputs}, {})
+        served = _computed(signature, {path: path for path, _ in signature.flat_inputs})
+        aliased = {**served, **{alias: served.get(key, b"") for alias, key in convention.aliases.items()}}
         for trace in traces:
-            if trace.training is False:
-                called = _computed(trace, _roles(trace, convention), convention.aliases)
-                for key, fingerprint in called.items():
-                    if served.get(key) != fingerprint:
-                        yield f"{name}: its output {key} is not what the signature computes"
+            expected = aliased if _kind(trace) == "dict" else {key: aliased.get(key, b"") for key in convention.outputs}
+            called = _computed(trace, _roles(trace, convention))
+            for key in sorted(expected.keys() | called.keys()):
+                if expected.get(key) != called.get(key):
+                    yield f"{name} with training={trace.training}: its output {key} is not what the signature computes"
+
+
+def _kind(trace: Trace) -> str:
+    return "dict" if isinstance(trace.inputs, dict) else "list"
 
 
 def _roles(trace: Trace, convention: Convention) -> dict[str, str]:
@@ -118,12 +145,12 @@ def _roles(trace: Trace, convention: Convention) -> dict[str, str]:
     return {path: name for name, path in convention.inputs.items()}
 
 
-def _computed(trace: Trace, roles: dict[str, str], aliases: Mapping[str, str]) -> dict[str, bytes]:
-    """Fingerprints of a trace's outputs by export name, those under an alias under its original."""
+def _computed(trace: Trace, roles: Mapping[str, str]) -> dict[str, bytes]:
+    """Fingerprints of a trace's outputs by export name, dropouts left out."""
     graph = trace.open_graph()
-    prints = Fingerprints(graph, {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)})
-    found = {}
-    for (path, leaf), tensor in zip(trace.flat_outputs, graph.outputs, strict=True):
-        name = export_name(path, leaf)
-        found[aliases.get(name, name)] = prints.of(tensor)
-    return found
+    labels = {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)}
+    prints = Fingerprints(graph, labels, {dropout.result: dropout.data for dropout in Anchors(graph, {}).dropouts})
+    return {
+        export_name(path, leaf): prints.of(tensor)
+        for (path, leaf), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)
+    }

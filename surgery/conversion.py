@@ -16,12 +16,13 @@ from surgery.planning import Plan, make_plan, open_module
 from surgery.publish import choose_destination, kept_folder, publish, staging
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.location import module_name
+from surgery.weights import Weights
 
 Progress = Callable[[str, int, int], None]
 """Called with a step, how far it is, and how far it goes (0: not known)."""
 
-FIRST_LOOK = 3
-"""Batches on which the filled encoder is tried before anything is written."""
+FIRST_LOOK = 2
+"""Batches on which the filled encoder is tried before anything is written; among the longest, where attention acts."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ def convert_module(
 
             with importing():
                 from surgery.runtime import comparison
+                from surgery.runtime.checkpoint import CheckpointTensors
 
             battery = make_battery(plan.inference.architecture)
             steps = _counting(progress, "run the module", len(battery))
+            tensors = CheckpointTensors(Path(source.folder))
+            tensors.check(a.variable for a in plan.weights.assignments)
             expected = comparison.record_module(source, plan.inference, battery, steps)
             progress("build the encoder", 0, 0)
-            hashes = _write(plan, battery, expected, tolerance, folder, progress, allow_nonfinite=allow_nonfinite)
+            weights = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite)
+            _write(plan, weights, battery, expected, tolerance, folder, progress)
+            hashes = weights.hashes()
             report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)
             if not report.passed:
                 kept = (
@@ -90,31 +96,29 @@ def convert_module(
 
 def _write(
     plan: Plan,
+    weights: Weights,
     battery: Sequence[Batch],
     expected: Recording,
     tolerance: Tolerance,
     folder: Path,
     progress: Progress,
-    *,
-    allow_nonfinite: bool,
-) -> Mapping[str, str]:
-    """Fills the encoder, looks at it once, writes it; returns the weights' SHA-256. The encoder is gone afterwards."""
+) -> None:
+    """Fills the encoder, looks at it once, writes it. The encoder is gone when this returns."""
     from surgery.runtime import comparison
-    from surgery.runtime.checkpoint import CheckpointTensors
     from surgery.runtime.encoder import build_encoder
     from surgery.runtime.export import Export, write_saved_model
-    from surgery.weights import Weights
 
-    tensors = CheckpointTensors(Path(plan.module.folder))
-    weights = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite)
     encoder = build_encoder(plan.inference, weights)
-    first = battery[:FIRST_LOOK]
-    found = comparison.record_encoder(encoder, first)
-    compared = [
-        {name: value for name, value in outputs.items() if name in got}
-        for outputs, got in zip(expected, found, strict=False)
+    longest = sorted((i for i, batch in enumerate(battery) if batch.heads), key=lambda i: -battery[i].length)[
+        :FIRST_LOOK
     ]
-    failed = [diff for diff in compare(first, compared, found, tolerance) if not diff.passed]
+    first, wanted = [battery[i] for i in longest], [expected[i] for i in longest]
+    found = comparison.record_encoder(encoder, first)
+    shown = [
+        {name: outputs[name] for name in outputs.keys() & got.keys()}
+        for outputs, got in zip(wanted, found, strict=True)
+    ]
+    failed = [diff for diff in compare(first, shown, found, tolerance) if not diff.passed]
     if failed:
         raise ParityError(
             f"trying the filled encoder of {plan.module.name}: the first output to diverge is {failed[0].name}, "
@@ -122,9 +126,7 @@ def _write(
             hint="the module computes something that its weight table does not say: please report it",
         )
     progress("write the SavedModel", 0, 0)
-    constants = {variable.attribute: tensors.read(variable) for variable in plan.weights.kept if variable.attribute}
-    write_saved_model(Export(plan.module, encoder, constants), folder)
-    return weights.hashes()
+    write_saved_model(Export(plan.module, encoder, weights.constants()), folder)
 
 
 def check_export(
@@ -141,7 +143,7 @@ def check_export(
 
     exported = inspect_folder(folder, folder.name)
     with well_formed(str(folder)):
-        contract = check_contract(exported, plan.inference, plan.weights)
+        contract = check_contract(plan.module, exported, plan.inference, plan.weights)
     progress("load the export", 0, 0)
     with comparison.LoadedExport(folder) as loaded:
         weights = compare_weights(hashes, loaded.hashes(list(hashes)))

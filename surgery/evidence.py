@@ -166,6 +166,6 @@ def _dropout_on(graph: Anchors, node: Any) -> Reading | None:
     if node is None:
         return None
     for dropout in graph.dropouts:
-        if dropout.data.node is node:
+        if through_shapes(dropout.data).node is node:
             return Reading(dropout.rate, dropout.result.path)
     return Reading(0.0, f"no random operation on {node.path}")

@@ -13,7 +13,7 @@ from surgery.architecture import Inference
 from surgery.assignment import AssignmentMap
 from surgery.module import InspectedModule
 from surgery.parity import ParityReport
-from surgery.plain import report_data
+from surgery.plain import plain, report_data
 
 MANIFEST = Path("assets.extra") / "surgery.json"
 SCHEMA = 1
@@ -56,7 +56,7 @@ def make_manifest(
         ],
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
         "kept": [v.attribute for v in weight_map.kept],
-        "outputs": outputs,
+        "outputs": plain(outputs),
         "parity": report_data(report),
         "packages": {name: _version(name) for name in PACKAGES},
     }

@@ -51,7 +51,8 @@ class VariableInfo:
     """A variable. `path` is its address below the root object ("variables/3"; None in TF1 graphs).
 
     `attribute` is set when the variable hangs directly on the root under a name of its own ("do_lower_case").
-    `trainable` is what `module.trainable_variables` says, which is what fine-tuning uses.
+    `trainable` is what `module.trainable_variables` says, which is what fine-tuning uses; `watched` is the variable's
+    own flag, which a gradient tape follows; `listed` whether `module.variables` has it.
     """
 
     name: str
@@ -61,6 +62,8 @@ class VariableInfo:
     path: str | None = None
     attribute: str | None = None
     nbytes: int = 0
+    watched: bool = True
+    listed: bool = False
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        if keep_failed and folder.is_dir():
+        if keep_failed and folder.is_dir() and any(folder.iterdir()):
             os.rename(folder, kept_folder(folder))
         raise
     finally:

@@ -8,7 +8,7 @@ part, so the order of rows means nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
@@ -116,19 +116,28 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
             unclaimed.append(variable)
     groups = {rule.optional for rule in used if rule.optional}
     idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
+    blocks = sorted({holes["layer"] for seen in used.values() for holes in seen if "layer" in holes}, key=int)
     missing = tuple(
-        _with_alternative(rule.source, wanted)
+        _filled(rule.source, wanted)
         for rule, seen in used.items()
-        for wanted in rule.alternatives
+        for wanted in _wanted(rule, blocks)
         if not any(wanted.items() <= holes.items() for holes in seen)
     )
     return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
 
 
-def _with_alternative(source: str, chosen: Mapping[str, str]) -> str:
+def _wanted(rule: WeightRule, blocks: list[str]) -> Iterator[dict[str, str]]:
+    """Every combination of holes that a row must find: its alternatives, in each block that any row names."""
+    per_block = [{"layer": block} for block in blocks] if "{layer}" in rule.source else [{}]
+    for block in per_block:
+        for alternative in rule.alternatives:
+            yield {**block, **alternative}
+
+
+def _filled(source: str, chosen: Mapping[str, str]) -> str:
     for hole, regex in _holes(source):
-        if hole in chosen:
-            source = source.replace("{" + f"{hole}:{regex}" + "}", chosen[hole])
+        written = "{" + (f"{hole}:{regex}" if regex else hole) + "}"
+        source = source.replace(written, chosen.get(hole, "" if regex.startswith("(?:") else written))
     return source
 
 

@@ -52,11 +52,19 @@ class Weights:
             self._hashes[target] = self._pool.submit(sha256, laid_out)
         return laid_out
 
+    def constants(self) -> dict[str, np.ndarray]:
+        """The module's constants, such as `do_lower_case`, by attribute."""
+        return {variable.attribute: self._read(variable) for variable in self._map.kept if variable.attribute}
+
     def hashes(self) -> Mapping[str, str]:
-        """SHA-256 of every weight in the encoder's layout, by target; reads those that nobody has asked for."""
+        """SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
+
+        Weights that nobody has asked for are read.
+        """
         for target in self.assignments.keys() - self._hashes.keys():
             self.value(target)
-        return {target: self._hashes[target].result() for target in self.assignments}
+        constants = {attribute: sha256(value) for attribute, value in self.constants().items()}
+        return {**{target: self._hashes[target].result() for target in self.assignments}, **constants}
 
 
 def sha256(array: np.ndarray) -> str:

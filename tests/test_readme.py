@@ -37,7 +37,10 @@ def test_the_inspection_in_the_readme_is_the_real_one(monkeypatch):
 
 
 def test_every_command_is_in_the_readme():
-    assert {name.removesuffix("--help").strip() for name, _ in BLOCKS if name.endswith("--help")} == {"", *main.commands}
+    assert {name.removesuffix("--help").strip() for name, _ in BLOCKS if name.endswith("--help")} == {
+        "",
+        *main.commands,
+    }
 
 
 def test_what_the_readme_links_to_is_there():

@@ -20,7 +20,7 @@ def test_a_renamed_variable_is_told_and_named(name: str, modules, tmp_path):
     module = change(modules, tmp_path, lambda s: editing.rename_variable(s, before, f"{before}es"), name)
     with pytest.raises(UnexplainedError) as caught:
         find_family(module)
-    assert caught.value.details == (f"no row claims {before}es [64]",)
+    assert caught.value.details == (f"no row claims {before}es [64]", f"nothing matches {before}")
     assert "of 55" in caught.value.message or "of 60" in caught.value.message
 
 
@@ -32,7 +32,7 @@ def test_a_surplus_variable_is_told_and_named(modules, tmp_path):
 
 def test_blocks_must_be_numbered_without_a_gap(modules, tmp_path):
     edit = lambda s: editing.add_variable(s, "transformer/layer_7/output/bias", (64,))  # noqa: E731
-    with pytest.raises(UnexplainedError, match=r"\[0, 1, 2, 7\], expected \[0, 1, 2, 3\]"):
+    with pytest.raises(UnexplainedError, match=r"nothing matches transformer/layer_7/self_attention/query/kernel"):
         infer_architecture(change(modules, tmp_path, edit))
 
 

@@ -59,16 +59,11 @@ def measure_load(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     folders = {"export": fixture.export(), "source": fixture.module, NOISE: fixture.module}
     for name in ("export", "source"):
         fixture.script("time_load.py", str(folders[name]))
-    sides = {
-        name: functools.partial(fixture.script, "time_load.py", str(folder))
-        for name, folder in folders.items()
-    }
+    sides = {name: functools.partial(fixture.script, "time_load.py", str(folder)) for name, folder in folders.items()}
     costs = by_turns(sides, repeats or 3)
     seconds = {name: [float(json.loads(cost.output)["load"]) for cost in costs[name]] for name in sides}
     return [
-        Comparison(
-            "load", "tf.saved_model", "s", name, seconds[name], "source", seconds["source"], name == NOISE
-        )
+        Comparison("load", "tf.saved_model", "s", name, seconds[name], "source", seconds["source"], name == NOISE)
         for name in ("export", NOISE)
     ]
 
@@ -78,9 +73,7 @@ def measure_latency(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     say("calling both models by turns, in one process")
     cost = fixture.script("time_calls.py", str(fixture.module), str(fixture.export()))
     return [
-        Comparison(
-            "latency", shape, "ms", name, milliseconds[name], "source", milliseconds["source"], name == NOISE
-        )
+        Comparison("latency", shape, "ms", name, milliseconds[name], "source", milliseconds["source"], name == NOISE)
         for shape, milliseconds in json.loads(cost.output).items()
         for name in ("export", NOISE)
     ]

@@ -24,9 +24,15 @@ def see_through(tensor: Tensor) -> Tensor:
 
 
 class Fingerprints:
-    """Fingerprints of tensors of one graph; `labels` say what its inputs are, by position."""
+    """Fingerprints of tensors of one graph; `labels` say what its inputs are, by position.
 
-    def __init__(self, graph: FlatGraph, labels: Mapping[int, str]) -> None:
+    `instead` replaces nodes by tensors: dropouts by what they act on, to compare a training trace with inference.
+    """
+
+    def __init__(
+        self, graph: FlatGraph, labels: Mapping[int, str], instead: Mapping[Node, Tensor] | None = None
+    ) -> None:
+        self._instead = instead or {}
         self._known: dict[Node, bytes] = {}
         for path, node in graph.variables.items():
             self._known[node] = _digest(b"variable", path.encode())
@@ -35,14 +41,14 @@ class Fingerprints:
 
     def of(self, tensor: Tensor) -> bytes:
         """The fingerprint of one tensor; iterative, because a deep encoder outgrows Python's stack."""
-        tensor = see_through(tensor)
+        tensor = self._see_through(tensor)
         stack = [tensor.node]
         while stack:
             node = stack[-1]
             if node in self._known:
                 stack.pop()
                 continue
-            feeds = [see_through(feed) for feed in node.inputs]
+            feeds = [self._see_through(feed) for feed in node.inputs]
             missing = [feed.node for feed in feeds if feed.node not in self._known]
             if missing:
                 stack.extend(missing)
@@ -54,6 +60,12 @@ class Fingerprints:
             )
             stack.pop()
         return self._known[tensor.node] + _index(tensor.port)
+
+    def _see_through(self, tensor: Tensor) -> Tensor:
+        tensor = see_through(tensor)
+        while tensor.node in self._instead:
+            tensor = see_through(self._instead[tensor.node])
+        return tensor
 
 
 def _attributes(node: Node) -> list[bytes]:

@@ -6,6 +6,7 @@ by the same child names as the SavedModel's, and the variable's attribute there 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from tensorboard.compat.proto import trackable_object_graph_pb2
 
 from surgery.errors import ModuleError
 from surgery.module import VariableInfo
+from surgery.runtime.reasons import reason
 
+UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
+"""What the reader raises for a damaged bundle; it turns some status codes into Python's own exceptions."""
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
@@ -34,27 +38,32 @@ class CheckpointTensors:
                 self._graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
                     self._reader.get_tensor(OBJECT_GRAPH_KEY)
                 )
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise ModuleError(
-                f"opening the weights {self._prefix}.*: {_first_line(error)}",
+                f"opening the weights {self._prefix}.*: {reason(error)}",
                 hint="variables/ is incomplete or damaged: fetch the module again",
             ) from error
 
+    def check(self, variables: Iterable[VariableInfo]) -> None:
+        """Looks every variable up without reading it: present, and in the shape that the graph says."""
+        for variable in variables:
+            key = self._key(variable)
+            if key not in self._shapes:
+                raise ModuleError(f"reading {variable.name} from {self._prefix}.*: no tensor under the key {key}")
+            if tuple(self._shapes[key]) != variable.shape:
+                raise ModuleError(
+                    f"reading {variable.name} from {self._prefix}.*: the graph says {list(variable.shape)}, "
+                    f"the checkpoint has {list(self._shapes[key])}"
+                )
+
     def read(self, variable: VariableInfo) -> np.ndarray:
         """The value of a variable, in the shape in which the module stores it."""
-        key = self._key(variable)
-        if key not in self._shapes:
-            raise ModuleError(f"reading {variable.name} from {self._prefix}.*: no tensor under the key {key}")
-        if tuple(self._shapes[key]) != variable.shape:
-            raise ModuleError(
-                f"reading {variable.name} from {self._prefix}.*: the graph says {list(variable.shape)}, "
-                f"the checkpoint has {list(self._shapes[key])}"
-            )
+        self.check([variable])
         try:
-            return np.asarray(self._reader.get_tensor(key))
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            return np.asarray(self._reader.get_tensor(self._key(variable)))
+        except UNREADABLE as error:
             raise ModuleError(
-                f"reading {variable.name} from {self._prefix}.*: {_first_line(error)}",
+                f"reading {variable.name} from {self._prefix}.*: {reason(error)}",
                 hint="variables/ is truncated or damaged: fetch the module again",
             ) from error
 
@@ -74,7 +83,3 @@ class CheckpointTensors:
         if len(keys) != 1:
             raise ModuleError(f"reading {variable.name} from {self._prefix}.*: expected one tensor, found {keys}")
         return keys[0]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

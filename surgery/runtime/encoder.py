@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from surgery.architecture import Inference
-from surgery.errors import UnexplainedError
+from surgery.errors import SurgeryError, UnexplainedError
 from surgery.family import Setting
 from surgery.weights import Weights
 
@@ -91,8 +90,16 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
 @contextmanager
 def _born_with_weights(scope: str, weights: Weights) -> Iterator[dict[str, tf.Variable]]:
     made: dict[str, tf.Variable] = {}
+    refused: list[SurgeryError] = []
 
     def create(next_creator: Any, **kwargs: Any) -> tf.Variable:
+        try:
+            return fill(next_creator, kwargs)
+        except SurgeryError as error:
+            refused.append(error)
+            raise
+
+    def fill(next_creator: Any, kwargs: dict[str, Any]) -> tf.Variable:
         path = f"{tf.get_current_name_scope()}/{kwargs.get('name')}"
         target = path.removeprefix(scope + "/")
         if target not in weights or target in made:
@@ -108,17 +115,19 @@ def _born_with_weights(scope: str, weights: Weights) -> Iterator[dict[str, tf.Va
             )
         parent, _, leaf = target.rpartition("/")
         trainable = weights.assignments[target].variable.trainable
-        kwargs.update(initial_value=_as_tensor(value), name=leaf, trainable=trainable)
+        kwargs.update(initial_value=tf.constant(value), name=leaf, trainable=trainable)
         with tf.name_scope(parent + "/"):
             made[target] = next_creator(**kwargs)
         return made[target]
 
-    with tf.variable_creator_scope(create):
-        yield made
-
-
-def _as_tensor(value: np.ndarray) -> tf.Tensor:
-    return tf.constant(value)
+    try:
+        with tf.variable_creator_scope(create):
+            yield made
+    except Exception:
+        # Keras rewrites the message of what is raised inside a layer; the original says more.
+        if refused:
+            raise refused[0] from None
+        raise
 
 
 def _activation(name: str) -> Any:

@@ -18,6 +18,7 @@ from surgery.convention import Convention
 from surgery.errors import WriteError
 from surgery.module import InspectedModule
 from surgery.runtime.encoder import Encoder
+from surgery.runtime.reasons import reason
 
 Specs = dict[str, tf.TensorSpec]
 
@@ -48,7 +49,7 @@ def write_saved_model(export: Export, folder: Path) -> None:
         tf.saved_model.save(root, str(folder), signatures=signatures)
     except (tf.errors.OpError, OSError) as error:
         raise WriteError(
-            f"writing the SavedModel to {folder}: {str(error).strip().splitlines()[0]}",
+            f"writing the SavedModel to {folder}: {reason(error)}",
             hint="check free space and permissions of the destination's disk",
         ) from error
 
@@ -100,10 +101,14 @@ def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Ca
     """The encoder's outputs and the head's logits, as a function of the inputs in the specs' order."""
     recipe = encoder.inference.family.encoder.heads[name]
 
+    wanted = {path.partition("[")[0] for path in encoder.inference.heads[name].outputs.values()}
+
     def run(*inputs: tf.Tensor) -> dict[str, Any]:
         *tokens, positions = inputs
         outputs = encode(*tokens)
-        return {**outputs, recipe.logits: encoder.head(name, outputs["sequence_output"], positions)}
+        outputs = {**outputs, recipe.logits: encoder.head(name, outputs["sequence_output"], positions)}
+        # The same keys as the source's: a sub-model is called by people who know it.
+        return {key: value for key, value in outputs.items() if key in wanted}
 
     return run
 

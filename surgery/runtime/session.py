@@ -23,6 +23,7 @@ from surgery.formats.inline import inline
 from surgery.module import InspectedModule, Trace
 from surgery.runtime.memory import give_back
 from surgery.runtime.meta_graph import only_variables, read_meta_graph
+from surgery.runtime.reasons import reason
 
 Batch = Mapping[str, np.ndarray]
 Arrays = dict[str, np.ndarray]
@@ -56,7 +57,7 @@ class SavedModelSession:
         except (tf.errors.OpError, RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
             self.close()
             raise ModuleError(
-                f"loading {folder} into a session: {str(error).strip().splitlines()[0]}",
+                f"loading {folder} into a session: {reason(error)}",
                 hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
             ) from error
         give_back()
@@ -151,7 +152,12 @@ class SavedModelSession:
 
     def _run(self, outputs: Mapping[str, Any], feeds: Mapping[Any, np.ndarray]) -> Arrays:
         names = list(outputs)
-        values = self._session.run([outputs[name] for name in names], feed_dict=dict(feeds))
+        try:
+            values = self._session.run([outputs[name] for name in names], feed_dict=dict(feeds))
+        except tf.errors.OpError as error:
+            raise ModuleError(
+                f"running {self._folder}: {reason(error)}", hint="the SavedModel is damaged: fetch or write it again"
+            ) from error
         return dict(zip(names, values, strict=True))
 
 

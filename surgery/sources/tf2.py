@@ -70,6 +70,8 @@ def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
                 dtype=dtype,
                 shape=sizes,
                 trainable=trainable.get(node, saved.trainable),
+                watched=saved.trainable,
+                listed=node in trainable,
                 path=path,
                 attribute=path if "/" not in path else None,
                 nbytes=int(np.prod(sizes, dtype=np.int64)) * common.item_size(dtype),

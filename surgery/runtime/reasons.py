@@ -1,0 +1,17 @@
+"""TensorFlow's errors in one line: their first lines often say no more than "Graph execution error:"."""
+
+from __future__ import annotations
+
+NOISE = ("Graph execution error", "Detected at node", "Original stack trace", "File ", "node ", "[[", "(0)", "(1)")
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error's message that says something, else the name of its class."""
+    text = str(getattr(error, "message", None) or error)
+    for line in text.splitlines():
+        line = line.strip()
+        for prefix in ("(0) ", "(1) "):
+            line = line.removeprefix(prefix)
+        if line and not line.startswith(NOISE):
+            return line
+    return type(error).__name__
