@@ -17,7 +17,16 @@ from surgery.rules import explain
 from tests import editing
 from tests.editing import inspect_edited, inspected
 
-SAMPLES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_bert_dropouts", "g4_electra", "g4_bert_v2", "g4_prenorm")
+SAMPLES = (
+    "g1_built",
+    "g2_small",
+    "g3_small",
+    "g4_bert_mlm",
+    "g4_bert_dropouts",
+    "g4_electra",
+    "g4_bert_v2",
+    "g4_prenorm",
+)
 G1 = ("g1_small", "g1_other")
 
 

@@ -179,8 +179,8 @@ def test_an_assumption_about_a_field_that_does_not_exist_is_wrong_usage(modules)
     assert "num_hidden_layers" in caught.value.hint
 
 
-def test_flat_kernels_without_a_scale_are_cut_as_the_caller_says(shared_modules, tmp_path):
-    folder = shared_modules("g1_small")
+def test_flat_kernels_without_a_scale_are_cut_as_the_caller_says(modules, tmp_path):
+    folder = modules("g1_built")
     module = inspect_edited(folder, tmp_path / "no_scale", lambda s: set_ops(s, "self_attention/Mul", "Maximum"))
     with pytest.raises(UnexplainedError, match="attention_head_size"):
         infer_architecture(module)
@@ -188,15 +188,15 @@ def test_flat_kernels_without_a_scale_are_cut_as_the_caller_says(shared_modules,
     assert {a.shape for a in map_weights(module, found).assignments if "query/kernel" in a.target} == {(64, 8, 8)}
 
 
-def test_flat_kernels_cannot_be_cut_into_heads_that_do_not_fill_them(shared_modules, tmp_path):
-    folder = shared_modules("g1_small")
+def test_flat_kernels_cannot_be_cut_into_heads_that_do_not_fill_them(modules, tmp_path):
+    folder = modules("g1_built")
     module = inspect_edited(folder, tmp_path / "no_scale", lambda s: set_ops(s, "self_attention/Mul", "Maximum"))
     with pytest.raises(UnexplainedError):
         infer_architecture(module, {"attention_head_size": 16, "num_attention_heads": 5})
 
 
-def test_a_scale_above_one_is_no_head_size(shared_modules, tmp_path):
-    folder = shared_modules("g1_small")
+def test_a_scale_above_one_is_no_head_size(modules, tmp_path):
+    folder = modules("g1_built")
     module = inspect_edited(folder, tmp_path / "scaled", lambda s: set_constants(s, "self_attention/Mul/y", 2.0))
     with pytest.raises(UnexplainedError):
         infer_architecture(module)

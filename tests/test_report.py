@@ -100,8 +100,8 @@ def test_the_text_of_a_plan_names_every_variable_target_and_output(name: str, mo
     assert data["destination"] in shown
 
 
-def test_a_flat_kernel_s_plan_tells_both_shapes(shared_modules):
-    shown = text("plan", plan_data(surgery.plan(shared_modules("g1_small"))))
+def test_a_flat_kernel_s_plan_tells_both_shapes(modules):
+    shown = text("plan", plan_data(surgery.plan(modules("g1_built"))))
     line = next(
         line for line in shown.splitlines() if "layer_0/self_attention/query/kernel" in line and "transformer" in line
     )
