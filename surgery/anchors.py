@@ -35,11 +35,19 @@ class Dropout(NamedTuple):
 
 
 class Anchors:
-    """A graph and the targets of its variables; every question is asked by target name."""
+    """A graph and the targets of its variables; every question is asked by target name.
 
-    def __init__(self, graph: FlatGraph, path_of_target: Mapping[str, str]) -> None:
+    Where blocks share their weights, a weight acts once a block: `at(n)` asks about the n-th time.
+    """
+
+    def __init__(self, graph: FlatGraph, path_of_target: Mapping[str, str], application: int = 0) -> None:
         self.graph = graph
         self._path_of_target = path_of_target
+        self._application = application
+
+    def at(self, application: int) -> Anchors:
+        """The same graph, asked about the n-th time that a shared weight acts."""
+        return self if application == self._application else Anchors(self.graph, self._path_of_target, application)
 
     def uses(self, target: str) -> list[tuple[Node, int]]:
         """Nodes that compute with the variable, and at which input, seen through reads and reshapes."""
@@ -53,27 +61,33 @@ class Anchors:
                     found.append((node, position))
         return found
 
-    def product(self, kernel: str) -> Node | None:
-        """The matrix product with this kernel."""
-        return next((node for node, _ in self.uses(kernel) if node.op in PRODUCTS), None)
+    def products(self, kernel: str) -> list[tuple[Node, int]]:
+        """The matrix products with this kernel, in the order of computation, and at which input it stands."""
+        return self._in_order([(node, position) for node, position in self.uses(kernel) if node.op in PRODUCTS])
 
     def product_input(self, kernel: str) -> Tensor | None:
         """What is multiplied with this kernel, seen through reshapes."""
-        for node, position in self.uses(kernel):
-            if node.op in PRODUCTS:
-                return through_shapes(node.inputs[1 - position])
-        return None
+        found = self._nth(self.products(kernel))
+        return None if found is None else through_shapes(found[0].inputs[1 - found[1]])
 
     def bias_add(self, bias: str) -> Node | None:
         """The addition of this bias."""
-        return next((node for node, _ in self.uses(bias) if node.op in SUMS), None)
+        found = self._nth(self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
+        return None if found is None else found[0]
+
+    def _in_order(self, uses: list[tuple[Node, int]]) -> list[tuple[Node, int]]:
+        return sorted(uses, key=lambda use: self.graph.order[use[0]]) if len(uses) > 1 else uses
+
+    def _nth(self, uses: list[tuple[Node, int]]) -> tuple[Node, int] | None:
+        """The use of this application; a weight that acts once is the same for all of them."""
+        return uses[min(self._application, len(uses) - 1)] if uses else None
 
     def norm_scale(self, gamma: str) -> Node | None:
         """The inverse standard deviation of the norm with this gamma: an Rsqrt or a FusedBatchNorm node."""
-        for node, _ in self.uses(gamma):
-            for found in upstream(Tensor(node, "0"), stop=PRODUCTS | SUMS):
-                if found.op == "Rsqrt" or found.op.startswith("FusedBatchNorm"):
-                    return found
+        use = self._nth(self._in_order(self.uses(gamma)))
+        for found in upstream(Tensor(use[0], "0"), stop=PRODUCTS | SUMS) if use is not None else ():
+            if found.op == "Rsqrt" or found.op.startswith("FusedBatchNorm"):
+                return found
         return None
 
     def norm_input(self, gamma: str) -> Tensor | None:
@@ -90,12 +104,10 @@ class Anchors:
 
     def norm_output(self, beta: str) -> Node | None:
         """The last addition of the norm with this beta: `x·scale + (beta - mean·scale)`, or `… + beta`."""
-        for node, _ in self.uses(beta):
-            if node.op in SUMS:
-                return node
-            if node.op == "Sub":
-                return next((user for user, _ in self.graph.consumers.get(node, ()) if user.op in SUMS), None)
-        return None
+        use = self._nth(self._in_order(self.uses(beta)))
+        if use is None or use[0].op in SUMS:
+            return None if use is None else use[0]
+        return next((user for user, _ in self.graph.consumers.get(use[0], ()) if user.op in SUMS), None)
 
     def softmax_after(self, bias: str) -> tuple[Node | None, tuple[tuple[Node, float], ...]]:
         """The softmax that follows this query bias, and the scalings by a constant on the way to it."""

@@ -7,8 +7,9 @@ option which supplies it; nothing has a default.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from surgery import layout
@@ -71,11 +72,11 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     gathered = _Gathered(module, family)
-    blocks = _number_of_blocks(found, gathered)
     paths = {claim.target: claim.variable.path or claim.variable.name for claim in found.claims if claim.target}
     graphs = _Graphs(module, paths)
+    counts = _count(found, family, graphs, gathered)
     for row in family.evidence:
-        _read_graph(row, graphs, blocks, gathered)
+        _read_graph(row, graphs, _places(row.anchors, counts, family.repeated), gathered)
     _refuse_other_dropouts(graphs, gathered)
     _supply(assume or {}, gathered, family)
     sizes = _bind_sizes(family, found, gathered)
@@ -183,23 +184,37 @@ class _Graphs:
         return self._open[key]
 
 
-def _number_of_blocks(found: Explanation, gathered: _Gathered) -> int:
-    numbers = {int(claim.holes["layer"]) for claim in found.claims if "layer" in claim.holes}
-    expected = set(range(len(numbers)))
-    if numbers != expected:
-        raise UnexplainedError(
-            f"counting the blocks of {gathered.module.name}: the variables name the blocks {sorted(numbers)}, "
-            f"expected {sorted(expected)} without a gap"
-        )
-    first = next(claim.variable.name for claim in found.claims if "layer" in claim.holes)
-    gathered.add("num_hidden_layers", len(numbers), "names", first)
-    return len(numbers)
+def _count(found: Explanation, family: Family, graphs: _Graphs, gathered: _Gathered) -> dict[str, int]:
+    """How many there are of what the names number; where all blocks share one, how often the graph applies it."""
+    counts = {}
+    if family.depth is not None:
+        _read_graph(family.depth, graphs, [(family.depth.anchors, 0)], gathered)
+        counts["layer"] = int(gathered.values.get("num_hidden_layers", 0))
+    for hole, field in family.counts.items():
+        numbered = [claim for claim in found.claims if hole in claim.holes]
+        numbers = {int(claim.holes[hole]) for claim in numbered}
+        if not numbers:
+            continue
+        if numbers != set(range(len(numbers))):
+            raise UnexplainedError(
+                f"counting {field} of {gathered.module.name}: the variables name {sorted(numbers)}, "
+                f"expected {list(range(len(numbers)))} without a gap"
+            )
+        counts[hole] = len(numbers)
+        gathered.add(field, len(numbers), "names", numbered[0].variable.name)
+    return counts
 
 
-def _read_graph(row: GraphEvidence, graphs: _Graphs, blocks: int, gathered: _Gathered) -> None:
+Place = tuple[tuple[str, ...], int]
+"""Anchors of a place, and which application of them it is."""
+
+
+def _read_graph(row: GraphEvidence, graphs: _Graphs, places: list[Place], gathered: _Gathered) -> None:
     """Reads one row at every place it names; all places must agree."""
-    places = list(_places(row.anchors, blocks))
-    if not all(anchor in graphs.targets for anchors in places for anchor in anchors):
+    lacking = [anchor for anchors, _ in places for anchor in anchors if anchor not in graphs.targets]
+    if lacking:
+        if row.absent is not None:
+            gathered.add(row.field, row.absent, "names", f"no variable for {lacking[0]}")
         return
     mode = "training" if row.training else "inference"
     if not row.optional:
@@ -207,14 +222,25 @@ def _read_graph(row: GraphEvidence, graphs: _Graphs, blocks: int, gathered: _Gat
     graph = graphs.anchored(row.callable, training=row.training)
     if graph is None:
         return
-    for anchors in places:
-        reading = row.read(graph, *anchors)
+    for anchors, application in places:
+        reading = row.read(graph.at(application), *anchors)
         if reading is not None and not str(reading.value).startswith("unknown"):
             gathered.add(row.field, reading.value, "graph", reading.place)
         elif not row.optional:
             found = "nothing of the kind" if reading is None else f"{reading.value} at {reading.place}"
             gathered.unread.add(row.field)
             gathered.wanted[row.field] = f"expected it at {', '.join(anchors)} in the {mode} trace, found {found}"
+
+
+def _places(anchors: tuple[str, ...], counts: Mapping[str, int], repeated: str | None) -> list[Place]:
+    """Where a row is read: once, for every number of its holes, or at every application of a shared block."""
+    holes = [hole for hole in counts if any("{" + hole + "}" in anchor for anchor in anchors)]
+    if not holes and repeated is not None and anchors[0].startswith(repeated):
+        return [(anchors, application) for application in range(counts["layer"])]
+    return [
+        (tuple(fill(anchor, dict(zip(holes, map(str, chosen), strict=True))) for anchor in anchors), 0)
+        for chosen in product(*(range(counts[hole]) for hole in holes))
+    ]
 
 
 def _refuse_other_dropouts(graphs: _Graphs, gathered: _Gathered) -> None:
@@ -227,14 +253,6 @@ def _refuse_other_dropouts(graphs: _Graphs, gathered: _Gathered) -> None:
             "rebuilt encoder does not have",
             details=tuple(others),
         )
-
-
-def _places(anchors: tuple[str, ...], blocks: int) -> Iterator[tuple[str, ...]]:
-    if not any("{layer}" in anchor for anchor in anchors):
-        yield anchors
-        return
-    for block in range(blocks):
-        yield tuple(fill(anchor, {"layer": str(block)}) for anchor in anchors)
 
 
 def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict[str, int]:

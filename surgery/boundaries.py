@@ -16,18 +16,21 @@ def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
     block's output feeds no other block: the call returns it. Tensors that cannot be found are left out.
     """
     paths = {claim.target: claim.variable.path or claim.variable.name for claim in inference.claims if claim.target}
-    graph = Anchors(trace.open_graph(), paths)
+    whole = Anchors(trace.open_graph(), paths)
     place = inference.family.block_input
+    before = inference.family.lists["encoder_outputs"]
     found = {}
     for block in range(inference.architecture["num_hidden_layers"]):
         layer = {"layer": str(block)}
-        feed = graph.product_input(fill(place.query_kernel, layer))
-        if feed is not None and feed.node is graph.norm_output(fill(place.norm_beta, layer)):
+        graph = whole.at(block) if inference.family.repeated else whole
+        feed = graph.product_input(fill(place.kernel, layer))
+        pre_norm = graph.norm_output(fill(place.norm_beta, layer)) if place.norm_beta is not None else None
+        if feed is not None and pre_norm is not None and feed.node is pre_norm and place.norm_gamma is not None:
             feed = graph.norm_input(fill(place.norm_gamma, layer))
         if feed is not None:
-            found["embedding_output" if block == 0 else f"encoder_outputs_{block - 1}"] = feed
-    flat = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)}
+            found["embedding_output" if block == 0 else f"encoder_outputs_{block - 1 + before}"] = feed
+    flat = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, whole.graph.outputs, strict=True)}
     if "sequence_output" in inference.convention.outputs:
         last = inference.architecture["num_hidden_layers"] - 1
-        found[f"encoder_outputs_{last}"] = flat[inference.convention.outputs["sequence_output"]]
+        found[f"encoder_outputs_{last + before}"] = flat[inference.convention.outputs["sequence_output"]]
     return found

@@ -86,7 +86,7 @@ def _inputs(
 def _outputs(
     module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    known = set(family.encoder.outputs.values()) | ({head.logits} if head else set())
+    known = set(family.output_names) | ({head.logits} if head else set())
     prints = Fingerprints(graph.graph, {})
     first_with: dict[bytes, str] = {}
     outputs: dict[str, str] = {}

@@ -30,8 +30,8 @@ class GraphEvidence:
     """A row: the architecture field, how to read it, and the targets that anchor it.
 
     `anchors` may contain `{layer}`: the place is then read in every block, and all must agree. `callable` is the
-    function that shows it, `training` which of its traces. An `optional` field may have no evidence at all;
-    `part` ties the row to a sub-model, and `only_with` to a target that must be among the module's weights.
+    function that shows it, `training` which of its traces. An `optional` field may have no evidence at all; `absent` is
+    the value when the module has no such weights, which its names show.
     """
 
     field: str
@@ -40,7 +40,13 @@ class GraphEvidence:
     training: bool = False
     callable: str = "__call__"
     optional: bool = False
-    only_with: str | None = None
+    absent: Any = None
+
+
+def applications(graph: Anchors, kernel: str) -> Reading | None:
+    """How many times a shared kernel is applied: the number of blocks."""
+    found = graph.products(kernel)
+    return Reading(len(found), f"{len(found)} products such as {found[0][0].path}") if found else None
 
 
 def layer_norm_epsilon(graph: Anchors, gamma: str) -> Reading | None:
@@ -112,6 +118,38 @@ def head_size(graph: Anchors, query_bias: str) -> Reading | None:
     if size < 1 or abs(size * factor**2 - 1.0) > 1e-3:
         return Reading(f"unknown (a scale of {factor:g} is 1/sqrt of no whole number)", scalings[0][0].path)
     return Reading(size, scalings[0][0].path)
+
+
+def epsilon_if_any(graph: Anchors, gamma: str) -> Reading | None:
+    """Epsilon of a norm, or None for MobileBERT's `no_norm`, an elementwise affine map without a variance."""
+    found = layer_norm_epsilon(graph, gamma)
+    kind = norm_kind(graph, gamma)
+    return found if found is not None or kind is None or kind.value != "no_norm" else Reading(None, kind.place)
+
+
+def norm_kind(graph: Anchors, gamma: str) -> Reading | None:
+    """`layer_norm` where a variance is normalised, `no_norm` where gamma only scales."""
+    scale = graph.norm_scale(gamma)
+    if scale is not None:
+        return Reading("layer_norm", scale.path)
+    scaled = [node for node, _ in graph.uses(gamma) if node.op == "Mul"]
+    return Reading("no_norm", f"no Rsqrt before {scaled[0].path}") if scaled else None
+
+
+def fed_by_norm(graph: Anchors, kernel: str, beta: str) -> Reading | None:
+    """Whether what is multiplied with a kernel is the output of the norm with this beta."""
+    feed, norm = graph.product_input(kernel), graph.norm_output(beta)
+    if feed is None or norm is None:
+        return None
+    return Reading(feed.node is norm, f"what is multiplied is {feed.node.path}")
+
+
+def tanh_follows(graph: Anchors, bias: str) -> Reading | None:
+    """True when a dense layer's activation is tanh, which is all that the rebuilt pooler can have."""
+    found = activation_after(graph, bias)
+    if found is None or found.value == "tanh":
+        return None if found is None else Reading(True, found.place)
+    return Reading(f"unknown ({found.value} instead of tanh)", found.place)
 
 
 def mask_adder(graph: Anchors, query_bias: str) -> Reading | None:

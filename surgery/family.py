@@ -29,14 +29,14 @@ class Field:
 class Setting:
     """An attribute of a layer that takes a field's value where the constructor has no argument for it.
 
-    `layer` is the attribute path from the encoder, `_transformer_layers[]._output_dropout`; `[]` means each of a
-    list. `before_build` settings are made before the layer creates its own sublayers.
+    `layer` is a path from the encoder, `_transformer_layers[]._output_dropout`: attributes, where `[]` means each of a
+    list; `layer:NAME` is a functional model's layer of that name, `class:NAME` each of its layers of that class.
+    Settings are made after the build; the graph that is exported is traced later.
     """
 
     layer: str
     attribute: str
     field: str
-    before_build: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class EncoderRecipe:
     """The Model Garden encoder: its class, and where each constructor argument comes from.
 
     `arguments` maps arguments to architecture fields, `constants` to fixed values, `activations` names the arguments
-    that take an activation. `outputs` maps the encoder's outputs to the names under which they are exported.
+    that take an activation. `outputs` maps the encoder's outputs to the names under which they are exported;
+    `first_block` is the path of the layer whose first input is exported as `embedding_output`. `renames` are patterns
+    and replacements for variable names that Keras numbers anew in each process.
     """
 
     network: str
@@ -68,8 +70,10 @@ class EncoderRecipe:
     constants: Mapping[str, Any]
     activations: tuple[str, ...]
     outputs: Mapping[str, str]
+    first_block: str
     settings: tuple[Setting, ...] = ()
     heads: Mapping[str, HeadRecipe] = field(default_factory=dict)
+    renames: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,12 @@ class InputAnchor:
 
 @dataclass(frozen=True)
 class BlockInput:
-    """The weights of a block from which its input is found in any graph: its query kernel and its first norm."""
+    """The weights of a block from which its input is found in any graph: its first kernel, and the norm that may stand
+    before it in a pre-norm block."""
 
-    query_kernel: str
-    norm_gamma: str
-    norm_beta: str
+    kernel: str
+    norm_gamma: str | None = None
+    norm_beta: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,11 @@ class Family:
 
     `sizes` maps the axes of its layouts to architecture fields. `equal_unless` are pairs of axes that are one size
     unless a target is present (embedding and hidden size, without a projection). `fixed` are fields whose evidence
-    must have this value, because the Model Garden encoder has no other. `fields` are those of the architecture, in the
-    order in which people read them.
+    must have this value, because the Model Garden encoder has no other. `counts` maps the numbered holes of its rows to
+    fields. `lists` are outputs with an entry a block, and how many more: MobileBERT's `encoder_outputs` begin with the
+    embedding. `repeated` is the scope of targets that every
+    block shares, and `depth` then says where the number of blocks is read. `fields` are those of the architecture,
+    in the order in which people read them.
     """
 
     name: str
@@ -109,3 +117,12 @@ class Family:
     encoder: EncoderRecipe
     equal_unless: tuple[tuple[str, str, str], ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, str] = field(default_factory=lambda: {"layer": "num_hidden_layers"})
+    lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
+    repeated: str | None = None
+    depth: GraphEvidence | None = None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What an export of this family returns, lists as one name."""
+        return (*self.encoder.outputs.values(), "embedding_output")

@@ -1,7 +1,7 @@
 """The weight table's grammar: one row claims variables by their whole name and says where they go.
 
-A pattern is a name with holes: `{layer}` matches digits, `{name}` anything but a slash, `{name:regex}` what the
-regex says. A hole's text is carried into the target, `transformer/layer_{layer}/…`. Names match whole, never in
+A pattern is a name with holes: `{layer}` and `{ffn}` match digits, `{name}` anything but a slash, `{name:regex}` what
+the regex says. A hole's text is carried into the target, `transformer/layer_{layer}/…`. Names match whole, never in
 part, so the order of rows means nothing.
 """
 
@@ -15,6 +15,9 @@ from itertools import product
 
 from surgery.layout import Layout, parse
 from surgery.module import VariableInfo
+
+NUMBERED = ("layer", "ffn")
+"""Holes that count: blocks, and feed-forward networks within a block."""
 
 
 @dataclass(frozen=True)
@@ -116,22 +119,26 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
             unclaimed.append(variable)
     groups = {rule.optional for rule in used if rule.optional}
     idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
-    blocks = sorted({holes["layer"] for seen in used.values() for holes in seen if "layer" in holes}, key=int)
+    numbers = {hole: _numbers(hole, used) for hole in NUMBERED}
     missing = tuple(
         _filled(rule.source, wanted)
         for rule, seen in used.items()
-        for wanted in _wanted(rule, blocks)
+        for wanted in _wanted(rule, numbers)
         if not any(wanted.items() <= holes.items() for holes in seen)
     )
     return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
 
 
-def _wanted(rule: WeightRule, blocks: list[str]) -> Iterator[dict[str, str]]:
-    """Every combination of holes that a row must find: its alternatives, in each block that any row names."""
-    per_block = [{"layer": block} for block in blocks] if "{layer}" in rule.source else [{}]
-    for block in per_block:
+def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list[str]:
+    return sorted({holes[hole] for seen in used.values() for holes in seen if hole in holes}, key=int)
+
+
+def _wanted(rule: WeightRule, numbers: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
+    """Every combination of holes that a row must find: its alternatives, for each number that any row names."""
+    counted = [hole for hole, _ in _holes(rule.source) if hole in numbers]
+    for chosen in product(*(numbers[hole] for hole in counted)):
         for alternative in rule.alternatives:
-            yield {**block, **alternative}
+            yield {**dict(zip(counted, chosen, strict=True)), **alternative}
 
 
 def _filled(source: str, chosen: Mapping[str, str]) -> str:
@@ -160,5 +167,5 @@ def _compile(pattern: str) -> re.Pattern[str]:
     for literal, name, regex in _PIECE.findall(pattern):
         parts.append(re.escape(literal))
         if name:
-            parts.append(f"(?P<{name}>{regex or (r'[0-9]+' if name == 'layer' else '[^/]+')})")
+            parts.append(f"(?P<{name}>{regex or (r'[0-9]+' if name in NUMBERED else '[^/]+')})")
     return re.compile("".join(parts))

@@ -24,19 +24,19 @@ def _embeddings(word: str, position: str, token_type: str, norm: str) -> tuple[W
     )
 
 
-def _block(block: str) -> tuple[WeightRule, ...]:
+def _block(block: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
     """Rows that all generations share but for the scope of a block."""
     return (
         move(
             block + "/self_attention_layer_norm/{leaf:gamma|beta}",
-            BLOCK + "/self_attention_layer_norm/{leaf}",
+            target + "/self_attention_layer_norm/{leaf}",
             "hidden",
         ),
-        move(block + "/intermediate/kernel", BLOCK + "/intermediate/kernel", "hidden inner"),
-        move(block + "/intermediate/bias", BLOCK + "/intermediate/bias", "inner"),
-        move(block + "/output/kernel", BLOCK + "/output/kernel", "inner hidden"),
-        move(block + "/output/bias", BLOCK + "/output/bias", "hidden"),
-        move(block + "/output_layer_norm/{leaf:gamma|beta}", BLOCK + "/output_layer_norm/{leaf}", "hidden"),
+        move(block + "/intermediate/kernel", target + "/intermediate/kernel", "hidden inner"),
+        move(block + "/intermediate/bias", target + "/intermediate/bias", "inner"),
+        move(block + "/output/kernel", target + "/output/kernel", "inner hidden"),
+        move(block + "/output/bias", target + "/output/bias", "hidden"),
+        move(block + "/output_layer_norm/{leaf:gamma|beta}", target + "/output_layer_norm/{leaf}", "hidden"),
     )
 
 
@@ -71,17 +71,17 @@ _FLAT_ATTENTION = (
 )
 
 
-def _attention(block: str, output: str) -> tuple[WeightRule, ...]:
+def _attention(block: str, output: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
     """Attention with a head axis; the output projection is named `output` below the block."""
     return (
         move(
             block + "/self_attention/{qkv:query|key|value}/kernel",
-            BLOCK + "/self_attention/{qkv}/kernel",
+            target + "/self_attention/{qkv}/kernel",
             "hidden heads size",
         ),
-        move(block + "/self_attention/{qkv:query|key|value}/bias", BLOCK + "/self_attention/{qkv}/bias", "heads size"),
-        move(f"{block}/{output}/kernel", BLOCK + "/self_attention/attention_output/kernel", "heads size hidden"),
-        move(f"{block}/{output}/bias", BLOCK + "/self_attention/attention_output/bias", "hidden"),
+        move(block + "/self_attention/{qkv:query|key|value}/bias", target + "/self_attention/{qkv}/bias", "heads size"),
+        move(f"{block}/{output}/kernel", target + "/self_attention/attention_output/kernel", "heads size hidden"),
+        move(f"{block}/{output}/bias", target + "/self_attention/attention_output/bias", "hidden"),
     )
 
 
@@ -89,11 +89,11 @@ _SUFFIX = "{suffix:(?:_[0-9]+)?}"
 """Keras numbers a layer name that the process has used before: `position_embedding_1`."""
 
 
-def _projection(scope: str) -> tuple[WeightRule, ...]:
+def _projection(scope: str, group: str | None) -> tuple[WeightRule, ...]:
     name, target = scope + "embedding_projection", "embedding_projection"
     return (
-        move(name + "/kernel", target + "/kernel", "embedding hidden", optional="embedding projection"),
-        move(name + "/bias", target + "/bias", "hidden", optional="embedding projection"),
+        move(name + "/kernel", target + "/kernel", "embedding hidden", optional=group),
+        move(name + "/bias", target + "/bias", "hidden", optional=group),
     )
 
 
@@ -110,9 +110,13 @@ _MASKED_LM = tuple(
 )
 
 
-def _functional(scope: str, attention_output: str) -> tuple[WeightRule, ...]:
-    """G2 and later: the names of Model Garden's functional encoders, below an optional scope."""
-    block = scope + "transformer/layer_{layer}"
+def functional(
+    scope: str, attention_output: str, *, block: str = BLOCK, projected: bool = False
+) -> tuple[WeightRule, ...]:
+    """G2 and later: the names of Model Garden's functional encoders, below an optional scope.
+
+    `block` is the scope of a block, in the source as in the target; `projected` says that the embeddings always are.
+    """
     return (
         *_embeddings(
             scope + "word_embeddings/embeddings",
@@ -120,9 +124,9 @@ def _functional(scope: str, attention_output: str) -> tuple[WeightRule, ...]:
             scope + "type_embeddings/embeddings",
             scope + "embeddings/layer_norm",
         ),
-        *_projection(scope),
-        *_attention(block, attention_output),
-        *_block(block),
+        *_projection(scope, None if projected else "embedding projection"),
+        *_attention(scope + block, attention_output, block),
+        *_block(scope + block, block),
         *_pooler(scope + "pooler_transform"),
         *_MASKED_LM,
     )
@@ -142,14 +146,14 @@ G1 = Dialect(
         *_pooler("bert_model/pooler_transform"),
     ),
 )
-G2 = Dialect({"list": "G2 (Model Garden 2.1, 2.2)"}, _functional("", "self_attention_output"))
+G2 = Dialect({"list": "G2 (Model Garden 2.1, 2.2)"}, functional("", "self_attention_output"))
 G3_G4 = Dialect(
     {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
-    _functional("", "self_attention/attention_output"),
+    functional("", "self_attention/attention_output"),
 )
 G4_V2 = Dialect(
     {"dict": "G4 (exported from BertEncoderV2)"},
-    _functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
+    functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
 )
 
 _QUERY_BIAS = BLOCK + "/self_attention/query/bias"
@@ -256,17 +260,18 @@ BERT = Family(
             "embedding_width": "embedding_size",
             "norm_first": "norm_first",
         },
-        constants={"return_word_embeddings": True},
+        constants={},
         activations=("inner_activation",),
         outputs={
             "pooled_output": "pooled_output",
             "sequence_output": "sequence_output",
-            "word_embeddings": "embedding_output",
             "encoder_outputs": "encoder_outputs",
         },
+        first_block="_transformer_layers[0]",
         settings=(
-            Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps", before_build=True),
-            Setting(_BLOCKS, "_norm_epsilon", "layer_norm_eps", before_build=True),
+            Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),
+            Setting(f"{_BLOCKS}._attention_layer_norm", "epsilon", "layer_norm_eps"),
+            Setting(f"{_BLOCKS}._output_layer_norm", "epsilon", "layer_norm_eps"),
             Setting("_embedding_dropout", "rate", "embedding_dropout"),
             Setting(f"{_BLOCKS}._attention_dropout", "rate", "attention_output_dropout"),
             Setting(f"{_BLOCKS}._inner_dropout_layer", "rate", "intermediate_dropout"),

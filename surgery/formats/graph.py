@@ -143,6 +143,21 @@ class FlatGraph:
         return tuple(self._body.walk())
 
     @cached_property
+    def order(self) -> dict[Node, int]:
+        """A number for each node that is larger than those of all nodes that feed it."""
+        found: dict[Node, int] = {}
+        for root in self.nodes:
+            stack = [root]
+            while stack:
+                node = stack[-1]
+                missing = [feed.node for feed in node.inputs if feed.node not in found] if node not in found else []
+                if missing:
+                    stack.extend(missing)
+                    continue
+                found.setdefault(stack.pop(), len(found))
+        return found
+
+    @cached_property
     def consumers(self) -> dict[Node, list[tuple[Node, int]]]:
         """For each node, the nodes that take one of its outputs, with the position of that input."""
         found: dict[Node, list[tuple[Node, int]]] = {}

@@ -7,6 +7,7 @@ variable its value instead, under its clean name, and so also proves that every 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from surgery.architecture import Inference
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.family import Setting
 from surgery.weights import Weights
+
+SCOPE = "encoder"
+"""The network's own name, which its variables do not carry."""
 
 ACTIVATIONS = {
     "gelu": lambda x: tf_keras.activations.gelu(x, approximate=False),
@@ -42,8 +46,10 @@ class Encoder:
         Returns its outputs under their export names: `pooled_output` [batch, hidden], `sequence_output` and
         `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, all float32.
         """
-        found = self.network(dict(inputs), training=training)
-        return {name: found[key] for key, name in self.inference.family.encoder.outputs.items() if key in found}
+        recipe = self.inference.family.encoder
+        with _first_input(_layers(self.network, recipe.first_block)[0]) as seen:
+            found = self.network(dict(inputs), training=training)
+        return {**{name: found[key] for key, name in recipe.outputs.items()}, "embedding_output": seen[0]}
 
     def head(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Logits [batch, positions, vocab] of a head at int32 [batch, positions] of the sequence output."""
@@ -60,24 +66,22 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     arguments = {name: architecture[field] for name, field in recipe.arguments.items()}
     for name in recipe.activations:
         arguments[name] = _activation(arguments[name])
-    network = _load(recipe.network)(**arguments, **recipe.constants, initializer="zeros")
-    _apply(network, recipe.settings, architecture.values, before_build=True)
     tokens = tf.zeros([1, 1], tf.int32)
     heads = {}
-    with _born_with_weights(network.name, weights) as variables:
+    with _born_with_weights(recipe.renames, weights) as variables:
+        network = _load(recipe.network)(**arguments, **recipe.constants, name=SCOPE)
         outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
         for name, head in recipe.heads.items():
             if name in inference.heads:
                 layer = _load(head.layer)(
                     embedding_table=network.get_embedding_table(),
                     activation=_activation(architecture[head.activation]),
-                    initializer="zeros",
                     name=head.scope,
                 )
                 layer(outputs["sequence_output"], tokens)
-                _apply(layer, head.settings, architecture.values, before_build=False)
+                _apply(layer, head.settings, architecture.values)
                 heads[name] = layer
-    _apply(network, recipe.settings, architecture.values, before_build=False)
+    _apply(network, recipe.settings, architecture.values)
     unfilled = [a for target, a in weights.assignments.items() if target not in variables]
     if unfilled:
         raise UnexplainedError(
@@ -88,11 +92,13 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
 
 
 @contextmanager
-def _born_with_weights(scope: str, weights: Weights) -> Iterator[dict[str, tf.Variable]]:
+def _born_with_weights(renames: tuple[tuple[str, str], ...], weights: Weights) -> Iterator[dict[str, tf.Variable]]:
     made: dict[str, tf.Variable] = {}
     refused: list[SurgeryError] = []
 
     def create(next_creator: Any, **kwargs: Any) -> tf.Variable:
+        if kwargs.get("name") is None:
+            return next_creator(**kwargs)  # a step counter of Keras's Model; a layer's weight always has a name
         try:
             return fill(next_creator, kwargs)
         except SurgeryError as error:
@@ -101,7 +107,9 @@ def _born_with_weights(scope: str, weights: Weights) -> Iterator[dict[str, tf.Va
 
     def fill(next_creator: Any, kwargs: dict[str, Any]) -> tf.Variable:
         path = f"{tf.get_current_name_scope()}/{kwargs.get('name')}"
-        target = path.removeprefix(scope + "/")
+        target = path.removeprefix(SCOPE + "/")
+        for pattern, replacement in renames:
+            target = re.sub(pattern, replacement, target)
         if target not in weights or target in made:
             raise UnexplainedError(
                 f"filling the encoder: it wants a weight {target}, "
@@ -143,20 +151,50 @@ def _load(place: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _apply(owner: Any, settings: tuple[Setting, ...], values: Mapping[str, Any], *, before_build: bool) -> None:
+def _apply(owner: Any, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> None:
     for setting in settings:
-        if setting.before_build is before_build:
-            for layer in _layers(owner, setting.layer):
-                if not hasattr(layer, setting.attribute):
-                    raise AttributeError(f"{setting.layer} has no {setting.attribute}: Model Garden has changed")
+        for layer in _layers(owner, setting.layer):
+            if values[setting.field] is not None and not hasattr(layer, setting.attribute):
+                raise AttributeError(f"{setting.layer} has no {setting.attribute}: Model Garden has changed")
+            if values[setting.field] is not None:
                 setattr(layer, setting.attribute, values[setting.field])
 
 
 def _layers(owner: Any, path: str) -> list[Any]:
+    """The layers at a path of a recipe; see family.Setting."""
     found = [owner]
     for step in path.split("."):
-        name = step.removesuffix("[]")
-        found = [getattr(layer, name) for layer in found]
-        if step.endswith("[]"):
-            found = [item for items in found for item in items]
+        kind, _, name = step.rpartition(":")
+        if kind == "layer":
+            found = [model.get_layer(name) for model in found]
+        elif kind == "class":
+            found = [layer for model in found for layer in model.layers if type(layer).__name__ == name]
+        else:
+            attribute, _, index = step.removesuffix("]").partition("[")
+            found = [getattr(layer, attribute) for layer in found]
+            if step.endswith("[]"):
+                found = [item for items in found for item in items]
+            elif index:
+                found = [items[int(index)] for items in found]
     return found
+
+
+@contextmanager
+def _first_input(layer: Any) -> Iterator[list[tf.Tensor]]:
+    """Keeps what enters a layer first while the network is called; the layer itself is as before afterwards.
+
+    Keras looks a layer's `call` up on the instance at every call, so a wrapper there sees the tensor that passes.
+    """
+    seen: list[tf.Tensor] = []
+    call = layer.call
+
+    def watched(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if not seen:
+            seen.append(inputs[0] if isinstance(inputs, list | tuple) else inputs)
+        return call(inputs, *args, **kwargs)
+
+    layer.call = watched
+    try:
+        yield seen
+    finally:
+        del layer.call

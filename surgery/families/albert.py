@@ -1,0 +1,77 @@
+"""ALBERT (Lan et al., arXiv:1909.11942) as TF Hub serves it: one block's weights for all blocks, narrow embeddings.
+
+Names are those of Model Garden's AlbertEncoder: BERT's, with one `transformer/` instead of `transformer/layer_i/`. The
+list-call module `/1` names its attention output beside the attention, as BERT's second generation does. How many blocks
+there are is not in the names: it is how often the graph applies them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from surgery import evidence as read
+from surgery.evidence import GraphEvidence
+from surgery.families.bert import BERT, BLOCK, functional
+from surgery.family import BlockInput, EncoderRecipe, Setting
+from surgery.rules import Dialect
+
+SHARED = "transformer"
+
+
+def _evidence_of_shared_block() -> tuple[GraphEvidence, ...]:
+    """BERT's evidence, anchored at the one block."""
+    return tuple(replace(row, anchors=tuple(a.replace(BLOCK, SHARED) for a in row.anchors)) for row in BERT.evidence)
+
+
+_EMBEDDING_NORM = "layer:embeddings/layer_norm"
+_BLOCK = f"layer:{SHARED}"
+
+ALBERT = replace(
+    BERT,
+    name="albert",
+    dialects=(
+        Dialect({"list": "G2 (Hub /1)"}, functional("", "self_attention_output", block=SHARED, projected=True)),
+        Dialect(
+            {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
+            functional("", "self_attention/attention_output", block=SHARED, projected=True),
+        ),
+    ),
+    evidence=_evidence_of_shared_block(),
+    repeated=f"{SHARED}/",
+    depth=GraphEvidence("num_hidden_layers", read.applications, (f"{SHARED}/self_attention/query/kernel",)),
+    block_input=BlockInput(
+        f"{SHARED}/self_attention/query/kernel",
+        f"{SHARED}/self_attention_layer_norm/gamma",
+        f"{SHARED}/self_attention_layer_norm/beta",
+    ),
+    fixed={"pooler_act": "tanh", "norm_first": False},
+    encoder=EncoderRecipe(
+        network="official.nlp.modeling.networks:AlbertEncoder",
+        arguments={
+            "vocab_size": "vocab_size",
+            "embedding_width": "embedding_size",
+            "hidden_size": "hidden_size",
+            "num_layers": "num_hidden_layers",
+            "num_attention_heads": "num_attention_heads",
+            "max_sequence_length": "max_position_embeddings",
+            "type_vocab_size": "type_vocab_size",
+            "intermediate_size": "intermediate_size",
+            "activation": "hidden_act",
+            "dropout_rate": "output_dropout",
+            "attention_dropout_rate": "attention_probs_dropout",
+        },
+        constants={"dict_outputs": True},
+        activations=("activation",),
+        outputs=BERT.encoder.outputs,
+        first_block=_BLOCK,
+        settings=(
+            Setting(_EMBEDDING_NORM, "epsilon", "layer_norm_eps"),
+            Setting(f"{_BLOCK}._attention_layer_norm", "epsilon", "layer_norm_eps"),
+            Setting(f"{_BLOCK}._output_layer_norm", "epsilon", "layer_norm_eps"),
+            Setting("class:Dropout", "rate", "embedding_dropout"),
+            Setting(f"{_BLOCK}._attention_dropout", "rate", "attention_output_dropout"),
+            Setting(f"{_BLOCK}._inner_dropout_layer", "rate", "intermediate_dropout"),
+        ),
+        heads=BERT.encoder.heads,
+    ),
+)
