@@ -70,6 +70,22 @@ def activation(graph: Anchors, bias: str, kernel: str) -> Reading | None:
     return None if start is None or end is None else _activation(between(end, start), start.path)
 
 
+def gated_activation(graph: Anchors, bias: str, gate_bias: str, kernel: str) -> Reading | None:
+    """The activation of a gated linear unit, `act(xW) * xV` (Shazeer, arXiv:2002.05202), before the next kernel."""
+    start, gate, end = graph.bias_add(bias), graph.bias_add(gate_bias), graph.product_input(kernel)
+    if start is None or gate is None or end is None or end.node.op != "Mul":
+        return None
+    sides = [through_shapes(feed) for feed in end.node.inputs]
+    activated = [side for side in sides if side.node is not gate]
+    return _activation(between(activated[0], start), start.path) if len(activated) == 1 else None
+
+
+def dropout_on_product(graph: Anchors, kernel: str) -> Reading | None:
+    """The rate of the dropout on the product with this kernel."""
+    found = graph.products(kernel)
+    return _dropout_on(graph, found[0][0]) if found else None
+
+
 def activation_before_norm(graph: Anchors, bias: str, gamma: str) -> Reading | None:
     """The activation between a dense layer's bias add and the norm with this gamma."""
     start, end = graph.bias_add(bias), graph.norm_input(gamma)

@@ -40,6 +40,35 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A constructor argument that is the same for all encoders of a family."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A constructor argument that is the activation which a field names."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class LayerClass:
+    """A constructor argument that is a class, as `module:Name`."""
+
+    place: str
+
+
+@dataclass(frozen=True)
+class BlockLayers:
+    """A constructor argument that is a list with one layer a block, whose name may contain `{layer}`."""
+
+    layer: LayerClass
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class HeadRecipe:
     """A sub-model on top of the encoder, such as the masked-LM head behind `.mlm`.
 
@@ -59,16 +88,14 @@ class HeadRecipe:
 class EncoderRecipe:
     """The Model Garden encoder: its class, and where each constructor argument comes from.
 
-    `arguments` maps arguments to architecture fields, `constants` to fixed values, `activations` names the arguments
-    that take an activation. `outputs` maps the encoder's outputs to the names under which they are exported;
-    `first_block` is the path of the layer whose first input is exported as `embedding_output`. `renames` are patterns
-    and replacements for variable names that Keras numbers anew in each process.
+    `arguments` are architecture fields by name, or one of the kinds above, or a mapping of more arguments. `outputs`
+    maps the encoder's outputs to the names under which they are exported; `first_block` is the path of the layer whose
+    first input is exported as `embedding_output`. `renames` are patterns and replacements for variable names that
+    Keras numbers anew in each process.
     """
 
     network: str
-    arguments: Mapping[str, str]
-    constants: Mapping[str, Any]
-    activations: tuple[str, ...]
+    arguments: Mapping[str, Any]
     outputs: Mapping[str, str]
     first_block: str
     settings: tuple[Setting, ...] = ()

@@ -1,8 +1,8 @@
 """The weight table's grammar: one row claims variables by their whole name and says where they go.
 
 A pattern is a name with holes: `{layer}` and `{ffn}` match digits, `{name}` anything but a slash, `{name:regex}` what
-the regex says. A hole's text is carried into the target, `transformer/layer_{layer}/…`. Names match whole, never in
-part, so the order of rows means nothing.
+the regex says; a `layer` that is no number is ranked. A hole's text is carried into the target,
+`transformer/layer_{layer}/…`. Names match whole, never in part, so the order of rows means nothing.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Explanation:
 def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
     """Holds every variable against every row: exactly one row must claim each, and no row may stay idle."""
     claims, unclaimed, ambiguous = [], [], []
-    used: dict[WeightRule, list[dict[str, str]]] = {}
+    used: Used = {}
     for variable in variables:
         found = [(rule, holes) for rule in dialect.rules if (holes := rule.match(variable.name)) is not None]
         for rule, holes in found:
@@ -117,6 +117,7 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
             ambiguous.append((variable, tuple(rule for rule, _ in found)))
         else:
             unclaimed.append(variable)
+    claims, used = _ranked(claims, used)
     groups = {rule.optional for rule in used if rule.optional}
     idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
     numbers = {hole: _numbers(hole, used) for hole in NUMBERED}
@@ -127,6 +128,26 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
         if not any(wanted.items() <= holes.items() for holes in seen)
     )
     return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
+
+
+Used = dict[WeightRule, list[dict[str, str]]]
+
+
+def _ranked(claims: list[Claim], used: Used) -> tuple[list[Claim], Used]:
+    """Replaces suffixes that Keras gave to blocks, `""`, `_1`, `_12`, by their rank: they count on within a process."""
+    suffixes = {holes["layer"] for seen in used.values() for holes in seen if "layer" in holes}
+    if all(suffix.isdigit() for suffix in suffixes):
+        return claims, used
+    order = sorted(suffixes, key=lambda suffix: int(suffix.lstrip("_") or 0))
+    rank = {suffix: str(i) for i, suffix in enumerate(order)}
+
+    def ranked(holes: Mapping[str, str]) -> dict[str, str]:
+        return {**holes, "layer": rank[holes["layer"]]} if "layer" in holes else dict(holes)
+
+    return (
+        [Claim(claim.variable, claim.rule, ranked(claim.holes)) for claim in claims],
+        {rule: [ranked(holes) for holes in seen] for rule, seen in used.items()},
+    )
 
 
 def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list[str]:

@@ -3,5 +3,6 @@
 from surgery.families.albert import ALBERT
 from surgery.families.bert import BERT
 from surgery.families.mobilebert import MOBILEBERT
+from surgery.families.talking_heads import TALKING_HEADS
 
-FAMILIES = (BERT, ALBERT, MOBILEBERT)
+FAMILIES = (BERT, ALBERT, MOBILEBERT, TALKING_HEADS)

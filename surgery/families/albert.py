@@ -12,7 +12,7 @@ from dataclasses import replace
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT, BLOCK, functional
-from surgery.family import BlockInput, EncoderRecipe, Setting
+from surgery.family import Activation, BlockInput, Constant, EncoderRecipe, Setting
 from surgery.rules import Dialect
 
 SHARED = "transformer"
@@ -56,12 +56,11 @@ ALBERT = replace(
             "max_sequence_length": "max_position_embeddings",
             "type_vocab_size": "type_vocab_size",
             "intermediate_size": "intermediate_size",
-            "activation": "hidden_act",
+            "activation": Activation("hidden_act"),
             "dropout_rate": "output_dropout",
             "attention_dropout_rate": "attention_probs_dropout",
+            "dict_outputs": Constant(True),
         },
-        constants={"dict_outputs": True},
-        activations=("activation",),
         outputs=BERT.encoder.outputs,
         first_block=_BLOCK,
         settings=(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.family import BlockInput, EncoderRecipe, Family, Field, HeadRecipe, InputAnchor, Setting
+from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, HeadRecipe, InputAnchor, Setting
 from surgery.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer/layer_{layer}"
@@ -85,7 +85,7 @@ def _attention(block: str, output: str, target: str = BLOCK) -> tuple[WeightRule
     )
 
 
-_SUFFIX = "{suffix:(?:_[0-9]+)?}"
+SUFFIX = "{suffix:(?:_[0-9]+)?}"
 """Keras numbers a layer name that the process has used before: `position_embedding_1`."""
 
 
@@ -98,7 +98,7 @@ def _projection(scope: str, group: str | None) -> tuple[WeightRule, ...]:
 
 
 _MASKED_LM_SCOPE = "{model:(?:bert/)?}cls/predictions"
-_MASKED_LM = tuple(
+MASKED_LM = tuple(
     move(f"{_MASKED_LM_SCOPE}/{name}", f"cls/predictions/{name}", layout, part="mlm", optional="masked-LM head")
     for name, layout in (
         ("output_bias/bias", "vocab"),
@@ -120,7 +120,7 @@ def functional(
     return (
         *_embeddings(
             scope + "word_embeddings/embeddings",
-            scope + f"position_embedding{_SUFFIX}/embeddings",
+            scope + f"position_embedding{SUFFIX}/embeddings",
             scope + "type_embeddings/embeddings",
             scope + "embeddings/layer_norm",
         ),
@@ -128,7 +128,7 @@ def functional(
         *_attention(scope + block, attention_output, block),
         *_block(scope + block, block),
         *_pooler(scope + "pooler_transform"),
-        *_MASKED_LM,
+        *MASKED_LM,
     )
 
 
@@ -254,14 +254,12 @@ BERT = Family(
             "max_sequence_length": "max_position_embeddings",
             "type_vocab_size": "type_vocab_size",
             "inner_dim": "intermediate_size",
-            "inner_activation": "hidden_act",
+            "inner_activation": Activation("hidden_act"),
             "output_dropout": "output_dropout",
             "attention_dropout": "attention_probs_dropout",
             "embedding_width": "embedding_size",
             "norm_first": "norm_first",
         },
-        constants={},
-        activations=("inner_activation",),
         outputs={
             "pooled_output": "pooled_output",
             "sequence_output": "sequence_output",

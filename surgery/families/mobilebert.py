@@ -10,7 +10,7 @@ from __future__ import annotations
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
-from surgery.family import BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting
+from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting
 from surgery.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer_layer_{layer}"
@@ -144,7 +144,7 @@ MOBILEBERT = Family(
             "hidden_size": "hidden_size",
             "num_attention_heads": "num_attention_heads",
             "intermediate_size": "intermediate_size",
-            "intermediate_act_fn": "hidden_act",
+            "intermediate_act_fn": Activation("hidden_act"),
             "hidden_dropout_prob": "output_dropout",
             "attention_probs_dropout_prob": "attention_probs_dropout",
             "intra_bottleneck_size": "intra_bottleneck_size",
@@ -154,8 +154,6 @@ MOBILEBERT = Family(
             "normalization_type": "normalization_type",
             "classifier_activation": "classifier_activation",
         },
-        constants={},
-        activations=("intermediate_act_fn",),
         outputs={name: name for name in ("pooled_output", "sequence_output", "encoder_outputs", "attention_scores")},
         first_block="_transformer_layers[0]",
         renames=((rf"^{EMBEDDING}_[0-9]+/", f"{EMBEDDING}/"),),

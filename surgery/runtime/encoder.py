@@ -18,17 +18,24 @@ import tf_keras
 
 from surgery.architecture import Inference
 from surgery.errors import SurgeryError, UnexplainedError
-from surgery.family import Setting
+from surgery.family import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.weights import Weights
 
 SCOPE = "encoder"
 """The network's own name, which its variables do not carry."""
 
-ACTIVATIONS = {
-    "gelu": lambda x: tf_keras.activations.gelu(x, approximate=False),
-    "gelu_tanh": lambda x: tf_keras.activations.gelu(x, approximate=True),
-    "relu": tf_keras.activations.relu,
-}
+
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """GELU by the error function."""
+    return tf_keras.activations.gelu(x, approximate=False)
+
+
+def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+    """GELU's approximation by tanh, which BERT's own code uses."""
+    return tf_keras.activations.gelu(x, approximate=True)
+
+
+ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activations.relu}
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,10 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     another shape.
     """
     recipe, architecture = inference.family.encoder, inference.architecture
-    arguments = {name: architecture[field] for name, field in recipe.arguments.items()}
-    for name in recipe.activations:
-        arguments[name] = _activation(arguments[name])
     tokens = tf.zeros([1, 1], tf.int32)
     heads = {}
     with _born_with_weights(recipe.renames, weights) as variables:
-        network = _load(recipe.network)(**arguments, **recipe.constants, name=SCOPE)
+        network = _load(recipe.network)(**_argument(recipe.arguments, architecture.values), name=SCOPE)
         outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
         for name, head in recipe.heads.items():
             if name in inference.heads:
@@ -136,6 +140,28 @@ def _born_with_weights(renames: tuple[tuple[str, str], ...], weights: Weights) -
         if refused:
             raise refused[0] from None
         raise
+
+
+def _argument(given: Any, values: Mapping[str, Any]) -> Any:
+    """A constructor argument as a recipe describes it, for these values of the architecture."""
+    match given:
+        case str(field):
+            return values[field]
+        case Constant(value):
+            return value
+        case Activation(field):
+            return _activation(values[field])
+        case LayerClass(place):
+            return _load(place)
+        case BlockLayers(layer, arguments):
+            made = []
+            for block in range(values["num_hidden_layers"]):
+                own = _argument(arguments, values)
+                own["name"] = own["name"].format(layer=block)
+                made.append(_load(layer.place)(**own))
+            return made
+        case _:
+            return {name: _argument(argument, values) for name, argument in given.items()}
 
 
 def _activation(name: str) -> Any:

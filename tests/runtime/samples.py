@@ -17,6 +17,11 @@ SAMPLES = (
     "g4_electra",
     "g4_bert_v2",
     "g4_prenorm",
+    "g4_albert",
+    "g4_albert_dropout",
+    "g4_mobilebert",
+    "g4_mobilebert_layer_norm",
+    "g4_talkheads",
 )
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
