@@ -72,7 +72,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     gathered = _Gathered(module, family)
-    paths = {claim.target: claim.variable.path or claim.variable.name for claim in found.claims if claim.target}
+    paths = {claim.target: claim.variable.address for claim in found.claims if claim.target}
     graphs = _Graphs(module, paths)
     counts = _count(found, family, graphs, gathered)
     for row in family.evidence:

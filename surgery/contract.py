@@ -52,7 +52,7 @@ def check_contract(
         *_files(module, exported),
         *_signatures(exported, inference),
         *_architecture(exported, inference),
-        *_variables(exported, weights),
+        *_variables(module, exported, weights),
         *_calls(exported, inference),
     )
 
@@ -80,9 +80,10 @@ def _architecture(exported: InspectedModule, inference: Inference) -> Iterator[s
             yield f"{field}: the module has {value}, the export {found.get(field)}"
 
 
-def _variables(exported: InspectedModule, weights: AssignmentMap) -> Iterator[str]:
+def _variables(module: InspectedModule, exported: InspectedModule, weights: AssignmentMap) -> Iterator[str]:
     wanted = {a.target: a.variable.trainable for a in weights.assignments}
     wanted |= {v.attribute: False for v in weights.kept if v.attribute}
+    wanted |= dict.fromkeys(module.constants, False)
     seen: set[str] = set()
     for variable in exported.variables:
         if variable.name not in wanted:

@@ -68,9 +68,10 @@ def _inputs(
         if node is not None:
             found[anchor.name] = nodes[node]
     rest = [path for path in nodes.values() if path not in found.values()]
-    if head is not None and head.positions in rest:
-        found[head.positions] = head.positions
-        rest.remove(head.positions)
+    for name in (head.positions, *head.also_called) if head is not None else ():
+        if head is not None and name in rest:
+            found[head.positions] = name
+            rest.remove(name)
     without = [anchor.name for anchor in family.inputs if anchor.table is None]
     if len(rest) == len(without) == 1:
         found[without[0]] = rest[0]

@@ -69,7 +69,7 @@ def convert_module(
             tensors.check(a.variable for a in plan.weights.assignments)
             expected = comparison.record_module(source, plan.inference, battery, steps)
             progress("build the encoder", 0, 0)
-            weights = Weights(plan.weights, tensors.read, allow_nonfinite=allow_nonfinite)
+            weights = Weights(plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
             _write(plan, weights, battery, expected, tolerance, folder, progress)
             hashes = weights.hashes()
             report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)

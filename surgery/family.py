@@ -72,8 +72,8 @@ class BlockLayers:
 class HeadRecipe:
     """A sub-model on top of the encoder, such as the masked-LM head behind `.mlm`.
 
-    `layer` is its class; `positions` the extra input, `logits` the output it adds. Its variables are named below
-    `scope`.
+    `layer` is its class; `positions` the extra input (`also_called` by older modules), `logits` the output it adds. Its
+    variables are named below `scope`.
     """
 
     layer: str
@@ -82,6 +82,7 @@ class HeadRecipe:
     logits: str
     activation: str
     settings: tuple[Setting, ...] = ()
+    also_called: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

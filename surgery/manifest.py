@@ -55,7 +55,7 @@ def make_manifest(
             for a in weight_map.assignments
         ],
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
-        "kept": [v.attribute for v in weight_map.kept],
+        "kept": [*(v.attribute for v in weight_map.kept), *module.constants],
         "outputs": plain(outputs),
         "parity": report_data(report),
         "packages": {name: _version(name) for name in PACKAGES},

@@ -65,6 +65,11 @@ class VariableInfo:
     watched: bool = True
     listed: bool = False
 
+    @property
+    def address(self) -> str:
+        """What tells a variable from all others of its module: its path, or in a TF1 graph its name."""
+        return self.path or self.name
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -108,7 +113,11 @@ class OutputName:
 
 @dataclass(frozen=True)
 class InspectedModule:
-    """All that a module's files say without TensorFlow."""
+    """All that a module's files say without TensorFlow.
+
+    `constants` are facts that a TF1 module's signature `tokenization_info` returns, such as `do_lower_case`; a TF2
+    module keeps them in variables.
+    """
 
     name: str
     folder: str
@@ -122,6 +131,7 @@ class InspectedModule:
     attached_messages: Mapping[tuple[str, ...], Mapping[str, bytes]]
     fingerprint: Mapping[str, str]
     saved_model_bytes: int
+    constants: Mapping[str, Any] = field(default_factory=dict)
     output_names: tuple[OutputName, ...] = ()
     input_names: tuple[OutputName, ...] = ()
     problems: tuple[str, ...] = ()

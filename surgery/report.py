@@ -108,7 +108,10 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             }
             for a in plan.weights.assignments
         ],
-        "kept": [{"variable": v.name, "attribute": v.attribute} for v in plan.weights.kept],
+        "kept": [
+            *({"variable": v.name, "attribute": v.attribute} for v in plan.weights.kept),
+            *({"variable": f"constant {value}", "attribute": name} for name, value in plan.module.constants.items()),
+        ],
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
         "assets": dict(plan.module.assets),
         "signatures": {name: list(outputs) for name, outputs in plan.signatures.items()},

@@ -19,8 +19,16 @@ ReadTensor = Callable[[VariableInfo], np.ndarray]
 class Weights:
     """The module's weights by target. Each is read when it is asked for; its SHA-256 is computed beside the work."""
 
-    def __init__(self, weight_map: AssignmentMap, read: ReadTensor, *, allow_nonfinite: bool = False) -> None:
+    def __init__(
+        self,
+        weight_map: AssignmentMap,
+        read: ReadTensor,
+        constants: Mapping[str, np.ndarray],
+        *,
+        allow_nonfinite: bool = False,
+    ) -> None:
         self._map, self._read, self._allow_nonfinite = weight_map, read, allow_nonfinite
+        self._constants = constants
         self.assignments: Mapping[str, Assignment] = weight_map.by_target
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="sha256")
         self._hashes: dict[str, Future[str]] = {}
@@ -54,7 +62,8 @@ class Weights:
 
     def constants(self) -> dict[str, np.ndarray]:
         """The module's constants, such as `do_lower_case`, by attribute."""
-        return {variable.attribute: self._read(variable) for variable in self._map.kept if variable.attribute}
+        kept = {variable.attribute: self._read(variable) for variable in self._map.kept if variable.attribute}
+        return {**self._constants, **kept}
 
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.

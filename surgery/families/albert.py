@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.families.bert import BERT, BLOCK, functional
+from surgery.families.bert import BERT, BLOCK, functional, google
 from surgery.family import Activation, BlockInput, Constant, EncoderRecipe, Setting
 from surgery.rules import Dialect
 
@@ -34,6 +34,21 @@ ALBERT = replace(
         Dialect(
             {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
             functional("", "self_attention/attention_output", block=SHARED, projected=True),
+        ),
+        Dialect(
+            {"dict": "TF1 (google-research/albert)"},
+            google(
+                "bert/encoder/transformer/group_0/inner_group_0",
+                SHARED,
+                {
+                    "attention": "attention_1",
+                    "self_attention_layer_norm": "LayerNorm",
+                    "intermediate": "ffn_1/intermediate/dense",
+                    "output": "ffn_1/intermediate/output/dense",
+                    "output_layer_norm": "LayerNorm_1",
+                },
+                projection="bert/encoder/embedding_hidden_mapping_in",
+            ),
         ),
     ),
     evidence=_evidence_of_shared_block(),

@@ -7,6 +7,9 @@ and the experts' modules use the same names with other sizes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
 from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, HeadRecipe, InputAnchor, Setting
@@ -156,6 +159,61 @@ G4_V2 = Dialect(
     functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
 )
 
+
+def google(
+    block: str, target: str, names: Mapping[str, str], *, projection: str | None = None
+) -> tuple[WeightRule, ...]:
+    """Names of google-research's TF1 code: `block` is a block's scope, `names` its sublayers' by target."""
+    attention = f"{block}/{names['attention']}"
+    flat = "hidden (heads size) -> hidden heads size"
+    rows = [
+        *_embeddings(
+            "bert/embeddings/word_embeddings",
+            "bert/embeddings/position_embeddings",
+            "bert/embeddings/token_type_embeddings",
+            "bert/embeddings/LayerNorm",
+        ),
+        move(attention + "/self/{qkv:query|key|value}/kernel", target + "/self_attention/{qkv}/kernel", flat),
+        move(
+            attention + "/self/{qkv:query|key|value}/bias",
+            target + "/self_attention/{qkv}/bias",
+            "(heads size) -> heads size",
+        ),
+        move(
+            f"{attention}/output/dense/kernel",
+            f"{target}/self_attention/attention_output/kernel",
+            "(heads size) hidden -> heads size hidden",
+        ),
+        move(f"{attention}/output/dense/bias", f"{target}/self_attention/attention_output/bias", "hidden"),
+        *_pooler("bert/pooler/dense"),
+        *(replace(row, source=row.source.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
+    ]
+    for name, leaves in (("self_attention_layer_norm", "gamma|beta"), ("output_layer_norm", "gamma|beta")):
+        rows.append(move(f"{block}/{names[name]}/{{leaf:{leaves}}}", f"{target}/{name}/{{leaf}}", "hidden"))
+    for name, kernel, bias in (("intermediate", "hidden inner", "inner"), ("output", "inner hidden", "hidden")):
+        rows.append(move(f"{block}/{names[name]}/kernel", f"{target}/{name}/kernel", kernel))
+        rows.append(move(f"{block}/{names[name]}/bias", f"{target}/{name}/bias", bias))
+    if projection is not None:
+        rows.append(move(f"{projection}/kernel", "embedding_projection/kernel", "embedding hidden"))
+        rows.append(move(f"{projection}/bias", "embedding_projection/bias", "hidden"))
+    return tuple(rows)
+
+
+TF1 = Dialect(
+    {"dict": "TF1 (google-research/bert)"},
+    google(
+        "bert/encoder/layer_{layer}",
+        BLOCK,
+        {
+            "attention": "attention",
+            "self_attention_layer_norm": "attention/output/LayerNorm",
+            "intermediate": "intermediate/dense",
+            "output": "output/dense",
+            "output_layer_norm": "output/LayerNorm",
+        },
+    ),
+)
+
 _QUERY_BIAS = BLOCK + "/self_attention/query/bias"
 
 EVIDENCE = (
@@ -196,7 +254,7 @@ _BLOCKS = "_transformer_layers[]"
 
 BERT = Family(
     name="bert",
-    dialects=(G1, G2, G3_G4, G4_V2),
+    dialects=(G1, G2, G3_G4, G4_V2, TF1),
     sizes={
         "hidden": "hidden_size",
         "heads": "num_attention_heads",
@@ -282,6 +340,7 @@ BERT = Family(
                 logits="mlm_logits",
                 activation="mlm_act",
                 settings=(Setting("layer_norm", "epsilon", "mlm_layer_norm_eps"),),
+                also_called=("mlm_positions",),
             )
         },
     ),

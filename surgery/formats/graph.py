@@ -8,7 +8,7 @@ Encodings are TensorFlow's: `node`, `node:1` in a GraphDef; `node:output:0`, `ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -73,8 +73,8 @@ class _Body:
         return self.nodes[name]
 
     def resolve(self, name: str) -> Tensor:
-        if name in self.arguments:
-            return self.arguments[name]
+        if (plain := name.removesuffix(":0")) in self.arguments:
+            return self.arguments[plain]
         owner, _, port = name.partition(":")
         proto = self.protos[owner]
         if proto.op not in CALLS:
@@ -101,13 +101,6 @@ class _Body:
             )
         return self.calls[call]
 
-    def walk(self) -> Iterator[Node]:
-        for name, proto in self.protos.items():
-            if proto.op in CALLS:
-                yield from self.enter(name)[0].walk()
-            else:
-                yield self.node(name)
-
 
 class FlatGraph:
     """A function, or a GraphDef, as one flat graph with inputs, variables and outputs.
@@ -116,8 +109,7 @@ class FlatGraph:
     variable to the placeholder that stands for its handle; `outputs` are the results, in order.
     """
 
-    def __init__(self, body: _Body, inputs: Sequence[Node], variables: Mapping[str, Node], outputs: Sequence[Tensor]):
-        self._body = body
+    def __init__(self, inputs: Sequence[Node], variables: Mapping[str, Node], outputs: Sequence[Tensor]) -> None:
         self.inputs, self.variables, self.outputs = tuple(inputs), dict(variables), tuple(outputs)
 
     @classmethod
@@ -135,12 +127,31 @@ class FlatGraph:
         body = _Body(function.node_def, arguments, function.ret, "", library)
         outputs = [body.resolve(function.ret[argument.name]) for argument in function.signature.output_arg]
         variables = {path: node for path, node in zip(captures, held, strict=True) if path is not None}
-        return cls(body, inputs, variables, outputs)
+        return cls(inputs, variables, outputs)
+
+    @classmethod
+    def of_graph_def(cls, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> FlatGraph:
+        """The part of a TF1 graph that leads from tensors to tensors, by name; its variables are its VarHandleOps."""
+        library = {function.signature.name: function for function in graph_def.library.function}
+        feeds = {name.removesuffix(":0"): Node(name, "Placeholder", None, None) for name in inputs}
+        held = {
+            node.name: Node(node.name, "VarHandleOp", None, None) for node in graph_def.node if node.op == "VarHandleOp"
+        }
+        arguments = {name: Tensor(node, "0") for name, node in {**feeds, **held}.items()}
+        body = _Body(graph_def.node, arguments, {}, "", library)
+        return cls(list(feeds.values()), held, [body.resolve(name) for name in outputs])
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Every operation, called bodies included, calls themselves left out."""
-        return tuple(self._body.walk())
+        """Every operation from which an output is computed, called bodies included, calls themselves left out."""
+        found: dict[Node, None] = {}
+        stack = [tensor.node for tensor in reversed(self.outputs)]
+        while stack:
+            node = stack.pop()
+            if node not in found and node.proto is not None:
+                found[node] = None
+                stack.extend(feed.node for feed in node.inputs)
+        return tuple(found)
 
     @cached_property
     def order(self) -> dict[Node, int]:

@@ -22,7 +22,7 @@ from surgery.formats.graph import Tensor as Flat
 from surgery.formats.inline import inline
 from surgery.module import InspectedModule, Trace
 from surgery.runtime.memory import give_back
-from surgery.runtime.meta_graph import only_variables, read_meta_graph
+from surgery.runtime.meta_graph import only_variables, read_meta_graph, restore_by_name
 from surgery.runtime.reasons import reason
 
 Batch = Mapping[str, np.ndarray]
@@ -50,7 +50,11 @@ class SavedModelSession:
                 if variables_only:
                     meta_graph = only_variables(read_meta_graph(folder, tags))
                     saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
-                    saver.restore(self._session, str(folder / "variables" / "variables"))
+                    prefix = str(folder / "variables" / "variables")
+                    if saver is not None:
+                        saver.restore(self._session, prefix)
+                    else:
+                        self._session.run(restore_by_name(self._handles, prefix))
                 else:
                     loaded = tf.compat.v1.saved_model.load(self._session, list(tags), str(folder))
                     self.signatures = loaded.signature_def
@@ -133,7 +137,7 @@ class SavedModelSession:
                 group, room = [], BYTES_PER_FETCH
 
     def _handle(self, module: InspectedModule, path: str | None) -> tf.Tensor:
-        variable = next((v for v in module.variables if v.path == path), None)
+        variable = next((v for v in module.variables if v.address == path), None)
         if variable is None or variable.name not in self._handles:
             raise ModuleError(
                 f"calling a function of {self._folder}: cannot find the variable {variable.name if variable else path} "

@@ -6,6 +6,8 @@ The collection names are TensorFlow 1's; `hub_module_attachments` holds tensorfl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,16 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorboard.compat.proto import variable_pb2
 
+from surgery.formats.graph import FlatGraph
 from surgery.formats.object_graph import dtype_name, shape_of
-from surgery.module import InspectedModule, VariableInfo
+from surgery.formats.tensor_pb import to_array
+from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.sources import common
 
 VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+TOKENIZATION = "tokenization_info"
+CALLS = {"tokens": "__call__", "mlm": "mlm"}
+"""Signatures of Hub's TF1 text modules, and the TF2 calls that they become."""
 ATTACHMENTS = "hub_module_attachments"
 
 
@@ -42,9 +49,10 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
         meta_graphs=common.meta_graphs(saved_model),
         variables=variables,
         assets=assets,
-        traces=(),
+        traces=tuple(_traces(saved_model.meta_graphs)),
         signature_traces={},
         attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
+        constants=_constants(inference),
         fingerprint=common.fingerprint(folder),
         saved_model_bytes=(folder / "saved_model.pb").stat().st_size,
         problems=common.file_problems(
@@ -70,14 +78,57 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
     return tuple(found)
 
 
+def _traces(meta_graphs: Any) -> Iterator[Trace]:
+    """The signatures of a text module as calls: of the inference graph, and of the one tagged "train"."""
+    for meta_graph in meta_graphs:
+        for name, callable_name in CALLS.items():
+            if name not in meta_graph.signature_def:
+                continue
+            signature = meta_graph.signature_def[name]
+            inputs = {key: _tensor(key, signature.inputs[key]) for key in sorted(signature.inputs)}
+            outputs = {key: _tensor(key, signature.outputs[key]) for key in sorted(signature.outputs)}
+            names = [[str(leaf.name) for leaf in side.values()] for side in (inputs, outputs)]
+            yield Trace(
+                callable=callable_name,
+                function=name,
+                training="train" in meta_graph.meta_info_def.tags,
+                inputs=inputs,
+                outputs=outputs,
+                captures=(),
+                open_graph=cache(partial(FlatGraph.of_graph_def, meta_graph.graph_def, *names)),
+            )
+
+
+def _tensor(key: str, info: Any) -> TensorInfo:
+    return TensorInfo(key, dtype_name(info.dtype), shape_of(info.tensor_shape), info.name)
+
+
+def _constants(meta_graph: Any) -> dict[str, Any]:
+    """What `tokenization_info` returns as constants, `do_lower_case` among them; its files are assets."""
+    if TOKENIZATION not in meta_graph.signature_def:
+        return {}
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    outputs = meta_graph.signature_def[TOKENIZATION].outputs
+    found = {}
+    for key in sorted(outputs):
+        node = nodes[outputs[key].name.partition(":")[0]]
+        value = to_array(node.attr["value"].tensor) if node.op == "Const" else None
+        if value is not None:
+            found[key] = value
+    return found
+
+
 def _assets(meta_graph: Any) -> dict[str, str]:
-    """Asset files by the tensor that holds their path, without its `:0`."""
+    """Asset files by the tensor that holds their path, without its `:0`; a SentencePiece model as `sp_model_file`."""
     found = common.assets_by_tensor(meta_graph)
     for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
         asset = type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type
         message = message_factory.GetMessageClass(asset).FromString(packed.value)
         found[message.tensor_info.name] = message.filename
-    return {tensor.removesuffix(":0"): filename for tensor, filename in found.items()}
+    return {
+        "sp_model_file" if filename.endswith(".model") else tensor.removesuffix(":0"): filename
+        for tensor, filename in found.items()
+    }
 
 
 def _attachments(meta_graph: Any) -> dict[str, bytes]:

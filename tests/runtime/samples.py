@@ -22,6 +22,7 @@ SAMPLES = (
     "g4_mobilebert",
     "g4_mobilebert_layer_norm",
     "g4_talkheads",
+    "tf1_bert_small",
 )
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(

@@ -123,19 +123,18 @@ def test_a_nan_that_is_allowed_goes_through_and_is_counted_on_both_sides(source,
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory, modules):
-    """Folders of sound modules that are no BERT encoder of TensorFlow 2."""
+def foreign(tmp_path_factory):
+    """Folders of sound modules that are no encoder."""
     root = tmp_path_factory.mktemp("foreign")
     return {
         "cnn": others.build_cnn(root / "cnn"),
         "preprocessor": others.build_preprocessor(root / "preprocessor"),
         "plain_tf1": others.build_plain_tf1(root / "plain_tf1"),
         "half": others.build_half_module(root / "half"),
-        "tf1_bert": modules("tf1_bert_small"),
     }
 
 
-@pytest.mark.parametrize("kind", ["cnn", "preprocessor", "plain_tf1", "half", "tf1_bert"])
+@pytest.mark.parametrize("kind", ["cnn", "preprocessor", "plain_tf1", "half"])
 def test_what_is_no_encoder_is_unexplained_and_exits_with_4(kind, foreign, refused, tmp_path):
     message = refused(foreign[kind], surgery.UnexplainedError)
     assert foreign[kind].name in message
