@@ -6,32 +6,20 @@ option which supplies it; nothing has a default.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from surgery import layout
-from surgery.anchors import Anchors
 from surgery.convention import Convention, read_convention
-from surgery.errors import ContradictionError, UnexplainedError, UsageError
+from surgery.errors import ContradictionError, UnexplainedError
 from surgery.evidence import GraphEvidence
 from surgery.families import FAMILIES
 from surgery.family import Family
+from surgery.gathering import Evidence, Gathered, Graphs, supply
 from surgery.module import InspectedModule
 from surgery.rules import Claim, Explanation, explain, fill
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A field's value and where it was read. `count` places agree on it; `place` is the first."""
-
-    field: str
-    value: Any
-    source: str
-    place: str
-    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,14 +59,14 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
             f"inferring the architecture of {module.name}: it has no inference trace of __call__",
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
-    gathered = _Gathered(module, family)
+    gathered = Gathered(module, family)
     paths = {claim.target: claim.variable.address for claim in found.claims if claim.target}
-    graphs = _Graphs(module, paths)
+    graphs = Graphs(module, paths)
     counts = _count(found, family, graphs, gathered)
     for row in family.evidence:
         _read_graph(row, graphs, _places(row.anchors, counts, family.repeated), gathered)
     _refuse_other_dropouts(graphs, gathered)
-    _supply(assume or {}, gathered, family)
+    supply(assume or {}, gathered, family)
     sizes = _bind_sizes(family, found, gathered)
     # A place that could not be read is no evidence that it is like its neighbours.
     unread = gathered.unread - set(assume or {})
@@ -139,52 +127,7 @@ def is_attribute(variable: Any) -> bool:
     return variable.attribute is not None and not variable.trainable and not variable.shape
 
 
-class _Gathered:
-    """Values as they come in: the first sight of a field defines it, every later one must agree."""
-
-    def __init__(self, module: InspectedModule, family: Family) -> None:
-        self.module, self.family = module, family
-        self.values: dict[str, Any] = {}
-        self.evidence: dict[tuple[str, str], Evidence] = {}
-        self.wanted: dict[str, str] = {}
-        self.places: set[str] = set()
-        self.unread: set[str] = set()
-
-    def add(self, field: str, value: Any, source: str, place: str) -> None:
-        if field in self.values and self.values[field] != value:
-            raise ContradictionError(
-                f"inferring the architecture of {self.module.name}: {field} is {self.values[field]} "
-                f"(read at {self.place(field)}), but {value} at {place}",
-                hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
-            )
-        self.values[field] = value
-        self.places.add(place)
-        before = self.evidence.get((field, source))
-        if before is None:
-            self.evidence[field, source] = Evidence(field, value, source, place)
-        else:
-            self.evidence[field, source] = Evidence(field, value, source, before.place, before.count + 1)
-
-    def place(self, field: str) -> str:
-        return next((e.place for (name, _), e in self.evidence.items() if name == field), "nowhere")
-
-
-class _Graphs:
-    """Anchored graphs of a module's traces, opened once each."""
-
-    def __init__(self, module: InspectedModule, path_of_target: Mapping[str, str]) -> None:
-        self._module, self.targets = module, path_of_target
-        self._open: dict[tuple[str, bool], Anchors | None] = {}
-
-    def anchored(self, callable_name: str, *, training: bool) -> Anchors | None:
-        key = (callable_name, training)
-        if key not in self._open:
-            trace = self._module.trace(callable_name, training=training)
-            self._open[key] = None if trace is None else Anchors(trace.open_graph(), self.targets)
-        return self._open[key]
-
-
-def _count(found: Explanation, family: Family, graphs: _Graphs, gathered: _Gathered) -> dict[str, int]:
+def _count(found: Explanation, family: Family, graphs: Graphs, gathered: Gathered) -> dict[str, int]:
     """How many there are of what the names number; where all blocks share one, how often the graph applies it."""
     counts = {}
     if family.depth is not None:
@@ -209,7 +152,7 @@ Place = tuple[tuple[str, ...], int]
 """Anchors of a place, and which application of them it is."""
 
 
-def _read_graph(row: GraphEvidence, graphs: _Graphs, places: list[Place], gathered: _Gathered) -> None:
+def _read_graph(row: GraphEvidence, graphs: Graphs, places: list[Place], gathered: Gathered) -> None:
     """Reads one row at every place it names; all places must agree."""
     lacking = [anchor for anchors, _ in places for anchor in anchors if anchor not in graphs.targets]
     if lacking:
@@ -243,7 +186,7 @@ def _places(anchors: tuple[str, ...], counts: Mapping[str, int], repeated: str |
     ]
 
 
-def _refuse_other_dropouts(graphs: _Graphs, gathered: _Gathered) -> None:
+def _refuse_other_dropouts(graphs: Graphs, gathered: Gathered) -> None:
     """A dropout at a place that the table does not know would be lost without a word."""
     graph = graphs.anchored("__call__", training=True)
     others = [d.result.path for d in graph.dropouts if d.result.path not in gathered.places] if graph else []
@@ -255,7 +198,7 @@ def _refuse_other_dropouts(graphs: _Graphs, gathered: _Gathered) -> None:
         )
 
 
-def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict[str, int]:
+def _bind_sizes(family: Family, found: Explanation, gathered: Gathered) -> dict[str, int]:
     """Binds every axis of every claimed weight. Two passes: joined axes need sizes that another row defines."""
     axis_of = {field: axis for axis, field in family.sizes.items()}
     sizes = {axis_of[field]: value for field, value in gathered.values.items() if field in axis_of}
@@ -291,31 +234,3 @@ def _bind_sizes(family: Family, found: Explanation, gathered: _Gathered) -> dict
         if axis not in sizes and any(axis in claim.rule.layout.axes for claim in claims if claim.rule.layout):
             gathered.wanted.setdefault(field, "the shapes leave it open")
     return sizes
-
-
-def _supply(assume: Mapping[str, Any], gathered: _Gathered, family: Family) -> None:
-    """Adds the caller's word as evidence. Raises UsageError for a field or a value that there cannot be."""
-    for field, value in assume.items():
-        option = f"--assume {field}={value}"
-        if field not in family.fields:
-            raise UsageError(
-                f"{option}: {family.name} has no field {field}", hint="known fields: " + ", ".join(family.fields)
-            )
-        kind = family.fields[field].kind
-        if not VALID[kind](value):
-            raise UsageError(f"{option}: expected a {kind} ({family.fields[field].meaning})")
-        gathered.add(field, value, "option", option)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-VALID: Mapping[str, Callable[[Any], bool]] = {
-    "size": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
-    "rate": lambda value: _is_number(value) and 0 <= value < 1,
-    "epsilon": lambda value: _is_number(value) and 0 < value < 1,
-    "flag": lambda value: isinstance(value, bool),
-    "activation": lambda value: isinstance(value, str),
-    "number": _is_number,
-}

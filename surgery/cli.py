@@ -5,29 +5,23 @@ TensorFlow is never imported here; the functions that need it do so when they ru
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 import surgery
 from surgery.errors import SurgeryError, UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from surgery.terminal import show, talk, working
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
 any weight table, 5 parity failed, 6 cannot write the destination."""
-
-WIDTH_WHEN_PIPED = 160
 
 
 class Command(click.Command):
@@ -51,7 +45,7 @@ def _reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except SurgeryError as error:
-            _talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.
@@ -113,7 +107,7 @@ def inspect(module: str, as_json: bool, signature: str | None, variables: bool) 
             f"--signature {signature}: {found.module.name} has no such signature",
             hint="it has " + (", ".join(sorted(names)) or "none"),
         )
-    _show(report.inspection_data(found, signature=signature, variables=variables), "inspection", as_json)
+    show(report.inspection_data(found, signature=signature, variables=variables), "inspection", as_json)
 
 
 @main.command(
@@ -129,7 +123,7 @@ def plan(module: str, as_json: bool, assume: tuple[str, ...]) -> None:
     """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
     from surgery import report
 
-    _show(report.plan_data(surgery.plan(module, assume=_assumed(assume))), "plan", as_json)
+    show(report.plan_data(surgery.plan(module, assume=_assumed(assume))), "plan", as_json)
 
 
 @main.command(
@@ -171,7 +165,7 @@ def convert(
     """
     from surgery import report
 
-    with _working(verbose) as progress:
+    with working(verbose) as progress:
         done = surgery.convert(
             module,
             destination,
@@ -184,7 +178,7 @@ def convert(
             progress=progress,
         )
     data = report.conversion_data(done)
-    _show(data if as_json else data["parity"], "parity", as_json)
+    show(data if as_json else data["parity"], "parity", as_json)
     if not as_json:
         click.echo(f"wrote {done.destination}")
 
@@ -216,7 +210,7 @@ def verify(
     """Compare any export with its module: outputs, weights and contract. Exits with 5 when they differ."""
     from surgery import report
 
-    with _working(verbose) as progress:
+    with working(verbose) as progress:
         found = surgery.verify(
             module,
             exported,
@@ -227,35 +221,12 @@ def verify(
             progress=progress,
         )
     data = report.verification_data(found)
-    _show(data if as_json else data["parity"], "parity", as_json)
+    show(data if as_json else data["parity"], "parity", as_json)
     for note in found.notes if not as_json else ():
         click.echo(f"note: {note}")
     if not found.report.passed:
-        _talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
+        talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(5)
-
-
-def _show(data: dict[str, Any], view: str, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(data, indent=1))
-        return
-    from rich.console import Console
-
-    from surgery import render
-
-    if sys.stdout.isatty():
-        getattr(render, view)(Console(highlight=False), data)
-        return
-    text = io.StringIO()
-    width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
-    getattr(render, view)(Console(file=text, width=width, highlight=False), data)
-    click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
-
-
-def _talk() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
 
 
 def _assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -270,55 +241,3 @@ def _assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             found[field] = text
     return found
-
-
-@contextmanager
-def _working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`."""
-    if verbose:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
-        yield lambda step, done, total: click.echo(step, err=True) if done == 0 else None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with _quiet_stderr():
-        console = _talk()
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("inspect", total=None)
-
-            def progress(step: str, done: int, total: int) -> None:
-                bar.update(task, description=step, completed=done, total=total or None)
-
-            yield progress
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Sends what C++ code writes to file descriptor 2 away; Python's sys.stderr keeps speaking to the terminal."""
-    import logging
-    import warnings
-
-    for name in ("tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    sys.stderr.flush()
-    terminal, before = os.dup(2), sys.stderr
-    sys.stderr = os.fdopen(os.dup(terminal), "w", encoding=before.encoding, errors="backslashreplace", buffering=1)
-    away = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(away, 2)
-    os.close(away)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        sys.stderr.close()
-        sys.stderr = before
-        os.dup2(terminal, 2)
-        os.close(terminal)

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.families.bert import BERT, BLOCK, functional, google
+from surgery.families.bert import BERT
+from surgery.families.bert_names import BLOCK, functional, google
 from surgery.family import Activation, BlockInput, Constant, EncoderRecipe, Setting
 from surgery.rules import Dialect
 

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: four generations of names for one encoder.
+"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: every generation of names for one encoder.
 
 G1 is the subclassed BertModel of October 2019, G2 the functional TransformerEncoder of Model Garden 2.1 and 2.2, G3
 the BertEncoder of 2.3 and 2.4 (all three take a list), G4 every dict-call module since. ELECTRA's, LaBSE's, MuRIL's
@@ -7,48 +7,11 @@ and the experts' modules use the same names with other sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
+from surgery.families.bert_names import BLOCK, block_rows, embeddings_rows, functional, google, pooler_rows
 from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, HeadRecipe, InputAnchor, Setting
-from surgery.rules import Dialect, WeightRule, move
-
-BLOCK = "transformer/layer_{layer}"
-
-
-def _embeddings(word: str, position: str, token_type: str, norm: str) -> tuple[WeightRule, ...]:
-    return (
-        move(word, "word_embeddings/embeddings", "vocab embedding"),
-        move(position, "position_embedding/embeddings", "positions embedding"),
-        move(token_type, "type_embeddings/embeddings", "types embedding"),
-        move(norm + "/{leaf:gamma|beta}", "embeddings/layer_norm/{leaf}", "embedding"),
-    )
-
-
-def _block(block: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
-    """Rows that all generations share but for the scope of a block."""
-    return (
-        move(
-            block + "/self_attention_layer_norm/{leaf:gamma|beta}",
-            target + "/self_attention_layer_norm/{leaf}",
-            "hidden",
-        ),
-        move(block + "/intermediate/kernel", target + "/intermediate/kernel", "hidden inner"),
-        move(block + "/intermediate/bias", target + "/intermediate/bias", "inner"),
-        move(block + "/output/kernel", target + "/output/kernel", "inner hidden"),
-        move(block + "/output/bias", target + "/output/bias", "hidden"),
-        move(block + "/output_layer_norm/{leaf:gamma|beta}", target + "/output_layer_norm/{leaf}", "hidden"),
-    )
-
-
-def _pooler(name: str) -> tuple[WeightRule, ...]:
-    return (
-        move(name + "/kernel", "pooler_transform/kernel", "hidden pooled"),
-        move(name + "/bias", "pooler_transform/bias", "pooled"),
-    )
-
+from surgery.rules import Dialect, move
 
 _FLAT_ATTENTION = (
     move(
@@ -74,79 +37,18 @@ _FLAT_ATTENTION = (
 )
 
 
-def _attention(block: str, output: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
-    """Attention with a head axis; the output projection is named `output` below the block."""
-    return (
-        move(
-            block + "/self_attention/{qkv:query|key|value}/kernel",
-            target + "/self_attention/{qkv}/kernel",
-            "hidden heads size",
-        ),
-        move(block + "/self_attention/{qkv:query|key|value}/bias", target + "/self_attention/{qkv}/bias", "heads size"),
-        move(f"{block}/{output}/kernel", target + "/self_attention/attention_output/kernel", "heads size hidden"),
-        move(f"{block}/{output}/bias", target + "/self_attention/attention_output/bias", "hidden"),
-    )
-
-
-SUFFIX = "{suffix:(?:_[0-9]+)?}"
-"""Keras numbers a layer name that the process has used before: `position_embedding_1`."""
-
-
-def _projection(scope: str, group: str | None) -> tuple[WeightRule, ...]:
-    name, target = scope + "embedding_projection", "embedding_projection"
-    return (
-        move(name + "/kernel", target + "/kernel", "embedding hidden", optional=group),
-        move(name + "/bias", target + "/bias", "hidden", optional=group),
-    )
-
-
-_MASKED_LM_SCOPE = "{model:(?:bert/)?}cls/predictions"
-MASKED_LM = tuple(
-    move(f"{_MASKED_LM_SCOPE}/{name}", f"cls/predictions/{name}", layout, part="mlm", optional="masked-LM head")
-    for name, layout in (
-        ("output_bias/bias", "vocab"),
-        ("transform/dense/kernel", "hidden embedding"),
-        ("transform/dense/bias", "embedding"),
-        ("transform/LayerNorm/gamma", "embedding"),
-        ("transform/LayerNorm/beta", "embedding"),
-    )
-)
-
-
-def functional(
-    scope: str, attention_output: str, *, block: str = BLOCK, projected: bool = False
-) -> tuple[WeightRule, ...]:
-    """G2 and later: the names of Model Garden's functional encoders, below an optional scope.
-
-    `block` is the scope of a block, in the source as in the target; `projected` says that the embeddings always are.
-    """
-    return (
-        *_embeddings(
-            scope + "word_embeddings/embeddings",
-            scope + f"position_embedding{SUFFIX}/embeddings",
-            scope + "type_embeddings/embeddings",
-            scope + "embeddings/layer_norm",
-        ),
-        *_projection(scope, None if projected else "embedding projection"),
-        *_attention(scope + block, attention_output, block),
-        *_block(scope + block, block),
-        *_pooler(scope + "pooler_transform"),
-        *MASKED_LM,
-    )
-
-
 G1 = Dialect(
     {"list": "G1 (BertModel, October 2019)"},
     (
-        *_embeddings(
+        *embeddings_rows(
             "bert_model/word_embeddings/embeddings",
             "bert_model/embedding_postprocessor/position_embeddings",
             "bert_model/embedding_postprocessor/type_embeddings",
             "bert_model/embedding_postprocessor/layer_norm",
         ),
         *_FLAT_ATTENTION,
-        *_block("bert_model/encoder/layer_{layer}"),
-        *_pooler("bert_model/pooler_transform"),
+        *block_rows("bert_model/encoder/layer_{layer}"),
+        *pooler_rows("bert_model/pooler_transform"),
     ),
 )
 G2 = Dialect({"list": "G2 (Model Garden 2.1, 2.2)"}, functional("", "self_attention_output"))
@@ -158,46 +60,6 @@ G4_V2 = Dialect(
     {"dict": "G4 (exported from BertEncoderV2)"},
     functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
 )
-
-
-def google(
-    block: str, target: str, names: Mapping[str, str], *, projection: str | None = None
-) -> tuple[WeightRule, ...]:
-    """Names of google-research's TF1 code: `block` is a block's scope, `names` its sublayers' by target."""
-    attention = f"{block}/{names['attention']}"
-    flat = "hidden (heads size) -> hidden heads size"
-    rows = [
-        *_embeddings(
-            "bert/embeddings/word_embeddings",
-            "bert/embeddings/position_embeddings",
-            "bert/embeddings/token_type_embeddings",
-            "bert/embeddings/LayerNorm",
-        ),
-        move(attention + "/self/{qkv:query|key|value}/kernel", target + "/self_attention/{qkv}/kernel", flat),
-        move(
-            attention + "/self/{qkv:query|key|value}/bias",
-            target + "/self_attention/{qkv}/bias",
-            "(heads size) -> heads size",
-        ),
-        move(
-            f"{attention}/output/dense/kernel",
-            f"{target}/self_attention/attention_output/kernel",
-            "(heads size) hidden -> heads size hidden",
-        ),
-        move(f"{attention}/output/dense/bias", f"{target}/self_attention/attention_output/bias", "hidden"),
-        *_pooler("bert/pooler/dense"),
-        *(replace(row, source=row.source.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
-    ]
-    for name, leaves in (("self_attention_layer_norm", "gamma|beta"), ("output_layer_norm", "gamma|beta")):
-        rows.append(move(f"{block}/{names[name]}/{{leaf:{leaves}}}", f"{target}/{name}/{{leaf}}", "hidden"))
-    for name, kernel, bias in (("intermediate", "hidden inner", "inner"), ("output", "inner hidden", "hidden")):
-        rows.append(move(f"{block}/{names[name]}/kernel", f"{target}/{name}/kernel", kernel))
-        rows.append(move(f"{block}/{names[name]}/bias", f"{target}/{name}/bias", bias))
-    if projection is not None:
-        rows.append(move(f"{projection}/kernel", "embedding_projection/kernel", "embedding hidden"))
-        rows.append(move(f"{projection}/bias", "embedding_projection/bias", "hidden"))
-    return tuple(rows)
-
 
 TF1 = Dialect(
     {"dict": "TF1 (google-research/bert)"},

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.families.bert import BERT, BLOCK, MASKED_LM, SUFFIX
+from surgery.families.bert import BERT
+from surgery.families.bert_names import BLOCK, MASKED_LM, SUFFIX
 from surgery.family import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting
 from surgery.rules import Dialect, WeightRule, move
 
