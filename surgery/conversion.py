@@ -64,7 +64,7 @@ def convert_module(
                 from surgery.runtime.checkpoint import CheckpointTensors
 
             battery = make_battery(plan.inference.architecture)
-            steps = _counting(progress, "run the module", len(battery))
+            steps = counting(progress, "run the module", len(battery))
             tensors = CheckpointTensors(Path(source.folder))
             tensors.check(a.variable for a in plan.weights.assignments)
             expected = comparison.record_module(source, plan.inference, battery, steps)
@@ -147,7 +147,7 @@ def check_export(
     progress("load the export", 0, 0)
     with comparison.LoadedExport(folder) as loaded:
         weights = compare_weights(hashes, loaded.hashes(list(hashes)))
-        steps = _counting(progress, "run the export", len(battery))
+        steps = counting(progress, "run the export", len(battery))
         outputs = compare(battery, expected, loaded.replay(battery, plan.inference, steps), tolerance)
     return ParityReport(
         reference=comparison.REFERENCE,
@@ -159,7 +159,8 @@ def check_export(
     )
 
 
-def _counting(progress: Progress, step: str, total: int) -> Callable[[], None]:
+def counting(progress: Progress, step: str, total: int) -> Callable[[], None]:
+    """A function that reports one more done of a step at each call."""
     done = 0
     progress(step, 0, total)
 

@@ -64,10 +64,16 @@ def working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("inspect", total=None)
+            tasks: dict[str, Any] = {}
 
             def progress(step: str, done: int, total: int) -> None:
-                bar.update(task, description=step, completed=done, total=total or None)
+                if step not in tasks:
+                    # A task of its own for each step: rich cannot forget a total once it has one.
+                    for task in tasks.values():
+                        bar.remove_task(task)
+                    tasks.clear()
+                    tasks[step] = bar.add_task(step, total=total or None)
+                bar.update(tasks[step], completed=done)
 
             yield progress
 

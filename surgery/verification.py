@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.battery import make_battery
-from surgery.conversion import Progress, _counting, check_export
+from surgery.conversion import Progress, check_export, counting
 from surgery.errors import ModuleError
 from surgery.manifest import MANIFEST
 from surgery.parity import ParityReport, Tolerance
@@ -51,7 +51,7 @@ def verify_export(
             from surgery.runtime.checkpoint import CheckpointTensors
 
         battery = make_battery(plan.inference.architecture)
-        steps = _counting(progress, "run the module", len(battery))
+        steps = counting(progress, "run the module", len(battery))
         expected = comparison.record_module(source, plan.inference, battery, steps)
         progress("hash the weights", 0, 0)
         tensors = CheckpointTensors(Path(source.folder))
