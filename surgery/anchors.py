@@ -67,24 +67,28 @@ class Anchors:
 
     def product_input(self, kernel: str) -> Tensor | None:
         """What is multiplied with this kernel, seen through reshapes."""
-        found = self._nth(self.products(kernel))
+        found = self._nth(kernel, self.products(kernel))
         return None if found is None else through_shapes(found[0].inputs[1 - found[1]])
 
     def bias_add(self, bias: str) -> Node | None:
         """The addition of this bias."""
-        found = self._nth(self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
+        found = self._nth(bias, self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
         return None if found is None else found[0]
 
     def _in_order(self, uses: list[tuple[Node, int]]) -> list[tuple[Node, int]]:
         return sorted(uses, key=lambda use: self.graph.order[use[0]]) if len(uses) > 1 else uses
 
-    def _nth(self, uses: list[tuple[Node, int]]) -> tuple[Node, int] | None:
-        """The use of this application; a weight that acts once is the same for all of them."""
-        return uses[min(self._application, len(uses) - 1)] if uses else None
+    def _nth(self, target: str, uses: list[tuple[Node, int]]) -> tuple[Node, int] | None:
+        """The use of this application. A weight that acts once is the same for all of them; targets that share one
+        variable take turns within each block."""
+        path = self._path_of_target.get(target)
+        sharing = [other for other, there in self._path_of_target.items() if there == path]
+        turn = self._application * len(sharing) + (sharing.index(target) if target in sharing else 0)
+        return uses[min(turn, len(uses) - 1)] if uses else None
 
     def norm_scale(self, gamma: str) -> Node | None:
         """The inverse standard deviation of the norm with this gamma: an Rsqrt or a FusedBatchNorm node."""
-        use = self._nth(self._in_order(self.uses(gamma)))
+        use = self._nth(gamma, self._in_order(self.uses(gamma)))
         for found in upstream(Tensor(use[0], "0"), stop=PRODUCTS | SUMS) if use is not None else ():
             if found.op == "Rsqrt" or found.op.startswith("FusedBatchNorm"):
                 return found
@@ -104,7 +108,7 @@ class Anchors:
 
     def norm_output(self, beta: str) -> Node | None:
         """The last addition of the norm with this beta: `x·scale + (beta - mean·scale)`, or `… + beta`."""
-        use = self._nth(self._in_order(self.uses(beta)))
+        use = self._nth(beta, self._in_order(self.uses(beta)))
         if use is None or use[0].op in SUMS:
             return None if use is None else use[0]
         return next((user for user, _ in self.graph.consumers.get(use[0], ()) if user.op in SUMS), None)

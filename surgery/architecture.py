@@ -60,7 +60,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     gathered = Gathered(module, family)
-    paths = {claim.target: claim.variable.address for claim in found.claims if claim.target}
+    paths = {target: claim.variable.address for claim in found.claims for target in claim.targets}
     graphs = Graphs(module, paths)
     counts = _count(found, family, graphs, gathered)
     for row in family.evidence:
@@ -222,7 +222,7 @@ def _bind_sizes(family: Family, found: Explanation, gathered: Gathered) -> dict[
             for axis in bound.keys() - sizes.keys():
                 gathered.add(family.sizes[axis], bound[axis], "shapes", claim.variable.name)
             sizes = bound
-    targets = {claim.target for claim in found.claims}
+    targets = {target for claim in found.claims for target in claim.targets}
     for left, right, unless in family.equal_unless:
         if left in sizes and unless not in targets and sizes[left] != sizes[right]:
             raise UnexplainedError(

@@ -64,19 +64,19 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
                 f"mapping {claim.variable.name} of {module.name}: expected float32, found {claim.variable.dtype}",
                 hint="Model Garden's encoders compute in float32; convert the module's weights first",
             )
-        assert claim.target is not None
         assert claim.rule.layout is not None
         shape = layout.shape_of(claim.rule.layout.target, inference.sizes)
-        assignments.append(
-            Assignment(claim.variable, claim.target, claim.rule.layout, shape, claim.rule.source, claim.rule.part)
-        )
+        assignments += [
+            Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.source, claim.rule.part)
+            for target in claim.targets
+        ]
     _refuse_double_targets(module, assignments)
     kept = tuple(variable for variable in module.variables if is_attribute(variable))
     return AssignmentMap(tuple(assignments), tuple(dropped), kept, inference.sizes)
 
 
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
-    if claim.target is None:
+    if not claim.targets:
         return claim.rule.because or "the table drops it"
     if claim.rule.part != "encoder" and claim.rule.part not in inference.heads:
         return f"the module has no callable .{claim.rule.part} that would use it"

@@ -15,7 +15,7 @@ def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
     A block's input is what its queries are made of; in a pre-norm block, what its first norm normalises. The last
     block's output feeds no other block: the call returns it. Tensors that cannot be found are left out.
     """
-    paths = {claim.target: claim.variable.address for claim in inference.claims if claim.target}
+    paths = {target: claim.variable.address for claim in inference.claims for target in claim.targets}
     whole = Anchors(trace.open_graph(), paths)
     place = inference.family.block_input
     before = inference.family.lists["encoder_outputs"]

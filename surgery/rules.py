@@ -26,7 +26,8 @@ class WeightRule:
 
     `part` is the sub-model that carries the target ("encoder", or "mlm" for the masked-LM head). `optional` names a
     group of rows of which all claim something, or none; a row without a group must claim something. Where a hole
-    lists alternatives, `{leaf:gamma|beta}`, each of them must be there.
+    lists alternatives, `{leaf:gamma|beta}`, each of them must be there. `also` is a second target, of a weight that the
+    source uses in two places and the encoder has twice.
     """
 
     source: str
@@ -35,6 +36,7 @@ class WeightRule:
     part: str = "encoder"
     because: str | None = None
     optional: str | None = None
+    also: str | None = None
 
     @property
     def alternatives(self) -> tuple[dict[str, str], ...]:
@@ -48,9 +50,17 @@ class WeightRule:
         return found.groupdict() if found else None
 
 
-def move(source: str, target: str, layout: str, *, part: str = "encoder", optional: str | None = None) -> WeightRule:
+def move(
+    source: str,
+    target: str,
+    layout: str,
+    *,
+    part: str = "encoder",
+    optional: str | None = None,
+    also: str | None = None,
+) -> WeightRule:
     """A row that carries a variable to a target: `move("a/{layer}/kernel", "b_{layer}/kernel", "in out -> out in")`."""
-    return WeightRule(source, target, parse(layout), part=part, optional=optional)
+    return WeightRule(source, target, parse(layout), part=part, optional=optional, also=also)
 
 
 def drop(source: str, *, because: str) -> WeightRule:
@@ -75,8 +85,9 @@ class Claim:
     holes: Mapping[str, str]
 
     @property
-    def target(self) -> str | None:
-        return None if self.rule.target is None else fill(self.rule.target, self.holes)
+    def targets(self) -> tuple[str, ...]:
+        """Where the variable goes: nowhere, to one place, or to two that share it in the source."""
+        return tuple(fill(target, self.holes) for target in (self.rule.target, self.rule.also) if target is not None)
 
 
 @dataclass(frozen=True)

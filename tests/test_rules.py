@@ -57,13 +57,13 @@ def test_a_regex_with_braces_of_its_own_is_understood():
 def test_holes_are_carried_into_the_target():
     row = move("layer_{layer}/{qkv:query|key}", "block_{layer}/{qkv}", "hidden")
     (claim,) = explain(dialect(row), [variable("layer_3/key")]).claims
-    assert claim.target == "block_3/key"
+    assert claim.targets == ("block_3/key",)
     assert fill("{a}/{b}{a}", {"a": "1", "b": "2"}) == "1/21"
 
 
 def test_a_dropped_variable_has_a_reason_and_no_target():
     (claim,) = explain(dialect(drop("cls/{rest:.*}", because="nobody needs it")), [variable("cls/a/b")]).claims
-    assert claim.target is None
+    assert claim.targets == ()
     assert claim.rule.because == "nobody needs it"
 
 
@@ -100,4 +100,4 @@ def test_no_variables_are_no_explanation():
 def test_the_order_of_rows_means_nothing(order):
     rows = [move("a/{x}", "x", "hidden"), move("b/{x}", "y", "hidden"), move("c", "z", "hidden")]
     found = explain(dialect(*(rows[i] for i in order)), [variable("c"), variable("a/1"), variable("b/1")])
-    assert {claim.variable.name: claim.target for claim in found.claims} == {"a/1": "x", "b/1": "y", "c": "z"}
+    assert {claim.variable.name: claim.targets for claim in found.claims} == {"a/1": ("x",), "b/1": ("y",), "c": ("z",)}

@@ -24,6 +24,19 @@ def _evidence_of_shared_block() -> tuple[GraphEvidence, ...]:
     return tuple(replace(row, anchors=tuple(a.replace(BLOCK, SHARED) for a in row.anchors)) for row in BERT.evidence)
 
 
+def _google(norm: dict[str, str]) -> Dialect:
+    """google-research/albert's names; written under variable reuse, both norms of a block are one variable."""
+    names = {
+        "attention": "attention_1",
+        "self_attention_layer_norm": "LayerNorm",
+        "intermediate": "ffn_1/intermediate/dense",
+        "output": "ffn_1/intermediate/output/dense",
+        **norm,
+    }
+    block, projection = "bert/encoder/transformer/group_0/inner_group_0", "bert/encoder/embedding_hidden_mapping_in"
+    return Dialect({"dict": "TF1 (google-research/albert)"}, google(block, SHARED, names, projection=projection))
+
+
 _EMBEDDING_NORM = "layer:embeddings/layer_norm"
 _BLOCK = f"layer:{SHARED}"
 
@@ -36,21 +49,8 @@ ALBERT = replace(
             {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
             functional("", "self_attention/attention_output", block=SHARED, projected=True),
         ),
-        Dialect(
-            {"dict": "TF1 (google-research/albert)"},
-            google(
-                "bert/encoder/transformer/group_0/inner_group_0",
-                SHARED,
-                {
-                    "attention": "attention_1",
-                    "self_attention_layer_norm": "LayerNorm",
-                    "intermediate": "ffn_1/intermediate/dense",
-                    "output": "ffn_1/intermediate/output/dense",
-                    "output_layer_norm": "LayerNorm_1",
-                },
-                projection="bert/encoder/embedding_hidden_mapping_in",
-            ),
-        ),
+        _google({"output_layer_norm": "LayerNorm_1"}),
+        _google({}),
     ),
     evidence=_evidence_of_shared_block(),
     repeated=f"{SHARED}/",

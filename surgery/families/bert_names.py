@@ -109,7 +109,10 @@ def functional(
 def google(
     block: str, target: str, names: Mapping[str, str], *, projection: str | None = None
 ) -> tuple[WeightRule, ...]:
-    """Names of google-research's TF1 code: `block` is a block's scope, `names` its sublayers' by target."""
+    """Names of google-research's TF1 code: `block` is a block's scope, `names` its sublayers' by target.
+
+    Without a name for `output_layer_norm` a block has one norm, which it applies twice.
+    """
     attention = f"{block}/{names['attention']}"
     flat = "hidden (heads size) -> hidden heads size"
     rows = [
@@ -134,8 +137,11 @@ def google(
         *pooler_rows("bert/pooler/dense"),
         *(replace(row, source=row.source.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
     ]
-    for name, leaves in (("self_attention_layer_norm", "gamma|beta"), ("output_layer_norm", "gamma|beta")):
-        rows.append(move(f"{block}/{names[name]}/{{leaf:{leaves}}}", f"{target}/{name}/{{leaf}}", "hidden"))
+    norms = {name: "/".join((target, name, "{leaf}")) for name in ("self_attention_layer_norm", "output_layer_norm")}
+    for name, place in norms.items():
+        if name in names:
+            also = norms["output_layer_norm"] if "output_layer_norm" not in names else None
+            rows.append(move(f"{block}/{names[name]}/{{leaf:gamma|beta}}", place, "hidden", also=also))
     for name, kernel, bias in (("intermediate", "hidden inner", "inner"), ("output", "inner hidden", "hidden")):
         rows.append(move(f"{block}/{names[name]}/kernel", f"{target}/{name}/kernel", kernel))
         rows.append(move(f"{block}/{names[name]}/bias", f"{target}/{name}/bias", bias))

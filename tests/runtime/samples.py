@@ -23,6 +23,7 @@ SAMPLES = (
     "g4_mobilebert_layer_norm",
     "g4_talkheads",
     "tf1_bert_small",
+    "tf1_albert_small",
 )
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(

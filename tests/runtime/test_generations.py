@@ -27,6 +27,7 @@ EXPECTED = {
     "g4_mobilebert_layer_norm": {"normalization_type": "layer_norm", "classifier_activation": True},
     "g4_talkheads": {"num_attention_heads": 4, "hidden_act": "gelu_tanh", "attention_probs_dropout": 0.1},
     "tf1_bert_small": {"generation": "TF1", "num_attention_heads": 6, "output_dropout": 0.1},
+    "tf1_albert_small": {"generation": "TF1", "num_hidden_layers": 4, "embedding_size": 24},
     "exact_gelu": {"hidden_act": "gelu"},
     "relu": {"hidden_act": "relu"},
     "epsilon_1e-5": {"layer_norm_eps": 1e-5},

@@ -50,6 +50,13 @@ def test_it_is_called_like_a_module_of_today_and_gives_the_signature_s_numbers(c
     assert loaded.mlm({**tokens, "masked_lm_positions": positions})["mlm_logits"].shape == (2, 2, 1200)
 
 
+def test_one_norm_that_a_block_applies_twice_fills_both_norms_of_the_encoder(converted):
+    plan = converted("tf1_albert_small").conversion.plan
+    twice = [a.target for a in plan.weights.assignments if a.variable.name.endswith("inner_group_0/LayerNorm/gamma")]
+    assert twice == ["transformer/self_attention_layer_norm/gamma", "transformer/output_layer_norm/gamma"]
+    assert "sp_model_file" in plan.module.assets
+
+
 def test_the_training_graph_is_the_evidence_for_dropout_only(modules):
     inference = surgery.inspect(modules(NAME)).inference
     places = {e.field: e.place for e in inference.evidence}
