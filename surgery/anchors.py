@@ -23,15 +23,16 @@ PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "Batch
 SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
 LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
 SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
-RANDOM = frozenset({"RandomUniform", "StatelessRandomUniform", "StatelessRandomUniformV2"})
+RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNormal", "StatelessRandomNormal")
 
 
 class Dropout(NamedTuple):
-    """A dropout: its rate, the tensor it acts on, the node that gives its result."""
+    """A dropout: its rate, the tensor it acts on, the node that gives its result, and its random operation."""
 
     rate: float
     data: Tensor
     result: Node
+    random: Node
 
 
 class Anchors:
@@ -145,16 +146,23 @@ class Anchors:
 
     @cached_property
     def dropouts(self) -> tuple[Dropout, ...]:
-        """Every dropout of the graph: `random >= rate` that selects or scales a tensor (tf.nn.dropout, TF 2.0 on)."""
+        """Every dropout of the graph: a random mask that selects or scales a tensor.
+
+        tf.nn.dropout writes `random >= rate` since TF 1.14, and wrote `floor(keep_prob + random)` before.
+        """
         found = []
         for node in self.graph.nodes:
-            if node.op != "GreaterEqual" or not any(n.op in RANDOM for n in upstream(node.inputs[0])):
-                continue
-            rate = constant(node.inputs[1])
-            result, data = self._kept(node)
-            if rate is not None and result is not None and data is not None:
-                found.append(Dropout(shortest_decimal(float(rate)), data, result))
+            mask = _random_mask(node)
+            result, data = self._kept(node) if mask is not None else (None, None)
+            if mask is not None and result is not None and data is not None:
+                found.append(Dropout(mask[0], data, result, mask[1]))
         return tuple(found)
+
+    @property
+    def unread_randomness(self) -> tuple[Node, ...]:
+        """Random operations that belong to no dropout of a known form: what they do is not understood."""
+        read = {dropout.random for dropout in self.dropouts}
+        return tuple(node for node in self.graph.nodes if node.op.startswith(RANDOM_PREFIXES) and node not in read)
 
     def _kept(self, keep: Node) -> tuple[Node | None, Tensor | None]:
         """The node that applies a keep mask, and the tensor before its scaling by 1/(1 - rate)."""
@@ -210,12 +218,32 @@ def constant(tensor: Tensor) -> np.ndarray | None:
     tensor = see_through(tensor)
     while tensor.node.op == "Cast":
         tensor = see_through(tensor.node.inputs[0])
+    if tensor.node.op == "Sub":  # `1 - rate`, which TF 1.13 left to the graph
+        left, right = (constant(feed) for feed in tensor.node.inputs)
+        return None if left is None or right is None else left - right
     return to_array(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
 
 
 def shortest_decimal(value: float) -> float:
     """The shortest decimal with this float32 value: graphs hold 9.99999996e-13 where their authors wrote 1e-12."""
     return float(str(np.float32(value)))
+
+
+def _random_mask(node: Node) -> tuple[float, Node] | None:
+    """The rate and the random operation of the dropout whose mask this node computes; None for any other node."""
+    if node.op == "GreaterEqual" and (random := _random_source(node.inputs[0])) is not None:
+        rate = constant(node.inputs[1])
+        return None if rate is None else (shortest_decimal(float(rate)), random)
+    if node.op == "Floor" and (total := see_through(node.inputs[0]).node).op in SUMS:
+        for position in (0, 1):
+            keep, random = constant(total.inputs[position]), _random_source(total.inputs[1 - position])
+            if keep is not None and random is not None:
+                return round(1.0 - shortest_decimal(float(keep)), 7), random
+    return None
+
+
+def _random_source(tensor: Tensor) -> Node | None:
+    return next((node for node in upstream(tensor) if node.op.startswith(RANDOM_PREFIXES)), None)
 
 
 def _unscaled(tensor: Tensor) -> Tensor:

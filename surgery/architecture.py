@@ -190,6 +190,7 @@ def _refuse_other_dropouts(graphs: Graphs, gathered: Gathered) -> None:
     """A dropout at a place that the table does not know would be lost without a word."""
     graph = graphs.anchored("__call__", training=True)
     others = [d.result.path for d in graph.dropouts if d.result.path not in gathered.places] if graph else []
+    others += [node.path for node in graph.unread_randomness] if graph else []
     if others:
         raise UnexplainedError(
             f"inferring the architecture of {gathered.module.name}: its training trace drops out at places that the "

@@ -123,6 +123,28 @@ def test_a_dropout_s_rate_is_read_where_it_acts(rate: float):
     assert read.dropout_after_bias(graph, "bias").value == rate
 
 
+def floored_dropout(f: Function, value: str, keep: float) -> str:
+    """tf.nn.dropout as TensorFlow 1 wrote it: `x / keep_prob * floor(keep_prob + random)`."""
+    random = f.op("RandomUniform", f.constant(1.0), port="output:0")
+    mask = f.op("Floor", f.op("Add", f.constant(keep), random, port="z:0"))
+    return f.op("Mul", f.op("RealDiv", value, f.constant(keep), port="z:0"), mask, name="dropped", port="z:0")
+
+
+@pytest.mark.parametrize(("keep", "rate"), [(0.9, 0.1), (0.95, 0.05), (0.5, 0.5)])
+def test_a_dropout_of_tensorflow_1_is_read_from_what_it_keeps(keep: float, rate: float):
+    graph = anchors(lambda f: floored_dropout(f, dense(f, "x", "kernel", "bias"), keep), "kernel", "bias")
+    assert read.dropout_after_bias(graph, "bias") == read.Reading(rate, "dropped")
+    assert graph.unread_randomness == ()
+
+
+def test_randomness_that_is_no_known_dropout_is_not_taken_for_none():
+    def build(f):
+        random = f.op("RandomUniform", f.constant(1.0), name="noise", port="output:0")
+        return f.op("AddV2", dense(f, "x", "kernel", "bias"), random, port="z:0")
+
+    assert [node.path for node in anchors(build, "kernel", "bias").unread_randomness] == ["noise"]
+
+
 def test_a_dropout_in_front_of_a_kernel_is_told_from_one_behind_its_bias():
     graph = anchors(lambda f: dense(f, dropout(f, "x", 0.3), "kernel", "bias"), "kernel", "bias")
     assert read.dropout_before(graph, "kernel").value == 0.3
