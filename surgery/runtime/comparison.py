@@ -39,7 +39,7 @@ def record_module(
         runners = _runners(session, meta_graph, module, inference)
         recording = []
         for batch in battery:
-            outputs = {name: _by_token(value, batch) for name, value in runners["__call__"](batch.inputs).items()}
+            outputs = {name: _by_token(name, value, batch) for name, value in runners["__call__"](batch.inputs).items()}
             for name in inference.heads if batch.heads else ():
                 outputs.update({f"{name}.{key}": value for key, value in runners[name](batch.inputs).items()})
             recording.append(outputs)
@@ -47,11 +47,13 @@ def record_module(
         return recording
 
 
-def _by_token(value: np.ndarray, batch: Batch) -> np.ndarray:
-    """TF1 graphs keep tokens flat between blocks, [batch * seq, hidden]: as [batch, seq, hidden]."""
+def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
+    """TF1 graphs may keep tokens flat between blocks, [batch * seq, hidden]: as [batch, seq, hidden].
+
+    Told by name, because at length 1 the pooled output [batch, hidden] has the same shape.
+    """
     rows, length = batch.inputs["input_mask"].shape
-    flat = value.ndim == 2 and value.shape[0] == rows * length and length > 1
-    return value.reshape(rows, length, -1) if flat else value
+    return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
 
 
 def record_encoder(encoder: Encoder, battery: Sequence[Batch]) -> Recording:
