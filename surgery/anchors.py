@@ -17,12 +17,12 @@ from surgery.formats.computation import see_through
 from surgery.formats.graph import FlatGraph, Node, Tensor
 from surgery.formats.tensor_pb import to_array
 
-READS = frozenset({"ReadVariableOp", "Identity", "Reshape", "Cast", "Transpose", "ExpandDims", "Squeeze"})
-"""Operations that hand on a variable's elements unchanged."""
+SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
+"""Operations that hand on a tensor's elements unchanged."""
+READS = SHAPES | {"ReadVariableOp"}
 PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"})
 SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
 LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
-SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
 RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNormal", "StatelessRandomNormal")
 
 

@@ -97,12 +97,11 @@ def _outputs(
             (export_name(path, leaf), path, tensor)
             for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
         ),
-        key=lambda row: row[0].partition("_outputs_")[0] not in known and row[0] not in known,
+        key=lambda row: path_stem(row[0], row[1]) not in known,  # what has a name of its own comes before its aliases
     )
     for name, path, tensor in by_name:
         same_as = first_with.setdefault(prints.of(tensor), name)
-        stem = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
-        if name in known or (stem in known and path.endswith("]")):
+        if path_stem(name, path) in known:
             outputs[name] = path
         elif same_as != name:
             aliases[name] = same_as
@@ -112,6 +111,11 @@ def _outputs(
                 hint=f"the encoder gives {', '.join(sorted(known))}",
             )
     return outputs, aliases
+
+
+def path_stem(name: str, path: str) -> str:
+    """The name of an output, or of the list that it is an entry of: `encoder_outputs` for `encoder_outputs[3]`."""
+    return path.partition("[")[0] or name
 
 
 def export_name(path: str, leaf: TensorInfo) -> str:

@@ -71,8 +71,7 @@ def convert_module(
             progress("build the encoder", 0, 0)
             weights = Weights(plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
             _write(plan, weights, battery, expected, tolerance, folder, progress)
-            hashes = weights.hashes()
-            report = check_export(plan, folder, battery, expected, hashes, tolerance, progress)
+            report = check_export(plan, folder, battery, expected, weights, tolerance, progress)
             if not report.passed:
                 kept = (
                     f"the failed export is kept at {kept_folder(folder)}"
@@ -84,7 +83,7 @@ def convert_module(
                     + report.failure(),
                     hint=kept,
                 )
-            manifest = make_manifest(source, plan.inference, plan.weights, hashes, plan.signatures, report)
+            manifest = make_manifest(source, plan.inference, plan.weights, weights.hashes(), plan.signatures, report)
             try:
                 write_manifest(manifest, folder)
             except OSError as error:
@@ -134,19 +133,20 @@ def check_export(
     folder: Path,
     battery: Sequence[Batch],
     expected: Recording,
-    hashes: Mapping[str, str],
+    weights: Weights,
     tolerance: Tolerance,
     progress: Progress,
 ) -> ParityReport:
     """The whole comparison between a recorded module and an export on disk."""
     from surgery.runtime import comparison
 
+    hashes = weights.hashes()
     exported = inspect_folder(folder, folder.name)
     with well_formed(str(folder)):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights)
     progress("load the export", 0, 0)
     with comparison.LoadedExport(folder) as loaded:
-        weights = compare_weights(hashes, loaded.hashes(list(hashes)))
+        bits = compare_weights(hashes, loaded.hashes(list(hashes)))
         steps = counting(progress, "run the export", len(battery))
         outputs = compare(battery, expected, loaded.replay(battery, plan.inference, steps), tolerance)
     return ParityReport(
@@ -154,8 +154,9 @@ def check_export(
         tolerance=tolerance,
         batches=len(battery),
         outputs=outputs,
-        weights=weights,
+        weights=bits,
         contract=contract,
+        nonfinite_weights=dict(weights.nonfinite),
     )
 
 

@@ -65,7 +65,10 @@ class WeightCheck:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """The verdict and everything it rests on. `contract` lists what else differs: inputs, outputs, hyperparameters."""
+    """The verdict and everything it rests on. `contract` lists what else differs: inputs, outputs, hyperparameters.
+
+    `nonfinite_weights` counts NaN and Inf by variable of the module, where they were allowed.
+    """
 
     reference: str
     tolerance: Tolerance
@@ -73,6 +76,7 @@ class ParityReport:
     outputs: tuple[OutputDiff, ...]
     weights: WeightCheck
     contract: tuple[str, ...] = field(default=())
+    nonfinite_weights: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

@@ -127,6 +127,8 @@ def parity(console: Console, data: Data) -> None:
     weights = data["weights"]
     equal = weights["compared"] - len(weights["mismatches"])
     console.print(f"weights: {max(equal, 0)} of {weights['compared']} bit-equal to the module's in the reloaded export")
+    for name, count in data["nonfinite_weights"].items():
+        console.print(Text(f"  {name}: {count} of its values are NaN or infinite, in the module too", style="yellow"))
     for line in (*weights["mismatches"][:12], *data["contract"]):
         console.print(Text(f"  {line}", style="red"))
     tolerance = data["tolerance"]

@@ -55,8 +55,8 @@ def verify_export(
         expected = comparison.record_module(source, plan.inference, battery, steps)
         progress("hash the weights", 0, 0)
         tensors = CheckpointTensors(Path(source.folder))
-        hashes = Weights(plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite).hashes()
-        report = check_export(plan, exported, battery, expected, hashes, tolerance or Tolerance(), progress)
+        weights = Weights(plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
+        report = check_export(plan, exported, battery, expected, weights, tolerance or Tolerance(), progress)
         return Verification(plan, exported, report, tuple(_notes(source.fingerprint, exported)))
 
 

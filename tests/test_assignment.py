@@ -16,22 +16,9 @@ from surgery.module import InspectedModule
 from surgery.rules import explain
 from tests import editing
 from tests.editing import inspect_edited, inspected
+from tests.sample_names import TF2_SAMPLES
 
-SAMPLES = (
-    "g1_built",
-    "g2_small",
-    "g3_small",
-    "g4_bert_mlm",
-    "g4_bert_dropouts",
-    "g4_electra",
-    "g4_bert_v2",
-    "g4_prenorm",
-    "g4_albert",
-    "g4_albert_dropout",
-    "g4_mobilebert",
-    "g4_mobilebert_layer_norm",
-    "g4_talkheads",
-)
+SAMPLES = ("g1_built", *TF2_SAMPLES)
 G1 = ("g1_small", "g1_other")
 
 

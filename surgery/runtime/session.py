@@ -93,7 +93,7 @@ class SavedModelSession:
         convention: Convention,
         inner: Mapping[str, Flat],
     ) -> Runner:
-        """A function from a batch by encoder input to the outputs of a TF2 callable by export name.
+        """A function from a batch by encoder input to the outputs of a callable by export name.
 
         The callable's graph is inlined beside the variables, so `inner` may name tensors inside it as well.
         """

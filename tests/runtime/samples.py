@@ -8,23 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.builders import early_bert, model_garden
+from tests.sample_names import TF1_SAMPLES, TF2_SAMPLES
 
-SAMPLES = (
-    "g2_small",
-    "g3_small",
-    "g4_bert_mlm",
-    "g4_bert_dropouts",
-    "g4_electra",
-    "g4_bert_v2",
-    "g4_prenorm",
-    "g4_albert",
-    "g4_albert_dropout",
-    "g4_mobilebert",
-    "g4_mobilebert_layer_norm",
-    "g4_talkheads",
-    "tf1_bert_small",
-    "tf1_albert_small",
-)
+SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES)
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
     {

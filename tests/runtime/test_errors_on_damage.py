@@ -119,7 +119,9 @@ def test_a_nan_that_is_allowed_goes_through_and_is_counted_on_both_sides(source,
     assert diff.nonfinite[0] == diff.nonfinite[1] > 0
     with pytest.raises(surgery.ModuleError, match="NaN"):
         surgery.verify(module, tmp_path / "export")
-    assert surgery.verify(module, tmp_path / "export", allow_nonfinite=True).report.passed
+    found = surgery.verify(module, tmp_path / "export", allow_nonfinite=True).report
+    assert found.passed
+    assert list(found.nonfinite_weights.values()) == [1]
 
 
 @pytest.fixture(scope="module")
