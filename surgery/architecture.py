@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
 from surgery import layout
-from surgery.convention import Convention, read_convention
+from surgery.convention import Convention, described_convention, output_paths, present_outputs, read_convention
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.evidence import GraphEvidence
 from surgery.families import FAMILIES
 from surgery.family import Family
 from surgery.gathering import Evidence, Gathered, Graphs, supply
 from surgery.module import InspectedModule
-from surgery.rules import Claim, Explanation, explain, fill
+from surgery.published import Published, model_type, read_published
+from surgery.rules import Claim, Dialect, Explanation, explain, fill
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ class Inference:
     sizes: Mapping[str, int]
     convention: Convention
     heads: Mapping[str, Convention]
+    published: Published | None = None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the export returns, lists as one name: all that the family has, but for what this module lacks."""
+        return present_outputs(self.family, {target for claim in self.claims for target in claim.targets})
 
 
 def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inference:
@@ -54,7 +62,8 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     module or a field has no evidence, ContradictionError when two pieces of evidence disagree.
     """
     family, found = find_family(module)
-    if module.trace("__call__", training=False) is None:
+    published = found.dialect.published if module.config is not None else None
+    if published is None and module.trace("__call__", training=False) is None:
         raise UnexplainedError(
             f"inferring the architecture of {module.name}: it has no inference trace of __call__",
             hint="the module must have been saved with its call function, as TF Hub's are",
@@ -62,6 +71,9 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     gathered = Gathered(module, family)
     paths = {target: claim.variable.address for claim in found.claims for target in claim.targets}
     graphs = Graphs(module, paths)
+    if published is not None and module.config is not None:
+        _read_bare_graph(published, graphs, gathered)
+        read_published(published, module.config, paths, gathered, assume or {})
     counts = _count(found, family, graphs, gathered)
     for row in family.evidence:
         _read_graph(row, graphs, _places(row.anchors, counts, family.repeated), gathered)
@@ -83,12 +95,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
                 f"inferring the architecture of {module.name}: {field} is {gathered.values[field]} "
                 f"(read at {gathered.place(field)}), but Model Garden's encoder has {value} only"
             )
-    convention = read_convention(module, family, "__call__", graphs.anchored("__call__", training=False))
-    heads = {
-        name: read_convention(module, family, name, graphs.anchored(name, training=False), recipe)
-        for name, recipe in family.encoder.heads.items()
-        if name in module.callables
-    }
+    convention, heads = _conventions(module, family, graphs, found, gathered.values["num_hidden_layers"])
     generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
     values = {field: gathered.values[field] for field in family.fields if field in gathered.values}
     return Inference(
@@ -99,6 +106,27 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         sizes=sizes,
         convention=convention,
         heads=heads,
+        published=published,
+    )
+
+
+def _conventions(
+    module: InspectedModule, family: Family, graphs: Graphs, found: Explanation, blocks: int
+) -> tuple[Convention, dict[str, Convention]]:
+    """How `__call__` and the heads are called: as the module's graph says, or a checkpoint as its export will be."""
+    outputs = present_outputs(family, graphs.targets)
+    if module.config is not None:
+        parts = {claim.rule.part for claim in found.claims}
+        heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in parts}
+        described = partial(described_convention, family, outputs=output_paths(family, outputs, blocks))
+        return described("__call__"), {name: described(name, head=recipe) for name, recipe in heads.items()}
+    heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in module.callables}
+    return (
+        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs),
+        {
+            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs, recipe)
+            for name, recipe in heads.items()
+        },
     )
 
 
@@ -108,7 +136,7 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     Raises UnexplainedError with the nearest table and what it could not explain.
     """
     weights = [variable for variable in module.variables if not is_attribute(variable)]
-    tried = [(family, explain(dialect, weights)) for family in FAMILIES for dialect in family.dialects]
+    tried = [(family, explain(dialect, weights)) for family, dialect in _dialects(module)]
     for family, explanation in tried:
         if explanation.complete:
             return family, explanation
@@ -122,9 +150,41 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     )
 
 
+def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:
+    """The tables to try: all, or for a checkpoint those whose publisher writes such a config.
+
+    Raises UnexplainedError for a config of another architecture: equal names need not mean the same function.
+    """
+    dialects = [(family, dialect) for family in FAMILIES for dialect in family.dialects]
+    if module.config is None:
+        return dialects
+    published = [(family, dialect, dialect.published) for family, dialect in dialects if dialect.published is not None]
+    named = model_type(module.config)
+    found = [(family, dialect) for family, dialect, kind in published if named in kind.model_types]
+    if not found:
+        known = sorted({name for _, _, kind in published for name in kind.model_types if name is not None})
+        raise UnexplainedError(
+            f"looking for a weight table that explains {module.name} ({module.format}): {module.config.file} names the "
+            f"architecture {named}; known are {', '.join(known)}",
+            hint="surgery converts BERT encoders; `surgery inspect` shows what this module is",
+        )
+    return found
+
+
 def is_attribute(variable: Any) -> bool:
     """True for a constant that hangs on the module under a name of its own, such as `do_lower_case`: no weight."""
     return variable.attribute is not None and not variable.trainable and not variable.shape
+
+
+def _read_bare_graph(published: Published, graphs: Graphs, gathered: Gathered) -> None:
+    """Reads what a graph of unknown purpose shows, where it shows anything."""
+    graph = graphs.bare
+    for row in published.graph if graph is not None else ():
+        places = [anchors for anchors, _ in _places(row.anchors, {"layer": 1}, None)]
+        for anchors in places:
+            reading = row.read(graph, *anchors)
+            if reading is not None and not str(reading.value).startswith("unknown"):
+                gathered.add(row.field, reading.value, "graph", reading.place)
 
 
 def _count(found: Explanation, family: Family, graphs: Graphs, gathered: Gathered) -> dict[str, int]:

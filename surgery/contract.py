@@ -12,7 +12,7 @@ from pathlib import Path
 from surgery.anchors import Anchors
 from surgery.architecture import Inference, infer_architecture
 from surgery.assignment import AssignmentMap
-from surgery.convention import Convention, export_name
+from surgery.convention import Convention, export_name, output_paths
 from surgery.errors import UnexplainedError
 from surgery.formats.computation import Fingerprints
 from surgery.module import InspectedModule, Trace
@@ -30,13 +30,7 @@ def signature_inputs(inference: Inference) -> dict[str, set[str]]:
 
 def signature_outputs(inference: Inference) -> dict[str, tuple[str, ...]]:
     """Output names of each signature that an export of this encoder has."""
-    names: list[str] = []
-    for name in inference.family.output_names:
-        if name in inference.family.lists:
-            count = inference.architecture["num_hidden_layers"] + inference.family.lists[name]
-            names += [f"{name}_{i}" for i in range(count)]
-        else:
-            names.append(name)
+    names = list(output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"]))
     signatures = {"serving_default": tuple(names)}
     for head, convention in inference.heads.items():
         logits = inference.family.encoder.heads[head].logits
@@ -108,8 +102,8 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
     for attribute, file in module.assets.items():
         if "/" in attribute:
             continue
-        wanted = Path(module.folder) / "assets" / file
-        found = Path(exported.folder) / "assets" / exported.assets.get(attribute, "")
+        wanted = Path(module.folder) / file
+        found = Path(exported.folder) / exported.assets.get(attribute, "")
         if attribute not in exported.assets or not found.is_file():
             yield f"asset {attribute}: it is missing"
         elif found.read_bytes() != wanted.read_bytes():

@@ -5,7 +5,7 @@ Differences between formats travel as this data; nothing after it asks which for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from surgery.anchors import Anchors
@@ -13,6 +13,10 @@ from surgery.errors import UnexplainedError
 from surgery.family import Family, HeadRecipe
 from surgery.formats.computation import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
+
+DEFAULT = ("default", "pooled_output")
+"""Hub's text API since /3 returns the pooled output under both names; what a source itself calls default stays so."""
+EMBEDDING = "embedding_output"
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,10 @@ def read_convention(
     family: Family,
     callable_name: str,
     graph: Anchors | None,
+    known: tuple[str, ...],
     head: HeadRecipe | None = None,
 ) -> Convention:
-    """Reads the convention of a callable from its inference trace.
+    """Reads the convention of a callable from its inference trace; `known` are the outputs that the encoder will have.
 
     Raises UnexplainedError when there is no such trace, or an input or output that the encoder does not have.
     """
@@ -50,11 +55,46 @@ def read_convention(
         )
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
     inputs = _inputs(module, family, trace, graph, head)
-    outputs, aliases = _outputs(module, family, trace, graph, head)
-    if head is None and "pooled_output" in outputs:
-        # Hub's text API since /3 returns it under both names; what a source itself calls default stays so.
-        aliases.setdefault("default", "pooled_output")
+    outputs, aliases = _outputs(module, {*known, *([head.logits] if head else [])}, trace, graph)
+    if head is None and DEFAULT[1] in outputs:
+        aliases.setdefault(*DEFAULT)
     return Convention(callable_name, kind, inputs, outputs, aliases)
+
+
+def described_convention(
+    family: Family, callable_name: str, outputs: Mapping[str, str], head: HeadRecipe | None = None
+) -> Convention:
+    """The convention of a checkpoint's callable, which has no function of its own: as TF Hub's exporter writes it.
+
+    Its inputs and outputs have the encoder's own names; a head leaves `embedding_output` to the encoder, and adds its
+    logits. `outputs` are paths by export name, see `output_paths`.
+    """
+    inputs = {anchor.name: anchor.name for anchor in family.inputs}
+    if head is None:
+        aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
+        return Convention(callable_name, "dict", inputs, outputs, aliases)
+    own = {name: path for name, path in outputs.items() if name != EMBEDDING}
+    positions, logits = {head.positions: head.positions}, {head.logits: head.logits}
+    return Convention(callable_name, "dict", {**inputs, **positions}, {**own, **logits}, {})
+
+
+def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[str, str]:
+    """Where an encoder of so many blocks returns each output: `encoder_outputs_3` at `encoder_outputs[3]`."""
+    found = {}
+    for name in outputs:
+        if name in family.lists:
+            found.update({f"{name}_{i}": f"{name}[{i}]" for i in range(blocks + family.lists[name])})
+        else:
+            found[name] = name
+    return found
+
+
+def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
+    """What an encoder with these weights returns, lists as one name: what it has no weights for is not there."""
+    optional = family.encoder.optional
+    return tuple(
+        name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
+    )
 
 
 def _inputs(
@@ -85,9 +125,8 @@ def _inputs(
 
 
 def _outputs(
-    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
+    module: InspectedModule, known: set[str], trace: Trace, graph: Anchors
 ) -> tuple[dict[str, str], dict[str, str]]:
-    known = set(family.output_names) | ({head.logits} if head else set())
     prints = Fingerprints(graph.graph, {})
     first_with: dict[bytes, str] = {}
     outputs: dict[str, str] = {}

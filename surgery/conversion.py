@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surgery import reference as published
 from surgery.battery import Batch, make_battery
 from surgery.contract import check_contract
 from surgery.errors import ParityError, WriteError
 from surgery.manifest import make_manifest, write_manifest
+from surgery.module import Tensors
 from surgery.parity import ParityReport, Recording, Tolerance, compare, compare_weights
 from surgery.planning import Plan, make_plan, open_module
 from surgery.publish import choose_destination, kept_folder, publish, staging
 from surgery.sources import inspect_folder, well_formed
+from surgery.sources.files import Files
 from surgery.sources.location import module_name
 from surgery.weights import Weights
 
@@ -56,22 +60,11 @@ def convert_module(
     with open_module(module, with_weights=True) as source:
         plan = make_plan(source, destination, assume)
         with staging(destination, keep_failed=keep_failed) as folder:
-            progress("start TensorFlow", 0, 0)
-            from surgery.runtime.memory import importing
-
-            with importing():
-                from surgery.runtime import comparison
-                from surgery.runtime.checkpoint import CheckpointTensors
-
-            battery = make_battery(plan.inference.architecture)
-            steps = counting(progress, "run the module", len(battery))
-            tensors = CheckpointTensors(Path(source.folder))
-            tensors.check(a.variable for a in plan.weights.assignments)
-            expected = comparison.record_module(source, plan.inference, battery, steps)
+            reference = record_reference(plan, progress)
             progress("build the encoder", 0, 0)
-            weights = Weights(plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
-            _write(plan, weights, battery, expected, tolerance, folder, progress)
-            report = check_export(plan, folder, battery, expected, weights, tolerance, progress)
+            weights = Weights(plan.weights, reference.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
+            _write(plan, weights, reference, tolerance, folder, progress)
+            report = check_export(plan, folder, reference, weights, tolerance, progress)
             if not report.passed:
                 kept = (
                     f"the failed export is kept at {kept_folder(folder)}"
@@ -93,11 +86,44 @@ def convert_module(
     return Conversion(destination, plan, report, manifest)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """The module's side of a comparison: what it returns on a battery, and its weights. `what` is for people."""
+
+    what: str
+    battery: Sequence[Batch]
+    expected: Recording
+    tensors: Tensors
+
+
+def record_reference(plan: Plan, progress: Progress) -> Reference:
+    """Runs the module itself on a battery: its own graph, or for a checkpoint what its publisher says it computes.
+
+    Raises ModuleError when its weights are not what its files promise.
+    """
+    module = plan.module
+    progress("start TensorFlow", 0, 0)
+    from surgery.runtime.memory import importing
+
+    with importing():
+        from surgery.runtime import comparison
+
+    battery = make_battery(plan.inference.architecture)
+    tensors = module.open_tensors()
+    tensors.check(assignment.variable for assignment in plan.weights.assignments)
+    if plan.inference.published is not None:
+        steps = partial(progress, "compute the reference")
+        recording = published.record_published(module, plan.inference, tensors, battery, steps)
+        return Reference(published.description(module), battery, recording, tensors)
+    tick = counting(progress, "run the module", len(battery))
+    recording = comparison.record_module(module, plan.inference, battery, tick)
+    return Reference(comparison.REFERENCE, battery, recording, tensors)
+
+
 def _write(
     plan: Plan,
     weights: Weights,
-    battery: Sequence[Batch],
-    expected: Recording,
+    reference: Reference,
     tolerance: Tolerance,
     folder: Path,
     progress: Progress,
@@ -108,6 +134,7 @@ def _write(
     from surgery.runtime.export import Export, write_saved_model
 
     encoder = build_encoder(plan.inference, weights)
+    battery, expected = reference.battery, reference.expected
     longest = sorted((i for i, batch in enumerate(battery) if batch.heads), key=lambda i: -battery[i].length)[
         :FIRST_LOOK
     ]
@@ -131,8 +158,7 @@ def _write(
 def check_export(
     plan: Plan,
     folder: Path,
-    battery: Sequence[Batch],
-    expected: Recording,
+    reference: Reference,
     weights: Weights,
     tolerance: Tolerance,
     progress: Progress,
@@ -141,7 +167,8 @@ def check_export(
     from surgery.runtime import comparison
 
     hashes = weights.hashes()
-    exported = inspect_folder(folder, folder.name)
+    exported = inspect_folder(Files(folder, folder.name))
+    battery, expected = reference.battery, reference.expected
     with well_formed(str(folder)):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights)
     progress("load the export", 0, 0)
@@ -150,7 +177,7 @@ def check_export(
         steps = counting(progress, "run the export", len(battery))
         outputs = compare(battery, expected, loaded.replay(battery, plan.inference, steps), tolerance)
     return ParityReport(
-        reference=comparison.REFERENCE,
+        reference=reference.what,
         tolerance=tolerance,
         batches=len(battery),
         outputs=outputs,

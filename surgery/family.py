@@ -86,13 +86,22 @@ class HeadRecipe:
 
 
 @dataclass(frozen=True)
+class OptionalLayer:
+    """A layer of the encoder that a module may lack: its path (see Setting), and the scope of its weights."""
+
+    layer: str
+    scope: str
+
+
+@dataclass(frozen=True)
 class EncoderRecipe:
     """The Model Garden encoder: its class, and where each constructor argument comes from.
 
     `arguments` are architecture fields by name, or one of the kinds above, or a mapping of more arguments. `outputs`
     maps the encoder's outputs to the names under which they are exported; `first_block` is the path of the layer whose
-    first input is exported as `embedding_output`. `renames` are patterns and replacements for variable names that
-    Keras numbers anew in each process.
+    first input is exported as `embedding_output`. `optional` are layers that a module may lack, by the export name of
+    the output that then is not there. `renames` are patterns and replacements for variable names that Keras numbers
+    anew in each process.
     """
 
     network: str
@@ -102,6 +111,7 @@ class EncoderRecipe:
     settings: tuple[Setting, ...] = ()
     heads: Mapping[str, HeadRecipe] = field(default_factory=dict)
     renames: tuple[tuple[str, str], ...] = ()
+    optional: Mapping[str, OptionalLayer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,12 @@ class Graphs:
         self._module, self.targets = module, path_of_target
         self._open: dict[tuple[str, bool], Anchors | None] = {}
 
+    @property
+    def bare(self) -> Anchors | None:
+        """The graph of unknown purpose that lies beside a checkpoint."""
+        open_graph = self._module.bare_graph
+        return None if open_graph is None else Anchors(open_graph(), self.targets)
+
     def anchored(self, callable_name: str, *, training: bool) -> Anchors | None:
         key = (callable_name, training)
         if key not in self._open:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from surgery.formats.graph import FlatGraph
 
 Shape = tuple[int | None, ...]
@@ -97,6 +99,29 @@ class Trace:
         return tuple((path, leaf) for path, leaf in leaves(self.outputs) if isinstance(leaf, TensorInfo))
 
 
+class Tensors(Protocol):
+    """The values of a module's variables, read one at a time."""
+
+    def check(self, variables: Iterable[VariableInfo]) -> None:
+        """Looks variables up without reading them. Raises ModuleError for one that is not there as it was listed."""
+
+    def read(self, variable: VariableInfo) -> np.ndarray:
+        """A variable's value, in the shape in which the module stores it. Raises ModuleError for a damaged file."""
+
+
+def no_tensors() -> Tensors:
+    """For a module that has no files."""
+    raise LookupError("this module has no weights to read")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checkpoint's configuration file: its name, and what it says by key."""
+
+    file: str
+    values: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class OutputName:
     """What an opaque key of a signature is in the call: `encoder_outputs[3]` for `bert_encoder_1_4`.
@@ -115,8 +140,10 @@ class OutputName:
 class InspectedModule:
     """All that a module's files say without TensorFlow.
 
-    `constants` are facts that a TF1 module's signature `tokenization_info` returns, such as `do_lower_case`; a TF2
-    module keeps them in variables.
+    `assets` are files, relative to the folder, by the attribute under which the module has them. `constants` are facts
+    that a TF1 module's signature `tokenization_info` returns, such as `do_lower_case`; a TF2 module keeps them in
+    variables. A checkpoint has no function of its own: no traces, but a `config` that describes one; a `bare_graph`
+    is one of unknown purpose that lies beside it, good for evidence only.
     """
 
     name: str
@@ -135,6 +162,9 @@ class InspectedModule:
     output_names: tuple[OutputName, ...] = ()
     input_names: tuple[OutputName, ...] = ()
     problems: tuple[str, ...] = ()
+    config: Config | None = None
+    bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
 
     def trace(self, callable: str, *, training: bool) -> Trace | None:
         """The first trace of a callable for a value of `training`; inference also accepts one without the argument."""

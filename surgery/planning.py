@@ -42,9 +42,9 @@ class Plan:
 @contextmanager
 def open_module(module: str, *, with_weights: bool) -> Iterator[InspectedModule]:
     """The inspected module behind a folder, archive or handle; its files are there until the block ends."""
-    with locate(module, with_weights=with_weights) as located:
-        with well_formed(located.name):
-            found = name_outputs(inspect_folder(located.folder, located.name, missing_data=located.left_out))
+    with locate(module, with_weights=with_weights) as files:
+        with well_formed(files.name):
+            found = name_outputs(inspect_folder(files))
         yield found
 
 

@@ -18,8 +18,7 @@ def inspection(console: Console, data: Data) -> None:
     _title(console, data["name"])
     facts = [
         ("format", data["format"]),
-        ("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"),
-        ("graph", size(data["saved_model_bytes"])),
+        *_origin(data),
         *((f"sha256 {file.rpartition('/')[2]}", digest) for file, digest in data["sha256"].items()),
         (
             "variables",
@@ -66,6 +65,15 @@ def inspection(console: Console, data: Data) -> None:
     else:
         _title(console, "No weight table explains this module")
         console.print(escape(data["unexplained"]["reason"]), soft_wrap=True)
+
+
+def _origin(data: Data) -> list[tuple[str, str]]:
+    """Who wrote a SavedModel and how large its graph is; or the config that describes a checkpoint."""
+    graph = [("graph", size(data["saved_model_bytes"]))] if data["saved_model_bytes"] else []
+    if data["config"] is not None:
+        said = ", ".join(f"{key} {value}" for key, value in data["config"]["values"].items())
+        return [*graph, (data["config"]["file"], said)]
+    return [("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"), *graph]
 
 
 def architecture(console: Console, data: Data) -> None:

@@ -23,6 +23,7 @@ def inspection_data(inspection: Inspection, *, signature: str | None = None, var
         "format": module.format,
         "tensorflow_version": module.tensorflow_version or None,
         "saved_model_bytes": module.saved_model_bytes,
+        "config": None if module.config is None else {"file": module.config.file, "values": dict(module.config.values)},
         "sha256": dict(module.fingerprint),
         "meta_graphs": [
             {

@@ -12,9 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
+from typing import TYPE_CHECKING
 
 from surgery.layout import Layout, parse
 from surgery.module import VariableInfo
+
+if TYPE_CHECKING:
+    from surgery.published import Published
 
 NUMBERED = ("layer", "ffn")
 """Holes that count: blocks, and feed-forward networks within a block."""
@@ -70,10 +74,14 @@ def drop(source: str, *, because: str) -> WeightRule:
 
 @dataclass(frozen=True)
 class Dialect:
-    """One generation's names for a family: `name` per calling convention ("list" or "dict" in)."""
+    """One generation's names for a family: `generation` per calling convention ("list" or "dict" in).
+
+    `published` says how its checkpoints are to be read, where it has any.
+    """
 
     generation: Mapping[str, str]
     rules: tuple[WeightRule, ...]
+    published: Published | None = None
 
 
 @dataclass(frozen=True)

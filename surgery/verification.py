@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surgery.battery import make_battery
-from surgery.conversion import Progress, check_export, counting
+from surgery.conversion import Progress, check_export, record_reference
 from surgery.errors import ModuleError
 from surgery.manifest import MANIFEST
 from surgery.parity import ParityReport, Tolerance
 from surgery.planning import Plan, make_plan, open_module
+from surgery.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,10 @@ def verify_export(
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
     with open_module(module, with_weights=True) as source:
         plan = make_plan(source, exported, assume)
-        progress("start TensorFlow", 0, 0)
-        from surgery.runtime.memory import importing
-        from surgery.weights import Weights
-
-        with importing():
-            from surgery.runtime import comparison
-            from surgery.runtime.checkpoint import CheckpointTensors
-
-        battery = make_battery(plan.inference.architecture)
-        steps = counting(progress, "run the module", len(battery))
-        expected = comparison.record_module(source, plan.inference, battery, steps)
+        reference = record_reference(plan, progress)
         progress("hash the weights", 0, 0)
-        tensors = CheckpointTensors(Path(source.folder))
-        weights = Weights(plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
-        report = check_export(plan, exported, battery, expected, weights, tolerance or Tolerance(), progress)
+        weights = Weights(plan.weights, reference.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
+        report = check_export(plan, exported, reference, weights, tolerance or Tolerance(), progress)
         return Verification(plan, exported, report, tuple(_notes(source.fingerprint, exported)))
 
 

@@ -15,6 +15,7 @@ from surgery.formats import object_graph, saved_model_pb
 from surgery.module import InspectedModule
 from surgery.signatures import name_outputs
 from surgery.sources import inspect_folder
+from surgery.sources.files import Files
 
 Edit = Callable[[Any], Any]
 
@@ -31,7 +32,7 @@ def edited(module: Path, folder: Path, edit: Edit) -> Path:
 
 def inspected(folder: Path) -> InspectedModule:
     """The inspected module of a folder, with the names of its signatures' outputs."""
-    return name_outputs(inspect_folder(folder, folder.name))
+    return name_outputs(inspect_folder(Files(folder, folder.name)))
 
 
 def inspect_edited(module: Path, folder: Path, edit: Edit) -> InspectedModule:

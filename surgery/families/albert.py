@@ -12,8 +12,13 @@ from dataclasses import replace
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
-from surgery.families.bert_names import BLOCK, functional, google
-from surgery.family import Activation, BlockInput, Constant, EncoderRecipe, Setting
+from surgery.families.bert_names import BLOCK, functional
+from surgery.families.configs import ONE_GROUP
+from surgery.families.google import ALBERT_NAMES as GOOGLE_NAMES
+from surgery.families.google import google_checkpoints, google_rows
+from surgery.families.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
+from surgery.families.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.family import Activation, BlockInput, Constant, EncoderRecipe, OptionalLayer, Setting
 from surgery.rules import Dialect
 
 SHARED = "transformer"
@@ -34,7 +39,36 @@ def _google(norm: dict[str, str]) -> Dialect:
         **norm,
     }
     block, projection = "bert/encoder/transformer/group_0/inner_group_0", "bert/encoder/embedding_hidden_mapping_in"
-    return Dialect({"dict": "TF1 (google-research/albert)"}, google(block, SHARED, names, projection=projection))
+    return Dialect(
+        {"dict": "TF1 (google-research/albert)"},
+        google_rows(block, SHARED, names, projection=projection),
+        published=google_checkpoints("albert", GOOGLE_NAMES, SHARED, ONE_GROUP),
+    )
+
+
+_HUGGING_FACE = Dialect(
+    {"dict": GENERATION},
+    hugging_face_rows(
+        "encoder.albert_layer_groups.0.albert_layers.0",
+        SHARED,
+        {
+            "query": "attention.query",
+            "key": "attention.key",
+            "value": "attention.value",
+            "attention_output": "attention.dense",
+            "attention_norm": "attention.LayerNorm",
+            "intermediate": "ffn",
+            "output": "ffn_output",
+            "output_norm": "full_layer_layer_norm",
+            "pooler": "pooler",
+            "projection": "encoder.embedding_hidden_mapping_in",
+        },
+    ),
+    # transformers' AlbertLayer has a dropout after the feed-forward, and never calls it.
+    published=hugging_face_checkpoints(
+        ("albert",), HUGGING_FACE_NAMES, ("embedding_dropout", "attention_output_dropout"), ONE_GROUP
+    ),
+)
 
 
 _EMBEDDING_NORM = "layer:embeddings/layer_norm"
@@ -51,6 +85,7 @@ ALBERT = replace(
         ),
         _google({"output_layer_norm": "LayerNorm_1"}),
         _google({}),
+        _HUGGING_FACE,
     ),
     evidence=_evidence_of_shared_block(),
     repeated=f"{SHARED}/",
@@ -79,6 +114,7 @@ ALBERT = replace(
         },
         outputs=BERT.encoder.outputs,
         first_block=_BLOCK,
+        optional={"pooled_output": OptionalLayer("layer:pooler_transform", "pooler_transform")},
         settings=(
             Setting(_EMBEDDING_NORM, "epsilon", "layer_norm_eps"),
             Setting(f"{_BLOCK}._attention_layer_norm", "epsilon", "layer_norm_eps"),

@@ -9,8 +9,22 @@ from __future__ import annotations
 
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
-from surgery.families.bert_names import BLOCK, block_rows, embeddings_rows, functional, google, pooler_rows
-from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, HeadRecipe, InputAnchor, Setting
+from surgery.families.bert_names import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
+from surgery.families.google import BERT_NAMES as GOOGLE_NAMES
+from surgery.families.google import google_checkpoints, google_rows
+from surgery.families.hugging_face import BERT_NAMES as HUGGING_FACE_NAMES
+from surgery.families.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.family import (
+    Activation,
+    BlockInput,
+    EncoderRecipe,
+    Family,
+    Field,
+    HeadRecipe,
+    InputAnchor,
+    OptionalLayer,
+    Setting,
+)
 from surgery.rules import Dialect, move
 
 _FLAT_ATTENTION = (
@@ -63,7 +77,7 @@ G4_V2 = Dialect(
 
 TF1 = Dialect(
     {"dict": "TF1 (google-research/bert)"},
-    google(
+    google_rows(
         "bert/encoder/layer_{layer}",
         BLOCK,
         {
@@ -73,6 +87,31 @@ TF1 = Dialect(
             "output": "output/dense",
             "output_layer_norm": "output/LayerNorm",
         },
+    ),
+    published=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
+)
+HUGGING_FACE = Dialect(
+    {"dict": GENERATION},
+    hugging_face_rows(
+        "encoder.layer.{layer}",
+        BLOCK,
+        {
+            "query": "attention.self.query",
+            "key": "attention.self.key",
+            "value": "attention.self.value",
+            "attention_output": "attention.output.dense",
+            "attention_norm": "attention.output.LayerNorm",
+            "intermediate": "intermediate.dense",
+            "output": "output.dense",
+            "output_norm": "output.LayerNorm",
+            "pooler": "pooler.dense",
+            "projection": "embeddings_project",
+        },
+    ),
+    published=hugging_face_checkpoints(
+        ("bert", "electra"),
+        HUGGING_FACE_NAMES,
+        ("embedding_dropout", "attention_output_dropout", "output_dropout"),
     ),
 )
 
@@ -116,7 +155,7 @@ _BLOCKS = "_transformer_layers[]"
 
 BERT = Family(
     name="bert",
-    dialects=(G1, G2, G3_G4, G4_V2, TF1),
+    dialects=(G1, G2, G3_G4, G4_V2, TF1, HUGGING_FACE),
     sizes={
         "hidden": "hidden_size",
         "heads": "num_attention_heads",
@@ -186,6 +225,7 @@ BERT = Family(
             "encoder_outputs": "encoder_outputs",
         },
         first_block="_transformer_layers[0]",
+        optional={"pooled_output": OptionalLayer("_pooler_layer", "pooler_transform")},
         settings=(
             Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),
             Setting(f"{_BLOCKS}._attention_layer_norm", "epsilon", "layer_norm_eps"),

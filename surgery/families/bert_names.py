@@ -5,9 +5,6 @@ Each generation of names is put together from these in the family's own table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 from surgery.rules import WeightRule, move
 
 BLOCK = "transformer/layer_{layer}"
@@ -38,10 +35,10 @@ def block_rows(block: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
     )
 
 
-def pooler_rows(name: str) -> tuple[WeightRule, ...]:
+def pooler_rows(name: str, *, optional: str | None = None) -> tuple[WeightRule, ...]:
     return (
-        move(name + "/kernel", "pooler_transform/kernel", "hidden pooled"),
-        move(name + "/bias", "pooler_transform/bias", "pooled"),
+        move(name + "/kernel", "pooler_transform/kernel", "hidden pooled", optional=optional),
+        move(name + "/bias", "pooler_transform/bias", "pooled", optional=optional),
     )
 
 
@@ -101,51 +98,6 @@ def functional(
         *_projection(scope, None if projected else "embedding projection"),
         *_attention(scope + block, attention_output, block),
         *block_rows(scope + block, block),
-        *pooler_rows(scope + "pooler_transform"),
+        *pooler_rows(scope + "pooler_transform", optional="pooler"),
         *MASKED_LM,
     )
-
-
-def google(
-    block: str, target: str, names: Mapping[str, str], *, projection: str | None = None
-) -> tuple[WeightRule, ...]:
-    """Names of google-research's TF1 code: `block` is a block's scope, `names` its sublayers' by target.
-
-    Without a name for `output_layer_norm` a block has one norm, which it applies twice.
-    """
-    attention = f"{block}/{names['attention']}"
-    flat = "hidden (heads size) -> hidden heads size"
-    rows = [
-        *embeddings_rows(
-            "bert/embeddings/word_embeddings",
-            "bert/embeddings/position_embeddings",
-            "bert/embeddings/token_type_embeddings",
-            "bert/embeddings/LayerNorm",
-        ),
-        move(attention + "/self/{qkv:query|key|value}/kernel", target + "/self_attention/{qkv}/kernel", flat),
-        move(
-            attention + "/self/{qkv:query|key|value}/bias",
-            target + "/self_attention/{qkv}/bias",
-            "(heads size) -> heads size",
-        ),
-        move(
-            f"{attention}/output/dense/kernel",
-            f"{target}/self_attention/attention_output/kernel",
-            "(heads size) hidden -> heads size hidden",
-        ),
-        move(f"{attention}/output/dense/bias", f"{target}/self_attention/attention_output/bias", "hidden"),
-        *pooler_rows("bert/pooler/dense"),
-        *(replace(row, source=row.source.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
-    ]
-    norms = {name: "/".join((target, name, "{leaf}")) for name in ("self_attention_layer_norm", "output_layer_norm")}
-    for name, place in norms.items():
-        if name in names:
-            also = norms["output_layer_norm"] if "output_layer_norm" not in names else None
-            rows.append(move(f"{block}/{names[name]}/{{leaf:gamma|beta}}", place, "hidden", also=also))
-    for name, kernel, bias in (("intermediate", "hidden inner", "inner"), ("output", "inner hidden", "hidden")):
-        rows.append(move(f"{block}/{names[name]}/kernel", f"{target}/{name}/kernel", kernel))
-        rows.append(move(f"{block}/{names[name]}/bias", f"{target}/{name}/bias", bias))
-    if projection is not None:
-        rows.append(move(f"{projection}/kernel", "embedding_projection/kernel", "embedding hidden"))
-        rows.append(move(f"{projection}/bias", "embedding_projection/bias", "hidden"))
-    return tuple(rows)

@@ -13,6 +13,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+WRITES = ("Assign", "Apply", "ResourceApply", "Save", "Restore", "MergeV2", "NoOp", "Summary", "Print")
+"""Beginnings of the names of operations that are run for what they do, not for what they return."""
 
 
 class Tensor(NamedTuple):
@@ -131,15 +134,25 @@ class FlatGraph:
 
     @classmethod
     def of_graph_def(cls, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> FlatGraph:
-        """The part of a TF1 graph that leads from tensors to tensors, by name; its variables are its VarHandleOps."""
+        """The part of a TF1 graph that leads from tensors to tensors, by name; its variables are those of the graph."""
         library = {function.signature.name: function for function in graph_def.library.function}
         feeds = {name.removesuffix(":0"): Node(name, "Placeholder", None, None) for name in inputs}
-        held = {
-            node.name: Node(node.name, "VarHandleOp", None, None) for node in graph_def.node if node.op == "VarHandleOp"
-        }
+        held = {node.name: Node(node.name, node.op, None, None) for node in graph_def.node if node.op in VARIABLES}
         arguments = {name: Tensor(node, "0") for name, node in {**feeds, **held}.items()}
         body = _Body(graph_def.node, arguments, {}, "", library)
         return cls(list(feeds.values()), held, [body.resolve(name) for name in outputs])
+
+    @classmethod
+    def of_whole_graph_def(cls, graph_def: Any) -> FlatGraph:
+        """All that a TF1 graph of unknown purpose computes, but for what it writes: optimisers, savers, assignments.
+
+        A graph with loops is not flat: nothing of it is shown.
+        """
+        readers = [node for node in graph_def.node if not node.op.startswith(WRITES)]
+        consumed = {name.partition(":")[0] for node in readers for name in node.input}
+        loops = any(node.op == "NextIteration" for node in readers)
+        ends = [] if loops else [node.name for node in readers if node.name not in consumed]
+        return cls.of_graph_def(graph_def, (), ends)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

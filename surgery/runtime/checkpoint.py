@@ -23,13 +23,13 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 class CheckpointTensors:
-    """The tensors of a SavedModel's `variables/`.
+    """The tensors of a checkpoint, `prefix.index` and `prefix.data-*`.
 
     Raises ModuleError when the bundle is missing or damaged, or a variable is not in it or has another shape.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._prefix = str(folder / "variables" / "variables")
+    def __init__(self, prefix: Path) -> None:
+        self._prefix = str(prefix)
         try:
             self._reader = tf.train.load_checkpoint(self._prefix)
             self._shapes = self._reader.get_variable_to_shape_map()
@@ -41,7 +41,7 @@ class CheckpointTensors:
         except UNREADABLE as error:
             raise ModuleError(
                 f"opening the weights {self._prefix}.*: {reason(error)}",
-                hint="variables/ is incomplete or damaged: fetch the module again",
+                hint="the checkpoint is incomplete or damaged: fetch the module again",
             ) from error
 
     def check(self, variables: Iterable[VariableInfo]) -> None:
@@ -64,7 +64,7 @@ class CheckpointTensors:
         except UNREADABLE as error:
             raise ModuleError(
                 f"reading {variable.name} from {self._prefix}.*: {reason(error)}",
-                hint="variables/ is truncated or damaged: fetch the module again",
+                hint="the checkpoint is truncated or damaged: fetch the module again",
             ) from error
 
     def _key(self, variable: VariableInfo) -> str:

@@ -53,10 +53,17 @@ class Encoder:
         Returns its outputs under their export names: `pooled_output` [batch, hidden], `sequence_output` and
         `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, all float32.
         """
-        recipe = self.inference.family.encoder
-        with _first_input(_layers(self.network, recipe.first_block)[0]) as seen:
+        recipe, present = self.inference.family.encoder, self.inference.output_names
+        absent = [
+            layer
+            for name, optional in recipe.optional.items()
+            if name not in present
+            for layer in _layers(self.network, optional.layer)
+        ]
+        with _first_input(_layers(self.network, recipe.first_block)[0]) as seen, _left_out(absent):
             found = self.network(dict(inputs), training=training)
-        return {**{name: found[key] for key, name in recipe.outputs.items()}, "embedding_output": seen[0]}
+        named = {name: found[key] for key, name in recipe.outputs.items() if name in present}
+        return {**named, "embedding_output": seen[0]}
 
     def head(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Logits [batch, positions, vocab] of a head at int32 [batch, positions] of the sequence output."""
@@ -72,7 +79,10 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     recipe, architecture = inference.family.encoder, inference.architecture
     tokens = tf.zeros([1, 1], tf.int32)
     heads = {}
-    with _born_with_weights(recipe.renames, weights) as variables:
+    absent = tuple(
+        f"{optional.scope}/" for name, optional in recipe.optional.items() if name not in inference.output_names
+    )
+    with _born_with_weights(recipe.renames, weights, absent) as variables:
         network = _load(recipe.network)(**_argument(recipe.arguments, architecture.values), name=SCOPE)
         outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
         for name, head in recipe.heads.items():
@@ -96,7 +106,9 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
 
 
 @contextmanager
-def _born_with_weights(renames: tuple[tuple[str, str], ...], weights: Weights) -> Iterator[dict[str, tf.Variable]]:
+def _born_with_weights(
+    renames: tuple[tuple[str, str], ...], weights: Weights, absent: tuple[str, ...]
+) -> Iterator[dict[str, tf.Variable]]:
     made: dict[str, tf.Variable] = {}
     refused: list[SurgeryError] = []
 
@@ -114,6 +126,8 @@ def _born_with_weights(renames: tuple[tuple[str, str], ...], weights: Weights) -
         target = path.removeprefix(SCOPE + "/")
         for pattern, replacement in renames:
             target = re.sub(pattern, replacement, target)
+        if target.startswith(absent):
+            return next_creator(**kwargs)  # of a layer that the module lacks: never called, never saved
         if target not in weights or target in made:
             raise UnexplainedError(
                 f"filling the encoder: it wants a weight {target}, "
@@ -203,6 +217,18 @@ def _layers(owner: Any, path: str) -> list[Any]:
             elif index:
                 found = [items[int(index)] for items in found]
     return found
+
+
+@contextmanager
+def _left_out(layers: list[Any]) -> Iterator[None]:
+    """Lets layers hand on what they get while the network is called, so that their variables are not used."""
+    for layer in layers:
+        layer.call = lambda inputs: inputs
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.call
 
 
 @contextmanager

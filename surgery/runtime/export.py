@@ -64,7 +64,7 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
     signatures = {"serving_default": _make_callable(root, inference.convention, specs, encode)}
     for attribute, file in module.assets.items():
         if "/" not in attribute:
-            setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / "assets" / file)))
+            setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / file)))
     constants = []
     for name, value in export.constants.items():
         constant = tf.Variable(value, trainable=False, name=name)

@@ -8,37 +8,30 @@ from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.module import InspectedModule
-from surgery.sources import tf1, tf2
+from surgery.sources import hugging_face, tf1, tf1_checkpoint, tf2
+from surgery.sources.files import Files
 
-SOURCES = (tf2, tf1)
+SOURCES = (tf2, tf1, tf1_checkpoint, hugging_face)
+EXPECTED = "a " + ", or a ".join(dict.fromkeys(source.EXPECTED for source in SOURCES))
 
 
-def inspect_folder(folder: Path, name: str, *, missing_data: frozenset[str] = frozenset()) -> InspectedModule:
-    """Reads a module folder without TensorFlow.
-
-    `missing_data` names files of the module that were left in an archive because only the graph was asked for.
-    Raises ModuleError when the folder is no module or a damaged one.
-    """
-    if not folder.exists():
+def inspect_folder(files: Files) -> InspectedModule:
+    """Reads a module folder without TensorFlow. Raises ModuleError when the folder is no module or a damaged one."""
+    if not files.folder.exists():
         raise ModuleError(
-            f"opening {folder}: there is no such folder or file",
-            hint="give the folder that holds saved_model.pb, a .tar.gz of it, or a Hub handle (a URL)",
+            f"opening {files.folder}: there is no such folder or file",
+            hint="give the folder that holds the module, a .tar.gz of it, or a Hub handle (a URL)",
         )
-    if not (folder / "saved_model.pb").is_file():
-        found = sorted(entry.name for entry in folder.iterdir())[:6] if folder.is_dir() else []
-        raise ModuleError(
-            f"opening {folder}: expected a saved_model.pb, found {', '.join(found) or 'an empty folder'}",
-            hint=_nearer(folder) or "give the folder that holds saved_model.pb",
-        )
-    from surgery.formats import saved_model_pb
-
-    saved_model = saved_model_pb.read(folder / "saved_model.pb")
-    with well_formed(str(folder)):
+    with well_formed(str(files.folder)):
         for source in SOURCES:
-            if source.accepts(saved_model):
-                inspected: InspectedModule = source.inspect(saved_model, folder, name, missing_data)
+            if source.accepts(files):
+                inspected: InspectedModule = source.inspect(files)
                 return inspected
-    raise ModuleError(f"opening {folder}: the SavedModel holds no graph that surgery knows how to read")
+    found = sorted(entry.name for entry in files.folder.iterdir())[:6] if files.folder.is_dir() else []
+    raise ModuleError(
+        f"opening {files.folder}: expected {EXPECTED}; found {', '.join(found) or 'an empty folder'}",
+        hint=_nearer(files.folder) or "give the folder that holds the module's files",
+    )
 
 
 @contextmanager
@@ -52,13 +45,23 @@ def well_formed(what: str) -> Iterator[None]:
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise ModuleError(
             f"reading {what}: its parts do not fit together ({type(error).__name__}: {error})",
-            hint="saved_model.pb is damaged: fetch the module again",
+            hint="the module's files are damaged: fetch the module again",
         ) from error
+
+
+def module_folders(folder: Path, *, depth: int = 2) -> list[Path]:
+    """Folders at most so many levels below this one that hold a module, nearest first.
+
+    Where a SavedModel lies, nothing else counts: its variables have an index as well.
+    """
+    for pattern in dict.fromkeys(source.KNOWN_BY for source in SOURCES):
+        found = {path.parent for level in range(depth + 1) for path in folder.glob("*/" * level + pattern)}
+        if found:
+            return sorted(found, key=lambda path: (len(path.parts), path))
+    return []
 
 
 def _nearer(folder: Path) -> str | None:
     """A hint when the module lies one or two levels below the folder that was given."""
-    if not folder.is_dir():
-        return None
-    below = sorted([*folder.glob("*/saved_model.pb"), *folder.glob("*/*/saved_model.pb")])[:3]
-    return "did you mean " + " or ".join(str(found.parent) for found in below) + "?" if below else None
+    below = module_folders(folder)[:3] if folder.is_dir() else []
+    return "did you mean " + " or ".join(str(found) for found in below) + "?" if below else None

@@ -1,15 +1,24 @@
-"""What every SavedModel has, whichever TensorFlow wrote it: meta graphs, signatures, files, fingerprint."""
+"""What several sources have in common: meta graphs and signatures, files and what is missing of them, fingerprints."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from surgery.errors import ModuleError
 from surgery.formats.object_graph import dtype_name, shape_of
-from surgery.module import MetaGraphInfo, SignatureInfo, TensorInfo
+from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
+from surgery.sources.files import SAVED_MODEL, Files
+
+VARIABLES = "variables/variables"
+"""Prefix of the checkpoint inside a SavedModel."""
+SIGNED = (SAVED_MODEL, f"{VARIABLES}.index")
+"""The files of a SavedModel that tell it from all others."""
 
 INIT_OP_SIGNATURE = "__saved_model_init_op"
 """Not a signature for callers: TF2's exporter stores the initialisation op under it."""
@@ -38,36 +47,56 @@ def meta_graphs(saved_model: Any) -> tuple[MetaGraphInfo, ...]:
 
 
 def assets_by_tensor(meta_graph: Any) -> dict[str, str]:
-    """Asset file names by the name of the tensor that holds their path."""
-    return {asset.tensor_info.name: asset.filename for asset in meta_graph.asset_file_def}
+    """Asset files, relative to the module's folder, by the name of the tensor that holds their path."""
+    return {asset.tensor_info.name: f"assets/{asset.filename}" for asset in meta_graph.asset_file_def}
 
 
-def fingerprint(folder: Path) -> dict[str, str]:
-    """SHA-256 of the graph and of the variables' index, which holds a CRC of every tensor."""
-    files = ("saved_model.pb", "variables/variables.index")
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name in files if (path := folder / name).is_file()}
+def fingerprint(folder: Path, *names: str) -> dict[str, str]:
+    """SHA-256 of files by name, those that are there; a checkpoint's index holds a CRC of every tensor."""
+    return {name: _sha256(path) for name in names if (path := folder / name).is_file()}
 
 
-def file_problems(
-    folder: Path, expected: list[str], missing_data: frozenset[str], *, has_variables: bool
-) -> tuple[str, ...]:
+def missing_files(files: Files, expected: Iterable[str]) -> tuple[str, ...]:
     """Files that the graph asks for and the folder lacks, one line each."""
-    problems = [
+    return tuple(
         f"{name} is named by the graph, but missing or empty"
         for name in expected
-        if name not in missing_data and not _present(folder / name)
-    ]
-    if has_variables:
-        if "variables/variables.index" not in missing_data and not _present(folder / "variables/variables.index"):
-            problems.append("variables/variables.index is missing or empty: the weights cannot be found")
-        shards = [*folder.glob("variables/variables.data-*"), *(m for m in missing_data if "/variables.data-" in m)]
-        if not shards:
-            problems.append("variables/variables.data-* is missing: there are no weights")
-        elif empty := [path for path in folder.glob("variables/variables.data-*") if not _present(path)]:
-            problems.append(f"variables/{empty[0].name} is empty: its weights are gone")
-        elif len(shards) != (count := _shard_count(str(shards[0]))):
-            problems.append(f"variables/variables.data-*: expected {count} shards, found {len(shards)}")
+        if name not in files.left_out and not _present(files.folder / name)
+    )
+
+
+def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
+    """What is missing or empty of the checkpoint `prefix.index`, `prefix.data-*`, one line each."""
+    problems = []
+    if not _present(files.folder / f"{prefix}.index"):
+        problems.append(f"{prefix}.index is missing or empty: the weights cannot be found")
+    unpacked = files.glob(f"{prefix}.data-*")
+    shards = [*unpacked, *(name for name in files.left_out if name.startswith(f"{prefix}.data-"))]
+    if not shards:
+        problems.append(f"{prefix}.data-* is missing: there are no weights")
+    elif empty := [path.name for path in unpacked if not _present(path)]:
+        problems.append(f"{Path(prefix).parent / empty[0]} is empty: its weights are gone")
+    elif len(shards) != (count := _shard_count(str(shards[0]))):
+        problems.append(f"{prefix}.data-*: expected {count} shards, found {len(shards)}")
     return tuple(problems)
+
+
+def open_checkpoint(prefix: Path) -> Tensors:
+    """The values of a checkpoint, read by TensorFlow's own reader, which is imported only now."""
+    from surgery.runtime.checkpoint import CheckpointTensors
+
+    return CheckpointTensors(prefix)
+
+
+def read_config(path: Path) -> Config:
+    """A configuration file. Raises ModuleError when it is no JSON object."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModuleError(f"reading {path}: {error}", hint="the file is damaged: fetch it again") from error
+    if not isinstance(values, dict):
+        raise ModuleError(f"reading {path}: expected a JSON object, found a {type(values).__name__}")
+    return Config(path.name, values)
 
 
 def item_size(dtype: str) -> int:
@@ -76,6 +105,14 @@ def item_size(dtype: str) -> int:
         return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
     except TypeError:
         return 0
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _present(path: Path) -> bool:

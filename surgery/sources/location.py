@@ -7,36 +7,33 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from surgery.errors import ModuleError
+from surgery.sources import EXPECTED, module_folders
+from surgery.sources.files import Files
 
-ARCHIVES = (".tar.gz", ".tgz")
+ARCHIVES = (".tar.gz", ".tgz", ".zip")
 HANDLE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-WEIGHTS = "variables/variables.data-"
-
-
-@dataclass(frozen=True)
-class Located:
-    """A module's folder and name; `left_out` are its files that were not unpacked because nobody needs them."""
-
-    folder: Path
-    name: str
-    left_out: frozenset[str] = frozenset()
+SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
+"""A file of a checkpoint's values, which only a conversion reads."""
+DEEPEST = 5
+"""Levels of an archive on which a module is looked for."""
 
 
 @contextmanager
-def locate(module: str, *, with_weights: bool) -> Iterator[Located]:
+def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     """Opens a module folder, unpacks an archive into a temporary folder, or resolves a handle with tensorflow_hub.
 
     Without `with_weights` an archive's weights stay packed. Raises ModuleError when there is nothing to open.
     """
     if HANDLE.match(module):
-        yield Located(_resolve(module), module_name(module))
+        yield Files(_resolve(module), module_name(module))
         return
     path = Path(module)
     try:
@@ -45,16 +42,20 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Located]:
         pass  # inspect_folder says so, with a hint
     except (OSError, ValueError) as error:
         raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
+    prefix = _checkpoint_prefix(path)
+    if prefix is not None:
+        yield Files(prefix.parent, module_name(str(prefix)), checkpoint=prefix.name)
+        return
     if path.is_file() and module.endswith(ARCHIVES):
         with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
             yield _unpack(path, Path(scratch), with_weights=with_weights)
         return
     if path.is_file():
         raise ModuleError(
-            f"opening {module}: it is a file, expected a folder, a .tar.gz or .tgz archive, or a URL",
-            hint=f"did you mean {path.parent}?" if path.name == "saved_model.pb" else None,
+            f"opening {module}: it is a file, expected a folder, an archive ({', '.join(ARCHIVES)}), or a URL",
+            hint=f"did you mean {path.parent}?" if path.parent in module_folders(path.parent, depth=0) else None,
         )
-    yield Located(path, module_name(module))
+    yield Files(path, module_name(module))
 
 
 def module_name(module: str) -> str:
@@ -72,27 +73,44 @@ def module_name(module: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "module"
 
 
-def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Located:
+def _checkpoint_prefix(path: Path) -> Path | None:
+    """The prefix `bert_model.ckpt` of a checkpoint, also when one of its own files was given."""
+    for prefix in (path, path.with_name(re.sub(r"\.(index|meta|data-[0-9]+-of-[0-9]+)$", "", path.name))):
+        if not path.is_dir() and prefix.with_name(f"{prefix.name}.index").is_file():
+            return prefix
+    return None
+
+
+def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
     left_out: list[str] = []
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                if not with_weights and WEIGHTS in member.name:
-                    left_out.append(member.name)
-                else:
-                    tar.extract(member, scratch, filter="data")
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        for name, extract in _members(archive, scratch):
+            if not with_weights and SHARD.search(name):
+                left_out.append(re.sub(r"^\./", "", name))
+            else:
+                extract()
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
         raise ModuleError(
-            f"unpacking {archive}: {error}", hint="the archive is truncated or no .tar.gz: fetch it again"
+            f"unpacking {archive}: {error}", hint=f"the archive is truncated or no {archive.suffix}: fetch it again"
         ) from error
-    graphs = sorted(scratch.rglob("saved_model.pb"), key=lambda path: len(path.parts))
-    folder = graphs[0].parent if graphs else scratch
-    inside = folder.relative_to(scratch).as_posix()
-    names = (re.sub(r"^\./", "", name) for name in left_out)
-    below = frozenset(name.removeprefix(f"{inside}/") if inside != "." else name for name in names)
-    if not graphs:
-        raise ModuleError(f"opening {archive}: expected a saved_model.pb in the archive, found none")
-    return Located(folder, module_name(str(archive)), below)
+    folders = module_folders(scratch, depth=DEEPEST)
+    if not folders:
+        raise ModuleError(f"opening {archive}: expected {EXPECTED} in the archive, found none")
+    inside = folders[0].relative_to(scratch).as_posix()
+    below = frozenset(name.removeprefix(f"{inside}/") if inside != "." else name for name in left_out)
+    return Files(folders[0], module_name(str(archive)), below)
+
+
+def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Name of each member of an archive, and how to unpack it; neither kind of archive can reach outside."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as packed:
+            for name in packed.namelist():
+                yield name, partial(packed.extract, name, scratch)
+        return
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            yield member.name, partial(tar.extract, member, scratch, filter="data")
 
 
 def _resolve(handle: str) -> Path:

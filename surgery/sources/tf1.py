@@ -8,33 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorboard.compat.proto import variable_pb2
 
-from surgery.formats.graph import FlatGraph
+from surgery.formats.graph import VARIABLES, FlatGraph
 from surgery.formats.object_graph import dtype_name, shape_of
 from surgery.formats.tensor_pb import to_array
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.sources import common
+from surgery.sources.files import SAVED_MODEL, Files
 
-VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+KNOWN_BY = SAVED_MODEL
+EXPECTED = f"SavedModel ({SAVED_MODEL})"
+
 TOKENIZATION = "tokenization_info"
 CALLS = {"tokens": "__call__", "mlm": "mlm"}
 """Signatures of Hub's TF1 text modules, and the TF2 calls that they become."""
 ATTACHMENTS = "hub_module_attachments"
 
 
-def accepts(saved_model: Any) -> bool:
+def accepts(files: Files) -> bool:
     """True for a SavedModel without any object graph."""
-    return not any(graph.object_graph_def.nodes for graph in saved_model.meta_graphs)
+    saved_model = files.saved_model
+    return saved_model is not None and not any(g.object_graph_def.nodes for g in saved_model.meta_graphs)
 
 
-def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[str]) -> InspectedModule:
+def inspect(files: Files) -> InspectedModule:
     """Reads the inference meta graph's collections; a hub.Module is known by its `tfhub_module.pb`."""
+    saved_model, folder = files.saved_model, files.folder
+    assert saved_model is not None, "accepts has seen it"
     inference = next(
         (g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0]
     )
@@ -42,7 +47,7 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
     assets = _assets(inference)
     variables = _variables(inference)
     return InspectedModule(
-        name=name,
+        name=files.name,
         folder=str(folder),
         format="TF1 hub.Module" if hub else "TF1 SavedModel",
         tensorflow_version=inference.meta_info_def.tensorflow_version,
@@ -53,11 +58,13 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
         signature_traces={},
         attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
         constants=_constants(inference),
-        fingerprint=common.fingerprint(folder),
-        saved_model_bytes=(folder / "saved_model.pb").stat().st_size,
-        problems=common.file_problems(
-            folder, [f"assets/{file}" for file in assets.values()], missing_data, has_variables=bool(variables)
+        fingerprint=common.fingerprint(folder, *common.SIGNED),
+        saved_model_bytes=(folder / SAVED_MODEL).stat().st_size,
+        problems=(
+            *common.missing_files(files, assets.values()),
+            *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
+        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
     )
 
 
@@ -69,7 +76,7 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
     }
     found = []
     for node in meta_graph.graph_def.node:
-        if node.op not in VARIABLE_OPS:
+        if node.op not in VARIABLES:
             continue
         dtype = dtype_name(node.attr["dtype"].type)
         shape = tuple(size or 0 for size in shape_of(node.attr["shape"].shape) or ())
@@ -124,7 +131,7 @@ def _assets(meta_graph: Any) -> dict[str, str]:
     for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
         asset = type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type
         message = message_factory.GetMessageClass(asset).FromString(packed.value)
-        found[message.tensor_info.name] = message.filename
+        found[message.tensor_info.name] = f"assets/{message.filename}"
     return {
         "sp_model_file" if filename.endswith(".model") else tensor.removesuffix(":0"): filename
         for tensor, filename in found.items()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,29 @@ from surgery.formats import object_graph
 from surgery.formats.graph import FlatGraph
 from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
+from surgery.sources.files import SAVED_MODEL, Files
+
+KNOWN_BY = SAVED_MODEL
+EXPECTED = f"SavedModel ({SAVED_MODEL})"
 
 KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_losses", "keras_api", "signatures"})
 """Children that Keras hangs on every object; not callables of the module."""
 
 
-def accepts(saved_model: Any) -> bool:
+def accepts(files: Files) -> bool:
     """True for a SavedModel that has an object graph."""
-    return any(graph.object_graph_def.nodes for graph in saved_model.meta_graphs)
+    saved_model = files.saved_model
+    return saved_model is not None and any(graph.object_graph_def.nodes for graph in saved_model.meta_graphs)
 
 
-def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[str]) -> InspectedModule:
+def inspect(files: Files) -> InspectedModule:
     """Reads variables, assets and callables from the object graph, the rest as for every SavedModel."""
+    saved_model, folder = files.saved_model, files.folder
+    assert saved_model is not None, "accepts has seen it"
     meta_graph = next(graph for graph in saved_model.meta_graphs if graph.object_graph_def.nodes)
     graph = meta_graph.object_graph_def
     where = object_graph.paths(graph)
-    asset_files = [asset.filename for asset in meta_graph.asset_file_def]
+    asset_files = [f"assets/{asset.filename}" for asset in meta_graph.asset_file_def]
     assets = {
         where[node]: asset_files[graph.nodes[node].asset.asset_file_def_index]
         for node in sorted(where)
@@ -35,7 +41,7 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
     }
     variables = _variables(graph, where)
     return InspectedModule(
-        name=name,
+        name=files.name,
         folder=str(folder),
         format="TF2 SavedModel",
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version,
@@ -45,11 +51,13 @@ def inspect(saved_model: Any, folder: Path, name: str, missing_data: frozenset[s
         traces=tuple(_traces(meta_graph, where)),
         signature_traces=_signature_traces(meta_graph, where),
         attached_messages={},
-        fingerprint=common.fingerprint(folder),
-        saved_model_bytes=(folder / "saved_model.pb").stat().st_size,
-        problems=common.file_problems(
-            folder, [f"assets/{file}" for file in asset_files], missing_data, has_variables=bool(variables)
+        fingerprint=common.fingerprint(folder, *common.SIGNED),
+        saved_model_bytes=(folder / SAVED_MODEL).stat().st_size,
+        problems=(
+            *common.missing_files(files, asset_files),
+            *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
+        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
     )
 
 

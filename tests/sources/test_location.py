@@ -97,16 +97,16 @@ def test_a_name_longer_than_file_systems_allow():
 
 
 def test_an_empty_folder(tmp_path):
-    refused(tmp_path, "expected a saved_model.pb", "an empty folder")
+    refused(tmp_path, "expected a SavedModel (saved_model.pb)", "an empty folder")
 
 
 def test_a_folder_of_something_else_is_told_by_its_files(tmp_path):
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    refused(tmp_path, "expected a saved_model.pb", "model.safetensors")
+    (tmp_path / "weights.npz").write_bytes(b"")
+    refused(tmp_path, "expected a SavedModel (saved_model.pb)", "weights.npz")
 
 
 def test_a_folder_above_the_module_gets_the_right_hint(modules):
-    error = refused(modules("g3_small").parent, "expected a saved_model.pb")
+    error = refused(modules("g3_small").parent, "expected a SavedModel (saved_model.pb)")
     assert str(modules("g3_small")) in error.hint
 
 
@@ -116,8 +116,10 @@ def test_a_file_of_a_module_gets_the_right_hint(modules):
 
 
 def test_a_file_that_is_no_archive(tmp_path):
+    (tmp_path / "module.rar").write_bytes(b"Rar")
+    refused(tmp_path / "module.rar", "it is a file, expected a folder")
     (tmp_path / "module.zip").write_bytes(b"PK")
-    refused(tmp_path / "module.zip", "it is a file, expected a folder")
+    refused(tmp_path / "module.zip", "unpacking", "not a zip file")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b", b"\x1f\x8b\x08\x00" + b"\x00" * 40])
@@ -152,8 +154,8 @@ def member(name: str, size: int = 3, **fields: object) -> tarfile.TarInfo:
 
 
 def test_an_archive_without_a_module(tmp_path):
-    refused(archive(tmp_path / "other.tar.gz", member("readme.txt")), "expected a saved_model.pb in the archive")
-    refused(archive(tmp_path / "empty.tar.gz"), "expected a saved_model.pb in the archive")
+    refused(archive(tmp_path / "other.tar.gz", member("readme.txt")), "in the archive, found none")
+    refused(archive(tmp_path / "empty.tar.gz"), "in the archive, found none")
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "a/../../outside.txt", "../variables/variables.data-0"])

@@ -18,7 +18,7 @@ def test_the_facts_of_a_hub_module(modules):
     assert sorted(module.signatures) == ["mlm", "tokenization_info", "tokens"]
     assert [t.key for t in module.signatures["tokens"].inputs] == ["input_ids", "input_mask", "segment_ids"]
     assert [t.key for t in module.signatures["tokens"].outputs] == ["pooled_output", "sequence_output"]
-    assert list(module.assets.values()) == ["vocab.txt"]
+    assert list(module.assets.values()) == ["assets/vocab.txt"]
     assert module.problems == ()
 
 

@@ -22,7 +22,7 @@ def test_the_facts_of_a_dict_call_module(modules):
     module = inspected(modules("g4_bert_mlm"))
     assert module.format == "TF2 SavedModel"
     assert module.callables == ("__call__", "mlm")
-    assert module.assets == {"vocab_file": "vocab.txt"}
+    assert module.assets == {"vocab_file": "assets/vocab.txt"}
     assert [g.tags for g in module.meta_graphs] == [("serve",)]
     assert list(module.signatures) == ["serving_default"]
     assert module.problems == ()

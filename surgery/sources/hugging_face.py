@@ -1,0 +1,148 @@
+"""Hugging Face checkpoints: `config.json` with `model.safetensors`, which the safetensors library reads.
+
+What the weights compute is told by the config and by the code of the transformers library that reads it.
+`pytorch_model.bin` is refused: it is a pickle, and opening a pickle runs whatever code it holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgery.errors import ModuleError
+from surgery.module import InspectedModule, VariableInfo
+from surgery.sources import common
+from surgery.sources.files import Files
+from surgery.sources.tf1_checkpoint import vocabularies
+
+KNOWN_BY = "config.json"
+WEIGHTS = "model.safetensors"
+EXPECTED = f"Hugging Face checkpoint ({KNOWN_BY} with {WEIGHTS})"
+PICKLES = ("pytorch_model.bin", "*.bin", "*.pt", "*.pth", "*.ckpt")
+DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+"""TensorFlow's names of safetensors' types."""
+
+
+def accepts(files: Files) -> bool:
+    """True for a folder with a `config.json` or safetensors."""
+    return bool(files.glob(KNOWN_BY, "*.safetensors"))
+
+
+def inspect(files: Files) -> InspectedModule:
+    """Lists the tensors from the header. Raises ModuleError for a pickle, and for missing or damaged files."""
+    weights = _weights(files)
+    if not (files.folder / KNOWN_BY).is_file():
+        raise ModuleError(
+            f"opening {files.folder}: expected {KNOWN_BY} beside {WEIGHTS}, found none",
+            hint="the weights do not tell their head count, activation or epsilon: fetch config.json too",
+        )
+    config = common.read_config(files.folder / KNOWN_BY)
+    with _Opened(weights) as opened:
+        variables = tuple(_variable(name, opened.get_slice(name)) for name in sorted(opened.keys()))
+    return InspectedModule(
+        name=files.name,
+        folder=str(files.folder),
+        format="Hugging Face checkpoint",
+        tensorflow_version="",
+        meta_graphs=(),
+        variables=variables,
+        assets=vocabularies(files),
+        traces=(),
+        signature_traces={},
+        attached_messages={},
+        constants=_tokenizer(files.folder),
+        fingerprint=common.fingerprint(files.folder, KNOWN_BY, WEIGHTS),
+        saved_model_bytes=0,
+        config=config,
+        open_tensors=partial(SafeTensors, weights),
+    )
+
+
+class SafeTensors:
+    """The tensors of a `model.safetensors`, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def check(self, variables: Iterable[VariableInfo]) -> None:
+        """Nothing is left to look up: the listing and the values come from one header, which is checked whole."""
+
+    def read(self, variable: VariableInfo) -> np.ndarray:
+        """The value of a variable, in the shape in which the checkpoint stores it."""
+        with _Opened(self._path) as opened:
+            return np.asarray(opened.get_tensor(variable.name))
+
+
+class _Opened:
+    """An open safetensors file, with the library's errors as ModuleError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Any:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            return safe_open(self._path, framework="numpy")
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModuleError(
+                f"reading {self._path}: {error}", hint="the file is truncated or damaged: fetch the checkpoint again"
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        """The library unmaps the file when the last reference is gone."""
+
+
+def _weights(files: Files) -> Path:
+    path = files.folder / WEIGHTS
+    if path.is_file():
+        return path
+    if pickles := files.glob(*PICKLES):
+        raise ModuleError(
+            f"opening {files.folder}: {pickles[0].name} is a pickle: opening it would run whatever code it holds",
+            hint=f"get {WEIGHTS} of the same model, or write one where you trust the pickle: "
+            "save_pretrained(folder, safe_serialization=True)",
+        )
+    others = files.glob("*.safetensors*", "*.h5", "*.msgpack")
+    raise ModuleError(
+        f"opening {files.folder}: expected {WEIGHTS} beside {KNOWN_BY}, found "
+        + (", ".join(path.name for path in others) or "no weights"),
+        hint=f"surgery reads Hugging Face checkpoints from one {WEIGHTS}",
+    )
+
+
+def _variable(name: str, part: Any) -> VariableInfo:
+    shape = tuple(part.get_shape())
+    dtype = DTYPES.get(part.get_dtype(), part.get_dtype())
+    size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
+    return VariableInfo(name, dtype, shape, np.issubdtype(_kind(dtype), np.floating), nbytes=size)
+
+
+def _kind(dtype: str) -> Any:
+    return np.float32 if dtype == "bfloat16" else np.dtype(dtype)
+
+
+def _tokenizer(folder: Path) -> dict[str, Any]:
+    """`do_lower_case` where the tokenizer's own config says it."""
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    lower = said.get("do_lower_case") if isinstance(said, dict) else None
+    return {"do_lower_case": np.asarray(lower)} if isinstance(lower, bool) else {}

@@ -1,0 +1,108 @@
+"""TF1 checkpoints as google-research/bert and google-research/albert publish them: config, weights by name, vocabulary.
+
+`bert_config.json` or `albert_config.json` lies beside `PREFIX.index` and `PREFIX.data-*`. What the weights compute is
+told by the config and by the code that reads it; `PREFIX.meta` is the graph that wrote the checkpoint, of training or
+of anything else, so it is evidence and nothing to call.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import message
+from tensorboard.compat.proto import meta_graph_pb2
+
+from surgery.errors import ModuleError
+from surgery.formats.graph import FlatGraph
+from surgery.formats.tensor_bundle import read_index
+from surgery.module import Config, InspectedModule, VariableInfo
+from surgery.sources import common
+from surgery.sources.files import Files
+
+KNOWN_BY = "*.index"
+CONFIG = "*bert_config.json"
+EXPECTED = "TF1 checkpoint (bert_config.json or albert_config.json with *.ckpt.index and *.ckpt.data-*)"
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+def accepts(files: Files) -> bool:
+    """True for a folder with a checkpoint's index, or with one of the two config files."""
+    return bool(files.checkpoint or files.glob(KNOWN_BY, CONFIG))
+
+
+def inspect(files: Files) -> InspectedModule:
+    """Lists the checkpoint's tensors from its index. Raises ModuleError when config or index is missing or damaged."""
+    prefix = _prefix(files)
+    config = _config(files)
+    index = read_index(files.folder / f"{prefix}.index")
+    if OBJECT_GRAPH_KEY in index.entries:
+        raise ModuleError(
+            f"opening {files.folder / prefix}: it is a TF2 object-based checkpoint, whose keys carry no names",
+            hint="give the SavedModel of the same encoder, or a checkpoint that TensorFlow 1's Saver wrote",
+        )
+    names = (config.file, f"{prefix}.index")
+    meta = files.folder / f"{prefix}.meta"
+    return InspectedModule(
+        name=files.name,
+        folder=str(files.folder),
+        format="TF1 checkpoint",
+        tensorflow_version="",
+        meta_graphs=(),
+        variables=tuple(
+            VariableInfo(name, entry.dtype, tuple(size or 0 for size in entry.shape), True, nbytes=entry.nbytes)
+            for name, entry in sorted(index.entries.items())
+        ),
+        assets=vocabularies(files),
+        traces=(),
+        signature_traces={},
+        attached_messages={},
+        fingerprint=common.fingerprint(files.folder, *names),
+        saved_model_bytes=meta.stat().st_size if meta.is_file() else 0,
+        problems=common.checkpoint_problems(files, prefix),
+        config=config,
+        bare_graph=cache(partial(_graph, meta)) if meta.is_file() else None,
+        open_tensors=partial(common.open_checkpoint, files.folder / prefix),
+    )
+
+
+def vocabularies(files: Files) -> dict[str, str]:
+    """The tokenizer's file by the attribute under which TF Hub's modules have it."""
+    if pieces := files.glob("*.model"):
+        return {"sp_model_file": pieces[0].name}
+    return {"vocab_file": "vocab.txt"} if files.glob("vocab.txt") else {}
+
+
+def _prefix(files: Files) -> str:
+    if files.checkpoint is not None:
+        return files.checkpoint
+    found = [path.name.removesuffix(".index") for path in files.glob(KNOWN_BY)]
+    if len(found) != 1:
+        raise ModuleError(
+            f"opening {files.folder}: expected one checkpoint, found "
+            + (", ".join(found) if found else "a config file without any *.index"),
+            hint=f"say which: {files.folder / found[-1]}" if found else "fetch the checkpoint's other files",
+        )
+    return found[0]
+
+
+def _config(files: Files) -> Config:
+    found = files.glob(CONFIG)
+    if len(found) != 1:
+        raise ModuleError(
+            f"opening {files.folder}: expected bert_config.json or albert_config.json beside the checkpoint, found "
+            + (" and ".join(path.name for path in found) or "neither"),
+            hint="a checkpoint does not tell its head count, dropout or activation: its config file does",
+        )
+    return common.read_config(found[0])
+
+
+def _graph(path: Path) -> FlatGraph:
+    try:
+        meta_graph: Any = meta_graph_pb2.MetaGraphDef.FromString(path.read_bytes())
+    except (OSError, message.DecodeError) as error:
+        raise ModuleError(
+            f"reading {path}: {error}", hint="it is damaged; without it, the config alone describes the checkpoint"
+        ) from error
+    return FlatGraph.of_whole_graph_def(meta_graph.graph_def)
