@@ -135,7 +135,7 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
 
     Raises UnexplainedError with the nearest table and what it could not explain.
     """
-    weights = [variable for variable in module.variables if not is_attribute(variable)]
+    weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
     tried = [(family, explain(dialect, weights)) for family, dialect in _dialects(module)]
     for family, explanation in tried:
         if explanation.complete:

@@ -53,7 +53,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
     Raises UnexplainedError when two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
-    dropped: list[Dropped] = []
+    dropped = [Dropped(v, v.outside) for v in module.variables if v.outside is not None]
     for claim in inference.claims:
         reason = _reason_to_drop(claim, inference)
         if reason is not None:
@@ -71,7 +71,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
             for target in claim.targets
         ]
     _refuse_double_targets(module, assignments)
-    kept = tuple(variable for variable in module.variables if is_attribute(variable))
+    kept = tuple(variable for variable in module.variables if variable.outside is None and is_attribute(variable))
     return AssignmentMap(tuple(assignments), tuple(dropped), kept, inference.sizes)
 
 

@@ -54,7 +54,8 @@ class VariableInfo:
 
     `attribute` is set when the variable hangs directly on the root under a name of its own ("do_lower_case").
     `trainable` is what `module.trainable_variables` says, which is what fine-tuning uses; `watched` is the variable's
-    own flag, which a gradient tape follows; `listed` whether `module.variables` has it.
+    own flag, which a gradient tape follows; `listed` whether `module.variables` has it. `outside` is the reason why a
+    variable belongs to what is built around the encoder, and None for those of the encoder itself.
     """
 
     name: str
@@ -66,6 +67,7 @@ class VariableInfo:
     nbytes: int = 0
     watched: bool = True
     listed: bool = False
+    outside: str | None = None
 
     @property
     def address(self) -> str:

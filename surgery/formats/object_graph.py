@@ -5,7 +5,9 @@ Field names are those of tensorflow/core/protobuf/saved_object_graph.proto and s
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from tensorboard.compat.proto import types_pb2
@@ -35,15 +37,26 @@ def children(graph: Any, node: int) -> dict[str, int]:
 
 
 def paths(graph: Any) -> dict[int, str]:
-    """The shortest path from the root to each object, as "layer-1/variables/3"; breadth first, in child order."""
+    """The shortest path from the root to each object, as "layer-1/variables/3"; breadth first, in child order.
+
+    A slash within a name is written as in TensorFlow's checkpoint keys (trackable/trackable_utils.py): "." becomes
+    "..", and "/" becomes ".S".
+    """
     found, queue = {ROOT: ""}, deque([ROOT])
     while queue:
         node = queue.popleft()
         for child in graph.nodes[node].children:
             if child.node_id not in found:
-                found[child.node_id] = f"{found[node]}/{child.local_name}" if found[node] else child.local_name
+                name = child.local_name.replace(".", "..").replace("/", ".S")
+                found[child.node_id] = f"{found[node]}/{name}" if found[node] else name
                 queue.append(child.node_id)
     return found
+
+
+def path_names(path: str) -> Iterator[str]:
+    """The child names along a path, as the objects have them."""
+    for name in path.split("/"):
+        yield re.sub(r"\.(.)", lambda escaped: "/" if escaped[1] == "S" else escaped[1], name)
 
 
 def structure(value: Any) -> Structure:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorboard.compat.proto import trackable_object_graph_pb2
 
 from surgery.errors import ModuleError
+from surgery.formats.object_graph import path_names
 from surgery.module import VariableInfo
 from surgery.runtime.reasons import reason
 
@@ -71,7 +72,7 @@ class CheckpointTensors:
         if self._graph is None or variable.path is None:
             return variable.name
         node = 0
-        for name in variable.path.split("/"):
+        for name in path_names(variable.path):
             children = {child.local_name: child.node_id for child in self._graph.nodes[node].children}
             if name not in children:
                 raise ModuleError(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.module import InspectedModule
-from surgery.sources import hugging_face, tf1, tf1_checkpoint, tf2
+from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2
 from surgery.sources.files import Files
 
-SOURCES = (tf2, tf1, tf1_checkpoint, hugging_face)
+SOURCES = (hub_layer, tf2, tf1, tf1_checkpoint, hugging_face)
 EXPECTED = "a " + ", or a ".join(dict.fromkeys(source.EXPECTED for source in SOURCES))
 
 

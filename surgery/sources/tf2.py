@@ -22,24 +22,34 @@ KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_
 
 def accepts(files: Files) -> bool:
     """True for a SavedModel that has an object graph."""
-    saved_model = files.saved_model
-    return saved_model is not None and any(graph.object_graph_def.nodes for graph in saved_model.meta_graphs)
+    return with_objects(files) is not None
 
 
 def inspect(files: Files) -> InspectedModule:
     """Reads variables, assets and callables from the object graph, the rest as for every SavedModel."""
+    return inspect_below(files, object_graph.ROOT)
+
+
+def with_objects(files: Files) -> Any:
+    """The meta graph that carries the object graph, None where none does."""
+    meta_graphs = files.saved_model.meta_graphs if files.saved_model is not None else ()
+    return next((meta_graph for meta_graph in meta_graphs if meta_graph.object_graph_def.nodes), None)
+
+
+def inspect_below(files: Files, root: int) -> InspectedModule:
+    """The module whose root is this node of the object graph; variables keep their path from the graph's own root."""
     saved_model, folder = files.saved_model, files.folder
-    assert saved_model is not None, "accepts has seen it"
-    meta_graph = next(graph for graph in saved_model.meta_graphs if graph.object_graph_def.nodes)
+    meta_graph = with_objects(files)
     graph = meta_graph.object_graph_def
     where = object_graph.paths(graph)
+    own = {node: name for name, node in object_graph.children(graph, root).items()}
     asset_files = [f"assets/{asset.filename}" for asset in meta_graph.asset_file_def]
     assets = {
-        where[node]: asset_files[graph.nodes[node].asset.asset_file_def_index]
+        own.get(node, where[node]): asset_files[graph.nodes[node].asset.asset_file_def_index]
         for node in sorted(where)
         if graph.nodes[node].WhichOneof("kind") == "asset"
     }
-    variables = _variables(graph, where)
+    variables = _variables(graph, where, root)
     return InspectedModule(
         name=files.name,
         folder=str(folder),
@@ -48,7 +58,7 @@ def inspect(files: Files) -> InspectedModule:
         meta_graphs=common.meta_graphs(saved_model),
         variables=variables,
         assets=assets,
-        traces=tuple(_traces(meta_graph, where)),
+        traces=tuple(_traces(meta_graph, where, root)),
         signature_traces=_signature_traces(meta_graph, where),
         attached_messages={},
         fingerprint=common.fingerprint(folder, *common.SIGNED),
@@ -61,8 +71,9 @@ def inspect(files: Files) -> InspectedModule:
     )
 
 
-def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
-    trainable = _trainable(graph)
+def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableInfo, ...]:
+    trainable = _trainable(graph, root)
+    own = {node: name for name, node in object_graph.children(graph, root).items()}
     found = []
     for node in sorted(where):
         if graph.nodes[node].WhichOneof("kind") != "variable":
@@ -81,21 +92,20 @@ def _variables(graph: Any, where: dict[int, str]) -> tuple[VariableInfo, ...]:
                 watched=saved.trainable,
                 listed=node in trainable,
                 path=path,
-                attribute=path if "/" not in path else None,
+                attribute=own.get(node),
                 nbytes=int(np.prod(sizes, dtype=np.int64)) * common.item_size(dtype),
             )
         )
     return tuple(found)
 
 
-def _trainable(graph: Any) -> dict[int, bool]:
+def _trainable(graph: Any, root: int) -> dict[int, bool]:
     """What the lists that fine-tuning uses say of each variable: the root's first, then those of its children.
 
     A variable's own flag says less: a frozen Keras layer keeps its variables' flags and leaves them off the list.
     """
-    root = object_graph.children(graph, object_graph.ROOT)
     found: dict[int, bool] = {}
-    for owner in (object_graph.ROOT, *root.values()):
+    for owner in (root, *object_graph.children(graph, root).values()):
         lists = object_graph.children(graph, owner)
         if "variables" in lists and "trainable_variables" in lists:
             trainable = set(object_graph.children(graph, lists["trainable_variables"]).values())
@@ -104,13 +114,13 @@ def _trainable(graph: Any) -> dict[int, bool]:
     return found
 
 
-def _traces(meta_graph: Any, where: dict[int, str]) -> list[Trace]:
+def _traces(meta_graph: Any, where: dict[int, str], root: int) -> list[Trace]:
     """Concrete functions of the root's `__call__` and of the callable objects that hang on it, such as `.mlm`."""
     graph = meta_graph.object_graph_def
-    root = object_graph.children(graph, object_graph.ROOT)
+    children = object_graph.children(graph, root)
     found: list[Trace] = []
     seen: set[int] = set()
-    for owner, name in [(object_graph.ROOT, ""), *((node, name) for name, node in root.items())]:
+    for owner, name in [(root, ""), *((node, name) for name, node in children.items())]:
         if name in KERAS_CHILDREN or name.startswith(("layer-", "layer_with_weights-")):
             continue
         kind = graph.nodes[owner].WhichOneof("kind")

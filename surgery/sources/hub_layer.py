@@ -1,0 +1,100 @@
+"""Models re-saved around a hub.KerasLayer, such as a fine-tuned classifier: the module inside is what is inspected.
+
+tensorflow_hub/keras_layer.py keeps the module that it loaded as its attribute `_func`, which is saved with the model,
+calls, assets and all; and it registers each of the module's weights under the weight's whole name, which is why keys
+of such checkpoints read `transformer.Slayer_0.S…`. The variables are those that were fine-tuned. What lies around the
+layer (a head, an optimiser's slots, metrics) is listed as outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from surgery.errors import ModuleError
+from surgery.formats import object_graph
+from surgery.module import InspectedModule, VariableInfo
+from surgery.sources import tf2
+from surgery.sources.files import SAVED_MODEL, Files
+
+KNOWN_BY = SAVED_MODEL
+EXPECTED = tf2.EXPECTED
+MODULE = "_func"
+AROUND = {"optimizer": "a slot or counter of the optimiser", "keras_api": "a counter of a metric"}
+"""What children of a Keras model hold beside its layers."""
+
+
+def accepts(files: Files) -> bool:
+    """True for a SavedModel with a layer that holds a module with weights of its own."""
+    return bool(_layers(files))
+
+
+def inspect(files: Files) -> InspectedModule:
+    """Reads the module inside the layer. Raises ModuleError when several layers hold one."""
+    layers = _layers(files)
+    if len(layers) > 1:
+        raise ModuleError(
+            f"opening {files.folder}: expected one encoder in a hub.KerasLayer, found {len(layers)}: "
+            + ", ".join(sorted(layers)),
+            hint="save the layer whose encoder is meant as a model of its own",
+        )
+    ((path, node),) = layers.items()
+    module = tf2.inspect_below(files, node)
+    graph = tf2.with_objects(files).object_graph_def
+    where = object_graph.paths(graph)
+    inside = {where[found] for found in _below(graph, node)}
+    owners = _owners(graph, where)
+    return replace(
+        module,
+        format=f"TF2 SavedModel around a hub.KerasLayer ({path})",
+        variables=tuple(
+            v if v.path in inside else replace(v, attribute=None, outside=_reason(v, owners)) for v in module.variables
+        ),
+        signature_traces={},
+    )
+
+
+def _layers(files: Files) -> dict[str, int]:
+    """Modules with floating-point variables that a layer below the root holds, by the layer's path."""
+    meta_graph = tf2.with_objects(files)
+    if meta_graph is None:
+        return {}
+    graph = meta_graph.object_graph_def
+    found = {}
+    for node, path in object_graph.paths(graph).items():
+        owner, _, name = path.rpartition("/")
+        if name == MODULE and owner and any(_is_weight(graph.nodes[below]) for below in _below(graph, node)):
+            found[owner] = node
+    return found
+
+
+def _is_weight(node: Any) -> bool:
+    return node.WhichOneof("kind") == "variable" and object_graph.dtype_name(node.variable.dtype).startswith("float")
+
+
+def _below(graph: Any, root: int) -> Iterator[int]:
+    """The node and all that can be reached from it."""
+    seen, stack = {root}, [root]
+    while stack:
+        yield (node := stack.pop())
+        for child in graph.nodes[node].children:
+            if child.node_id not in seen:
+                seen.add(child.node_id)
+                stack.append(child.node_id)
+
+
+def _owners(graph: Any, where: dict[int, str]) -> dict[str, str]:
+    """The child of the root that holds each variable, by the variable's path: a layer where one does."""
+    owners: dict[str, str] = {}
+    children = object_graph.children(graph, object_graph.ROOT)
+    for name in sorted(children, key=lambda name: (not name.startswith("layer"), [*AROUND, name].index(name))):
+        for node in _below(graph, children[name]):
+            if graph.nodes[node].WhichOneof("kind") == "variable":
+                owners.setdefault(where[node], name)
+    return owners
+
+
+def _reason(variable: VariableInfo, owners: dict[str, str]) -> str:
+    owner = owners.get(variable.path or "", "")
+    return f"{AROUND.get(owner, f'a weight of the model around the encoder ({owner})')}, not of the encoder"
