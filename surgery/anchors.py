@@ -68,8 +68,12 @@ class Anchors:
 
     def product_input(self, kernel: str) -> Tensor | None:
         """What is multiplied with this kernel, seen through reshapes."""
-        found = self._nth(kernel, self.products(kernel))
+        found = self.nth_product(kernel)
         return None if found is None else through_shapes(found[0].inputs[1 - found[1]])
+
+    def nth_product(self, kernel: str) -> tuple[Node, int] | None:
+        """The product with this kernel at this application, and at which input the kernel stands."""
+        return self._nth(kernel, self.products(kernel))
 
     def bias_add(self, bias: str) -> Node | None:
         """The addition of this bias."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surgery.conversion import Conversion, Progress
+    from surgery.outputs import Request
     from surgery.planning import Inspection, Plan
     from surgery.verification import Verification
 
@@ -26,17 +27,29 @@ def inspect(module: Source) -> Inspection:
         return explain_module(found)
 
 
-def plan(module: Source, destination: Source | None = None, *, assume: Mapping[str, Any] | None = None) -> Plan:
+def plan(
+    module: Source,
+    destination: Source | None = None,
+    *,
+    assume: Mapping[str, Any] | None = None,
+    taps: Sequence[str] = (),
+    layers: str | None = None,
+    features: Sequence[str] = (),
+    depths: Sequence[int] = (),
+    signatures: Sequence[str] = (),
+) -> Plan:
     """What `convert` would do, without TensorFlow and without touching the destination.
 
-    Raises ModuleError for a damaged module, UnexplainedError when the weight tables leave anything open.
+    Raises ModuleError for a damaged module, UnexplainedError when the weight tables leave anything open, UsageError for
+    outputs that the encoder cannot have.
     """
     from surgery.planning import make_plan, open_module
     from surgery.publish import choose_destination
 
     with open_module(str(module), with_weights=False) as found:
         wanted = None if destination is None else Path(destination)
-        return make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume)
+        destination = wanted or choose_destination(None, found.name, overwrite=False)
+        return make_plan(found, destination, assume, _request(taps, layers, features, depths, signatures))
 
 
 def convert(
@@ -49,9 +62,17 @@ def convert(
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
+    taps: Sequence[str] = (),
+    layers: str | None = None,
+    features: Sequence[str] = (),
+    depths: Sequence[int] = (),
+    signatures: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Conversion:
     """Converts a module into a verified SavedModel; without a destination into `exported/<name>/<next version>`.
+
+    `taps` ("attention_probs@-1"), `layers` ("-4:"), `features` ("text=mean@-4:/mean"), `depths` and `signatures`
+    ("probe=query_0,pooled_output") add outputs, spelled as on the command line; see surgery.outputs.
 
     `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
@@ -66,6 +87,7 @@ def convert(
         keep_failed=keep_failed,
         allow_nonfinite=allow_nonfinite,
         assume=assume,
+        request=_request(taps, layers, features, depths, signatures),
         progress=progress or (lambda step, done, total: None),
     )
 
@@ -94,6 +116,18 @@ def verify(
         assume=dict(assume or {}),
         progress=progress or (lambda step, done, total: None),
     )
+
+
+def _request(
+    taps: Sequence[str],
+    layers: str | None,
+    features: Sequence[str],
+    depths: Sequence[int],
+    signatures: Sequence[str],
+) -> Request:
+    from surgery.outputs import Request
+
+    return Request(tuple(taps), layers, tuple(features), tuple(depths), tuple(signatures))
 
 
 def _tolerance(atol: float | None, rtol: float | None) -> Any:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from surgery.anchors import Anchors
 from surgery.architecture import Inference
 from surgery.formats.graph import Tensor
 from surgery.module import Trace
 from surgery.rules import fill
+from surgery.taps import Tapped
+
+
+def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[Tapped]) -> dict[str, Tensor]:
+    """The tensors of taps by output name, as the module's own graph has them; those that it does not show are left out.
+
+    They may be flat: [batch * seq, …], or with heads joined.
+    """
+    paths = {target: claim.variable.address for claim in inference.claims for target in claim.targets}
+    whole = Anchors(trace.open_graph(), paths)
+    found = {}
+    for tap in taps:
+        graph = whole.at(tap.layer) if inference.family.repeated else whole
+        tensor = tap.row.source(graph, *tap.anchors)
+        if tensor is not None:
+            found[tap.output] = tensor
+    return found
 
 
 def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:

@@ -70,6 +70,40 @@ ASSUME = click.option(
     help="Supply a hyperparameter for which the module has no evidence. Repeatable.",
 )
 
+OUTPUTS = (
+    click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),
+    click.option("--layers", metavar="LAYERS", help="Keep these block outputs only in serving_default, such as -4:."),
+    click.option(
+        "--feature",
+        "features",
+        multiple=True,
+        metavar="NAME=MIX@LAYERS/POOLING",
+        help="Add a signature that mixes and pools block outputs. Repeatable.",
+    ),
+    click.option(
+        "--depth",
+        "depths",
+        multiple=True,
+        type=int,
+        metavar="K",
+        help="Add a signature of the first K blocks. Repeatable.",
+    ),
+    click.option(
+        "--signature",
+        "signatures",
+        multiple=True,
+        metavar="NAME=OUT,OUT",
+        help="Compose a signature of outputs. Repeatable.",
+    ),
+)
+
+
+def _chooses_outputs(command: Any) -> Any:
+    """The options that say what an export gives, in this order."""
+    for option in reversed(OUTPUTS):
+        command = option(command)
+    return command
+
 
 @click.group(
     epilog=EPILOG_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -116,14 +150,33 @@ def inspect(module: str, as_json: bool, signature: str | None, variables: bool) 
     examples=("surgery plan ./module", "surgery plan ./module --json | jq '.dropped'"),
 )
 @MODULE
-@JSON
+@_chooses_outputs
 @ASSUME
+@JSON
 @_reports_errors
-def plan(module: str, as_json: bool, assume: tuple[str, ...]) -> None:
+def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) -> None:
     """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
     from surgery import report
 
-    show(report.plan_data(surgery.plan(module, assume=_assumed(assume))), "plan", as_json)
+    show(report.plan_data(surgery.plan(module, assume=_assumed(assume), **outputs)), "plan", as_json)
+
+
+@main.command(
+    cls=Command,
+    short_help="List the sublayers that convert can add as outputs.",
+    examples=("surgery taps ./module", "surgery taps ./module --batch 1 --length 512 --json"),
+)
+@MODULE
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of a request.")
+@click.option("--length", type=click.IntRange(min=1), default=128, show_default=True, help="Tokens of a row.")
+@ASSUME
+@JSON
+@_reports_errors
+def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:
+    """List what --tap can name in a module: shape, meaning, and bytes per reply of one block. Needs no TensorFlow."""
+    from surgery import report
+
+    show(report.taps_data(surgery.plan(module, assume=_assumed(assume)), batch, length), "taps", as_json)
 
 
 @main.command(
@@ -133,10 +186,12 @@ def plan(module: str, as_json: bool, assume: tuple[str, ...]) -> None:
         "surgery convert ./module                      # into exported/module/1/",
         "surgery convert module.tar.gz served/bert/7 --overwrite",
         "surgery convert https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
+        "surgery convert ./module --tap attention_probs --feature text=mean@-4:/mean --depth 6",
     ),
 )
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
+@_chooses_outputs
 @ATOL
 @RTOL
 @click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
@@ -157,6 +212,7 @@ def convert(
     assume: tuple[str, ...],
     as_json: bool,
     verbose: bool,
+    **outputs: Any,
 ) -> None:
     """Rebuild the encoder, verify it, and write a SavedModel that names every block output.
 
@@ -176,6 +232,7 @@ def convert(
             allow_nonfinite=allow_nonfinite,
             assume=_assumed(assume),
             progress=progress,
+            **outputs,
         )
     data = report.conversion_data(done)
     show(data if as_json else data["parity"], "parity", as_json)

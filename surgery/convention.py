@@ -5,6 +5,7 @@ Differences between formats travel as this data; nothing after it asks which for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -55,7 +56,8 @@ def read_convention(
         )
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
     inputs = _inputs(module, family, trace, graph, head)
-    outputs, aliases = _outputs(module, {*known, *([head.logits] if head else [])}, trace, graph)
+    taps = tap_names(family)
+    outputs, aliases = _outputs(module, {*known, *([head.logits] if head else [])}, taps, trace, graph)
     if head is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
     return Convention(callable_name, kind, inputs, outputs, aliases)
@@ -125,7 +127,7 @@ def _inputs(
 
 
 def _outputs(
-    module: InspectedModule, known: set[str], trace: Trace, graph: Anchors
+    module: InspectedModule, known: set[str], taps: re.Pattern[str], trace: Trace, graph: Anchors
 ) -> tuple[dict[str, str], dict[str, str]]:
     prints = Fingerprints(graph.graph, {})
     first_with: dict[bytes, str] = {}
@@ -139,6 +141,8 @@ def _outputs(
         key=lambda row: path_stem(row[0], row[1]) not in known,  # what has a name of its own comes before its aliases
     )
     for name, path, tensor in by_name:
+        if taps.fullmatch(path.partition("[")[0]):
+            continue  # an export of this tool, with taps: they are made anew, or not, as a conversion asks
         same_as = first_with.setdefault(prints.of(tensor), name)
         if path_stem(name, path) in known:
             outputs[name] = path
@@ -150,6 +154,12 @@ def _outputs(
                 hint=f"the encoder gives {', '.join(sorted(known))}",
             )
     return outputs, aliases
+
+
+def tap_names(family: Family) -> re.Pattern[str]:
+    """Matches the names of a family's taps, numbered ones whatever their number."""
+    names = (re.sub(r"\\{\w+\\}", "[0-9]+", re.escape(tap.name)) for tap in family.taps)
+    return re.compile("|".join(names) or "(?!)")
 
 
 def path_stem(name: str, path: str) -> str:

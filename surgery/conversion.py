@@ -12,8 +12,10 @@ from surgery import reference as published
 from surgery.battery import Batch, make_battery
 from surgery.contract import check_contract
 from surgery.errors import ParityError, WriteError
+from surgery.features import expected_outputs
 from surgery.manifest import make_manifest, write_manifest
 from surgery.module import Tensors
+from surgery.outputs import Request
 from surgery.parity import ParityReport, Recording, Tolerance, compare, compare_weights
 from surgery.planning import Plan, make_plan, open_module
 from surgery.publish import choose_destination, kept_folder, publish, staging
@@ -48,6 +50,7 @@ def convert_module(
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
+    request: Request | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Conversion:
     """Converts a module; nothing is published unless the reloaded export has parity.
@@ -58,7 +61,7 @@ def convert_module(
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
     progress("inspect", 0, 0)
     with open_module(module, with_weights=True) as source:
-        plan = make_plan(source, destination, assume)
+        plan = make_plan(source, destination, assume, request)
         with staging(destination, keep_failed=keep_failed) as folder:
             reference = record_reference(plan, progress)
             progress("build the encoder", 0, 0)
@@ -76,7 +79,15 @@ def convert_module(
                     + report.failure(),
                     hint=kept,
                 )
-            manifest = make_manifest(source, plan.inference, plan.weights, weights.hashes(), plan.signatures, report)
+            manifest = make_manifest(
+                source,
+                plan.inference,
+                plan.weights,
+                weights.hashes(),
+                plan.signatures,
+                plan.outputs.request,
+                report,
+            )
             try:
                 write_manifest(manifest, folder)
             except OSError as error:
@@ -113,11 +124,14 @@ def record_reference(plan: Plan, progress: Progress) -> Reference:
     tensors.check(assignment.variable for assignment in plan.weights.assignments)
     if plan.inference.published is not None:
         steps = partial(progress, "compute the reference")
-        recording = published.record_published(module, plan.inference, tensors, battery, steps)
-        return Reference(published.description(module), battery, recording, tensors)
-    tick = counting(progress, "run the module", len(battery))
-    recording = comparison.record_module(module, plan.inference, battery, tick)
-    return Reference(comparison.REFERENCE, battery, recording, tensors)
+        recording = published.record_published(module, plan.inference, tensors, battery, plan.outputs.taps, steps)
+        what = published.description(module)
+    else:
+        tick = counting(progress, "run the module", len(battery))
+        recording = comparison.record_module(module, plan.inference, battery, plan.outputs.taps, tick)
+        what = comparison.REFERENCE
+    expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
+    return Reference(what, battery, expected, tensors)
 
 
 def _write(
@@ -152,7 +166,7 @@ def _write(
             hint="the module computes something that its weight table does not say: please report it",
         )
     progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, weights.constants()), folder)
+    write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
 
 
 def check_export(
@@ -170,12 +184,13 @@ def check_export(
     exported = inspect_folder(Files(folder, folder.name))
     battery, expected = reference.battery, reference.expected
     with well_formed(str(folder)):
-        contract = check_contract(plan.module, exported, plan.inference, plan.weights)
+        contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
     with comparison.LoadedExport(folder) as loaded:
         bits = compare_weights(hashes, loaded.hashes(list(hashes)))
         steps = counting(progress, "run the export", len(battery))
-        outputs = compare(battery, expected, loaded.replay(battery, plan.inference, steps), tolerance)
+        replayed = loaded.replay(exported, plan.inference, plan.outputs, battery, steps)
+        outputs = compare(battery, expected, replayed, tolerance)
     return ParityReport(
         reference=reference.what,
         tolerance=tolerance,

@@ -5,11 +5,12 @@ All of it is data. The TensorFlow side reads `EncoderRecipe` and never asks whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.evidence import GraphEvidence
+from surgery.formats.graph import Tensor
 from surgery.rules import Dialect
 
 
@@ -98,20 +99,43 @@ class EncoderRecipe:
     """The Model Garden encoder: its class, and where each constructor argument comes from.
 
     `arguments` are architecture fields by name, or one of the kinds above, or a mapping of more arguments. `outputs`
-    maps the encoder's outputs to the names under which they are exported; `first_block` is the path of the layer whose
-    first input is exported as `embedding_output`. `optional` are layers that a module may lack, by the export name of
-    the output that then is not there. `renames` are patterns and replacements for variable names that Keras numbers
-    anew in each process.
+    maps the encoder's outputs to the names under which they are exported; `blocks` is the path of the layers that are
+    its blocks, or of the one that is called for each; what enters the first is exported as `embedding_output`. A block
+    returns its output, or `block_returns` values of which it is the first. `optional` are layers that a module may
+    lack, by the export name of the output that then is not there. `renames` are patterns and replacements for variable
+    names that Keras numbers anew in each process.
     """
 
     network: str
     arguments: Mapping[str, Any]
     outputs: Mapping[str, str]
-    first_block: str
+    blocks: str
+    block_returns: int = 1
     settings: tuple[Setting, ...] = ()
     heads: Mapping[str, HeadRecipe] = field(default_factory=dict)
     renames: tuple[tuple[str, str], ...] = ()
     optional: Mapping[str, OptionalLayer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A sublayer whose tensor can be an output: where it is in the rebuilt encoder, and where in a module's own graph.
+
+    `layer` is a path from a block (see Setting), and the tensor its call's first input or its output (`side`). `axes`
+    are its axes, "batch", "seq" or axes of the weights. `source` finds it in a graph by the weights `anchors`.
+    `counted` names a numbered hole, such as "ffn", of which there is one tap each; `when` are fields and values of the
+    encoders that have it.
+    """
+
+    name: str
+    axes: str
+    meaning: str
+    layer: str
+    side: str
+    source: Callable[..., Tensor | None]
+    anchors: tuple[str, ...]
+    when: tuple[tuple[str, Any], ...] = ()
+    counted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +166,8 @@ class Family:
     fields. `lists` are outputs with an entry a block, and how many more: MobileBERT's `encoder_outputs` begin with the
     embedding. `repeated` is the scope of targets that every
     block shares, and `depth` then says where the number of blocks is read. `fields` are those of the architecture,
-    in the order in which people read them.
+    in the order in which people read them. `taps` are its sublayers in the order of computation, `no_taps` names of
+    other families' that it cannot have, with the reason.
     """
 
     name: str
@@ -159,6 +184,8 @@ class Family:
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
     repeated: str | None = None
     depth: GraphEvidence | None = None
+    taps: tuple[Tap, ...] = ()
+    no_taps: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from surgery.architecture import Inference
 from surgery.assignment import AssignmentMap
 from surgery.module import InspectedModule
+from surgery.outputs import Request
 from surgery.parity import ParityReport
 from surgery.plain import plain, report_data
 
@@ -26,9 +27,13 @@ def make_manifest(
     weight_map: AssignmentMap,
     hashes: Mapping[str, str],
     outputs: Mapping[str, Any],
+    request: Request,
     report: ParityReport,
 ) -> dict[str, Any]:
-    """The manifest as JSON-ready data. `hashes` are SHA-256 of the weights by target, `outputs` by signature."""
+    """The manifest as JSON-ready data. `hashes` are SHA-256 of the weights by target, `outputs` by signature.
+
+    `request` says how they were asked for.
+    """
     return {
         "schema": SCHEMA,
         "source": {
@@ -57,6 +62,7 @@ def make_manifest(
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
         "kept": [*(v.attribute for v in weight_map.kept), *module.constants],
         "outputs": plain(outputs),
+        "request": plain(request),
         "parity": report_data(report),
         "packages": {name: _version(name) for name in PACKAGES},
     }
@@ -67,6 +73,26 @@ def write_manifest(manifest: Mapping[str, Any], export: Path) -> None:
     path = export / MANIFEST
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(export: Path) -> Any:
+    """The manifest of an export as JSON data. Raises OSError when there is none, ValueError when it is damaged."""
+    return json.loads((export / MANIFEST).read_text(encoding="utf-8"))
+
+
+def read_request(export: Path) -> Request:
+    """How an export's outputs were asked for; nothing beyond the usual where no manifest says so."""
+    try:
+        said = read_manifest(export)["request"]
+        return Request(
+            taps=tuple(map(str, said["taps"])),
+            layers=None if said["layers"] is None else str(said["layers"]),
+            features=tuple(map(str, said["features"])),
+            depths=tuple(map(int, said["depths"])),
+            signatures=tuple(map(str, said["signatures"])),
+        )
+    except (OSError, ValueError, LookupError, TypeError):
+        return Request()
 
 
 def _version(package: str) -> str:

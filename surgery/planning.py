@@ -13,6 +13,7 @@ from surgery.assignment import AssignmentMap, map_weights
 from surgery.contract import signature_outputs
 from surgery.errors import ModuleError, UnexplainedError
 from surgery.module import InspectedModule
+from surgery.outputs import Outputs, Request, resolve
 from surgery.signatures import name_outputs
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.location import locate
@@ -35,6 +36,7 @@ class Plan:
     module: InspectedModule
     inference: Inference
     weights: AssignmentMap
+    outputs: Outputs
     signatures: Mapping[str, tuple[str, ...]]
     destination: Path
 
@@ -57,10 +59,16 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
         return Inspection(module, None, error.message, error.details)
 
 
-def make_plan(module: InspectedModule, destination: Path, assume: Mapping[str, Any] | None = None) -> Plan:
-    """Infers the architecture and maps every weight.
+def make_plan(
+    module: InspectedModule,
+    destination: Path,
+    assume: Mapping[str, Any] | None = None,
+    request: Request | None = None,
+) -> Plan:
+    """Infers the architecture, maps every weight, and reads what outputs are asked for.
 
-    Raises ModuleError when files of the module are missing, UnexplainedError when the tables leave anything open.
+    Raises ModuleError when files of the module are missing, UnexplainedError when the tables leave anything open,
+    UsageError for outputs that there cannot be.
     """
     if module.problems:
         raise ModuleError(
@@ -69,4 +77,5 @@ def make_plan(module: InspectedModule, destination: Path, assume: Mapping[str, A
     with well_formed(module.name):
         inference = infer_architecture(module, assume)
         weights = map_weights(module, inference)
-    return Plan(module, inference, weights, signature_outputs(inference), destination)
+    outputs = resolve(inference, request or Request())
+    return Plan(module, inference, weights, outputs, signature_outputs(inference, outputs), destination)

@@ -23,6 +23,7 @@ from surgery.errors import UnexplainedError
 from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.parity import Recording
 from surgery.published import Names
+from surgery.taps import Tapped
 
 Array = npt.NDArray[np.float64]
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -39,9 +40,12 @@ def record_published(
     inference: Inference,
     tensors: Tensors,
     battery: Sequence[Batch],
+    taps: Sequence[Tapped] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recording:
     """What the checkpoint's encoder returns on a battery, and its masked-LM head as `mlm.mlm_logits`, as float32.
+
+    Taps are recorded on the batches on which heads are run.
 
     Raises UnexplainedError when a weight is not there under the publisher's name.
     """
@@ -54,12 +58,13 @@ def record_published(
     for number in range(blocks):
         progress(number, blocks)
         block = _Block.read(weights, names, number, values)
-        states = [
-            block.run(x, batch.inputs["input_mask"].astype(np.float64))
-            for x, batch in zip(states, battery, strict=True)
-        ]
-        for outputs, x in zip(recording, states, strict=True):
-            outputs[f"encoder_outputs_{number}"] = x.astype(np.float32)
+        wanted = [tap for tap in taps if tap.layer == number]
+        for index, batch in enumerate(battery):
+            inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
+            states[index] = inner["block_output"]
+            recording[index][f"encoder_outputs_{number}"] = states[index].astype(np.float32)
+            for tap in wanted if batch.heads else ():
+                recording[index][tap.output] = inner[tap.name].astype(np.float32)
     progress(blocks, blocks)
     for outputs in recording:
         outputs["sequence_output"] = outputs[f"encoder_outputs_{blocks - 1}"]
@@ -150,22 +155,29 @@ class _Block:
             **{name: weights.dense(scope + getattr(names, name)) for name in dense},
         )
 
-    def run(self, x: Array, mask: Array) -> Array:
-        """[batch, seq, hidden] to the same; `mask` [batch, seq] is 0 on padding."""
-        x = self.attention_norm(x + self.attention_output(self._attend(x, mask)))
-        return self.output_norm(x + self.output(self.activation(self.intermediate(x))))
+    def run(self, x: Array, mask: Array) -> dict[str, Array]:
+        """What a block computes, by the names of the taps, and its output [batch, seq, hidden] as "block_output".
 
-    def _attend(self, x: Array, mask: Array) -> Array:
-        query, key, value = (self._split(dense(x)) for dense in (self.query, self.key, self.value))
-        logits = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
-        logits = logits + self.mask_adder * (1.0 - mask[:, None, None, :])
-        shares = np.exp(logits - logits.max(-1, keepdims=True))
-        mixed: Array = shares / shares.sum(-1, keepdims=True) @ value
-        return mixed.swapaxes(1, 2).reshape(x.shape[0], x.shape[1], -1)
+        `x` is [batch, seq, hidden]; `mask` [batch, seq] is 0 on padding.
+        """
+        found = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
+        query, key, value = (found[name].swapaxes(1, 2) for name in ("query", "key", "value"))
+        found["attention_logits"] = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
+        masked = found["attention_logits"] + self.mask_adder * (1.0 - mask[:, None, None, :])
+        shares = np.exp(masked - masked.max(-1, keepdims=True))
+        found["attention_probs"] = shares / shares.sum(-1, keepdims=True)
+        found["attention_context"] = (found["attention_probs"] @ value).swapaxes(1, 2)
+        found["attention_output"] = self.attention_output(found["attention_context"].reshape(*x.shape[:2], -1))
+        found["attention_norm"] = self.attention_norm(x + found["attention_output"])
+        found["intermediate_preactivation"] = self.intermediate(found["attention_norm"])
+        found["intermediate"] = self.activation(found["intermediate_preactivation"])
+        found["ffn_output"] = self.output(found["intermediate"])
+        found["block_output"] = self.output_norm(found["attention_norm"] + found["ffn_output"])
+        return found
 
     def _split(self, x: Array) -> Array:
-        """[batch, seq, heads * size] to [batch, heads, seq, size]."""
-        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).swapaxes(1, 2)
+        """[batch, seq, heads * size] to [batch, seq, heads, size]."""
+        return x.reshape(x.shape[0], x.shape[1], self.heads, -1)
 
 
 class _Weights:

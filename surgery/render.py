@@ -122,6 +122,26 @@ def plan(console: Console, data: Data) -> None:
     _facts(console, facts)
 
 
+def taps(console: Console, data: Data) -> None:
+    """What can be tapped: a row a name, with the bytes of one block's tensor in a reply."""
+    _title(console, f"Taps of {data['name']} ({data['family']}, {data['blocks']} blocks)")
+    rows = [(tap["name"], _axes(tap), size(tap["bytes"]), tap["meaning"]) for tap in data["taps"]]
+    _table(console, ("tap", "shape", "a block", "what it is"), rows)
+    console.print(
+        f"a block: bytes of one block's tensor in a reply of {data['batch']} x {data['length']} tokens; "
+        f"--tap NAME is all {data['blocks']}, --tap NAME@-1 the last, --tap NAME@0,3 or NAME@-4: as Python counts"
+    )
+    for name, reason in data["not_offered"].items():
+        console.print(Text(f"no {name}: {reason}", style="dim"))
+
+
+def _axes(tap: Data) -> str:
+    shown = (
+        axis if length is None else f"{axis} {length}" for axis, length in zip(tap["axes"], tap["shape"], strict=True)
+    )
+    return "[" + ", ".join(shown) + "]"
+
+
 def parity(console: Console, data: Data) -> None:
     """A parity report: per output the errors, then weights, contract and verdict."""
     _title(console, f"Parity on {data['batches']} batches, against {data['reference']}")

@@ -121,6 +121,31 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     }
 
 
+def taps_data(plan: Plan, batch: int, length: int) -> dict[str, Any]:
+    """What an encoder offers to tap; bytes are those of one block in a reply of this batch and length."""
+    from surgery.taps import offered
+
+    inference = plan.inference
+    return {
+        "name": plan.module.name,
+        "family": inference.family.name,
+        "blocks": inference.architecture["num_hidden_layers"],
+        "batch": batch,
+        "length": length,
+        "taps": [
+            {
+                "name": name,
+                "axes": list(offer.axes),
+                "shape": list(offer.shape(inference)),
+                "bytes": offer.nbytes(inference, batch, length),
+                "meaning": offer.row.meaning,
+            }
+            for name, offer in offered(inference).items()
+        ],
+        "not_offered": dict(inference.family.no_taps),
+    }
+
+
 def conversion_data(conversion: Conversion) -> dict[str, Any]:
     """The published export and its proof."""
     return {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from surgery.conversion import Progress, check_export, record_reference
 from surgery.errors import ModuleError
-from surgery.manifest import MANIFEST
+from surgery.manifest import MANIFEST, read_manifest, read_request
 from surgery.parity import ParityReport, Tolerance
 from surgery.planning import Plan, make_plan, open_module
 from surgery.weights import Weights
@@ -41,7 +40,7 @@ def verify_export(
     if not (exported / "saved_model.pb").is_file():
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
     with open_module(module, with_weights=True) as source:
-        plan = make_plan(source, exported, assume)
+        plan = make_plan(source, exported, assume, read_request(exported))
         reference = record_reference(plan, progress)
         progress("hash the weights", 0, 0)
         weights = Weights(plan.weights, reference.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
@@ -51,8 +50,7 @@ def verify_export(
 
 def _notes(fingerprint: Any, exported: Path) -> list[str]:
     try:
-        manifest = json.loads((exported / MANIFEST).read_text(encoding="utf-8"))
-        source = manifest["source"]
+        source = read_manifest(exported)["source"]
     except FileNotFoundError:
         return [f"the export has no {MANIFEST}: it was not written by surgery, or it was removed"]
     except (OSError, ValueError, KeyError, TypeError) as error:

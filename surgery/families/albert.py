@@ -13,6 +13,7 @@ from surgery import evidence as read
 from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
 from surgery.families.bert_names import BLOCK, functional
+from surgery.families.bert_taps import attention_taps, feed_forward_taps
 from surgery.families.configs import ONE_GROUP
 from surgery.families.google import ALBERT_NAMES as GOOGLE_NAMES
 from surgery.families.google import google_checkpoints, google_rows
@@ -96,6 +97,7 @@ ALBERT = replace(
         f"{SHARED}/self_attention_layer_norm/beta",
     ),
     fixed={"pooler_act": "tanh", "norm_first": False},
+    taps=(*attention_taps("_attention_layer", f"{SHARED}/self_attention"), *feed_forward_taps(SHARED)),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:AlbertEncoder",
         arguments={
@@ -113,7 +115,7 @@ ALBERT = replace(
             "dict_outputs": Constant(True),
         },
         outputs=BERT.encoder.outputs,
-        first_block=_BLOCK,
+        blocks=_BLOCK,
         optional={"pooled_output": OptionalLayer("layer:pooler_transform", "pooler_transform")},
         settings=(
             Setting(_EMBEDDING_NORM, "epsilon", "layer_norm_eps"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from surgery import evidence as read
 from surgery.evidence import GraphEvidence
 from surgery.families.bert_names import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
+from surgery.families.bert_taps import attention_taps, feed_forward_taps
 from surgery.families.google import BERT_NAMES as GOOGLE_NAMES
 from surgery.families.google import google_checkpoints, google_rows
 from surgery.families.hugging_face import BERT_NAMES as HUGGING_FACE_NAMES
@@ -203,6 +204,7 @@ BERT = Family(
         BLOCK + "/self_attention_layer_norm/gamma",
         BLOCK + "/self_attention_layer_norm/beta",
     ),
+    taps=(*attention_taps("_attention_layer", f"{BLOCK}/self_attention"), *feed_forward_taps(BLOCK)),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:BertEncoderV2",
         arguments={
@@ -224,7 +226,7 @@ BERT = Family(
             "sequence_output": "sequence_output",
             "encoder_outputs": "encoder_outputs",
         },
-        first_block="_transformer_layers[0]",
+        blocks="_transformer_layers[]",
         optional={"pooled_output": OptionalLayer("_pooler_layer", "pooler_transform")},
         settings=(
             Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),

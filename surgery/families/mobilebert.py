@@ -8,9 +8,11 @@ own, from the block's input, or from the block's bottleneck: the graph says whic
 from __future__ import annotations
 
 from surgery import evidence as read
+from surgery import sublayers
 from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
-from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting
+from surgery.families.bert_taps import HIDDEN, attention_taps
+from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting, Tap
 from surgery.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer_layer_{layer}"
@@ -82,6 +84,91 @@ _NORMS = (
     BLOCK + "/bottleneck_output/norm",
 )
 
+
+def _taps() -> tuple[Tap, ...]:
+    """`intermediate` and `ffn_output` are those of the last stacked feed-forward; each of them is there as well."""
+    narrow, bottleneck = "batch seq bottleneck", "block_layers[bottleneck_input][1]"
+    last = "block_layers[ffn][-1]"
+
+    def feed_forward(number: str, path: str, anchor: str, counted: str | None) -> tuple[Tap, ...]:
+        what = "a stacked feed-forward" if counted else "the last stacked feed-forward"
+        return (
+            Tap(
+                f"{number}intermediate",
+                "batch seq inner",
+                f"inside {what}, after the activation",
+                f"{path}[0]",
+                "output",
+                sublayers.before_kernel,
+                (f"{anchor}/output_dense/kernel",),
+                counted=counted,
+            ),
+            Tap(
+                f"{number}output" if counted else "ffn_output",
+                narrow,
+                f"the output of {what}, before the residual",
+                f"{path}[1]",
+                "output",
+                sublayers.after_bias,
+                (f"{anchor}/output_dense/bias",),
+                counted=counted,
+            ),
+        )
+
+    return (
+        Tap(
+            "bottleneck_input",
+            narrow,
+            "the block's input, narrowed and normed",
+            bottleneck,
+            "output",
+            sublayers.after_norm,
+            (BLOCK + "/bottleneck_input/norm/beta",),
+        ),
+        Tap(
+            "kq_shared_bottleneck",
+            narrow,
+            "what queries and keys are made of",
+            "block_layers[kq_shared_bottleneck][1]",
+            "output",
+            sublayers.after_norm,
+            (_SHARED + "/norm/beta",),
+            when=(("key_query_shared_bottleneck", True),),
+        ),
+        *attention_taps("block_layers[attention][0]", BLOCK + "/attention", width="bottleneck"),
+        Tap(
+            "attention_norm",
+            narrow,
+            "the middle of the block: the normed sum of bottleneck and attention",
+            "block_layers[attention][1]",
+            "output",
+            sublayers.after_norm,
+            (BLOCK + "/attention/norm/beta",),
+        ),
+        *feed_forward("ffn_{ffn}_", "block_layers[ffn][{ffn}]", FFN, "ffn"),
+        Tap(
+            "ffn_{ffn}_norm",
+            narrow,
+            "the normed sum after a stacked feed-forward",
+            "block_layers[ffn][{ffn}][2]",
+            "output",
+            sublayers.after_norm,
+            (FFN + "/norm/beta",),
+            counted="ffn",
+        ),
+        *feed_forward("", last, BLOCK + "/ffn_layer_{last_ffn}", None),
+        Tap(
+            "bottleneck_output",
+            HIDDEN,
+            "the block's output widened again, before the residual",
+            "block_layers[bottleneck_output][0]",
+            "output",
+            sublayers.after_bias,
+            (BLOCK + "/bottleneck_output/dense/bias",),
+        ),
+    )
+
+
 MOBILEBERT = Family(
     name="mobilebert",
     dialects=(
@@ -133,6 +220,10 @@ MOBILEBERT = Family(
         InputAnchor("input_type_ids", f"{EMBEDDING}/type_embedding/embeddings"),
     ),
     block_input=BlockInput(BLOCK + "/bottleneck_input/dense/kernel"),
+    taps=_taps(),
+    no_taps={
+        "intermediate_preactivation": "its dense layers apply the activation themselves, nothing stands in between",
+    },
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:MobileBERTEncoder",
         arguments={
@@ -155,7 +246,8 @@ MOBILEBERT = Family(
             "classifier_activation": "classifier_activation",
         },
         outputs={name: name for name in ("pooled_output", "sequence_output", "encoder_outputs", "attention_scores")},
-        first_block="_transformer_layers[0]",
+        blocks="_transformer_layers[]",
+        block_returns=2,
         renames=((rf"^{EMBEDDING}_[0-9]+/", f"{EMBEDDING}/"),),
         settings=(Setting("embedding_layer.dropout_layer", "rate", "embedding_dropout"),),
     ),

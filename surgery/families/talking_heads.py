@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from surgery import evidence as read
+from surgery import sublayers
 from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
 from surgery.families.bert_names import BLOCK, MASKED_LM, SUFFIX
-from surgery.family import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting
+from surgery.families.bert_taps import HIDDEN, MAP, attention_taps
+from surgery.family import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting, Tap
 from surgery.rules import Dialect, WeightRule, move
 
 ATTENTION = BLOCK + "/self_attention"
@@ -72,6 +74,76 @@ _NORMS = ("embeddings/layer_norm", BLOCK + "/self_attention_layer_norm", FEEDFOR
 _LAYERS = "official.nlp.modeling.layers:"
 _BLOCKS = "_hidden_layers[]"
 
+
+def _taps() -> tuple[Tap, ...]:
+    """The logits are those that the heads have mixed; the probabilities are mixed once more before they weigh."""
+    attention = attention_taps("_attention_layer", ATTENTION)
+    mixed = Tap(
+        "attention_probs_mixed",
+        MAP,
+        "the probabilities mixed across heads: these weigh the values",
+        "_attention_layer._dropout_layer",
+        "input",
+        sublayers.after_kernel,
+        (ATTENTION + "/post_softmax_weight",),
+    )
+    position = [tap.name for tap in attention].index("attention_probs") + 1
+    block = "_feedforward_block"
+    return (
+        *attention[:position],
+        mixed,
+        *attention[position:],
+        Tap(
+            "attention_norm",
+            HIDDEN,
+            "the middle of the block: the normed sum of input and attention",
+            "_attention_layer_norm",
+            "output",
+            sublayers.after_norm,
+            (BLOCK + "/self_attention_layer_norm/beta",),
+        ),
+        *(
+            Tap(name, "batch seq inner", meaning, f"{block}.{layer}[0]", side, source, (FEEDFORWARD + place,))
+            for name, meaning, layer, side, source, place in (
+                (
+                    "intermediate_preactivation",
+                    "inside the feed-forward, before the activation",
+                    "_intermediate_dense",
+                    "output",
+                    sublayers.after_bias,
+                    "/intermediate_0/bias",
+                ),
+                (
+                    "intermediate",
+                    "inside the feed-forward, after the activation, not gated yet",
+                    "_inner_activation_layers",
+                    "output",
+                    sublayers.gated,
+                    "/gate_0/bias",
+                ),
+                ("gate", "what gates it", "_gate_dense", "output", sublayers.after_bias, "/gate_0/bias"),
+                (
+                    "intermediate_gated",
+                    "the activation times the gate",
+                    "_output_dense",
+                    "input",
+                    sublayers.before_kernel,
+                    "/output_0/kernel",
+                ),
+            )
+        ),
+        Tap(
+            "ffn_output",
+            HIDDEN,
+            "the feed-forward's output, before the residual",
+            f"{block}._output_dense[0]",
+            "output",
+            sublayers.after_bias,
+            (FEEDFORWARD + "/output_0/bias",),
+        ),
+    )
+
+
 TALKING_HEADS = replace(
     BERT,
     name="talking_heads",
@@ -109,6 +181,7 @@ TALKING_HEADS = replace(
         *(row for row in BERT.evidence if row.callable == "mlm"),
     ),
     fixed={"pooler_act": "tanh", "norm_first": False},
+    taps=_taps(),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:EncoderScaffold",
         arguments={
@@ -138,7 +211,7 @@ TALKING_HEADS = replace(
             ),
         },
         outputs=BERT.encoder.outputs,
-        first_block="_hidden_layers[0]",
+        blocks="_hidden_layers[]",
         settings=(
             Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),
             Setting(f"{_BLOCKS}._attention_layer_norm", "epsilon", "layer_norm_eps"),

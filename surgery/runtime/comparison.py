@@ -11,14 +11,18 @@ import tensorflow as tf
 
 from surgery.architecture import Inference
 from surgery.battery import Batch
-from surgery.boundaries import inner_tensors
-from surgery.contract import signature_inputs
+from surgery.boundaries import inner_tensors, tap_tensors
+from surgery.contract import called_only, signature_inputs
+from surgery.convention import Convention
 from surgery.module import InspectedModule
+from surgery.outputs import SERVING
+from surgery.outputs import Outputs as Wanted
 from surgery.parity import Outputs, Recording
 from surgery.runtime.encoder import Encoder
 from surgery.runtime.export import flat_outputs
 from surgery.runtime.meta_graph import read_meta_graph
 from surgery.runtime.session import Runner, SavedModelSession
+from surgery.taps import Offer, Tapped
 from surgery.weights import sha256
 
 Tick = Callable[[], None]
@@ -27,19 +31,31 @@ REFERENCE = "the module's own graph in a v1 Session"
 
 
 def record_module(
-    module: InspectedModule, inference: Inference, battery: Sequence[Batch], tick: Tick = lambda: None
+    module: InspectedModule,
+    inference: Inference,
+    battery: Sequence[Batch],
+    taps: Sequence[Tapped] = (),
+    tick: Tick = lambda: None,
 ) -> Recording:
     """What the module itself returns on a battery, under export names; a head's outputs as `mlm.…`.
 
+    Taps are read from its own graph, on the batches on which heads are run; one that is not found there is left out.
     Its TF2 functions are run in a v1 Session, which is closed again before this returns.
     """
     tags = _serving_tags(module)
     meta_graph = read_meta_graph(Path(module.folder), tags)
     with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
-        runners = _runners(session, meta_graph, module, inference)
+        runners = _runners(session, meta_graph, module, inference, taps)
+        shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
         recording = []
         for batch in battery:
-            outputs = {name: _by_token(name, value, batch) for name, value in runners["__call__"](batch.inputs).items()}
+            run = runners["tapped" if taps and batch.heads else "__call__"]
+            outputs = {}
+            for name, value in run(batch.inputs).items():
+                if name in shapes:
+                    outputs[name] = value.reshape(shapes[name].shape(inference, *batch.inputs["input_mask"].shape))
+                else:
+                    outputs[name] = _by_token(name, value, batch)
             for name in inference.heads if batch.heads else ():
                 outputs.update({f"{name}.{key}": value for key, value in runners[name](batch.inputs).items()})
             recording.append(outputs)
@@ -84,21 +100,34 @@ class LoadedExport:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def replay(self, battery: Sequence[Batch], inference: Inference, tick: Tick = lambda: None) -> Iterator[Outputs]:
-        """What the signatures return on each batch; those of a head as `mlm.…`. One with other inputs is not run."""
+    def replay(
+        self, exported: InspectedModule, inference: Inference, outputs: Wanted, battery: Sequence[Batch], tick: Tick
+    ) -> Iterator[Outputs]:
+        """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
+
+        What only the call returns comes as `__call__.…`. A signature with other inputs is not run.
+        """
         found = {name: set(signature.inputs) for name, signature in self._session.signatures.items()}
         runners = {
             name: self._session.signature(name)
-            for name, inputs in signature_inputs(inference).items()
+            for name, inputs in signature_inputs(inference, outputs).items()
             if found.get(name) == inputs
         }
+        called = called_only(inference, outputs)
+        trace = exported.trace("__call__", training=False)
+        if called and trace is not None:
+            meta_graph = read_meta_graph(self.folder, ("serve",))
+            paths = [path for path, _ in trace.flat_inputs]
+            inputs = dict(zip(paths, paths, strict=True))
+            convention = Convention("__call__", "dict", inputs, called, {})
+            runners["__call__"] = self._session.function(meta_graph, exported, trace, convention, {})
         for batch in battery:
-            outputs: dict[str, np.ndarray] = {}
+            returned: dict[str, np.ndarray] = {}
             for name, run in runners.items():
-                prefix = "" if name == "serving_default" else f"{name}."
-                if not prefix or batch.heads:
-                    outputs.update({prefix + key: value for key, value in run(batch.inputs).items()})
-            yield outputs
+                prefix = "" if name == SERVING else f"{name}."
+                if name in (SERVING, "__call__") or batch.heads:
+                    returned.update({prefix + key: value for key, value in run(batch.inputs).items()})
+            yield returned
             tick()
 
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:
@@ -107,15 +136,25 @@ class LoadedExport:
 
 
 def _runners(
-    session: SavedModelSession, meta_graph: Any, module: InspectedModule, inference: Inference
+    session: SavedModelSession,
+    meta_graph: Any,
+    module: InspectedModule,
+    inference: Inference,
+    taps: Sequence[Tapped],
 ) -> dict[str, Runner]:
-    """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them."""
+    """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them.
+
+    With taps there is a second one for the call, "tapped", that gives those as well.
+    """
     found = {}
     for name, convention in (("__call__", inference.convention), *inference.heads.items()):
         trace = module.trace(name, training=False)
         assert trace is not None, "read_convention has refused a module without it"
         inner = inner_tensors(trace, inference) if name == "__call__" else {}
         found[name] = session.function(meta_graph, module, trace, convention, inner)
+        if name == "__call__" and taps:
+            inner = {**inner, **tap_tensors(trace, inference, taps)}
+            found["tapped"] = session.function(meta_graph, module, trace, convention, inner)
     return found
 
 

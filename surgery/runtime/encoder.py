@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ import tf_keras
 from surgery.architecture import Inference
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.family import Activation, BlockLayers, Constant, LayerClass, Setting
+from surgery.runtime.sublayers import Watched, layers_at, passing, watched
+from surgery.taps import Tapped
 from surgery.weights import Weights
 
 SCOPE = "encoder"
@@ -47,23 +49,47 @@ class Encoder:
     heads: Mapping[str, Any]
     variables: Mapping[str, tf.Variable]
 
-    def encode(self, inputs: Mapping[str, tf.Tensor], *, training: bool) -> dict[str, Any]:
-        """Runs the network on int32 [batch, seq] inputs.
+    def encode(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        *,
+        training: bool,
+        taps: Sequence[Tapped] = (),
+        depth: int | None = None,
+    ) -> dict[str, Any]:
+        """Runs the network, or its first `depth` blocks, on int32 [batch, seq] inputs.
 
         Returns its outputs under their export names: `pooled_output` [batch, hidden], `sequence_output` and
-        `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, all float32.
+        `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, and each tap as a list, by
+        block; all float32. With a depth, blocks that have not run hand on what they got.
         """
         recipe, present = self.inference.family.encoder, self.inference.output_names
-        absent = [
-            layer
-            for name, optional in recipe.optional.items()
-            if name not in present
-            for layer in _layers(self.network, optional.layer)
-        ]
-        with _first_input(_layers(self.network, recipe.first_block)[0]) as seen, _left_out(absent):
+        blocks = layers_at(self.network, recipe.blocks)
+        shared = self.inference.family.repeated is not None
+        absent = [optional.layer for name, optional in recipe.optional.items() if name not in present]
+        with ExitStack() as stack:
+            # A shallower encoder has no pooled output of its own: the source never pools an inner block.
+            unused = [] if depth is None else [optional.layer for optional in recipe.optional.values()]
+            for path in dict.fromkeys([*absent, *unused]):
+                stack.enter_context(passing(layers_at(self.network, path)))
+            if depth is not None:
+                later, first = (blocks, depth) if shared else (blocks[depth:], 0)
+                stack.enter_context(passing(later, first=first, returns=recipe.block_returns))
+            entered = stack.enter_context(watched(blocks[0]))
+            seen: dict[tuple[str, int], Watched] = {}
+            for tap in taps:
+                owner = 0 if shared else tap.layer
+                if (tap.layer_path, owner) not in seen:
+                    (layer,) = layers_at(blocks[owner], tap.layer_path)
+                    seen[tap.layer_path, owner] = stack.enter_context(watched(layer))
             found = self.network(dict(inputs), training=training)
-        named = {name: found[key] for key, name in recipe.outputs.items() if name in present}
-        return {**named, "embedding_output": seen[0]}
+        outputs = {name: found[key] for key, name in recipe.outputs.items() if name in present}
+        outputs["embedding_output"] = entered.inputs[0]
+        for tap in taps:
+            passed = seen[tap.layer_path, 0 if shared else tap.layer]
+            tensors = passed.inputs if tap.row.side == "input" else passed.outputs
+            outputs.setdefault(tap.name, []).append(tensors[tap.layer if shared else 0])
+        return outputs
 
     def head(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Logits [batch, positions, vocab] of a head at int32 [batch, positions] of the sequence output."""
@@ -193,60 +219,8 @@ def _load(place: str) -> Any:
 
 def _apply(owner: Any, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> None:
     for setting in settings:
-        for layer in _layers(owner, setting.layer):
+        for layer in layers_at(owner, setting.layer):
             if values[setting.field] is not None and not hasattr(layer, setting.attribute):
                 raise AttributeError(f"{setting.layer} has no {setting.attribute}: Model Garden has changed")
             if values[setting.field] is not None:
                 setattr(layer, setting.attribute, values[setting.field])
-
-
-def _layers(owner: Any, path: str) -> list[Any]:
-    """The layers at a path of a recipe; see family.Setting."""
-    found = [owner]
-    for step in path.split("."):
-        kind, _, name = step.rpartition(":")
-        if kind == "layer":
-            found = [model.get_layer(name) for model in found]
-        elif kind == "class":
-            found = [layer for model in found for layer in model.layers if type(layer).__name__ == name]
-        else:
-            attribute, _, index = step.removesuffix("]").partition("[")
-            found = [getattr(layer, attribute) for layer in found]
-            if step.endswith("[]"):
-                found = [item for items in found for item in items]
-            elif index:
-                found = [items[int(index)] for items in found]
-    return found
-
-
-@contextmanager
-def _left_out(layers: list[Any]) -> Iterator[None]:
-    """Lets layers hand on what they get while the network is called, so that their variables are not used."""
-    for layer in layers:
-        layer.call = lambda inputs: inputs
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.call
-
-
-@contextmanager
-def _first_input(layer: Any) -> Iterator[list[tf.Tensor]]:
-    """Keeps what enters a layer first while the network is called; the layer itself is as before afterwards.
-
-    Keras looks a layer's `call` up on the instance at every call, so a wrapper there sees the tensor that passes.
-    """
-    seen: list[tf.Tensor] = []
-    call = layer.call
-
-    def watched(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if not seen:
-            seen.append(inputs[0] if isinstance(inputs, list | tuple) else inputs)
-        return call(inputs, *args, **kwargs)
-
-    layer.call = watched
-    try:
-        yield seen
-    finally:
-        del layer.call

@@ -7,7 +7,7 @@ it. No Keras object hangs on it: those cost a trace of every layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import tensorflow as tf
 from surgery.convention import Convention
 from surgery.errors import WriteError
 from surgery.module import InspectedModule
+from surgery.outputs import BLOCKS, Outputs, Signature
+from surgery.runtime import features
 from surgery.runtime.encoder import Encoder
 from surgery.runtime.reasons import reason
 
@@ -32,11 +34,12 @@ class Reusable(tf.Module):
 
 @dataclass(frozen=True)
 class Export:
-    """What is written: an encoder in the calling conventions of its module."""
+    """What is written: an encoder in the calling conventions of its module, with these outputs."""
 
     module: InspectedModule
     encoder: Encoder
     constants: Mapping[str, Any]
+    outputs: Outputs
 
 
 def write_saved_model(export: Export, folder: Path) -> None:
@@ -59,9 +62,11 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
     encoder, module = export.encoder, export.module
     inference = encoder.inference
     specs = {a.name: tf.TensorSpec([None, None], tf.int32, name=a.name) for a in inference.family.inputs}
-    encode = {training: _encode_function(encoder, specs, training=training) for training in (True, False)}
+    encode = Traces(encoder, specs, export.outputs)
+    called = {training: encode(training=training, tapped=bool(export.outputs.taps)) for training in (True, False)}
     root = Reusable()
-    signatures = {"serving_default": _make_callable(root, inference.convention, specs, encode)}
+    _make_callable(root, inference.convention, specs, called)
+    signatures = {name: _signature(encode, wanted, specs) for name, wanted in export.outputs.signatures.items()}
     for attribute, file in module.assets.items():
         if "/" not in attribute:
             setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / file)))
@@ -79,22 +84,69 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
         head = Reusable()
         positions = inference.family.encoder.heads[name].positions
         with_positions = {**specs, positions: tf.TensorSpec([None, None], tf.int32, name=positions)}
-        functions = {t: _head_function(encoder, name, encode[t], with_positions) for t in (True, False)}
-        signatures[name] = _make_callable(head, inference.heads[name], with_positions, functions)
+        encoded = {True: called[True], False: encode(training=False)}
+        functions = {t: _head_function(encoder, name, encoded[t], with_positions) for t in (True, False)}
+        _make_callable(head, inference.heads[name], with_positions, functions)
+        signatures[name] = _served(with_positions, lambda inputs, run=functions[False]: flat_outputs(run(*inputs)))
         extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
         _list_variables(head, [*own, *extra])
         setattr(root, name, head)
     return root, signatures
 
 
-def _encode_function(encoder: Encoder, specs: Specs, *, training: bool) -> Any:
-    """The one trace of the encoder for a training mode, as a concrete function of the inputs in the specs' order."""
+class Traces:
+    """The encoder's concrete functions, each traced once: all share its variables.
 
-    @tf.function(input_signature=list(specs.values()), autograph=False)
-    def encode(*inputs: tf.Tensor) -> dict[str, Any]:
-        return encoder.encode(dict(zip(specs, inputs, strict=True)), training=training)
+    One without taps serves who does not ask for them; a tapped one gives the taps besides; a shallow one runs the
+    first blocks only.
+    """
 
-    return encode.get_concrete_function()
+    def __init__(self, encoder: Encoder, specs: Specs, outputs: Outputs) -> None:
+        self.encoder, self.specs, self.outputs = encoder, specs, outputs
+        self._made: dict[tuple[bool, bool, int | None], Any] = {}
+
+    def __call__(self, *, training: bool, tapped: bool = False, depth: int | None = None) -> Any:
+        """A concrete function of the inputs in the specs' order; its outputs are those of `Encoder.encode`."""
+        key = (training, tapped, depth)
+        if key not in self._made:
+            taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.layer < depth)]
+
+            @tf.function(input_signature=list(self.specs.values()), autograph=False)
+            def encode(*inputs: tf.Tensor) -> dict[str, Any]:
+                named = dict(zip(self.specs, inputs, strict=True))
+                return self.encoder.encode(named, training=training, taps=taps, depth=depth)
+
+            self._made[key] = encode.get_concrete_function()
+        return self._made[key]
+
+
+def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
+    """A signature with these outputs, over the leanest trace that computes them."""
+    outputs = encode.outputs
+    tapped = any(name in outputs.tap_names for name in wanted.outputs)
+    function = encode(training=False, tapped=tapped, depth=wanted.depth)
+    offset = encode.encoder.inference.family.lists[BLOCKS]
+
+    def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        found = function(*inputs)
+        flat = flat_outputs(found, outputs.tapped_blocks)
+        for feature in outputs.features.values():
+            if set(feature.outputs) & set(wanted.outputs):
+                states = [found[BLOCKS][layer + offset] for layer in feature.layers]
+                flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
+        return {name: flat[name] for name in wanted.outputs}
+
+    return _served(specs, run)
+
+
+def _served(specs: Specs, run: Callable[[list[tf.Tensor]], dict[str, tf.Tensor]]) -> Any:
+    """A signature's function: named inputs in, flat named outputs out."""
+
+    @tf.function(input_signature=[dict(specs)], autograph=False)
+    def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return run([inputs[name] for name in specs])
+
+    return serve
 
 
 def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Callable[..., dict[str, Any]]:
@@ -113,8 +165,8 @@ def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Ca
     return run
 
 
-def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functions: Mapping[bool, Any]) -> Any:
-    """Gives an object Hub's `__call__(inputs, training=False)`; returns its signature, with flat, named outputs.
+def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functions: Mapping[bool, Any]) -> None:
+    """Gives an object Hub's `__call__(inputs, training=False)`.
 
     A dict goes in and a dict comes out, as with Hub's modules since `/3`; a module that took a list takes it still,
     and then returns what it returned.
@@ -139,19 +191,17 @@ def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functi
             function.get_concrete_function([specs[name] for name in ordered], training=training)
     owner.__call__ = function
 
-    @tf.function(input_signature=[dict(specs)], autograph=False)
-    def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return flat_outputs(functions[False](*(inputs[name] for name in specs)))
 
-    return serve
+def flat_outputs(outputs: Mapping[str, Any], blocks: Mapping[str, Sequence[int]] | None = None) -> dict[str, tf.Tensor]:
+    """A list of tensors becomes one output an entry, `encoder_outputs_3`: signatures know no lists.
 
-
-def flat_outputs(outputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-    """A list of tensors becomes one output an entry, `encoder_outputs_3`: signatures know no lists."""
+    `blocks` are the numbers of a list's entries, where they are not 0, 1, 2 and so on.
+    """
     flat: dict[str, tf.Tensor] = {}
     for name, value in outputs.items():
         if isinstance(value, list | tuple):
-            flat.update({f"{name}_{i}": tensor for i, tensor in enumerate(value)})
+            numbers = (blocks or {}).get(name, range(len(value)))
+            flat.update({f"{name}_{number}": tensor for number, tensor in zip(numbers, value, strict=False)})
         else:
             flat[name] = value
     return flat
