@@ -12,7 +12,7 @@ from surgery import reference as published
 from surgery.battery import Batch, make_battery
 from surgery.contract import check_contract
 from surgery.errors import ParityError, WriteError
-from surgery.features import expected_outputs
+from surgery.features import expected_outputs, inner_outputs
 from surgery.manifest import make_manifest, write_manifest
 from surgery.module import Tensors
 from surgery.outputs import Request
@@ -99,12 +99,16 @@ def convert_module(
 
 @dataclass(frozen=True)
 class Reference:
-    """The module's side of a comparison: what it returns on a battery, and its weights. `what` is for people."""
+    """The module's side of a comparison: what it returns on a battery, and its weights. `what` is for people.
+
+    `inner` are the expected outputs that were read from inside its graph, or made of such.
+    """
 
     what: str
     battery: Sequence[Batch]
     expected: Recording
     tensors: Tensors
+    inner: tuple[str, ...]
 
 
 def record_reference(plan: Plan, progress: Progress) -> Reference:
@@ -131,7 +135,12 @@ def record_reference(plan: Plan, progress: Progress) -> Reference:
         recording = comparison.record_module(module, plan.inference, battery, plan.outputs.taps, tick)
         what = comparison.REFERENCE
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
-    return Reference(what, battery, expected, tensors)
+    inner = () if plan.inference.published is not None else inner_outputs(plan.inference, plan.outputs)
+    return Reference(what, battery, expected, tensors, tuple(name for name in inner if _is_in(name, expected)))
+
+
+def _is_in(name: str, recording: Recording) -> bool:
+    return any(name in outputs for outputs in recording)
 
 
 def _write(
@@ -199,6 +208,13 @@ def check_export(
         weights=bits,
         contract=contract,
         nonfinite_weights=dict(weights.nonfinite),
+        inner=reference.inner,
+        unmatched=tuple(
+            f"{name}.{output}"
+            for name, signature in plan.outputs.extra.items()
+            for output in signature.outputs
+            if not _is_in(f"{name}.{output}", expected)
+        ),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from surgery.architecture import Inference
 from surgery.battery import Batch
+from surgery.convention import output_paths
 from surgery.outputs import BLOCKS, SERVING, Feature, Outputs
 from surgery.parity import Recording
 
@@ -41,6 +42,28 @@ def expected_outputs(
             wanted[f"__call__.{name}"] = wanted.pop(name)
         expected.append(wanted)
     return expected
+
+
+def inner_outputs(inference: Inference, outputs: Outputs) -> tuple[str, ...]:
+    """Outputs of every signature that a module's own call does not return: their numbers come from inside its graph."""
+    blocks = inference.architecture["num_hidden_layers"]
+    hidden = set(output_paths(inference.family, inference.output_names, blocks)) - set(inference.convention.outputs)
+    hidden |= outputs.tap_names
+    offset = inference.family.lists[BLOCKS]
+    if "sequence_output" in inference.convention.outputs:
+        hidden.discard(f"{BLOCKS}_{blocks - 1 + offset}")  # which is the same tensor
+    for feature in outputs.features.values():
+        if any(f"{BLOCKS}_{layer + offset}" in hidden for layer in feature.layers):
+            hidden.update(feature.outputs)
+    found = [name for name in outputs.signatures[SERVING].outputs if name in hidden]
+    for name, made in outputs.extra.items():
+        last = None if made.depth is None else f"{BLOCKS}_{made.depth - 1 + offset}"
+        found += [
+            f"{name}.{output}"
+            for output in made.outputs
+            if output in hidden or (output == "sequence_output" and last in hidden)
+        ]
+    return tuple(found)
 
 
 def compute(feature: Feature, states: Sequence[np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:

@@ -67,7 +67,9 @@ class WeightCheck:
 class ParityReport:
     """The verdict and everything it rests on. `contract` lists what else differs: inputs, outputs, hyperparameters.
 
-    `nonfinite_weights` counts NaN and Inf by variable of the module, where they were allowed.
+    `nonfinite_weights` counts NaN and Inf by variable of the module, where they were allowed. `inner` are the outputs
+    that the module's call does not return and that were compared with tensors inside its graph; `unmatched` those of
+    which the graph shows no counterpart: nothing vouches for their numbers but the encoder's.
     """
 
     reference: str
@@ -77,6 +79,8 @@ class ParityReport:
     weights: WeightCheck
     contract: tuple[str, ...] = field(default=())
     nonfinite_weights: Mapping[str, int] = field(default_factory=dict)
+    inner: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -123,8 +127,8 @@ def compare(
 def computation_order(name: str) -> tuple[int, int, str]:
     """Sort key: a head after the encoder, embeddings first, then blocks by number, then what is made of the last."""
     head, _, output = name.rpartition(".")
-    stem, _, number = output.rpartition("_")
-    if stem == "encoder_outputs" and number.isdigit():
+    number = output.rpartition("_")[2]
+    if number.isdigit():
         return (10 * bool(head) + 1, int(number), name)
     rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
     return (10 * bool(head) + rank, 0, name)
