@@ -5,7 +5,7 @@ Importing this package, inspecting and planning never import TensorFlow.
 
 from __future__ import annotations
 
-from surgery.api import convert, inspect, plan, verify
+from surgery.api import convert, edit, inspect, plan, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -28,6 +28,7 @@ __all__ = [
     "WriteError",
     "__version__",
     "convert",
+    "edit",
     "inspect",
     "plan",
     "verify",

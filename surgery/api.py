@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surgery.conversion import Conversion, Progress
+    from surgery.editing import EditedModel
+    from surgery.edits import Edit
     from surgery.outputs import Request
     from surgery.planning import Inspection, Plan
     from surgery.verification import Verification
@@ -78,11 +80,12 @@ def convert(
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
     """
     from surgery.conversion import convert_module
+    from surgery.parity import Tolerance
 
     return convert_module(
         str(module),
         None if destination is None else Path(destination),
-        tolerance=_tolerance(atol, rtol),
+        tolerance=Tolerance.of(atol, rtol),
         overwrite=overwrite,
         keep_failed=keep_failed,
         allow_nonfinite=allow_nonfinite,
@@ -106,16 +109,27 @@ def verify(
 
     Raises SurgeryError when one of the two cannot be opened or the module is not explained.
     """
+    from surgery.parity import Tolerance
     from surgery.verification import verify_export
 
     return verify_export(
         str(module),
         Path(exported),
-        tolerance=_tolerance(atol, rtol),
+        tolerance=Tolerance.of(atol, rtol),
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
         progress=progress or (lambda step, done, total: None),
     )
+
+
+def edit(module: Source, *edits: Edit, assume: Mapping[str, Any] | None = None) -> EditedModel:
+    """A module with edits (see surgery.edits), not written yet.
+
+    `.hits` says how many places each edit hit, `.export(destination)` writes and proves it. Needs no TensorFlow. Raises UsageError for an edit that aims at what there is not, or changes nothing.
+    """
+    from surgery.editing import edit_module
+
+    return edit_module(str(module), edits, assume)
 
 
 def _request(
@@ -128,10 +142,3 @@ def _request(
     from surgery.outputs import Request
 
     return Request(tuple(taps), layers, tuple(features), tuple(depths), tuple(signatures))
-
-
-def _tolerance(atol: float | None, rtol: float | None) -> Any:
-    from surgery.parity import Tolerance
-
-    default = Tolerance()
-    return Tolerance(default.atol if atol is None else atol, default.rtol if rtol is None else rtol)

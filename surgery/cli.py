@@ -5,104 +5,34 @@ TensorFlow is never imported here; the functions that need it do so when they ru
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 import surgery
-from surgery.errors import SurgeryError, UsageError
+from surgery.edit_command import edit
+from surgery.errors import UsageError
+from surgery.options import (
+    ASSUME,
+    ATOL,
+    JSON,
+    MODULE,
+    NONFINITE,
+    OVERWRITE,
+    RTOL,
+    VERBOSE,
+    Command,
+    assumed,
+    chooses_outputs,
+    reports_errors,
+)
 from surgery.terminal import show, talk, working
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
 any weight table, 5 parity failed, 6 cannot write the destination."""
-
-
-class Command(click.Command):
-    """A command whose help ends with examples, printed as they are."""
-
-    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = examples
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if self.examples:
-            with formatter.section("Examples"):
-                formatter.write("".join(f"  {line}\n" for line in self.examples))
-
-
-def _reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns a SurgeryError into its message on stderr and its exit code."""
-
-    @wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except SurgeryError as error:
-            talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-            sys.exit(error.exit_code)
-        except BrokenPipeError:
-            # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
-
-    return run
-
-
-MODULE = click.argument("module", metavar="MODULE")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
-VERBOSE = click.option("--verbose", is_flag=True, help="Let TensorFlow's own messages through.")
-ATOL = click.option("--atol", type=click.FloatRange(min=0), help="Absolute error allowed per output.  [default: 2e-5]")
-RTOL = click.option(
-    "--rtol", type=click.FloatRange(min=0), help="Error allowed relative to the output's RMS.  [default: 2e-5]"
-)
-NONFINITE = click.option("--allow-nonfinite", is_flag=True, help="Accept weights that are NaN or infinite.")
-ASSUME = click.option(
-    "--assume",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Supply a hyperparameter for which the module has no evidence. Repeatable.",
-)
-
-OUTPUTS = (
-    click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),
-    click.option("--layers", metavar="LAYERS", help="Keep these block outputs only in serving_default, such as -4:."),
-    click.option(
-        "--feature",
-        "features",
-        multiple=True,
-        metavar="NAME=MIX@LAYERS/POOLING",
-        help="Add a signature that mixes and pools block outputs. Repeatable.",
-    ),
-    click.option(
-        "--depth",
-        "depths",
-        multiple=True,
-        type=int,
-        metavar="K",
-        help="Add a signature of the first K blocks. Repeatable.",
-    ),
-    click.option(
-        "--signature",
-        "signatures",
-        multiple=True,
-        metavar="NAME=OUT,OUT",
-        help="Compose a signature of outputs. Repeatable.",
-    ),
-)
-
-
-def _chooses_outputs(command: Any) -> Any:
-    """The options that say what an export gives, in this order."""
-    for option in reversed(OUTPUTS):
-        command = option(command)
-    return command
 
 
 @click.group(
@@ -129,7 +59,7 @@ def main() -> None:
 @JSON
 @click.option("--signature", metavar="NAME", help="Show this signature only.")
 @click.option("--variables", is_flag=True, help="List every variable.")
-@_reports_errors
+@reports_errors
 def inspect(module: str, as_json: bool, signature: str | None, variables: bool) -> None:
     """Show what a SavedModel is: signatures, calls, files, architecture and its evidence. Needs no TensorFlow."""
     from surgery import report
@@ -150,15 +80,15 @@ def inspect(module: str, as_json: bool, signature: str | None, variables: bool) 
     examples=("surgery plan ./module", "surgery plan ./module --json | jq '.dropped'"),
 )
 @MODULE
-@_chooses_outputs
+@chooses_outputs
 @ASSUME
 @JSON
-@_reports_errors
+@reports_errors
 def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) -> None:
     """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
     from surgery import report
 
-    show(report.plan_data(surgery.plan(module, assume=_assumed(assume), **outputs)), "plan", as_json)
+    show(report.plan_data(surgery.plan(module, assume=assumed(assume), **outputs)), "plan", as_json)
 
 
 @main.command(
@@ -171,12 +101,12 @@ def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) ->
 @click.option("--length", type=click.IntRange(min=1), default=128, show_default=True, help="Tokens of a row.")
 @ASSUME
 @JSON
-@_reports_errors
+@reports_errors
 def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:
     """List what --tap can name in a module: shape, meaning, and bytes per reply of one block. Needs no TensorFlow."""
     from surgery import report
 
-    show(report.taps_data(surgery.plan(module, assume=_assumed(assume)), batch, length), "taps", as_json)
+    show(report.taps_data(surgery.plan(module, assume=assumed(assume)), batch, length), "taps", as_json)
 
 
 @main.command(
@@ -191,16 +121,16 @@ def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json:
 )
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
-@_chooses_outputs
+@chooses_outputs
 @ATOL
 @RTOL
-@click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
+@OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
 @NONFINITE
 @ASSUME
 @JSON
 @VERBOSE
-@_reports_errors
+@reports_errors
 def convert(
     module: str,
     destination: Path | None,
@@ -230,7 +160,7 @@ def convert(
             overwrite=overwrite,
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,
-            assume=_assumed(assume),
+            assume=assumed(assume),
             progress=progress,
             **outputs,
         )
@@ -253,7 +183,7 @@ def convert(
 @ASSUME
 @JSON
 @VERBOSE
-@_reports_errors
+@reports_errors
 def verify(
     module: str,
     exported: Path,
@@ -274,7 +204,7 @@ def verify(
             atol=atol,
             rtol=rtol,
             allow_nonfinite=allow_nonfinite,
-            assume=_assumed(assume),
+            assume=assumed(assume),
             progress=progress,
         )
     data = report.verification_data(found)
@@ -286,15 +216,4 @@ def verify(
         sys.exit(5)
 
 
-def _assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`FIELD=VALUE` options as Python values: JSON where it reads as such, else text."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        field, equals, text = pair.partition("=")
-        if not equals or not field or not text:
-            raise UsageError(f"--assume {pair}: expected FIELD=VALUE")
-        try:
-            found[field] = json.loads(text.lower() if text in ("True", "False") else text)
-        except ValueError:
-            found[field] = text
-    return found
+main.add_command(edit)

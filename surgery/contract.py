@@ -62,6 +62,21 @@ def check_contract(
     )
 
 
+def check_interface(
+    module: InspectedModule,
+    exported: InspectedModule,
+    inference: Inference,
+    weights: AssignmentMap,
+    outputs: Outputs,
+) -> tuple[str, ...]:
+    """What an edited encoder still promises, which no table explains any more: files, signatures and calls."""
+    return (
+        *_files(module, exported),
+        *_signatures(exported, inference, outputs),
+        *_calls(exported, inference, outputs),
+    )
+
+
 def _signatures(exported: InspectedModule, inference: Inference, outputs: Outputs) -> Iterator[str]:
     names = signature_outputs(inference, outputs)
     for name, wanted in signature_inputs(inference, outputs).items():

@@ -66,7 +66,7 @@ def convert_module(
             reference = record_reference(plan, progress)
             progress("build the encoder", 0, 0)
             weights = Weights(plan.weights, reference.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
-            _write(plan, weights, reference, tolerance, folder, progress)
+            write_encoder(plan, weights, reference, tolerance, folder, progress)
             report = check_export(plan, folder, reference, weights, tolerance, progress)
             if not report.passed:
                 kept = (
@@ -143,7 +143,7 @@ def _is_in(name: str, recording: Recording) -> bool:
     return any(name in outputs for outputs in recording)
 
 
-def _write(
+def write_encoder(
     plan: Plan,
     weights: Weights,
     reference: Reference,

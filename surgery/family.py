@@ -101,7 +101,8 @@ class EncoderRecipe:
     `arguments` are architecture fields by name, or one of the kinds above, or a mapping of more arguments. `outputs`
     maps the encoder's outputs to the names under which they are exported; `blocks` is the path of the layers that are
     its blocks, or of the one that is called for each; what enters the first is exported as `embedding_output`. A block
-    returns its output, or `block_returns` values of which it is the first. `optional` are layers that a module may
+    returns its output, or `block_returns` values of which it is the first. `attention` is the path from a block to a
+    Keras attention whose heads can be taken out, None where they are mixed. `optional` are layers that a module may
     lack, by the export name of the output that then is not there. `renames` are patterns and replacements for variable
     names that Keras numbers anew in each process.
     """
@@ -111,6 +112,7 @@ class EncoderRecipe:
     outputs: Mapping[str, str]
     blocks: str
     block_returns: int = 1
+    attention: str | None = None
     settings: tuple[Setting, ...] = ()
     heads: Mapping[str, HeadRecipe] = field(default_factory=dict)
     renames: tuple[tuple[str, str], ...] = ()

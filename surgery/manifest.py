@@ -29,10 +29,11 @@ def make_manifest(
     outputs: Mapping[str, Any],
     request: Request,
     report: ParityReport,
+    edits: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest as JSON-ready data. `hashes` are SHA-256 of the weights by target, `outputs` by signature.
 
-    `request` says how they were asked for.
+    `request` says how they were asked for, `edits` what was changed by intent.
     """
     return {
         "schema": SCHEMA,
@@ -58,11 +59,13 @@ def make_manifest(
                 "sha256": hashes[a.target],
             }
             for a in weight_map.assignments
+            if a.target in hashes
         ],
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
         "kept": [*(v.attribute for v in weight_map.kept), *module.constants],
         "outputs": plain(outputs),
         "request": plain(request),
+        **({"edits": plain(edits)} if edits is not None else {}),
         "parity": report_data(report),
         "packages": {name: _version(name) for name in PACKAGES},
     }

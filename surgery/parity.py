@@ -30,6 +30,11 @@ class Tolerance:
     atol: float = 2e-5
     rtol: float = 2e-5
 
+    @classmethod
+    def of(cls, atol: float | None, rtol: float | None) -> Tolerance:
+        """The default where a bound is not given."""
+        return cls(cls.atol if atol is None else atol, cls.rtol if rtol is None else rtol)
+
 
 @dataclass(frozen=True)
 class OutputDiff:

@@ -11,7 +11,7 @@ from rich.text import Text
 from surgery.render_parity import parity
 from surgery.tables import facts, shape, size, table_of, title
 
-__all__ = ["inspection", "parity", "plan", "structure_text", "taps"]
+__all__ = ["edit", "inspection", "parity", "plan", "structure_text", "taps"]
 
 Data = dict[str, Any]
 
@@ -123,6 +123,19 @@ def plan(console: Console, data: Data) -> None:
     told += [("assets", ", ".join(f"{key} ({file})" for key, file in data["assets"].items()) or "none")]
     told += [("weights", size(data["weight_bytes"]))]
     facts(console, told)
+
+
+def edit(console: Console, data: Data) -> None:
+    """An edit: what it hit, what stayed and what changed; then the comparison."""
+    title(console, "Edits")
+    for applied in data["edits"]:
+        places = "1 place" if applied["places"] == 1 else f"{applied['places']} places"
+        console.print(escape(f"{applied['edit']}: {places}"))
+    kept = ", ".join(str(place["origin"]) for place in data["blocks"])
+    console.print(f"blocks now, by their number in the module: {kept}")
+    console.print("bit-equal to the unedited export: " + (", ".join(data["unchanged"]) or "nothing"))
+    console.print("changed by intent: " + (", ".join(data["changed"]) or "nothing"), soft_wrap=True)
+    parity(console, data["parity"])
 
 
 def taps(console: Console, data: Data) -> None:

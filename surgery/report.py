@@ -10,6 +10,7 @@ from surgery.plain import plain, report_data
 if TYPE_CHECKING:
     from surgery.architecture import Inference
     from surgery.conversion import Conversion
+    from surgery.editing import EditedExport
     from surgery.planning import Inspection, Plan
     from surgery.verification import Verification
 
@@ -152,6 +153,21 @@ def conversion_data(conversion: Conversion) -> dict[str, Any]:
         "destination": str(conversion.destination),
         "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
         "parity": report_data(conversion.report),
+    }
+
+
+def edit_data(export: EditedExport) -> dict[str, Any]:
+    """A published edit: what it hit, what stayed the same to the bit, and what changed by intent."""
+    edited = export.edited
+    return {
+        "destination": str(export.destination),
+        "edits": [{"edit": edit, "places": count} for edit, count in edited.hits],
+        "blocks": [{"origin": place.origin, "pruned_heads": list(place.pruned)} for place in edited.places],
+        "unchanged": list(export.unchanged),
+        "changed": list(export.changed),
+        "dropped": len(edited.plan.weights.dropped),
+        "signatures": {name: list(outputs) for name, outputs in edited.plan.signatures.items()},
+        "parity": report_data(export.report),
     }
 
 

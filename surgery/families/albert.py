@@ -116,6 +116,7 @@ ALBERT = replace(
         },
         outputs=BERT.encoder.outputs,
         blocks=_BLOCK,
+        attention="_attention_layer",
         optional={"pooled_output": OptionalLayer("layer:pooler_transform", "pooler_transform")},
         settings=(
             Setting(_EMBEDDING_NORM, "epsilon", "layer_norm_eps"),

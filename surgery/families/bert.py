@@ -227,6 +227,7 @@ BERT = Family(
             "encoder_outputs": "encoder_outputs",
         },
         blocks="_transformer_layers[]",
+        attention="_attention_layer",
         optional={"pooled_output": OptionalLayer("_pooler_layer", "pooler_transform")},
         settings=(
             Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),

@@ -247,6 +247,7 @@ MOBILEBERT = Family(
         },
         outputs={name: name for name in ("pooled_output", "sequence_output", "encoder_outputs", "attention_scores")},
         blocks="_transformer_layers[]",
+        attention="block_layers[attention][0]",
         block_returns=2,
         renames=((rf"^{EMBEDDING}_[0-9]+/", f"{EMBEDDING}/"),),
         settings=(Setting("embedding_layer.dropout_layer", "rate", "embedding_dropout"),),

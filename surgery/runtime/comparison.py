@@ -72,13 +72,16 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
 
 
-def record_encoder(encoder: Encoder, battery: Sequence[Batch]) -> Recording:
-    """What the encoder in memory returns on a battery, heads included."""
+def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Tapped] = ()) -> Recording:
+    """What the encoder in memory returns on a battery, heads and taps included."""
+    blocks: dict[str, list[int]] = {}
+    for tap in taps:
+        blocks.setdefault(tap.name, []).append(tap.layer)
     recording = []
     for batch in battery:
         tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
-        outputs = encoder.encode(tokens, training=False)
-        flat = {name: tensor.numpy() for name, tensor in flat_outputs(outputs).items()}
+        outputs = encoder.encode(tokens, training=False, taps=taps)
+        flat = {name: tensor.numpy() for name, tensor in flat_outputs(outputs, blocks).items()}
         for name in encoder.heads if batch.heads else ():
             recipe = encoder.inference.family.encoder.heads[name]
             logits = encoder.head(name, outputs["sequence_output"], tf.constant(batch.inputs[recipe.positions]))

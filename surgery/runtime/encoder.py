@@ -17,8 +17,11 @@ import tensorflow as tf
 import tf_keras
 
 from surgery.architecture import Inference
-from surgery.errors import SurgeryError, UnexplainedError
+from surgery.edits import Place
+from surgery.errors import SurgeryError, UnexplainedError, UsageError
 from surgery.family import Activation, BlockLayers, Constant, LayerClass, Setting
+from surgery.outputs import BLOCKS
+from surgery.runtime.editing import edited_blocks, prune_heads
 from surgery.runtime.sublayers import Watched, layers_at, passing, watched
 from surgery.taps import Tapped
 from surgery.weights import Weights
@@ -48,6 +51,13 @@ class Encoder:
     network: Any
     heads: Mapping[str, Any]
     variables: Mapping[str, tf.Variable]
+    places: tuple[Place, ...] = ()
+
+    @property
+    def added(self) -> list[tf.Variable]:
+        """Variables of layers that edits have put in; they are there after the first trace."""
+        layers = [layer for place in self.places for layer in (*place.inserted, place.replaced) if layer is not None]
+        return list({id(v): v for layer in layers for v in getattr(layer, "weights", ())}.values())
 
     def encode(
         self,
@@ -72,9 +82,13 @@ class Encoder:
             unused = [] if depth is None else [optional.layer for optional in recipe.optional.values()]
             for path in dict.fromkeys([*absent, *unused]):
                 stack.enter_context(passing(layers_at(self.network, path)))
+            returns = recipe.block_returns
+            own: list[Any] = []
+            if self.places:
+                own = stack.enter_context(edited_blocks(blocks, self.places, shared=shared, returns=returns))
             if depth is not None:
                 later, first = (blocks, depth) if shared else (blocks[depth:], 0)
-                stack.enter_context(passing(later, first=first, returns=recipe.block_returns))
+                stack.enter_context(passing(later, first=first, returns=returns))
             entered = stack.enter_context(watched(blocks[0]))
             seen: dict[tuple[str, int], Watched] = {}
             for tap in taps:
@@ -85,6 +99,8 @@ class Encoder:
             found = self.network(dict(inputs), training=training)
         outputs = {name: found[key] for key, name in recipe.outputs.items() if name in present}
         outputs["embedding_output"] = entered.inputs[0]
+        if self.places:
+            outputs[BLOCKS] = [*outputs[BLOCKS][: self.inference.family.lists[BLOCKS]], *own]
         for tap in taps:
             passed = seen[tap.layer_path, 0 if shared else tap.layer]
             tensors = passed.inputs if tap.row.side == "input" else passed.outputs
@@ -129,6 +145,30 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
             details=tuple(f"{a.variable.name} (as {a.target})" for a in unfilled),
         )
     return Encoder(inference, network, heads, variables)
+
+
+def edit_encoder(encoder: Encoder, places: tuple[Place, ...]) -> Encoder:
+    """The encoder with its blocks edited. It takes over the network of the one that is given, which is then spent."""
+    recipe = encoder.inference.family.encoder
+    hidden = encoder.inference.architecture["hidden_size"]
+    for layer in (layer for place in places for layer in (*place.inserted, place.replaced) if layer is not None):
+        given = tf.zeros([2, 3, hidden])
+        returned = layer(given)
+        if getattr(returned, "shape", None) != given.shape or returned.dtype != given.dtype:
+            raise UsageError(
+                f"running {getattr(layer, 'name', layer)} on float32 [2, 3, {hidden}]: expected the same shape and "
+                f"dtype, found {getattr(returned, 'dtype', type(returned).__name__)} {getattr(returned, 'shape', '')}"
+            )
+    variables = dict(encoder.variables)
+    if any(place.pruned for place in places):
+        assert recipe.attention is not None, "the edit was refused otherwise"
+        prune_heads(encoder.network, variables, places, recipe.blocks, recipe.attention)
+    for number, place in enumerate(places):
+        if place.replaced is not None and encoder.inference.family.repeated is None:
+            claims = [claim for claim in encoder.inference.claims if claim.holes.get("layer") == str(number)]
+            gone = {target for claim in claims for target in claim.targets}
+            variables = {target: variable for target, variable in variables.items() if target not in gone}
+    return Encoder(encoder.inference, encoder.network, encoder.heads, variables, places)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
     own = [
         v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))
     ]
-    _list_variables(root, [*own, *constants])
+    _list_variables(root, [*own, *encoder.added, *constants])
     for name, scope in heads.items():
         head = Reusable()
         positions = inference.family.encoder.heads[name].positions
@@ -89,7 +89,7 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
         _make_callable(head, inference.heads[name], with_positions, functions)
         signatures[name] = _served(with_positions, lambda inputs, run=functions[False]: flat_outputs(run(*inputs)))
         extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
-        _list_variables(head, [*own, *extra])
+        _list_variables(head, [*own, *encoder.added, *extra])
         setattr(root, name, head)
     return root, signatures
 

@@ -59,7 +59,7 @@ def watched(layer: Any) -> Iterator[Watched]:
         seen.outputs.append(call(inputs, *args, **kwargs))
         return seen.outputs[-1]
 
-    with _called_instead(layer, keep):
+    with called_instead(layer, keep):
         yield seen
 
 
@@ -84,7 +84,7 @@ def passing(layers: Sequence[Any], *, first: int = 0, returns: int = 1) -> Itera
 
         return hand_on
 
-    undone = [_called_instead(layer, instead(layer)) for layer in layers]
+    undone = [called_instead(layer, instead(layer)) for layer in layers]
     for one in undone:
         one.__enter__()
     try:
@@ -95,7 +95,7 @@ def passing(layers: Sequence[Any], *, first: int = 0, returns: int = 1) -> Itera
 
 
 @contextmanager
-def _called_instead(layer: Any, call: Any) -> Iterator[None]:
+def called_instead(layer: Any, call: Any) -> Iterator[None]:
     """Sets a layer's call; what was set before, by another watcher, is set again afterwards."""
     before = vars(layer).get("call")
     layer.call = call
