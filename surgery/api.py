@@ -125,7 +125,8 @@ def verify(
 def edit(module: Source, *edits: Edit, assume: Mapping[str, Any] | None = None) -> EditedModel:
     """A module with edits (see surgery.edits), not written yet.
 
-    `.hits` says how many places each edit hit, `.export(destination)` writes and proves it. Needs no TensorFlow. Raises UsageError for an edit that aims at what there is not, or changes nothing.
+    `.hits` says how many places each edit hit, `.export(destination)` writes and proves it. Needs no TensorFlow.
+    Raises UsageError for an edit that aims at what there is not, or changes nothing.
     """
     from surgery.editing import edit_module
 

@@ -17,6 +17,8 @@ class Comparison:
     reference_samples: list[float]
     is_noise: bool = False
     """Whether both sides are the same thing, so that the ratio tells what the measurement cannot resolve."""
+    is_paired: bool = False
+    """Whether the n-th samples of both sides were taken in the same turn."""
 
     @property
     def subject_median(self) -> float:
@@ -30,5 +32,11 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Return subject by reference: below one, the subject is quicker or smaller."""
+        """Return subject by reference: below one, the subject is quicker or smaller.
+
+        Of paired samples it is the median of each turn's ratio, which a busy machine moves less.
+        """
+        if self.is_paired:
+            pairs = zip(self.subject_samples, self.reference_samples, strict=True)
+            return statistics.median(subject / reference for subject, reference in pairs)
         return self.subject_median / self.reference_median

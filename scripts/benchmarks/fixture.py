@@ -1,5 +1,6 @@
 """The module that is measured, what is made from it, and where both are kept between runs."""
 
+import json
 import pathlib
 import shutil
 import sys
@@ -18,6 +19,7 @@ class Fixture:
         self.size = size
         self.module = root / ".benchmark" / f"bert_{size}"
         self.exported = root / ".benchmark" / f"exported_{size}"
+        self.exported_tapped = root / ".benchmark" / f"exported_tapped_{size}"
         self.naive = root / ".benchmark" / f"naive_{size}"
         self._exported_now = False
 
@@ -44,6 +46,29 @@ class Fixture:
         cost = self.surgery("convert", str(self.module), str(self.exported), "--json")
         self._exported_now = True
         return cost
+
+    def tapped(self) -> pathlib.Path:
+        """Return an export with every tap, signatures that add taps to the block outputs, and four depths."""
+        plan = json.loads(self.surgery("plan", str(self.module), "--json").output)
+        blocks = next(row["value"] for row in plan["architecture"] if row["field"] == "num_hidden_layers")
+        served = plan["signatures"]["serving_default"]
+        offered = json.loads(self.surgery("taps", str(self.module), "--json").output)["taps"]
+        every = [f"{tap['name']}_{block}" for tap in offered for block in range(blocks)]
+        probs = [name for name in every if name.startswith("attention_probs_")]
+        options = [
+            f"--signature=with_probs={','.join(served + probs)}",
+            f"--signature=with_all={','.join(served + every)}",
+        ]
+        options += [f"--depth={depth}" for depth in sorted({1, max(1, blocks // 3), max(1, 2 * blocks // 3), blocks})]
+        self.convert_tapped(*options)
+        return self.exported_tapped
+
+    def convert_tapped(self, *options: str) -> Cost:
+        """Convert the module with every tap, into an empty place."""
+        offered = json.loads(self.surgery("taps", str(self.module), "--json").output)["taps"]
+        shutil.rmtree(self.exported_tapped, ignore_errors=True)
+        taps = [f"--tap={tap['name']}" for tap in offered]
+        return self.surgery("convert", str(self.module), str(self.exported_tapped), "--json", *taps, *options)
 
     def convert_naively(self) -> Cost:
         """Convert the module with the naive script, into an empty place."""

@@ -48,6 +48,19 @@ TARGETS = (
     Target("load", "tf.saved_model", "ratio", 0.45),
     Target("latency", "1 x 128", "ratio", 1.05),
     Target("latency", "8 x 128", "ratio", 1.05),
+    *(
+        Target("taps", f"{shape}, {what}", "ratio", bound)
+        for shape in ("1 x 128", "8 x 128")
+        for what, bound in (
+            ("all block outputs", 1.02),
+            ("with attention_probs", 1.05),
+            ("with every tap", 1.10),
+            ("depth 0.08 L", 1 / 12 + 0.05),
+            ("depth 0.33 L", 4 / 12 + 0.05),
+            ("depth 0.67 L", 8 / 12 + 0.05),
+        )
+    ),
+    Target("convert taps", "wall", "ratio", 1.3),
     Target("sizes", "saved_model.pb", "ratio", 0.30),
     Target("sizes", "variables", "ratio", 1.01),
 )

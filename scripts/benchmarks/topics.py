@@ -79,6 +79,31 @@ def measure_latency(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     ]
 
 
+def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
+    """Compare calls with block outputs, attention maps and every tap with the source's; and depths with the whole."""
+    export = fixture.tapped()
+    say("calling all signatures by turns, in one process")
+    cost = fixture.script("time_taps.py", str(fixture.module), str(export))
+    comparisons = []
+    for shape, milliseconds in json.loads(cost.output).items():
+        depths = [name for name in milliseconds if name.startswith("depth_")]
+        whole = depths[-1]
+        for name in ("all block outputs", "with attention_probs", "with every tap", NOISE):
+            sides = (name, milliseconds[name], "source", milliseconds["source"])
+            comparisons.append(Comparison("taps", f"{shape}, {name}", "ms", *sides, name == NOISE, True))
+        for name in depths[:-1]:
+            share = int(name[6:]) / int(whole[6:])
+            sides = (name, milliseconds[name], "all block outputs", milliseconds["all block outputs"])
+            comparisons.append(Comparison("taps", f"{shape}, depth {share:.2f} L", "ms", *sides, False, True))
+    return comparisons
+
+
+def measure_convert_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
+    """Compare a conversion with every tap with one without, whole processes."""
+    sides = {"with every tap": fixture.convert_tapped, "surgery convert": fixture.convert}
+    return compare_costs("convert taps", by_turns(sides, repeats or 3))
+
+
 def measure_sizes(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     """Compare the bytes of the graph and of the weights."""
     comparisons = []
@@ -98,5 +123,7 @@ TOPICS: dict[str, Callable[[Fixture, int | None], list[Comparison]]] = {
     "convert": measure_convert,
     "load": measure_load,
     "latency": measure_latency,
+    "taps": measure_taps,
+    "convert taps": measure_convert_taps,
     "sizes": measure_sizes,
 }
