@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from surgery.conversion import Conversion, Progress
     from surgery.editing import EditedModel
     from surgery.edits import Edit
+    from surgery.graph_listing import GraphListing
     from surgery.outputs import Request
     from surgery.planning import Inspection, Plan
+    from surgery.tapping import Tapping
+    from surgery.texts import Preprocessor
     from surgery.verification import Verification
 
 Source = str | PathLike[str]
@@ -69,18 +72,25 @@ def convert(
     features: Sequence[str] = (),
     depths: Sequence[int] = (),
     signatures: Sequence[str] = (),
+    text: bool = False,
+    seq_length: int | None = None,
+    vocab: Source | None = None,
+    lower_case: bool | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Converts a module into a verified SavedModel; without a destination into `exported/<name>/<next version>`.
 
     `taps` ("attention_probs@-1"), `layers` ("-4:"), `features` ("text=mean@-4:/mean"), `depths` and `signatures`
     ("probe=query_0,pooled_output") add outputs, spelled as on the command line; see surgery.outputs.
+    `text` writes a second SavedModel that takes strings, cut to `seq_length` tokens; `vocab` and `lower_case` supply
+    what the module does not have.
 
     `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
     """
     from surgery.conversion import convert_module
     from surgery.parity import Tolerance
+    from surgery.texts import Texts
 
     return convert_module(
         str(module),
@@ -91,6 +101,7 @@ def convert(
         allow_nonfinite=allow_nonfinite,
         assume=assume,
         request=_request(taps, layers, features, depths, signatures),
+        texts=Texts(seq_length, None if vocab is None else Path(vocab), lower_case) if text else None,
         progress=progress or (lambda step, done, total: None),
     )
 
@@ -131,6 +142,70 @@ def edit(module: Source, *edits: Edit, assume: Mapping[str, Any] | None = None) 
     from surgery.editing import edit_module
 
     return edit_module(str(module), edits, assume)
+
+
+def graph(module: Source, *, signature: str | None = None, match: str | None = None) -> GraphListing:
+    """The tensors of a signature's graph, of any SavedModel, by the names that `tap` takes. Needs no TensorFlow.
+
+    `match` is a part of a name, or a glob for all of it. Raises ModuleError for what is no SavedModel, UsageError for
+    a signature that it does not have.
+    """
+    from surgery.graph_listing import matching, open_graph
+
+    with open_graph(str(module), signature, with_weights=False) as found:
+        return matching(found, match)
+
+
+def tap(
+    module: Source,
+    destination: Source,
+    tensors: Sequence[str],
+    *,
+    signature: str | None = None,
+    overwrite: bool = False,
+    keep_failed: bool = False,
+    progress: Progress | None = None,
+) -> Tapping:
+    """Writes a SavedModel of which a signature returns `tensors`, `NAME` or `NAME=OUTPUT`, beside its own outputs.
+
+    Raises SurgeryError; whatever happens, the destination is either as it was or verified against the module.
+    """
+    from surgery.tapping import tap_module
+
+    return tap_module(
+        str(module),
+        Path(destination),
+        tensors,
+        signature=signature,
+        overwrite=overwrite,
+        keep_failed=keep_failed,
+        progress=progress or (lambda step, done, total: None),
+    )
+
+
+def preprocess(
+    module: Source,
+    destination: Source | None = None,
+    *,
+    seq_length: int | None = None,
+    vocab: Source | None = None,
+    lower_case: bool | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Preprocessor:
+    """Writes the module's preprocessor, strings to tokens, as a SavedModel with TF Hub's text API.
+
+    Raises UsageError when the module has no vocabulary, or does not say its casing, and no argument does.
+    """
+    from surgery.texts import Texts, write_preprocessor
+
+    return write_preprocessor(
+        str(module),
+        None if destination is None else Path(destination),
+        Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
+        overwrite=overwrite,
+        progress=progress or (lambda step, done, total: None),
+    )
 
 
 def _request(

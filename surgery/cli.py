@@ -14,6 +14,7 @@ import click
 import surgery
 from surgery.edit_command import edit
 from surgery.errors import UsageError
+from surgery.graph_commands import graph, tap
 from surgery.options import (
     ASSUME,
     ATOL,
@@ -26,8 +27,10 @@ from surgery.options import (
     Command,
     assumed,
     chooses_outputs,
+    reads_texts,
     reports_errors,
 )
+from surgery.preprocess_command import preprocess
 from surgery.terminal import show, talk, working
 
 EPILOG_EXIT_CODES = """\b
@@ -122,6 +125,8 @@ def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json:
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
 @chooses_outputs
+@click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
+@reads_texts
 @ATOL
 @RTOL
 @OVERWRITE
@@ -168,6 +173,8 @@ def convert(
     show(data if as_json else data["parity"], "parity", as_json)
     if not as_json:
         click.echo(f"wrote {done.destination}")
+        if done.text_destination is not None:
+            click.echo(f"wrote {done.text_destination}")
 
 
 @main.command(
@@ -217,3 +224,6 @@ def verify(
 
 
 main.add_command(edit)
+main.add_command(preprocess)
+main.add_command(graph)
+main.add_command(tap)

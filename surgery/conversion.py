@@ -22,6 +22,7 @@ from surgery.publish import choose_destination, kept_folder, publish, staging
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
+from surgery.texts import Texts, text_destination, write_texts
 from surgery.weights import Weights
 
 Progress = Callable[[str, int, int], None]
@@ -33,12 +34,13 @@ FIRST_LOOK = 2
 
 @dataclass(frozen=True)
 class Conversion:
-    """A published export: where it is, the plan that it carries out, and the proof."""
+    """A published export: where it is, the plan that it carries out, the proof, and where its text export is."""
 
     destination: Path
     plan: Plan
     report: ParityReport
     manifest: Mapping[str, Any]
+    text_destination: Path | None = None
 
 
 def convert_module(
@@ -51,17 +53,23 @@ def convert_module(
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
     request: Request | None = None,
+    texts: Texts | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Conversion:
     """Converts a module; nothing is published unless the reloaded export has parity.
+
+    With `texts` a second SavedModel is published that takes strings; see surgery.texts.
 
     Raises the SurgeryError that says what went wrong; the destination is then as it was before.
     """
     tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
+    text_place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
     progress("inspect", 0, 0)
     with open_module(module, with_weights=True) as source:
         plan = make_plan(source, destination, assume, request)
+        if texts is not None:
+            texts.check(source, plan.inference)
         with staging(destination, keep_failed=keep_failed) as folder:
             reference = record_reference(plan, progress)
             progress("build the encoder", 0, 0)
@@ -92,9 +100,15 @@ def convert_module(
                 write_manifest(manifest, folder)
             except OSError as error:
                 raise WriteError(f"writing the manifest of {destination}: {error.strerror}") from error
+            if texts is not None and text_place is not None:
+                progress("write the text export", 0, 0)
+                tokenization = texts.tokenization(source, weights.constants())
+                with staging(text_place) as text_folder:
+                    write_texts(folder, tokenization, texts.resolved(plan.inference), text_folder)
+                    publish(text_folder, text_place, overwrite=overwrite)
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)
-    return Conversion(destination, plan, report, manifest)
+    return Conversion(destination, plan, report, manifest, text_place)
 
 
 @dataclass(frozen=True)

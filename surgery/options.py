@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -88,6 +89,19 @@ OUTPUTS = (
         help="Compose a signature of outputs. Repeatable.",
     ),
 )
+
+TOKENIZER = (
+    click.option("--seq-length", type=click.IntRange(min=3), metavar="N", help="Cut texts to this many tokens."),
+    click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary, where the module has none."),
+    click.option("--lower-case/--no-lower-case", default=None, help="The casing, where the module does not say."),
+)
+
+
+def reads_texts(command: Any) -> Any:
+    """The options about a tokenizer, in this order."""
+    for option in reversed(TOKENIZER):
+        command = option(command)
+    return command
 
 
 def chooses_outputs(command: Any) -> Any:

@@ -11,7 +11,7 @@ from rich.text import Text
 from surgery.render_parity import parity
 from surgery.tables import facts, shape, size, table_of, title
 
-__all__ = ["edit", "inspection", "parity", "plan", "structure_text", "taps"]
+__all__ = ["edit", "inspection", "parity", "plan", "preprocessor", "structure_text", "taps"]
 
 Data = dict[str, Any]
 
@@ -136,6 +136,17 @@ def edit(console: Console, data: Data) -> None:
     console.print("bit-equal to the unedited export: " + (", ".join(data["unchanged"]) or "nothing"))
     console.print("changed by intent: " + (", ".join(data["changed"]) or "nothing"), soft_wrap=True)
     parity(console, data["parity"])
+
+
+def preprocessor(console: Console, data: Data) -> None:
+    """A preprocessor: how it tokenizes, and where it was written."""
+    casing = "lower-cased" if data["lower_case"] else "as it is"
+    told = [
+        ("tokenizer", f"{data['tokenizer']} ({data['vocabulary']}), text {casing} (from {data['lower_case_from']})"),
+        ("packs to", f"{data['seq_length']} tokens, unless a caller says seq_length="),
+        ("wrote", data["destination"]),
+    ]
+    facts(console, told)
 
 
 def taps(console: Console, data: Data) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from surgery.conversion import Conversion
     from surgery.editing import EditedExport
     from surgery.planning import Inspection, Plan
+    from surgery.texts import Preprocessor
     from surgery.verification import Verification
 
 
@@ -151,6 +152,7 @@ def conversion_data(conversion: Conversion) -> dict[str, Any]:
     """The published export and its proof."""
     return {
         "destination": str(conversion.destination),
+        "text_destination": None if conversion.text_destination is None else str(conversion.text_destination),
         "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
         "parity": report_data(conversion.report),
     }
@@ -168,6 +170,19 @@ def edit_data(export: EditedExport) -> dict[str, Any]:
         "dropped": len(edited.plan.weights.dropped),
         "signatures": {name: list(outputs) for name, outputs in edited.plan.signatures.items()},
         "parity": report_data(export.report),
+    }
+
+
+def preprocessor_data(preprocessor: Preprocessor) -> dict[str, Any]:
+    """A published preprocessor: its tokenizer, and where it is."""
+    tokenization = preprocessor.tokenization
+    return {
+        "destination": str(preprocessor.destination),
+        "tokenizer": "SentencePiece" if tokenization.pieces else "WordPiece",
+        "vocabulary": tokenization.file.name,
+        "lower_case": tokenization.lower_case,
+        "lower_case_from": tokenization.why,
+        "seq_length": preprocessor.length,
     }
 
 

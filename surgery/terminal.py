@@ -82,7 +82,7 @@ def working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
 def _quiet_stderr() -> Iterator[None]:
     """Sends what C++ code writes to file descriptor 2 away; Python's sys.stderr keeps speaking to the terminal."""
     for name in ("tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     sys.stderr.flush()
     terminal, before = os.dup(2), sys.stderr
     sys.stderr = os.fdopen(os.dup(terminal), "w", encoding=before.encoding, errors="backslashreplace", buffering=1)

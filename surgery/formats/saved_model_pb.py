@@ -65,3 +65,23 @@ def read(path: Path) -> Any:
             hint="the file is empty, truncated or no SavedModel: fetch the module again",
         )
     return saved_model
+
+
+def asset_files(meta_graph: Any) -> list[Any]:
+    """A meta graph's AssetFileDefs; TensorFlow 1 keeps them in a collection."""
+    if meta_graph.asset_file_def or "saved_model_assets" not in meta_graph.collection_def:
+        return list(meta_graph.asset_file_def)
+    asset = message_factory.GetMessageClass(type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type)
+    packed = meta_graph.collection_def["saved_model_assets"].any_list.value
+    return [asset.FromString(item.value) for item in packed]
+
+
+def tensor_names(info: Any) -> tuple[str, ...]:
+    """Names of the tensors of a TensorInfo: one, or the parts of a sparse or ragged tensor."""
+    encoding = info.WhichOneof("encoding")
+    if encoding == "coo_sparse":
+        parts = info.coo_sparse
+        return (parts.indices_tensor_name, parts.values_tensor_name, parts.dense_shape_tensor_name)
+    if encoding == "composite_tensor":
+        return tuple(component.name for component in info.composite_tensor.components)
+    return (info.name,) if info.name else ()

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-NOISE = ("Graph execution error", "Detected at node", "Original stack trace", "File ", "node ", "[[", "(0)", "(1)")
+NOISE = (
+    "Graph execution error",
+    "Detected at node",
+    "Original stack trace",
+    "<stack traces unavailable>",
+    "File ",
+    "node ",
+    "[[",
+    "(0)",
+    "(1)",
+)
 
 
 def reason(error: BaseException) -> str:

@@ -1,0 +1,116 @@
+"""Text in: an export that takes strings, beside the one that takes tensors, and a preprocessor of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.architecture import Inference
+from surgery.errors import ParityError, UsageError
+from surgery.module import InspectedModule
+from surgery.planning import explain_module, open_module
+from surgery.publish import choose_destination, publish, staging
+from surgery.sources.location import module_name
+from surgery.tokenization import Tokenization, check_vocabulary, find_tokenization, read_constants
+
+TRIED = (
+    "The quick brown fox jumps over the lazy dog.",
+    "",
+    "naïve café, Ünïcödé and \uff26\uff35\uff2c\uff2c width",
+    "深度学习 and 日本語",
+    "don't stop-believing (it's 100% #1)!?",
+    "tab\tand\x00control\u200bcharacters\n",
+    "pneumonoultramicroscopicsilicovolcanoconiosis",
+    "word " * 700,
+)
+"""Texts on which what was written is compared with Model Garden's layers: accents, CJK, punctuation, very long ones."""
+DEFAULT_LENGTH = 128
+"""Tokens of a row that a preprocessor packs to unless it is told otherwise, as TF Hub's do."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What `--text` asks for: how many tokens a row may have (None: all that the encoder takes), and the tokenizer."""
+
+    length: int | None = None
+    vocab: Path | None = None
+    lower_case: bool | None = None
+
+    def resolved(self, inference: Inference) -> int:
+        """The length limit for an encoder. Raises UsageError beyond its positions."""
+        positions: int = inference.architecture["max_position_embeddings"]
+        if self.length is not None and not 3 <= self.length <= positions:
+            raise UsageError(f"--seq-length {self.length}: expected 3 to {positions}, the encoder's positions")
+        return self.length or positions
+
+    def tokenization(self, module: InspectedModule, constants: Mapping[str, Any]) -> Tokenization:
+        """The tokenizer, of the module or as supplied. Raises UsageError when either leaves it open."""
+        return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
+
+    def check(self, module: InspectedModule, inference: Inference) -> None:
+        """Raises what can be known before TensorFlow starts: no vocabulary, too many tokens, too long a row."""
+        self.resolved(inference)
+        # What casing a module's variable says is read later; that it has one is known now.
+        said = {v.attribute: True for v in module.variables if v.attribute}
+        check_vocabulary(self.tokenization(module, {**said, **module.constants}), inference.architecture["vocab_size"])
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """A published preprocessor: where it is, its tokenizer, and to how many tokens it packs."""
+
+    destination: Path
+    tokenization: Tokenization
+    length: int
+
+
+def text_destination(destination: Path) -> Path:
+    """Where the text export goes: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
+    if destination.name.isdigit():
+        return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
+    return destination.with_name(f"{destination.name}_text")
+
+
+def write_texts(export: Path, tokenization: Tokenization, length: int, folder: Path) -> None:
+    """Writes the text export of a staged tensor export into `folder`. Raises ParityError when they differ."""
+    from surgery.runtime.text import text_differences, write_text_model
+
+    write_text_model(export, tokenization, length, folder)
+    if differences := text_differences(folder, export, tokenization, length, TRIED):
+        raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
+
+
+def write_preprocessor(
+    module: str,
+    destination: Path | None,
+    texts: Texts,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+) -> Preprocessor:
+    """Writes a module's preprocessor as a SavedModel of its own.
+
+    Raises UsageError when the module has no vocabulary or does not say its casing, and no option does.
+    """
+    destination = choose_destination(destination, f"{module_name(module)}_preprocess", overwrite=overwrite)
+    progress("inspect", 0, 0)
+    with open_module(module, with_weights=True) as source, staging(destination) as folder:
+        texts.tokenization(source, {"do_lower_case": True})  # no vocabulary: known before TensorFlow starts
+        tokenization = texts.tokenization(source, read_constants(source))
+        inference = explain_module(source).inference
+        length = texts.length or DEFAULT_LENGTH
+        if inference is not None:
+            check_vocabulary(tokenization, inference.architecture["vocab_size"])
+            positions = inference.architecture["max_position_embeddings"]
+            length = texts.resolved(inference) if texts.length is not None else min(length, positions)
+        progress("start TensorFlow", 0, 0)
+        from surgery.runtime import text
+
+        progress("write the preprocessor", 0, 0)
+        text.write_preprocessor(tokenization, length, folder)
+        if differences := text.preprocessor_differences(folder, tokenization, length, TRIED):
+            raise ParityError("comparing the preprocessor with Model Garden's layers: " + "; ".join(differences))
+        publish(folder, destination, overwrite=overwrite)
+    return Preprocessor(destination, tokenization, length)
