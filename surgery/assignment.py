@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery import layout
-from surgery.architecture import Inference, is_attribute
+from surgery.architecture import Inference
 from surgery.errors import UnexplainedError
 from surgery.layout import Layout
 from surgery.module import InspectedModule, VariableInfo
+from surgery.recognition import is_attribute
 from surgery.rules import Claim
 
 

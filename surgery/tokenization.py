@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surgery.architecture import is_attribute
 from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule
+from surgery.recognition import is_attribute
 
 VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
 
