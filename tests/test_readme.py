@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import surgery
 from surgery.cli import main
+from surgery.taps import offered
+from tests.sample_names import (
+    CHECKPOINT_SAMPLES,
+    LAYER_SAMPLES,
+    SUPPORT,
+    TF1_SAMPLES,
+    TF2_SAMPLES,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +31,43 @@ def block(command: str) -> str:
     return found[0].rstrip("\n")
 
 
-@pytest.mark.parametrize("command", ["", "inspect", "plan", "convert", "verify"])
+def table(first_heading: str) -> dict[tuple[str, str], str]:
+    """Cells of the table whose first heading is this, by first column and heading."""
+    lines = README.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first_heading}".rstrip() + " |"))
+    heads, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in takewhile(lambda line: line.startswith("|"), lines[start:])
+    ]
+    return {(row[0], head): cell for row in rows for head, cell in zip(heads[1:], row[1:], strict=True)}
+
+
+def test_the_support_table_says_what_the_tests_convert():
+    cells = table("")
+    assert {place for place, cell in cells.items() if cell == "yes"} == set(SUPPORT)
+    assert set(cells.values()) == {"yes", "no"}
+    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES}
+    for (_, source), samples in SUPPORT.items():
+        assert set(samples) <= (set(LAYER_SAMPLES) if "KerasLayer" in source else converted)
+
+
+@pytest.mark.parametrize(
+    ("heading", "samples"),
+    [
+        ("BERT, ELECTRA", ("g4_bert_mlm", "g4_prenorm", "g4_electra")),
+        ("ALBERT", ("g4_albert",)),
+        ("MobileBERT", ("g4_mobilebert",)),
+        ("talking heads", ("g4_talkheads",)),
+    ],
+)
+def test_the_table_of_taps_says_what_each_family_offers(heading, samples, modules):
+    said = {name.strip("`") for (name, head), cell in table("tap").items() if head == heading and cell == "yes"}
+    for sample in samples:
+        offers = offered(surgery.plan(modules(sample)).inference)
+        assert {re.sub(r"^ffn_[0-9]+_", "ffn_{k}_", name) for name in offers} == said
+
+
+@pytest.mark.parametrize("command", ["", *sorted(main.commands)])
 def test_the_help_texts_in_the_readme_are_the_real_ones(command):
     arguments = [*command.split(), "--help"]
     result = CliRunner().invoke(main, arguments, prog_name="surgery")
@@ -44,5 +90,6 @@ def test_every_command_is_in_the_readme():
 
 
 def test_what_the_readme_links_to_is_there():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+    prose = re.sub(r"^```[\s\S]*?^```$", "", README, flags=re.MULTILINE)
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", prose):
         assert (ROOT / target).exists(), target
