@@ -174,7 +174,7 @@ def _read_graph(row: GraphEvidence, graphs: Graphs, places: list[Place], gathere
             gathered.add(row.field, row.absent, "names", f"no variable for {lacking[0]}")
         return
     mode = "training" if row.training else "inference"
-    if not row.optional:
+    if not row.optional and gathered.module.config is None:
         gathered.wanted.setdefault(row.field, f"the module has no {mode} trace of {row.callable}")
     graph = graphs.anchored(row.callable, training=row.training)
     if graph is None:

@@ -85,8 +85,18 @@ def supply(assume: Mapping[str, Any], gathered: Gathered, family: Family) -> Non
             )
         kind = family.fields[field].kind
         if not VALID[kind](value):
-            raise UsageError(f"{option}: expected a {kind} ({family.fields[field].meaning})")
+            raise UsageError(f"{option}: expected {VALID_NAMES[kind]} ({family.fields[field].meaning})")
         gathered.add(field, value, "option", option)
+
+
+VALID_NAMES: Mapping[str, str] = {
+    "size": "a whole number from 1",
+    "rate": "a rate from 0 below 1",
+    "epsilon": "an epsilon above 0 and below 1",
+    "flag": "true or false",
+    "activation": "the name of an activation",
+    "number": "a number",
+}
 
 
 def _is_number(value: Any) -> bool:

@@ -131,7 +131,10 @@ def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, 
         )
     defaults = [name for name in DEFAULTS if name in names] or names
     if asked is None and defaults == names and len(names) > 1:
-        raise UsageError(f"{files.name} has several signatures", hint="choose with --signature: " + ", ".join(names))
+        raise UsageError(
+            f"reading the graph of {files.name}: it has several signatures, none of them the default",
+            hint="choose with --signature: " + ", ".join(sorted(names)),
+        )
     wanted = defaults[0] if asked is None else asked
     for meta_graph, graph in graphs:
         for signature in graph.signatures:

@@ -53,6 +53,7 @@ def tapping_data(tapping: Tapping) -> Data:
         "batches": list(tapping.batches),
         "outputs": [{**plain(check), "tapped": check.output in taps} for check in tapping.checks],
         "variables": tapping.variables,
+        "left_out": list(tapping.left_out),
     }
 
 
@@ -90,6 +91,8 @@ def show_tapping(data: Data, as_json: bool) -> None:
     for line in _aligned([("output", "verdict"), *outputs]):
         click.echo(line)
     click.echo(f"variables: {data['variables']}, each once and with the source's bits")
+    for name in data["left_out"]:
+        click.echo(f"left out: the signature {name}, whose inputs have names that TensorFlow 2 cannot write")
     click.echo(f"wrote {data['destination']}")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from surgery.errors import UnexplainedError
 from surgery.evidence import GraphEvidence
-from surgery.gathering import VALID, Gathered
+from surgery.gathering import VALID, VALID_NAMES, Gathered
 from surgery.module import Config
 
 
@@ -146,12 +146,12 @@ def _value(row: ConfigEvidence, config: Config, gathered: Gathered, known: Mappi
     value = config.values[row.key]
     doing = f"reading {config.file} of {gathered.module.name}: {row.key} is {value!r}"
     if row.means:
-        if value not in row.means:
+        if not isinstance(value, str) or value not in row.means:
             raise UnexplainedError(f"{doing}, which is not known; known are {', '.join(row.means)}")
         candidates = row.means[value]
         said = gathered.values.get(row.field, known.get(row.field, known.get(row.key)))
         return said if said in candidates else candidates[0]
     kind = gathered.family.fields[row.field].kind
     if not VALID[kind](value):
-        raise UnexplainedError(f"{doing}, expected a {kind} ({gathered.family.fields[row.field].meaning})")
+        raise UnexplainedError(f"{doing}, expected {VALID_NAMES[kind]} ({gathered.family.fields[row.field].meaning})")
     return float(value) if kind in ("rate", "epsilon") else value

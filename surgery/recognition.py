@@ -27,9 +27,15 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     raise UnexplainedError(
         f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none does. "
         f"The nearest, {label}, claims {len(nearest.claims)} of {len(weights)}",
-        hint="surgery converts BERT encoders; `surgery inspect` shows what this module is",
+        hint=_hint(module),
         details=nearest.complaints(),
     )
+
+
+def _hint(module: InspectedModule) -> str:
+    if module.config is not None and model_type(module.config) is None and "." in module.variables[0].name:
+        return f'{module.config.file} has no "model_type": add it, such as "bert", if you know what the checkpoint is'
+    return "surgery converts BERT encoders; `surgery inspect` shows what this module is"
 
 
 def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:

@@ -49,6 +49,18 @@ def record_published(
 
     Raises UnexplainedError when a weight is not there under the publisher's name.
     """
+    with np.errstate(all="ignore"):  # weights that are NaN or infinite are told by name, elsewhere
+        return _record(module, inference, tensors, battery, taps, progress)
+
+
+def _record(
+    module: InspectedModule,
+    inference: Inference,
+    tensors: Tensors,
+    battery: Sequence[Batch],
+    taps: Sequence[Tapped],
+    progress: Callable[[int, int], None],
+) -> Recording:
     assert inference.published is not None, "a checkpoint is explained by a published dialect"
     names, values = inference.published.names, inference.architecture.values
     weights = _Weights(module, names, tensors)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 
 from surgery.errors import ModuleError, ParityError, WriteError
@@ -24,11 +26,16 @@ Progress = Callable[[str, int, int], None]
 BATCHES = 2
 """Made inputs on which the outputs are compared."""
 EXTRA = Path("assets.extra")
+WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
+"""Names of inputs that TensorFlow 2 writes as they are; others it changes."""
 
 
 @dataclass(frozen=True)
 class Tapping:
-    """A published SavedModel: what it returns beside the source's outputs, and how those compare."""
+    """A published SavedModel: what it returns beside the source's outputs, and how those compare.
+
+    `left_out` are signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
+    """
 
     destination: Path
     listing: GraphListing
@@ -36,6 +43,7 @@ class Tapping:
     batches: tuple[str, ...]
     checks: tuple[OutputCheck, ...]
     variables: int
+    left_out: tuple[str, ...]
 
 
 def tap_module(
@@ -62,6 +70,7 @@ def tap_module(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
             )
         batches = list(made_batches(listing.signature))
+        left_out = _left_out(listing)
         with staging(destination, keep_failed=keep_failed) as folder:
             progress("start TensorFlow", 0, 0)
             from surgery.runtime.memory import importing
@@ -72,7 +81,7 @@ def tap_module(
             progress("load the module", 0, 0)
             with graph_tap.opened(listing, taps) as loaded:
                 progress("write the SavedModel", 0, 0)
-                loaded.write(folder)
+                loaded.write(folder, left_out)
                 progress("run the module", 0, 0)
                 accepted, expected = loaded.record(batches, BATCHES)
             progress("run the result", 0, 0)
@@ -83,7 +92,7 @@ def tap_module(
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)
-            faults += changes(source, _inspect(Files(folder, source.name)), listing, taps)
+            faults += changes(source, _inspect(Files(folder, source.name)), listing, taps, left_out)
             if faults:
                 raise ParityError(
                     f"comparing what was written with {source.name}: it is not the same, nothing was published"
@@ -95,7 +104,31 @@ def tap_module(
             _copy_extra(listing.files.folder, folder)
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)
-    return Tapping(destination, listing, taps, tuple(batch.label for batch in accepted), checks, len(source.variables))
+    return Tapping(
+        destination,
+        listing,
+        taps,
+        tuple(batch.label for batch in accepted),
+        checks,
+        len(source.variables),
+        left_out,
+    )
+
+
+def _left_out(listing: GraphListing) -> tuple[str, ...]:
+    """Signatures that cannot be written again. Raises ModuleError when the one that is meant is among them."""
+    found = {}
+    for signature in listing.signatures:
+        for tensor in signature.inputs:
+            if not WRITABLE.fullmatch(tensor.key) or iskeyword(tensor.key):
+                found[signature.name] = tensor.key
+    if listing.signature.name in found:
+        raise ModuleError(
+            f"writing the signature {listing.signature.name} of {listing.files.name} again: TensorFlow 2 has no inputs "
+            f"with names like {found[listing.signature.name]!r}",
+            hint="expected small letters, digits and _: choose another signature, or save the module with other keys",
+        )
+    return tuple(found)
 
 
 def _inspect(files: Files) -> InspectedModule:

@@ -1,30 +1,34 @@
-"""What all tests share: sample modules unpacked once a session, and the folder `shared` beside the checkout."""
+"""What all tests share: samples unpacked or made once a session, and the folder `shared` beside the checkout."""
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-SHARED = HERE.parents[1] / "shared"
+from tests.builders import hugging_face
+from tests.builders.checkpoints import build_released
+from tests.builders.common import PACKED, unpack
+from tests.sample_names import HUGGING_FACE_SAMPLES, TF1_CHECKPOINTS
 
-
-def _unpack(archive: Path, folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return folder
+SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """`modules("g4_bert_mlm")` is the folder of that sample, unpacked once a session: copy it before changing it."""
+    """`modules("g4_bert_mlm")` is the folder of that sample, there for all tests: copy it before changing it."""
     root = tmp_path_factory.mktemp("modules")
-    return cache(lambda name: _unpack(HERE / "modules" / f"{name}.tar.gz", root / name))
+
+    @cache
+    def find(name: str) -> Path:
+        if name in TF1_CHECKPOINTS:
+            return build_released(root / name, TF1_CHECKPOINTS[name])
+        return unpack(PACKED / f"{name}.tar.gz", root / name)
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +47,19 @@ def shared() -> Callable[[str], Path]:
 def shared_modules(tmp_path_factory: pytest.TempPathFactory, shared: Callable[[str], Path]) -> Callable[[str], Path]:
     """Like `modules`, for archives of the folder `shared/modules`."""
     root = tmp_path_factory.mktemp("shared_modules")
-    return cache(lambda name: _unpack(shared(f"modules/{name}.tar.gz"), root / name))
+    return cache(lambda name: unpack(shared(f"modules/{name}.tar.gz"), root / name))
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Callable[..., Path]:
+    """`configured("hf_bert", "hidden_act", vocab_size=7)`: the checkpoint, its config without a key, and with another.
+
+    A TF1 checkpoint has the name of the sample module whose weights it is.
+    """
+
+    def make(name: str, *without: str, **config: Any) -> Path:
+        if name in HUGGING_FACE_SAMPLES:
+            return hugging_face.build(tmp_path / name, sample=name, without=without, **config)
+        return build_released(tmp_path / name, name, *without, **config)
+
+    return make

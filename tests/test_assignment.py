@@ -16,10 +16,13 @@ from surgery.module import InspectedModule
 from surgery.rules import explain
 from tests import editing
 from tests.editing import inspect_edited, inspected
-from tests.sample_names import TF2_SAMPLES
+from tests.sample_names import CHECKPOINT_SAMPLES, TF1_SAMPLES, TF2_SAMPLES
 
-SAMPLES = ("g1_built", *TF2_SAMPLES)
+FROM_TF2 = ("g1_built", *TF2_SAMPLES)
+SAMPLES = (*FROM_TF2, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
 G1 = ("g1_small", "g1_other")
+SECOND_NORM_DIALECT = ("albert", 2)
+"""TF1 ALBERT whose block has a second norm of its own: test_checkpoint_assignment.py gives a sample one."""
 
 
 @pytest.fixture
@@ -40,11 +43,14 @@ def mapped(module: InspectedModule) -> AssignmentMap:
 
 @pytest.mark.parametrize("name", [*SAMPLES, *G1])
 def test_every_variable_is_assigned_kept_or_dropped_exactly_once(name: str, explained):
-    module, _, weights = explained(name)
+    module, inference, weights = explained(name)
+    twice = [c.variable.name for c in inference.claims if len(c.targets) == 2]
     gone = [a.variable.name for a in weights.assignments] + [v.name for v in weights.kept]
     gone += [d.variable.name for d in weights.dropped]
-    assert sorted(gone) == sorted(v.name for v in module.variables)
-    assert [v.attribute for v in weights.kept] == ([] if name == "g4_albert" else ["do_lower_case"])
+    assert sorted(gone) == sorted([*(v.name for v in module.variables), *twice])
+    assert len(twice) == (2 if name in ("tf1_albert_small", "tf1_albert_checkpoint") else 0)
+    lower_case = name in (*FROM_TF2, *G1) and name != "g4_albert"
+    assert [v.attribute for v in weights.kept] == (["do_lower_case"] if lower_case else [])
     assert weights.dropped == ()
 
 
@@ -87,6 +93,13 @@ def test_every_dialect_of_bert_has_a_sample(explained):
     assert seen >= set(range(4))
 
 
+def test_every_published_dialect_has_a_sample(explained):
+    published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.published is not None}
+    listings = [explained(name)[0].variables for name in CHECKPOINT_SAMPLES]
+    seen = {place for place, d in published.items() if any(explain(d, listing).complete for listing in listings)}
+    assert published.keys() - seen == {SECOND_NORM_DIALECT}
+
+
 def test_the_generations_lead_to_the_same_targets(explained):
     def encoder(name):
         return {a.target for a in explained(name)[2].assignments if a.part == "encoder"}
@@ -95,6 +108,22 @@ def test_the_generations_lead_to_the_same_targets(explained):
     more = encoder("g4_electra") - encoder("g4_bert_mlm")
     assert more == {"embedding_projection/kernel", "embedding_projection/bias"}
     assert encoder("g1_small") == encoder("g2_small")
+
+
+@pytest.mark.parametrize(
+    ("name", "of_tf2", "lacking"),
+    [
+        ("hf_bert", "g4_bert_dropouts", set()),
+        ("tf1_bert_checkpoint", "g4_bert_mlm", set()),
+        ("hf_electra", "g4_electra", {"pooler_transform/kernel", "pooler_transform/bias"}),
+        ("hf_albert", "g4_albert_dropout", set()),
+        ("tf1_albert_checkpoint", "g4_albert", set()),
+    ],
+)
+def test_a_checkpoint_leads_to_the_targets_of_the_same_encoder_in_a_module(name, of_tf2, lacking, explained):
+    here, there = ({a.target for a in explained(other)[2].assignments} for other in (name, of_tf2))
+    assert there - here == lacking
+    assert here <= there
 
 
 def test_query_key_value_and_blocks_keep_their_places(explained):
@@ -115,7 +144,7 @@ def test_the_head_s_weights_belong_to_the_head(explained):
     }
 
 
-@pytest.mark.parametrize("name", ["g2_small", "g4_bert_mlm", "g4_electra"])
+@pytest.mark.parametrize("name", ["g2_small", "g4_bert_mlm", "g4_electra", *CHECKPOINT_SAMPLES])
 def test_no_variable_can_be_missing(name: str, explained):
     module, _, weights = explained(name)
     through = []
@@ -129,7 +158,7 @@ def test_no_variable_can_be_missing(name: str, explained):
     assert through == []
 
 
-@pytest.mark.parametrize("name", ["g2_small", "g4_bert_mlm", "g4_electra"])
+@pytest.mark.parametrize("name", ["g2_small", "g4_bert_mlm", "g4_electra", *CHECKPOINT_SAMPLES])
 def test_no_variable_can_have_another_name_or_size(name: str, explained):
     module, _, weights = explained(name)
     through = []
@@ -144,8 +173,10 @@ def test_no_variable_can_have_another_name_or_size(name: str, explained):
             except UnexplainedError:
                 continue
             through.append((other.name, other.shape))
-    # Nothing else in a module holds these sizes: a table of another length is another vocabulary, and sound.
-    alone = ("type_embeddings/embeddings", "position_embedding/embeddings", "word_embeddings/embeddings")
+    # Nothing else in a module holds these sizes: a table of another length is another vocabulary, and sound. The
+    # config of a checkpoint holds them all.
+    tables = ("type_embeddings/embeddings", "position_embedding/embeddings", "word_embeddings/embeddings")
+    alone = () if module.config is not None else tables
     assert [found for found in through if found[0] not in alone] == []
 
 

@@ -119,3 +119,25 @@ def test_an_input_that_feeds_nothing_known_is_refused(modules, tmp_path):
 
     with pytest.raises(UnexplainedError, match="reading the inputs of"):
         infer_architecture(inspect_edited(modules("g4_electra"), tmp_path / "cut", cut))
+
+
+@pytest.mark.parametrize("name", ["tf1_bert_checkpoint", "hf_bert", "hf_albert"])
+def test_a_checkpoint_is_called_as_tf_hub_s_modules_are(name: str, modules):
+    found = infer_architecture(inspected(modules(name))).convention
+    assert (found.callable, found.kind) == ("__call__", "dict")
+    assert found.inputs == {token: token for token in TOKENS}
+    ends = ("embedding_output", "pooled_output", "sequence_output")
+    assert found.outputs == BLOCKS | {end: end for end in ends}
+    assert found.aliases == {"default": "pooled_output"}
+
+
+def test_a_checkpoint_without_a_pooler_has_no_pooled_output_and_no_default(modules):
+    found = infer_architecture(inspected(modules("hf_electra"))).convention
+    assert found.outputs == BLOCKS | {"embedding_output": "embedding_output", "sequence_output": "sequence_output"}
+    assert found.aliases == {}
+
+
+def test_a_checkpoint_with_a_masked_lm_head_has_the_callable_that_tf_hub_s_modules_have(modules):
+    checkpoint, module = (infer_architecture(inspected(modules(n))) for n in ("tf1_bert_checkpoint", "g4_bert_mlm"))
+    assert checkpoint.heads == module.heads
+    assert infer_architecture(inspected(modules("hf_bert"))).heads == {}

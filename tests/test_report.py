@@ -15,12 +15,17 @@ import surgery
 from surgery import render
 from surgery.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
 from surgery.report import inspection_data, plan_data, report_data
+from tests.builders import hugging_face
 from tests.synthetic import CNN, write_saved_model
 
-SAMPLES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_bert_v2", "g4_prenorm", "tf1_bert_small", "g4_mobilebert")
+MODULES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_bert_v2", "g4_prenorm", "tf1_bert_small", "g4_mobilebert")
+SAMPLES = (*MODULES, "tf1_bert_checkpoint", "hf_electra")
 
 FOR_PROGRAMS = frozenset({"callable"})
 """Keys that only programs need, or that the text tells in other words."""
+
+NO_GRAPH = ("saved_model_bytes", "0 B")
+"""A checkpoint has no graph whose size there would be to tell."""
 
 
 def text(view: str, data: dict[str, Any], width: int = 400) -> str:
@@ -35,7 +40,7 @@ def facts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
         for name, value in data.items():
             if name not in FOR_PROGRAMS:
                 yield from facts(value, name)
-    elif isinstance(data, list) and all(isinstance(size, int) or size is None for size in data):
+    elif isinstance(data, list) and data and all(isinstance(size, int) or size is None for size in data):
         yield key, render.shape(data)
     elif isinstance(data, list):
         for value in data:
@@ -50,7 +55,7 @@ def test_the_text_of_an_inspection_tells_every_fact_of_the_json(name: str, modul
     shown = text("inspection", data)
     squeezed = re.sub(r"\s+", " ", shown)
     for key, fact in facts(data):
-        if key in ("takes", "returns", "places", "details", "reason", "shape"):
+        if key in ("takes", "returns", "places", "details", "reason", "shape") or (key, fact) == NO_GRAPH:
             continue
         assert re.sub(r"\s+", " ", fact) in squeezed, (key, fact)
 
@@ -76,6 +81,21 @@ def test_the_empty_tag_set_is_told_from_no_meta_graph(modules):
     shown = text("inspection", inspection_data(surgery.inspect(modules("tf1_bert_small"))))
     assert "{} (the empty tag set)" in shown
     assert "{train}" in shown
+
+
+def test_a_checkpoint_is_shown_with_its_config_and_without_a_graph_or_calls(modules):
+    shown = text("inspection", inspection_data(surgery.inspect(modules("hf_electra"))))
+    assert "model_type electra" in re.sub(r"\s+", " ", shown)
+    assert re.search(r"layer_norm_eps +1e-12 +config +config\.json: layer_norm_eps", shown)
+    for word in ("written by", "Calls", "Meta graph", "block outputs"):
+        assert word not in shown
+
+
+def test_what_a_plan_drops_is_shown_with_the_reason(tmp_path):
+    folder = hugging_face.build_pretraining(tmp_path / "bert")
+    shown = text("plan", plan_data(surgery.plan(folder)))
+    assert "55 assigned, 0 kept, 7 dropped" in shown
+    assert "dropped: cls.predictions.bias: the pre-training head is no part of the encoder" in shown
 
 
 def test_a_module_without_an_explanation_says_why(tmp_path):
@@ -114,8 +134,9 @@ def test_every_inspection_is_plain_json(name: str, modules):
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
-def test_every_plan_is_plain_json(modules):
-    data = plan_data(surgery.plan(modules("g4_bert_mlm")))
+@pytest.mark.parametrize("name", ["g4_bert_mlm", "tf1_albert_checkpoint", "hf_bert"])
+def test_every_plan_is_plain_json(name: str, modules):
+    data = plan_data(surgery.plan(modules(name)))
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 

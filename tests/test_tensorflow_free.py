@@ -66,6 +66,12 @@ def test_plan_imports_no_tensorflow(name: str, modules):
     assert run("plan", ROOT / "tests" / "modules" / f"{name}.tar.gz") == (0, [])
 
 
+@pytest.mark.parametrize("name", ["tf1_bert_checkpoint", "hf_bert"])
+def test_a_checkpoint_is_inspected_and_planned_without_tensorflow(name: str, modules):
+    assert run("inspect", modules(name), "--variables") == (0, [])
+    assert run("plan", modules(name)) == (0, [])
+
+
 def test_refusals_import_no_tensorflow(tmp_path):
     assert run("inspect", tmp_path / "nothing") == (3, [])
     assert run("plan", write_saved_model(tmp_path / "cnn", CNN)) == (4, [])

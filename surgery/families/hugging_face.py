@@ -110,7 +110,7 @@ def hugging_face_checkpoints(
                 dropouts,
                 # torch.finfo(torch.float32).min
                 {"attention_mask_adder": -3.4028234663852886e38},
-                f"transformers, modeling_{model_types[0]}.py",
+                "transformers, " + " and ".join(f"modeling_{name}.py" for name in model_types),
             ),
             ConfigEvidence("layer_norm_eps", "layer_norm_eps"),
         ),

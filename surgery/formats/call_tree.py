@@ -161,16 +161,12 @@ def _enter(caller: Body, call: Any, library: Mapping[str, Any], functions: tuple
     function = library[name]
     inputs = [feed for feed in call.input if feed[0] != "^"]
     arguments = {arg.name: feed for arg, feed in zip(function.signature.input_arg, inputs, strict=True)}
-    controls = list(function.control_ret.values())
-    if not controls and call.op == "StatefulPartitionedCall":
-        # Functions of early TensorFlow 2 do not say what has to run: all of it, then.
-        controls = [node.name for node in function.node_def]
     return Body(
         function.node_def,
         library,
         arguments=arguments,
         results=[function.ret[result.name] for result in function.signature.output_arg],
-        controls=controls,
+        controls=list(function.control_ret.values()),
         caller=caller,
         call=call,
         functions=(*functions, name),

@@ -29,11 +29,15 @@ class Output:
 
 
 class Flattened(NamedTuple):
-    """A GraphDef without calls, the free names that it uses, and the names of the tensors asked for."""
+    """A GraphDef without calls, the free names that it uses, and the names of the tensors asked for.
+
+    `controls` are the operations that have to run even if no tensor needs them.
+    """
 
     graph_def: Any
     free: frozenset[str]
     tensors: tuple[str, ...]
+    controls: tuple[str, ...]
 
 
 def flatten(graph_def: Any, root: Body, tensors: Sequence[str | Output], definition: Callable[[str], Any]) -> Flattened:
@@ -51,7 +55,8 @@ def flatten(graph_def: Any, root: Body, tensors: Sequence[str | Output], definit
     del result.library.function[:]
     result.library.function.extend(reachable(graph_def.library, result.node))
     used = {feed.removeprefix("^").partition(":")[0] for node in result.node for feed in node.input}
-    return Flattened(result, frozenset(root.arguments) & used, tuple(wiring.output(source) for source in sources))
+    tensor_names = tuple(wiring.output(source) for source in sources)
+    return Flattened(result, frozenset(root.arguments) & used, tensor_names, wiring.controls())
 
 
 def _source(root: Body, output: Output) -> Source:
@@ -101,6 +106,10 @@ class _Wiring:
                 if key not in DROPPED:
                     node.attr[key].CopyFrom(value)
         node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(place)))
+
+    def controls(self) -> tuple[str, ...]:
+        """Names of what the root has to run."""
+        return tuple(self._name(_after(self._root, control)) for control in self._root.controls)
 
     def output(self, source: Source) -> str:
         """The name of an operation's output in the GraphDef."""

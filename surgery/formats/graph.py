@@ -14,8 +14,20 @@ from typing import Any, NamedTuple
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
-WRITES = ("Assign", "Apply", "ResourceApply", "Save", "Restore", "MergeV2", "NoOp", "Summary", "Print")
-"""Beginnings of the names of operations that are run for what they do, not for what they return."""
+WRITES = (
+    "Assign",
+    "Apply",
+    "ResourceApply",
+    "Save",
+    "Restore",
+    "MergeV2",
+    "NoOp",
+    "Summary",
+    "Print",
+    "VarIsInit",
+    "IsVariableInit",
+)
+"""Beginnings of the names of operations that do something to variables, or ask whether it was done."""
 
 
 class Tensor(NamedTuple):

@@ -8,7 +8,7 @@ object is what is saved, so its variables, tables, assets and other signatures c
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from surgery.errors import ModuleError, WriteError
 from surgery.formats import reference_variables, saved_model_pb
 from surgery.formats.call_tree import tree_of_graph
 from surgery.formats.flatten import Output, flatten
+from surgery.formats.frames import ENTER, SWITCH
 from surgery.graph_listing import GraphListing
 from surgery.made_inputs import MadeBatch
 from surgery.runtime.memory import give_back
@@ -40,6 +41,9 @@ FAILURES = (
     AssertionError,
 )
 """What TensorFlow raises for a SavedModel that it does not understand, or for inputs that do not suit a graph."""
+
+FRAMED = ENTER | SWITCH
+"""Operations of TensorFlow 1's control flow."""
 
 Arrays = dict[str, np.ndarray]
 Specs = Mapping[str, tf.TensorSpec]
@@ -60,12 +64,16 @@ class Source:
     def __init__(self, listing: GraphListing, taps: Sequence[GraphTap], loaded: Any) -> None:
         self._listing, self._taps, self._loaded = listing, taps, loaded
 
-    def write(self, folder: Path) -> None:
-        """Saves it into a folder, with the tapped signature in the place of the plain one.
+    def write(self, folder: Path, left_out: Collection[str] = ()) -> None:
+        """Saves it into a folder, with the tapped signature in the place of the plain one; some may be left out.
 
         Raises ModuleError when TensorFlow cannot save it again, WriteError when the disk refuses.
         """
-        signatures = {name: f for name, f in self._loaded.signatures.items() if not name.startswith("__")}
+        signatures = {
+            name: function
+            for name, function in self._loaded.signatures.items()
+            if not name.startswith("__") and name not in left_out
+        }
         try:
             signatures[self._listing.signature.name] = self._tapped()
             tf.saved_model.save(self._loaded, str(folder), signatures=signatures)
@@ -156,10 +164,10 @@ def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
 
 def _traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
     """The body of a concrete function that returns a dict, with taps added to it."""
-    import_graph = _written_out(function, [tap.tensor.place for tap in taps])
+    written_out = _written_out(function, [tap.tensor.place for tap in taps])
 
     def run(**inputs: Any) -> dict[str, Any]:
-        outputs, tapped = import_graph(tf.nest.flatten(inputs, expand_composites=True))
+        outputs, tapped = written_out(*tf.nest.flatten(inputs, expand_composites=True))
         return {**outputs, **{tap.output: tensor for tap, tensor in zip(taps, tapped, strict=True)}}
 
     return run
@@ -181,13 +189,12 @@ def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callab
         "taps": {key: f"{place.address[0]}:{place.index}" for key, place in outer.items()},
         "calls": {tap.output: f"{tap.tensor.place.address[0]}:0" for tap in inner},
     }
-    feeds = [signature_def.inputs[key].name for key in sorted(signature_def.inputs)]
-    pruned = loaded.prune(feeds, fetches)
-    import_graph = _written_out(pruned, [tap.tensor.place for tap in inner]) if inner else None
+    pruned = loaded.prune([signature_def.inputs[key].name for key in sorted(signature_def.inputs)], fetches)
+    written_out = _written_out(pruned, [tap.tensor.place for tap in inner]) if inner else None
 
     def run(**inputs: Any) -> dict[str, Any]:
         given = [inputs[key] for key in sorted(inputs)]
-        found, tapped = import_graph(given) if import_graph else (pruned(*given), [])
+        found, tapped = written_out(*given) if written_out else (pruned(*given), [])
         return {
             **found["outputs"],
             **found["taps"],
@@ -197,8 +204,8 @@ def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callab
     return run
 
 
-def _written_out(function: Any, places: Sequence[Output]) -> Callable[[list[Any]], tuple[Any, list[Any]]]:
-    """A concrete function's graph without calls, to be imported where a function is traced.
+def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple[Any, list[Any]]]:
+    """A concrete function's graph without calls, to be called where a function is traced.
 
     Called with the function's arguments it returns the function's result, and the tensors at the places.
     """
@@ -206,26 +213,33 @@ def _written_out(function: Any, places: Sequence[Output]) -> Callable[[list[Any]
     arguments = [placeholder.op.name for placeholder in function.inputs]
     root = tree_of_graph(graph_def, arguments, [operation.name for operation in function.graph.control_outputs])
     flat = flatten(graph_def, root, [*(tensor.name for tensor in function.outputs), *places], op_def_registry.get)
+    own = len(arguments) - len(function.captured_inputs)
 
-    def import_graph(given: list[Any]) -> tuple[Any, list[Any]]:
+    def import_graph(*given: Any) -> tuple[Any, list[Any]]:
         graph = tf.compat.v1.get_default_graph()
-        captured = dict(zip(arguments[len(given) :], function.captured_inputs, strict=True))
+        captured = dict(zip(arguments[own:], function.captured_inputs, strict=True))
         bound = dict(zip(arguments, given, strict=False))
         bound.update({name: graph.capture(tensor) for name, tensor in captured.items() if name in flat.free})
         made = [name for name in flat.tensors if name.partition(":")[0] not in bound]
         imported = tf.graph_util.import_graph_def(
             flat.graph_def,
             input_map={f"{name}:0": bound[name] for name in flat.free},
-            return_elements=made,
+            return_elements=[*made, *flat.controls],
             name="",
         )
-        known = {f"{name}:0": tensor for name, tensor in bound.items()} | dict(zip(made, imported, strict=True))
-        tensors = [known[name] for name in flat.tensors]
+        known = {f"{name}:0": tensor for name, tensor in bound.items()} | dict(zip(made, imported, strict=False))
+        with tf.control_dependencies(imported[len(made) :]):
+            tensors = [tf.identity(known[name]) for name in flat.tensors]
         count = len(function.outputs)
         result = tf.nest.pack_sequence_as(function.structured_outputs, tensors[:count], expand_composites=True)
         return result, tensors[count:]
 
-    return import_graph
+    if not any(node.op in FRAMED for node in flat.graph_def.node):
+        return import_graph
+    # Tracing would order operations as TensorFlow 2 does, which cannot be done between Enter and Exit.
+    specs = [tf.TensorSpec.from_tensor(tensor) for tensor in function.inputs[:own]]
+    wrapped: Callable[..., tuple[Any, list[Any]]] = tf.compat.v1.wrap_function(import_graph, specs)
+    return wrapped
 
 
 @contextmanager

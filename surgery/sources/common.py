@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterable
@@ -70,7 +71,7 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
     problems = []
     if not _present(files.folder / f"{prefix}.index"):
         problems.append(f"{prefix}.index is missing or empty: the weights cannot be found")
-    unpacked = files.glob(f"{prefix}.data-*")
+    unpacked = files.glob(f"{glob.escape(prefix)}.data-*")
     shards = [*unpacked, *(name for name in files.left_out if name.startswith(f"{prefix}.data-"))]
     if not shards:
         problems.append(f"{prefix}.data-* is missing: there are no weights")

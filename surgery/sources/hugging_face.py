@@ -23,7 +23,8 @@ from surgery.sources.tf1_checkpoint import vocabularies
 KNOWN_BY = "config.json"
 WEIGHTS = "model.safetensors"
 EXPECTED = f"Hugging Face checkpoint ({KNOWN_BY} with {WEIGHTS})"
-PICKLES = ("pytorch_model.bin", "*.bin", "*.pt", "*.pth", "*.ckpt")
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+SHARDS = f"{WEIGHTS}.index.json"
 DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -113,6 +114,11 @@ def _weights(files: Files) -> Path:
     path = files.folder / WEIGHTS
     if path.is_file():
         return path
+    if (files.folder / SHARDS).is_file():
+        raise ModuleError(
+            f"opening {files.folder}: its weights are spread over several files, as {SHARDS} lists",
+            hint=f"write one {WEIGHTS}: save_pretrained(folder, max_shard_size='10GB')",
+        )
     if pickles := files.glob(*PICKLES):
         raise ModuleError(
             f"opening {files.folder}: {pickles[0].name} is a pickle: opening it would run whatever code it holds",
@@ -131,11 +137,7 @@ def _variable(name: str, part: Any) -> VariableInfo:
     shape = tuple(part.get_shape())
     dtype = DTYPES.get(part.get_dtype(), part.get_dtype())
     size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
-    return VariableInfo(name, dtype, shape, np.issubdtype(_kind(dtype), np.floating), nbytes=size)
-
-
-def _kind(dtype: str) -> Any:
-    return np.float32 if dtype == "bfloat16" else np.dtype(dtype)
+    return VariableInfo(name, dtype, shape, "float" in dtype, nbytes=size)
 
 
 def _tokenizer(folder: Path) -> dict[str, Any]:

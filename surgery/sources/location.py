@@ -44,7 +44,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
     prefix = _checkpoint_prefix(path)
     if prefix is not None:
-        yield Files(prefix.parent, module_name(str(prefix)), checkpoint=prefix.name)
+        yield Files(prefix.parent, module_name(module), checkpoint=prefix.name)
         return
     if path.is_file() and module.endswith(ARCHIVES):
         with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
@@ -61,9 +61,10 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
 def module_name(module: str) -> str:
     """The name that a handle, an archive or a folder gives its module, without a version number.
 
-    `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`.
+    `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`; a checkpoint
+    has the name of its folder, because all are called `bert_model.ckpt`.
     """
-    plain = re.sub(r"[?#].*$", "", module) if HANDLE.match(module) else str(Path(module).resolve())
+    plain = re.sub(r"[?#].*$", "", module) if HANDLE.match(module) else str(_named_path(Path(module)))
     parts = [part for part in plain.split("/") if part]
     while len(parts) > 1 and parts[-1].isdigit():
         parts.pop()
@@ -71,6 +72,11 @@ def module_name(module: str) -> str:
     for ending in ARCHIVES:
         name = name.removesuffix(ending)
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "module"
+
+
+def _named_path(path: Path) -> Path:
+    prefix = None if path.is_dir() else _checkpoint_prefix(path)
+    return (path if prefix is None else prefix.parent).resolve()
 
 
 def _checkpoint_prefix(path: Path) -> Path | None:
@@ -89,7 +95,8 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
                 left_out.append(re.sub(r"^\./", "", name))
             else:
                 extract()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
+        # RuntimeError is what zipfile raises for encryption, and as NotImplementedError for an unknown compression.
         raise ModuleError(
             f"unpacking {archive}: {error}", hint=f"the archive is truncated or no {archive.suffix}: fetch it again"
         ) from error

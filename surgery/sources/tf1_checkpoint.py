@@ -28,8 +28,8 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def accepts(files: Files) -> bool:
-    """True for a folder with a checkpoint's index, or with one of the two config files."""
-    return bool(files.checkpoint or files.glob(KNOWN_BY, CONFIG))
+    """True for a folder with a checkpoint's index, or with one of the two configs and no config.json."""
+    return bool(files.checkpoint or files.glob(KNOWN_BY) or (files.glob(CONFIG) and not files.glob("config.json")))
 
 
 def inspect(files: Files) -> InspectedModule:
@@ -51,7 +51,9 @@ def inspect(files: Files) -> InspectedModule:
         tensorflow_version="",
         meta_graphs=(),
         variables=tuple(
-            VariableInfo(name, entry.dtype, tuple(size or 0 for size in entry.shape), True, nbytes=entry.nbytes)
+            VariableInfo(
+                name, entry.dtype, tuple(size or 0 for size in entry.shape), "float" in entry.dtype, nbytes=entry.nbytes
+            )
             for name, entry in sorted(index.entries.items())
         ),
         assets=vocabularies(files),
@@ -93,7 +95,8 @@ def _config(files: Files) -> Config:
         raise ModuleError(
             f"opening {files.folder}: expected bert_config.json or albert_config.json beside the checkpoint, found "
             + (" and ".join(path.name for path in found) or "neither"),
-            hint="a checkpoint does not tell its head count, dropout or activation: its config file does",
+            hint="a checkpoint does not tell its head count, dropout or activation: its config file does"
+            + ("; if config.json says it, copy that to bert_config.json" if files.glob("config.json") else ""),
         )
     return common.read_config(found[0])
 

@@ -63,3 +63,13 @@ def build_module(
     if from_text:
         shutil.rmtree(preprocessor)
     return folder
+
+
+def wrap(folder: Path, encoder: Path) -> Path:
+    """Saves a module below an object that holds it as a hub.KerasLayer does, with a weight of its own beside."""
+    root = tf.Module()
+    root.layer = tf.Module()
+    root.layer._func = tf.saved_model.load(str(encoder))
+    root.head = tf.Variable([1.0], name="head")
+    tf.saved_model.save(root, str(folder))
+    return folder

@@ -1,14 +1,19 @@
-"""What the builders share: a generated vocabulary and seeded non-trivial weights."""
+"""What the builders share: packed samples, a generated vocabulary, seeded non-trivial weights, changed config files."""
 
 from __future__ import annotations
 
 import itertools
+import json
+import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+PACKED = Path(__file__).parents[1] / "modules"
+"""The packed samples."""
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -59,3 +64,17 @@ def randomise(variables: Iterable, seed: int) -> None:
     for variable in variables:
         name = variable.name.split(":")[0]
         variable.assign(random_value(name, tuple(variable.shape), seed))
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack an archive into `folder`, which must not exist yet."""
+    folder.mkdir(parents=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+def change_config(path: Path, *without: str, **changes: Any) -> None:
+    """Set keys of a JSON config file, and remove those of `without`."""
+    values = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps({key: value for key, value in values.items() if key not in without}), encoding="utf-8")

@@ -16,6 +16,7 @@ import pytest
 import surgery.runtime
 from surgery.conversion import Conversion
 from tests.runtime.samples import BUILDERS
+from tests.runtime.tapping import COMPOSED, Tapped, everything, given_inputs, run_signatures
 
 
 class Converted(NamedTuple):
@@ -47,6 +48,23 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
     def make(name: str) -> Converted:
         export = tmp_path_factory.mktemp("exported") / name / "1"
         return Converted(source(name), export, surgery.convert(source(name), export))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tapped(
+    source: Callable[[str], Path], tokens: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Tapped]:
+    """The export of a module with every tap, and more (tapping.everything); not to be changed by a test."""
+
+    @cache
+    def make(name: str) -> Tapped:
+        export = tmp_path_factory.mktemp("tapped") / name / "1"
+        request = everything(surgery.plan(source(name)), composed=name in COMPOSED)
+        conversion = surgery.convert(source(name), export, **request)
+        inputs = given_inputs(source(name)) or tokens(vocab=200)
+        return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))
 
     return make
 

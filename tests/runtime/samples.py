@@ -1,4 +1,4 @@
-"""The modules that the tests convert, by name: archives in tests/modules, and what the builders make."""
+"""The modules and checkpoints that the tests convert, by name: samples, and what the builders make."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.builders import early_bert, model_garden
-from tests.sample_names import TF1_SAMPLES, TF2_SAMPLES
+from tests.builders import checkpoints, early_bert, hugging_face, model_garden
+from tests.sample_names import CHECKPOINT_SAMPLES, TF1_SAMPLES, TF2_SAMPLES
 
-SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES)
+SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
     {
@@ -35,5 +35,17 @@ BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
             model_garden.build_module, hidden=60, heads=5, inner=77, positions=11, vocab=101, types=3, num_layers=4
         ),
         "list_call": partial(model_garden.build_module, call="list"),
+        "tf1_bert_training": partial(checkpoints.build_trained, shards=2),
+        "tf1_albert_training": partial(
+            checkpoints.build_trained, sample="tf1_albert_small", second_norm=True, num_hidden_layers=3
+        ),
+        "hf_bert_pretraining": hugging_face.build_pretraining,
+        "hf_bert_no_pooler": lambda folder: hugging_face.build(folder, hugging_face.without_pooler),
+        "hf_bert_epsilon": partial(hugging_face.build, layer_norm_eps=1e-5),
+        "hf_albert_dropouts": partial(
+            hugging_face.build, sample="hf_albert", hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.2
+        ),
     }
 )
+WITHOUT_POOLER = ("hf_electra", "hf_bert_no_pooler")
+"""Those that have no pooled output, and whose exports have none either."""

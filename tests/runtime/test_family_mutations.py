@@ -32,7 +32,7 @@ def swapped_softmax_weights(target, array, weight):
     ("name", "change", "first"),
     [
         ("g4_albert", transposed_projection, "embedding_output"),
-        ("g4_mobilebert", swapped_bottleneck_norms, "encoder_outputs_2"),
+        ("g4_mobilebert", swapped_bottleneck_norms, "attention_scores_1"),
         ("g4_talkheads", swapped_softmax_weights, "encoder_outputs_1"),
     ],
 )

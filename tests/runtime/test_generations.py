@@ -9,7 +9,7 @@ import pytest
 import surgery
 from surgery.module import describe
 from tests.builders import early_bert
-from tests.runtime.samples import BUILDERS, SAMPLES
+from tests.runtime.samples import BUILDERS, SAMPLES, WITHOUT_POOLER
 from tests.sample_names import TF2_SAMPLES
 
 EXPECTED = {
@@ -48,6 +48,24 @@ EXPECTED = {
         "num_hidden_layers": 4,
     },
     "list_call": {"generation": "G3"},
+    "hf_bert": {"generation": "Hugging Face", "hidden_act": "gelu", "num_attention_heads": 4, "layer_norm_eps": 1e-12},
+    "hf_bert_gelu_new": {"hidden_act": "gelu_tanh", "output_dropout": 0.1},
+    "hf_albert": {"num_hidden_layers": 3, "embedding_size": 24, "hidden_act": "gelu_tanh", "norm_first": False},
+    "hf_electra": {"embedding_size": 24, "hidden_size": 48, "hidden_act": "gelu"},
+    "hf_bert_pretraining": {"generation": "Hugging Face", "hidden_act": "gelu"},
+    "hf_bert_no_pooler": {"generation": "Hugging Face", "embedding_dropout": 0.1},
+    "hf_bert_epsilon": {"layer_norm_eps": 1e-5},
+    "hf_albert_dropouts": {
+        "embedding_dropout": 0.1,
+        "attention_probs_dropout": 0.2,
+        "attention_output_dropout": 0.1,
+        "intermediate_dropout": 0.0,
+        "output_dropout": 0.0,
+    },
+    "tf1_bert_checkpoint": {"generation": "TF1", "num_attention_heads": 6, "hidden_act": "gelu_tanh"},
+    "tf1_bert_training": {"generation": "TF1", "num_hidden_layers": 3, "output_dropout": 0.1},
+    "tf1_albert_checkpoint": {"generation": "TF1", "num_hidden_layers": 4, "embedding_size": 24},
+    "tf1_albert_training": {"num_hidden_layers": 3, "embedding_size": 24, "embedding_dropout": 0.0},
 }
 
 
@@ -59,14 +77,16 @@ def test_a_module_converts_with_parity_in_every_output_and_weight(name, converte
     blocks = done.plan.inference.architecture["num_hidden_layers"]
     compared = {diff.name for diff in done.report.outputs}
     inner = {"embedding_output", *(f"encoder_outputs_{i}" for i in range(blocks - 1))}
-    assert {"pooled_output", "sequence_output", *inner} <= compared
+    ends = {"sequence_output"} if name in WITHOUT_POOLER else {"sequence_output", "pooled_output"}
+    assert ends | inner <= compared
     assert all(diff.batches >= 30 for diff in done.report.outputs if not diff.name.startswith("mlm."))
     weights = done.plan.weights
     assert done.report.weights.compared == len(weights.assignments) + len(weights.kept) + len(
         done.plan.module.constants
     )
     shared = done.plan.inference.family.repeated is not None
-    assert len(weights.assignments) >= 16 * (1 if shared else blocks) + 7
+    outside_blocks = 5 if name in WITHOUT_POOLER else 7
+    assert len(weights.assignments) >= 16 * (1 if shared else blocks) + outside_blocks
     assert not done.report.contract
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import surgery
 from tests.builders import classifier
+from tests.sample_names import LAYER_SAMPLES
 
 ENCODER = "g4_bert_dropouts"
 
@@ -48,6 +49,16 @@ def test_head_optimiser_and_metrics_are_dropped_each_with_its_reason(classifiers
     kept = [v.attribute for v in plan.weights.kept]
     assert kept == ["do_lower_case"]
     assert len(plan.weights.assignments) + len(because) + len(kept) == len(plan.module.variables)
+
+
+@pytest.mark.parametrize("name", LAYER_SAMPLES)
+def test_a_module_of_every_family_is_found_inside_a_layer(name, source, tmp_path):
+    module = classifier.wrap(tmp_path / "wrapped", source(name))
+    done = surgery.convert(module, tmp_path / "out" / "1", taps=["attention_probs@-1"])
+    assert done.report.passed
+    assert [(d.variable.name, d.because) for d in done.plan.weights.dropped] == [
+        ("head", "a weight of the model around the encoder (head), not of the encoder")
+    ]
 
 
 def test_two_encoders_in_one_model_are_named_and_refused(classifiers):

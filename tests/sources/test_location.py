@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,32 @@ def test_an_archive_that_writes_outside_is_refused(name: str, tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.tar.gz", "in"]
 
 
+@pytest.mark.parametrize("prefix", ["../../", "/", "a/../../"])
+def test_a_zip_archive_cannot_write_outside(prefix: str, modules, tmp_path):
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        for path in modules("hf_electra").iterdir():
+            archive.write(path, prefix + path.name)
+    with locate(str(tmp_path / "evil.zip"), with_weights=True) as found:
+        assert (found.folder / "model.safetensors").is_file()
+        scratch = found.folder
+    assert not scratch.exists()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["evil.zip"]
+    assert not (tmp_path.parent / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("command", [surgery.inspect, surgery.plan])
+def test_a_zip_archive_truncated_anywhere_is_a_module_error(command, modules, tmp_path):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in modules("hf_electra").iterdir():
+            archive.write(path, path.name)
+    content = whole.getvalue()
+    for length in [1, 2, 10, 100, 1000, *range(20_000, len(content) - 1, len(content) // 12), len(content) - 1]:
+        (tmp_path / "cut.zip").write_bytes(content[:length])
+        with pytest.raises(ModuleError, match="truncated"):
+            command(tmp_path / "cut.zip")
+
+
 def test_an_archive_with_links_out_of_it_is_refused(tmp_path):
     link = member("saved_model.pb", 0, type=tarfile.SYMTYPE, linkname="/etc/hostname")
     refused(archive(tmp_path / "evil.tar.gz", link), "unpacking")
@@ -190,3 +217,14 @@ def test_a_handle_is_opened_where_it_was_cached(monkeypatch, modules):
     found = surgery.plan("https://tfhub.dev/tensorflow/bert_small/2")
     assert found.module.name == "bert_small"
     assert found.destination == Path("exported/bert_small/1")
+
+
+def test_an_encrypted_zip_is_refused_without_a_traceback(tmp_path):
+    path = tmp_path / "module.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("module/saved_model.pb", b"x")
+    data = bytearray(path.read_bytes())
+    data[6] |= 1  # the flag of encryption, here and in the directory at the end
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    refused(path, "unpacking", "encrypted")

@@ -1,0 +1,87 @@
+"""Hugging Face checkpoints made of the packed samples: other names, more tensors or fewer, another config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from .common import PACKED, change_config, random_value, unpack
+
+Tensors = dict[str, np.ndarray]
+Change = Callable[[Tensors], Tensors]
+WEIGHTS = "model.safetensors"
+
+
+def build(
+    folder: Path, *changes: Change, sample: str = "hf_bert", without: tuple[str, ...] = (), **config: Any
+) -> Path:
+    """The sample's checkpoint with its tensors changed, one change after the other, and its config."""
+    unpack(PACKED / f"{sample}.tar.gz", folder)
+    (folder / "expected.npz").unlink()
+    tensors = load_file(folder / WEIGHTS)
+    for change in changes:
+        tensors = change(tensors)
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+    change_config(folder / "config.json", *without, **config)
+    return folder
+
+
+def build_pretraining(folder: Path, **config: Any) -> Path:
+    """BertForPreTraining as early releases of transformers wrote it: scope, heads, buffers, gamma and beta."""
+    architectures = ["BertForPreTraining"]
+    return build(folder, scoped("bert"), with_pretraining_heads, early_names, architectures=architectures, **config)
+
+
+def scoped(model: str) -> Change:
+    """The names that a model with a head has, and its buffer of positions."""
+
+    def change(tensors: Tensors) -> Tensors:
+        buffer = {f"{model}.embeddings.position_ids": np.arange(64, dtype=np.int64)[None]}
+        return {f"{model}.{name}": value for name, value in tensors.items()} | buffer
+
+    return change
+
+
+def with_head(*names: str) -> Change:
+    """Tensors of these names beside the encoder's."""
+    return lambda tensors: tensors | {name: random_value(name, (3,), 0) for name in names}
+
+
+with_pretraining_heads = with_head(
+    "cls.predictions.bias",
+    "cls.predictions.decoder.weight",
+    "cls.predictions.transform.dense.weight",
+    "cls.predictions.transform.LayerNorm.weight",
+    "cls.seq_relationship.weight",
+    "cls.seq_relationship.bias",
+)
+
+
+def early_names(tensors: Tensors) -> Tensors:
+    """Norms with gamma and beta, as before transformers 1.0."""
+    leaves = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    return {re.sub(r"LayerNorm\.\w+$", lambda found: leaves[found[0]], name): value for name, value in tensors.items()}
+
+
+def lacking(pattern: str) -> Change:
+    """Leaves out the tensors in whose names a pattern is found; there must be one."""
+
+    def change(tensors: Tensors) -> Tensors:
+        kept = {name: value for name, value in tensors.items() if not re.search(pattern, name)}
+        assert len(kept) < len(tensors), f"no tensor matches {pattern}"
+        return kept
+
+    return change
+
+
+without_pooler = lacking("pooler")
+
+
+def with_value(name: str, value: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """One tensor with another value."""
+    return lambda tensors: tensors | {name: np.ascontiguousarray(value(tensors[name].copy()))}
