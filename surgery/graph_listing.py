@@ -195,7 +195,8 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
 
 def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
-    leaving = {address: position for position, address in enumerate(region.leaving)}
-    found = [tensor for tensor in tensors if tensor.place.address in leaving]
-    found.sort(key=lambda tensor: leaving[tensor.place.address])
+    rank = {address: position for position, address in enumerate(region.leaving)}
+    found = [tensor for tensor in tensors if tensor.place.address in rank]
+    found = [t for t in found if rank[t.place.address] or t.place.index not in region.unchanged]
+    found.sort(key=lambda tensor: rank[tensor.place.address])
     return Enclosed(region.name, region.op, region.kind, region.inside, tuple(tensor.name for tensor in found))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.graph_listing import GraphListing
 from surgery.module import TensorInfo, shape_text
 from surgery.plain import plain
-from surgery.tapping import Tapping
+
+if TYPE_CHECKING:
+    from surgery.graph_listing import GraphListing
+    from surgery.tapping import Tapping
 
 Data = dict[str, Any]
 

@@ -122,7 +122,7 @@ def unique_names(root: Body) -> dict[Address, str]:
     level = [root]
     while level:
         for body in level:
-            for name in sorted(body.nodes.keys() - body.calls.keys()):
+            for name in body.nodes.keys() - body.calls.keys():
                 chosen = next(candidate for candidate in _candidates(body.address, name) if candidate not in taken)
                 taken.add(chosen)
                 found[(*body.address, name)] = chosen

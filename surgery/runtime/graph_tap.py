@@ -54,8 +54,11 @@ def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Source]:
     """The SavedModel behind a listing, loaded. Raises ModuleError when TensorFlow cannot."""
     _know_operations(listing)
     with _to_be_loaded(listing, taps) as folder:
-        yield Source(listing, taps, _load(listing, folder))
-    give_back()
+        source = Source(listing, taps, _load(listing, folder))
+        try:
+            yield source
+        finally:
+            source.close()
 
 
 class Source:
@@ -63,6 +66,11 @@ class Source:
 
     def __init__(self, listing: GraphListing, taps: Sequence[GraphTap], loaded: Any) -> None:
         self._listing, self._taps, self._loaded = listing, taps, loaded
+
+    def close(self) -> None:
+        """Lets go of the module, so that what was written can be loaded in its place."""
+        self._loaded = None
+        give_back()
 
     def write(self, folder: Path, left_out: Collection[str] = ()) -> None:
         """Saves it into a folder, with the tapped signature in the place of the plain one; some may be left out.

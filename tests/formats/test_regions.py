@@ -75,10 +75,10 @@ def test_a_while_s_functions_are_inside_under_its_scope_and_its_outputs_outside(
     graph_def = new_graph()
     deeper = Function(graph_def, "deeper", ["a"])
     deeper.returns(y=deeper.op("Sin", "a", name="sin"))
-    body = Function(graph_def, "body", ["a"])
-    body.returns(y=body.call("deeper", "a")[0])
+    body = Function(graph_def, "body", ["a", "limit"])
+    body.returns(y=body.call("deeper", "a")[0], same="limit")
     outer = Function(graph_def, "outer", ["x"])
-    outer.op("While", "x", name="cell/while", port="")
+    outer.op("While", "x", "x", name="cell/while", port="")
     outer.proto.node_def[-1].attr["body"].func.name = "body"
     outer.returns(y=outer.op("Neg", "cell/while:output:0", name="after"))
     caller = Function(graph_def, "caller", ["x"])
@@ -90,6 +90,7 @@ def test_a_while_s_functions_are_inside_under_its_scope_and_its_outputs_outside(
     assert (region.name, region.op, region.kind) == ("lstm/cell/while", "While", "loop")
     assert region.inside == {"lstm/sin"}
     assert region.leaving == (("lstm/call", "cell/while"), ("lstm/call", "after"))
+    assert region.unchanged == {1}
 
 
 def test_a_signature_computes_what_its_outputs_need_and_what_only_its_inputs_decide():

@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+import surgery.conversion
 import surgery.runtime
+from surgery.battery import make_battery
 from surgery.conversion import Conversion
 from tests.runtime.samples import BUILDERS
-from tests.runtime.tapping import COMPOSED, Tapped, everything, given_inputs, run_signatures
+from tests.runtime.tapping import Tapped, everything, given_inputs, run_signatures
+from tests.serving_client import compile_client
 
 
 class Converted(NamedTuple):
@@ -61,8 +64,10 @@ def tapped(
     @cache
     def make(name: str) -> Tapped:
         export = tmp_path_factory.mktemp("tapped") / name / "1"
-        request = everything(surgery.plan(source(name)), composed=name in COMPOSED)
-        conversion = surgery.convert(source(name), export, **request)
+        with pytest.MonkeyPatch.context() as patch:
+            # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
+            patch.setattr(surgery.conversion, "make_battery", lambda architecture: make_battery(architecture)[:9])
+            conversion = surgery.convert(source(name), export, **everything(name, surgery.plan(source(name))))
         inputs = given_inputs(source(name)) or tokens(vocab=200)
         return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))
 
@@ -79,6 +84,15 @@ def load(converted: Callable[[str], Converted]) -> Callable[..., Any]:
         return tf.saved_model.load(str(getattr(converted(name), side)))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The C program that runs an export without Python; its tests are skipped without a C compiler."""
+    built = compile_client(tmp_path_factory.mktemp("client"))
+    if built is None:
+        pytest.skip("needs a C compiler")
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import tensorflow_hub as hub
 import tf_keras
 
 from surgery.formats import saved_model_pb
-from tests.serving_client import compile_client, run_client
+from tests.serving_client import run_client
 
 v1 = tf.compat.v1
 
@@ -92,14 +92,6 @@ def test_a_v1_session_runs_the_signature(name, converted, load, tokens):
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert np.max(np.abs(found[key] - value)) < 1e-5
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    built = compile_client(tmp_path_factory.mktemp("client"))
-    if built is None:
-        pytest.skip("needs a C compiler")
-    return built
 
 
 def test_a_c_program_runs_every_output_of_the_default_signature(client, converted, load, tokens):

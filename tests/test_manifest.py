@@ -1,0 +1,56 @@
+"""How an export's outputs were asked for, read back from its manifest."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from surgery.manifest import MANIFEST, read_request
+from surgery.outputs import Request
+from surgery.plain import plain
+
+ASKED = Request(("query@-1", "ffn_output"), "-4:", ("text=mean@-4:/mean",), (2, 4), ("probe=query_0,text",))
+
+
+@pytest.fixture
+def export(tmp_path):
+    """`export(content)` is a folder with this manifest: text as it is, other data as JSON."""
+
+    def make(content):
+        path = tmp_path / MANIFEST
+        path.parent.mkdir()
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize("asked", [ASKED, Request(), Request(layers="0")], ids=str)
+def test_a_request_comes_back_as_it_was(asked, export):
+    assert read_request(export({"schema": 1, "request": plain(asked)})) == asked
+
+
+def test_an_export_without_a_manifest_was_asked_for_nothing(tmp_path):
+    assert read_request(tmp_path) == Request()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        {"schema": 1},
+        {"request": None},
+        {"request": [1, 2]},
+        {"request": {"taps": ["query"]}},
+        {"request": {**plain(ASKED), "taps": None}},
+        {"request": {**plain(ASKED), "depths": ["two"]}},
+        {"request": {**plain(ASKED), "features": 3}},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_says_it_otherwise_or_not_at_all_asks_for_nothing(content, export):
+    assert read_request(export(content)) == Request()

@@ -1,0 +1,277 @@
+"""What a request for outputs becomes: signatures, each with its outputs and the blocks that it runs."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+import surgery
+from surgery.errors import UsageError
+from surgery.outputs import Feature, Request, Signature, resolve
+
+ENDS = ("pooled_output", "sequence_output", "embedding_output")
+THREE = tuple(f"encoder_outputs_{block}" for block in range(3))
+
+
+@pytest.fixture(scope="module")
+def outputs(modules):
+    """`outputs("hf_bert", taps=["query"])` is what that request becomes; all modules here have three blocks."""
+    inference = cache(lambda name: surgery.plan(modules(name)).inference)
+
+    def make(name: str = "g4_bert_mlm", **request):
+        found = {key: tuple(value) if isinstance(value, list) else value for key, value in request.items()}
+        return resolve(inference(name), Request(**found))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def refused(outputs):
+    """`refused(features=["…"])` is the error of that request."""
+
+    def run(name: str = "g4_bert_mlm", **request) -> UsageError:
+        with pytest.raises(UsageError) as caught:
+            outputs(name, **request)
+        return caught.value
+
+    return run
+
+
+def test_without_a_request_there_is_the_default_signature_alone(outputs):
+    found = outputs()
+    assert list(found.signatures) == ["serving_default"]
+    assert sorted(found.signatures["serving_default"].outputs) == sorted([*ENDS, *THREE])
+    assert found.signatures["serving_default"].depth is None
+    assert (found.taps, found.features, found.extra, found.tap_names) == ((), {}, {}, frozenset())
+
+
+def test_the_default_signature_stays_lean_whatever_is_added(outputs):
+    found = outputs(taps=["query"], features=["text=mean"], depths=[1, 2], signatures=["probe=query_0"])
+    assert found.signatures["serving_default"] == outputs().signatures["serving_default"]
+    assert list(found.signatures) == ["serving_default", "taps", "text", "depth_1", "depth_2", "probe"]
+    assert list(found.extra) == ["taps", "text", "depth_1", "depth_2", "probe"]
+
+
+def test_taps_are_a_signature_of_their_own(outputs):
+    found = outputs(taps=["ffn_output@-1", "query@0,2"])
+    assert found.extra == {"taps": Signature(("query_0", "query_2", "ffn_output_2"))}
+    assert found.tap_names == {"query_0", "query_2", "ffn_output_2"}
+    assert found.tapped_blocks == {"query": (0, 2), "ffn_output": (2,)}
+
+
+@pytest.mark.parametrize(
+    ("layers", "blocks"), [("-1", (2,)), ("0,2", (0, 2)), ("1:", (1, 2)), ("::2", (0, 2)), (":", (0, 1, 2))]
+)
+def test_layers_choose_the_block_outputs_of_the_default_signature_only(layers, blocks, outputs):
+    found = outputs(layers=layers, taps=["query"], depths=[2])
+    served = found.signatures["serving_default"].outputs
+    assert sorted(served) == sorted([*ENDS, *(f"encoder_outputs_{block}" for block in blocks)])
+    assert found.extra == outputs(taps=["query"], depths=[2]).extra
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ("3", "--layers 3: there is no block 3"),
+        ("x", "--layers x: cannot read"),
+        ("2:1", "--layers 2:1: selects none"),
+        ("", "--layers : cannot read"),
+    ],
+)
+def test_layers_that_there_are_not_are_refused(layers, message, refused):
+    assert refused(layers=layers).message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "feature", "depth"),
+    [
+        ("text=mean@-2:/mean", Feature("text", (1, 2), "mean", (), "mean"), None),
+        ("text=mean", Feature("text", (0, 1, 2), "mean", (), "none"), None),
+        ("text=none@-1/cls", Feature("text", (2,), "none", (), "cls"), None),
+        ("a_1=sum@0", Feature("a_1", (0,), "sum", (), "none"), 1),
+        ("text=concat/mean_max", Feature("text", (0, 1, 2), "concat", (), "mean_max"), None),
+        ("text=concat@:2/mean_sqrt_len", Feature("text", (0, 1), "concat", (), "mean_sqrt_len"), 2),
+        ("Text=0.25,-0.75@0,1/max", Feature("Text", (0, 1), "weights", (0.25, -0.75), "max"), 2),
+        ("text=1e-3@1", Feature("text", (1,), "weights", (1e-3,), "none"), 2),
+        ("text=0.2,0.3,0.5", Feature("text", (0, 1, 2), "weights", (0.2, 0.3, 0.5), "none"), None),
+    ],
+)
+def test_a_feature_is_a_signature_that_runs_no_more_blocks_than_it_needs(spelled, feature, depth, outputs):
+    found = outputs(features=[spelled])
+    assert found.features == {feature.name: feature}
+    assert found.extra == {feature.name: Signature((feature.name,) if feature.mix != "none" else ("text_2",), depth)}
+
+
+def test_layers_that_are_not_mixed_are_an_output_each(outputs):
+    found = outputs(features=["text=none@0,1/mean", "other=mean"])
+    assert found.extra["text"] == Signature(("text_0", "text_1"), 2)
+    assert found.feature_of("text_1") == found.features["text"]
+    assert found.feature_of("other") == found.features["other"]
+    assert found.feature_of("text") is None
+
+
+@pytest.mark.parametrize(
+    ("spelled", "message"),
+    [
+        ("text", "expected NAME=MIX@LAYERS/POOLING, such as text=mean@-4:/mean"),
+        ("=mean", "'' is no name"),
+        ("1st=mean", "'1st' is no name"),
+        ("my text=mean", "'my text' is no name"),
+        ("té=mean", "'té' is no name"),
+        ("text=", "there is no mix ''"),
+        ("text=average@-1", "there is no mix 'average'"),
+        ("text=mean@4", "there is no block 4, there are 3: 0 to 2"),
+        ("text=mean@0;1", "cannot read '0;1' as blocks"),
+        ("text=mean@2:1/mean", "selects none of the 3 blocks"),
+        ("text=mean@-1/average", "there is no pooling 'average'"),
+        ("text=mean@-1/mean/max", "there is no pooling 'mean/max'"),
+        ("text=0.5@0,1", "expected 2 finite weights, one for each layer, found 1"),
+        ("text=0.5,0.5@0", "expected 1 finite weights, one for each layer, found 2"),
+        ("text=0.5,nan@0,1", "expected 2 finite weights"),
+        ("text=inf@0", "expected 1 finite weights"),
+        ("text=0.5,x@0,1", "there is no mix '0.5,x'"),
+    ],
+)
+def test_a_feature_that_cannot_be_is_refused_with_its_spelling(spelled, message, refused):
+    assert refused(features=["other=mean", spelled]).message.startswith(f"--feature {spelled}: {message}")
+
+
+def test_a_wrong_word_in_a_feature_is_answered_with_the_right_ones(refused):
+    assert "none, mean, sum, concat, or a weight for each layer" in refused(features=["text=avg"]).hint
+    assert "none, cls, mean, max, mean_max, mean_sqrt_len" in refused(features=["text=mean/avg"]).hint
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"features": ["text=mean", "text=sum"]}, "--feature text=sum: there is a feature text already"),
+        ({"features": ["pooled_output=mean"]}, "there is an output pooled_output already"),
+        ({"features": ["encoder_outputs_1=mean"]}, "there is an output encoder_outputs_1 already"),
+        ({"features": ["encoder_outputs=none@2"]}, "there is an output encoder_outputs_2 already"),
+        ({"features": ["query_1=mean"], "taps": ["query"]}, "there is an output query_1 already"),
+        ({"features": ["query=none@1"], "taps": ["query"]}, "there is an output query_1 already"),
+        ({"features": ["taps=mean"]}, "there is a signature taps already"),
+        ({"features": ["serving_default=mean"]}, "there is a signature serving_default already"),
+        ({"features": ["mlm=mean"]}, "there is a signature mlm already"),
+        ({"features": ["depth_2=mean"]}, "there is a signature depth_2 already"),
+    ],
+    ids=str,
+)
+def test_a_feature_takes_no_name_that_is_taken(request_, message, refused):
+    assert message in refused(**request_).message
+
+
+def test_a_name_that_nothing_else_has_is_free(outputs):
+    assert "query_1" in outputs(features=["query_1=mean"]).extra
+    assert "query_1" in outputs(features=["query_1=mean"], taps=["query@0"]).extra
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_depth_gives_what_the_first_blocks_give(depth, outputs):
+    found = outputs(depths=[depth]).extra
+    assert list(found) == [f"depth_{depth}"]
+    signature = found[f"depth_{depth}"]
+    assert sorted(signature.outputs) == sorted(["sequence_output", "embedding_output", *THREE[:depth]])
+    # The source pools its last block only, so a shallower encoder has no pooled output; one that is whole runs whole.
+    assert signature.depth == (None if depth == 3 else depth)
+
+
+@pytest.mark.parametrize("depth", [0, -1, 4])
+def test_a_depth_that_there_is_not_is_refused(depth, refused):
+    assert refused(depths=[1, depth]).message == f"--depth {depth}: the encoder has 3 blocks, expected 1 to 3"
+
+
+def test_a_depth_that_is_asked_for_twice_is_there_once(outputs):
+    assert list(outputs(depths=[2, 1, 2]).extra) == ["depth_2", "depth_1"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "depth"),
+    [
+        ("query_0", 1),
+        ("embedding_output", 1),
+        ("query_0,embedding_output", 1),
+        ("encoder_outputs_0", 1),
+        ("encoder_outputs_1,query_0", 2),
+        ("query_1", 2),
+        ("early", 2),
+        ("one_0,query_0", 1),
+        ("encoder_outputs_2", None),
+        ("query_0,query_2", None),
+        ("query_0,sequence_output", None),
+        ("query_0,pooled_output", None),
+    ],
+)
+def test_a_composed_signature_runs_no_more_blocks_than_its_outputs_need(listed, depth, outputs):
+    request = {"taps": ["query"], "features": ["early=mean@:2/mean", "one=none@0"]}
+    assert outputs(**request, signatures=[f"probe={listed}"]).signatures["probe"] == Signature(
+        tuple(listed.split(",")), depth
+    )
+
+
+def test_outputs_of_a_composed_signature_may_stand_apart_and_count_once(outputs):
+    found = outputs(taps=["query@1"], signatures=["probe= query_1 , pooled_output,query_1,"])
+    assert found.extra["probe"].outputs == ("query_1", "pooled_output")
+
+
+def test_a_composed_signature_may_have_what_the_default_one_leaves_out(outputs):
+    found = outputs(layers="-1", signatures=["probe=encoder_outputs_0"])
+    assert "encoder_outputs_0" not in found.signatures["serving_default"].outputs
+    assert found.extra["probe"] == Signature(("encoder_outputs_0",), 1)
+
+
+@pytest.mark.parametrize("spelled", ["probe", "probe=", "probe=,", "=query_0", "1=query_0", "a b=query_0"])
+def test_a_composed_signature_that_cannot_be_read_is_refused(spelled, refused):
+    message = refused(taps=["query"], signatures=[spelled]).message
+    assert message.startswith(f"--signature {spelled}: expected NAME=OUTPUT,OUTPUT")
+
+
+@pytest.mark.parametrize("name", ["serving_default", "mlm", "taps", "text", "depth_1", "other"])
+def test_a_composed_signature_takes_no_name_that_is_taken(name, refused):
+    spelled = [*(["other=query_0"] if name == "other" else []), f"{name}=pooled_output"]
+    error = refused(taps=["query"], features=["text=mean"], depths=[1], signatures=spelled)
+    assert error.message == f"--signature {name}=pooled_output: there is a signature {name} already"
+
+
+@pytest.mark.parametrize(
+    ("output", "hint"),
+    [
+        ("pooled", "did you mean pooled_output?"),
+        ("encoder_outputs_3", "encoder_outputs_2"),
+        ("query_1", "taps have to be asked for with --tap"),
+        ("query", "did you mean query_0?"),
+        ("tex", "did you mean text?"),
+        ("mlm_logits", "taps have to be asked for"),
+        ("zzz", "features with --feature"),
+    ],
+)
+def test_an_output_that_there_is_not_is_refused_with_the_nearest(output, hint, refused):
+    error = refused(taps=["query@0"], features=["text=mean"], signatures=[f"probe=pooled_output,{output}"])
+    assert error.message.endswith(f": there is no output {output}")
+    assert hint in error.hint
+
+
+def test_mobilebert_s_own_list_begins_with_the_embedding_and_blocks_are_counted_without_it(outputs):
+    found = outputs(
+        "g4_mobilebert",
+        layers="-1",
+        depths=[1],
+        features=["text=mean@:2"],
+        signatures=["entering=encoder_outputs_0", "first=encoder_outputs_1", "second=encoder_outputs_2,query_0"],
+        taps=["query@0"],
+    )
+    served = found.signatures["serving_default"].outputs
+    assert [name for name in served if name.startswith("encoder")] == ["encoder_outputs_3"]
+    assert sorted(found.extra["depth_1"].outputs) == sorted(
+        ["sequence_output", "embedding_output", "encoder_outputs_0", "encoder_outputs_1"]
+    )
+    depths = {name: signature.depth for name, signature in found.extra.items()}
+    assert depths == {"taps": None, "text": 2, "depth_1": 1, "entering": 1, "first": 1, "second": 2}
+
+
+def test_a_source_without_a_pooled_output_has_none_to_compose(outputs, refused):
+    assert "there is no output pooled_output" in refused("hf_electra", signatures=["probe=pooled_output"]).message
+    assert sorted(outputs("hf_electra", depths=[1]).extra["depth_1"].outputs) == sorted(
+        ["sequence_output", "embedding_output", "encoder_outputs_0"]
+    )
