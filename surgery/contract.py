@@ -190,4 +190,6 @@ def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str
 
 def _export_name(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
     stem, _, index = path.removesuffix("]").partition("[")
-    return f"{stem}_{tapped_blocks[stem][int(index)]}" if stem in tapped_blocks else export_name(path, leaf)
+    if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
+        return f"{stem}_{tapped_blocks[stem][int(index)]}"
+    return export_name(path, leaf)

@@ -11,8 +11,8 @@ from typing import Any
 
 from surgery.architecture import Inference
 from surgery.assignment import AssignmentMap
-from surgery.module import InspectedModule
-from surgery.outputs import Request
+from surgery.module import InspectedModule, SignatureInfo
+from surgery.outputs import TAPS, Request
 from surgery.parity import ParityReport
 from surgery.plain import plain, report_data
 
@@ -83,10 +83,12 @@ def read_manifest(export: Path) -> Any:
     return json.loads((export / MANIFEST).read_text(encoding="utf-8"))
 
 
-def read_request(export: Path) -> Request:
-    """How an export's outputs were asked for; nothing beyond the usual where no manifest says so."""
+def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Request:
+    """How an export's outputs were asked for; where no manifest says it, its own signatures do, as far as they can."""
     try:
         said = read_manifest(export)["request"]
+        if not all(isinstance(said[name], list) for name in ("taps", "features", "depths", "signatures")):
+            return Request()
         return Request(
             taps=tuple(map(str, said["taps"])),
             layers=None if said["layers"] is None else str(said["layers"]),
@@ -94,8 +96,19 @@ def read_request(export: Path) -> Request:
             depths=tuple(map(int, said["depths"])),
             signatures=tuple(map(str, said["signatures"])),
         )
+    except FileNotFoundError:
+        return _request_of(signatures)
     except (OSError, ValueError, LookupError, TypeError):
         return Request()
+
+
+def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
+    tapped = [tensor.key.rpartition("_") for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
+    depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
+    return Request(
+        taps=tuple(f"{name}@{number}" for name, _, number in tapped if number.isdigit()),
+        depths=tuple(int(depth) for depth in depths if depth.isdigit()),
+    )
 
 
 def _version(package: str) -> str:

@@ -114,7 +114,7 @@ def resolve(inference: Inference, request: Request) -> Outputs:
     for feature in features.values():
         signatures[feature.name] = Signature(feature.outputs, _depth(max(feature.layers) + 1, blocks))
     for depth in dict.fromkeys(request.depths):
-        if not 1 <= depth <= blocks:
+        if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= blocks:
             raise UsageError(f"--depth {depth}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"depth_{depth}"] = Signature(_shallow(base, depth, offset), _depth(depth, blocks))
     known = [*base, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
@@ -131,7 +131,7 @@ def _features(spelled: Sequence[str], blocks: int) -> dict[str, Feature]:
     found: dict[str, Feature] = {}
     for text in spelled:
         option = f"--feature {text}"
-        matched = re.fullmatch(r"([^=]*)=([^@/]*)(?:@([^/]*))?(?:/(.*))?", text)
+        matched = re.fullmatch(r"([^=]*)=([^@/]*)(?:@([^/]+))?(?:/(.+))?", text)
         if matched is None:
             raise UsageError(f"{option}: {FEATURE}")
         name, mix, layers, pooling = matched[1], matched[2], matched[3], matched[4] or "none"
@@ -139,7 +139,8 @@ def _features(spelled: Sequence[str], blocks: int) -> dict[str, Feature]:
             raise UsageError(f"{option}: '{name}' is no name for an output; use letters, digits and _")
         if name in found:
             raise UsageError(f"{option}: there is a feature {name} already")
-        chosen = select_layers(layers or ":", blocks, option)
+        # In the order in which they are typed: weights and concatenation go by it.
+        chosen = select_layers(layers or ":", blocks, option, as_typed=True)
         weights = _weights(mix, len(chosen), option)
         if pooling not in POOLINGS:
             raise UsageError(f"{option}: there is no pooling '{pooling}'", hint="poolings: " + ", ".join(POOLINGS))
@@ -158,8 +159,10 @@ def _weights(mix: str, layers: int, option: str) -> tuple[float, ...]:
             f"{option}: there is no mix '{mix}'",
             hint=f"mixes: {', '.join(MIXES)}, or a weight for each layer: 0.2,0.3,0.5",
         ) from None
-    if len(weights) != layers or not all(abs(weight) < float("inf") for weight in weights):
-        raise UsageError(f"{option}: expected {layers} finite weights, one for each layer, found {len(weights)}")
+    if len(weights) != layers:
+        raise UsageError(f"{option}: expected {layers} weights, one for each layer, found {len(weights)}")
+    if not all(abs(weight) < float("inf") for weight in weights):
+        raise UsageError(f"{option}: a weight is not finite")
     return weights
 
 
@@ -183,11 +186,13 @@ def _composed(spelled: str, known: Sequence[str], taken: Iterable[str]) -> tuple
 
 
 def _refuse_collisions(features: Mapping[str, Feature], outputs: set[str], signatures: set[str]) -> None:
+    outputs = set(outputs)
     for feature in features.values():
         if feature.name in signatures or re.fullmatch(r"depth_[0-9]+", feature.name):
             raise UsageError(f"--feature {feature.name}=…: there is a signature {feature.name} already")
         if double := [name for name in feature.outputs if name in outputs]:
             raise UsageError(f"--feature {feature.name}=…: there is an output {double[0]} already")
+        outputs.update(feature.outputs)
 
 
 def _needed(

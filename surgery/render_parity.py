@@ -17,7 +17,7 @@ def parity(console: Console, data: Data) -> None:
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
     rows = []
-    for diff in _by_tap(data["outputs"]):
+    for diff in _by_tap(data["outputs"], inner):
         verdict = "bit-equal" if diff["bit_equal"] else "passed" if diff["passed"] else diff["problem"] or "FAILED"
         padding = "" if diff["padding_rows"] is None else f"{diff['padding_rows']:.2g}"
         bad = "" if diff["nonfinite"] == [0, 0] else "{}/{}".format(*diff["nonfinite"])
@@ -49,15 +49,18 @@ def parity(console: Console, data: Data) -> None:
     )
 
 
-def _by_tap(diffs: list[Data]) -> list[Data]:
-    """Outputs as rows: those of one tap in all its blocks are one, where none failed. `first` is the first's name."""
-    groups: dict[str, list[Data]] = {}
+def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
+    """Outputs as rows: those of one tap in all its blocks are one, where none failed and all were compared alike.
+
+    `first` is the first's name, which is in `inner` if all are.
+    """
+    groups: dict[tuple[str, bool], list[Data]] = {}
     for diff in diffs:
         stem, _, number = diff["name"].rpartition("_")
         grouped = "." in stem and number.isdigit() and diff["passed"]
-        groups.setdefault(stem if grouped else diff["name"], []).append(diff)
+        groups.setdefault((stem if grouped else diff["name"], diff["name"] in inner), []).append(diff)
     rows = []
-    for stem, members in groups.items():
+    for (stem, _), members in groups.items():
         first, last = members[0], members[-1]
         name = first["name"] if len(members) == 1 else f"{stem}_{{{_blocks(members)}}}"
         padding = [diff["padding_rows"] for diff in members if diff["padding_rows"] is not None]

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from surgery.architecture import Inference
 from surgery.errors import UsageError
@@ -78,14 +79,15 @@ def offered(inference: Inference) -> dict[str, Offer]:
     # Of what a block stacks, rows may name the last.
     counted = {hole: values[field] for hole, field in inference.family.counts.items() if hole != "layer"}
     last = {f"last_{hole}": str(count - 1) for hole, count in counted.items()}
+    rows = [row for row in inference.family.taps if all(values.get(field) == value for field, value in row.when)]
     found = {}
-    for row in inference.family.taps:
-        if any(values.get(field) != value for field, value in row.when):
-            continue
-        for number in range(counted[row.counted]) if row.counted else (None,):
-            holes = [*last.items()] if number is None else [*last.items(), (str(row.counted), str(number))]
-            name = fill(row.name, dict(holes))
-            found[name] = Offer(row, name, tuple(holes))
+    for hole, stacked in groupby(rows, key=lambda row: row.counted):
+        together = list(stacked)
+        for number in range(counted[hole]) if hole else (None,):
+            holes = [*last.items()] if number is None else [*last.items(), (str(hole), str(number))]
+            for row in together:
+                name = fill(row.name, dict(holes))
+                found[name] = Offer(row, name, tuple(holes))
     return found
 
 
@@ -109,12 +111,12 @@ def resolve_taps(inference: Inference, selections: Iterable[str]) -> tuple[Tappe
     return tuple(chosen[key] for key in sorted(chosen, key=lambda key: (order[key[0]], key[1])))
 
 
-def select_layers(text: str, blocks: int, option: str) -> tuple[int, ...]:
-    """Blocks by number, ascending, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them.
+def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
+    """Blocks by number, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them; ascending, or as typed.
 
     Raises UsageError, naming the option, for what is no such list, out of range, or empty.
     """
-    found: set[int] = set()
+    found: dict[int, None] = {}
     for part in text.split(","):
         numbers = part.strip().split(":")
         if len(numbers) > 3 or not all(re.fullmatch(r"-?[0-9]+|", number) for number in numbers) or not part.strip():
@@ -123,11 +125,12 @@ def select_layers(text: str, blocks: int, option: str) -> tuple[int, ...]:
             number = int(numbers[0])
             if not -blocks <= number < blocks:
                 raise UsageError(f"{option}: there is no block {number}, there are {blocks}: 0 to {blocks - 1}")
-            found.add(number % blocks)
-        elif numbers[2:] == ["0"]:
+            found[number % blocks] = None
+        elif numbers[2:] and numbers[2] and int(numbers[2]) == 0:
             raise UsageError(f"{option}: a slice's step cannot be 0")
         else:
-            found.update(range(blocks)[slice(*(int(number) if number else None for number in numbers))])
+            chosen = range(blocks)[slice(*(int(number) if number else None for number in numbers))]
+            found.update(dict.fromkeys(chosen))
     if not found:
         raise UsageError(f"{option}: selects none of the {blocks} blocks")
-    return tuple(sorted(found))
+    return tuple(found) if as_typed else tuple(sorted(found))

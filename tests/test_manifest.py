@@ -7,6 +7,7 @@ import json
 import pytest
 
 from surgery.manifest import MANIFEST, read_request
+from surgery.module import SignatureInfo, TensorInfo
 from surgery.outputs import Request
 from surgery.plain import plain
 
@@ -28,11 +29,25 @@ def export(tmp_path):
 
 @pytest.mark.parametrize("asked", [ASKED, Request(), Request(layers="0")], ids=str)
 def test_a_request_comes_back_as_it_was(asked, export):
-    assert read_request(export({"schema": 1, "request": plain(asked)})) == asked
+    assert read_request(export({"schema": 1, "request": plain(asked)}), {}) == asked
 
 
 def test_an_export_without_a_manifest_was_asked_for_nothing(tmp_path):
-    assert read_request(tmp_path) == Request()
+    assert read_request(tmp_path, {}) == Request()
+
+
+def test_without_a_manifest_the_signatures_say_which_taps_and_depths_there_are(tmp_path):
+    tapped = SignatureInfo(
+        "taps", (), (TensorInfo("query_3", "float32", None), TensorInfo("ffn_0_norm_1", "float32", None))
+    )
+    signatures = {"serving_default": SignatureInfo("serving_default", (), ()), "taps": tapped}
+    signatures["depth_2"] = SignatureInfo("depth_2", (), ())
+    assert read_request(tmp_path, signatures) == Request(taps=("query@3", "ffn_0_norm@1"), depths=(2,))
+
+
+def test_taps_that_are_no_list_ask_for_nothing(export):
+    said = {"taps": "query", "layers": None, "features": [], "depths": [], "signatures": []}
+    assert read_request(export({"request": said}), {}) == Request()
 
 
 @pytest.mark.parametrize(
@@ -53,4 +68,4 @@ def test_an_export_without_a_manifest_was_asked_for_nothing(tmp_path):
     ids=str,
 )
 def test_a_manifest_that_says_it_otherwise_or_not_at_all_asks_for_nothing(content, export):
-    assert read_request(export(content)) == Request()
+    assert read_request(export(content), {}) == Request()

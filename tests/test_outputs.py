@@ -126,10 +126,10 @@ def test_layers_that_are_not_mixed_are_an_output_each(outputs):
         ("text=mean@2:1/mean", "selects none of the 3 blocks"),
         ("text=mean@-1/average", "there is no pooling 'average'"),
         ("text=mean@-1/mean/max", "there is no pooling 'mean/max'"),
-        ("text=0.5@0,1", "expected 2 finite weights, one for each layer, found 1"),
-        ("text=0.5,0.5@0", "expected 1 finite weights, one for each layer, found 2"),
-        ("text=0.5,nan@0,1", "expected 2 finite weights"),
-        ("text=inf@0", "expected 1 finite weights"),
+        ("text=0.5@0,1", "expected 2 weights, one for each layer, found 1"),
+        ("text=0.5,0.5@0", "expected 1 weights, one for each layer, found 2"),
+        ("text=0.5,nan@0,1", "a weight is not finite"),
+        ("text=inf@0", "a weight is not finite"),
         ("text=0.5,x@0,1", "there is no mix '0.5,x'"),
     ],
 )
@@ -275,3 +275,29 @@ def test_a_source_without_a_pooled_output_has_none_to_compose(outputs, refused):
     assert sorted(outputs("hf_electra", depths=[1]).extra["depth_1"].outputs) == sorted(
         ["sequence_output", "embedding_output", "encoder_outputs_0"]
     )
+
+
+def test_weights_go_by_the_order_in_which_layers_are_typed(outputs):
+    feature = outputs(features=["text=0.25,0.75@-1,0"]).features["text"]
+    assert feature.weights == (0.25, 0.75)
+    assert feature.layers[1] == 0
+    assert feature.layers[0] > 0
+
+
+def test_two_features_cannot_have_one_output(refused):
+    assert "there is an output f_0 already" in refused(features=["f=none@0", "f_0=mean"]).message
+
+
+@pytest.mark.parametrize("spelled", ["f=mean@", "f=mean@/mean", "f=mean/"])
+def test_a_feature_with_nothing_behind_its_sign_is_refused(spelled, refused):
+    assert "expected NAME=MIX@LAYERS/POOLING" in refused(features=[spelled]).message
+
+
+@pytest.mark.parametrize("layers", ["::0", "::00", "::-0"])
+def test_a_step_of_zero_is_refused_however_it_is_written(layers, refused):
+    assert "step cannot be 0" in refused(layers=layers).message
+
+
+@pytest.mark.parametrize("depth", ["2", 1.0, True])
+def test_a_depth_that_is_no_number_is_refused(depth, refused):
+    assert "expected 1 to" in refused(depths=[depth]).message

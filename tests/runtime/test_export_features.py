@@ -78,7 +78,7 @@ EXPORTED = [("none", "cls"), ("mean", "mean"), ("sum", "none"), ("concat", "mean
 def exported(source, tmp_path_factory):
     """What an export with features of two blocks returns, and those blocks' outputs."""
     export = tmp_path_factory.mktemp("features") / "1"
-    spelled = [f"{mix}_{pooling}={MIXES[mix]}@-1,0/{pooling}" for mix, pooling in EXPORTED]
+    spelled = [f"{mix}_{pooling}={MIXES[mix]}@0,-1/{pooling}" for mix, pooling in EXPORTED]
     # Features and composed signatures may use blocks that the default signature leaves out.
     probe = "probe=pooled_output,mean_mean,none_cls_0,encoder_outputs_0,encoder_outputs_2"
     done = surgery.convert(source("hf_bert"), export, features=spelled, layers="1", signatures=[probe])

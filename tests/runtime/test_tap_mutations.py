@@ -116,9 +116,9 @@ def test_padding_that_counts_layers_in_another_order_and_a_depth_off_by_one_are_
     monkeypatch.setattr(features, "_mix", lambda feature, states: mix(feature, states[::-1]))
     monkeypatch.setattr(features, "_pool", lambda pooling, x, mask: pool(pooling, x, tf.ones_like(mask)))
     monkeypatch.setattr(Encoder, "encode", shallower)
-    right = {"summed": "sum@0,2/cls", "averaged": "mean@0,2"}
+    right = {"summed": "sum@0,2/cls"}
     reordered = {"concat": "concat@0,2/cls", "weighed": "0.2,0.8@0,2"}
-    padded = {"mean": "sum@-1/mean", "max": "sum@-1/max", "root": "sum@-1/mean_sqrt_len"}
+    padded = {"mean": "sum@-1/mean", "max": "sum@-1/max"}
     spelled = [f"{name}={feature}" for name, feature in (right | reordered | padded).items()]
     wrong, _ = failed("hf_bert", features=spelled, depths=[2])
     shallow = {"depth_2.encoder_outputs_1", "depth_2.sequence_output"}

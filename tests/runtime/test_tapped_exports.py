@@ -111,7 +111,7 @@ def test_the_call_gives_each_tap_as_a_list_by_block(name, tapped):
 def test_chosen_blocks_have_their_own_numbers_in_a_signature_and_their_order_in_the_call(source, tapped, tmp_path):
     whole = tapped("hf_albert")
     taps = ["key@-1", "query@0,-1", "attention_probs@1:"]
-    done = surgery.convert(source("hf_albert"), tmp_path / "export", taps=taps, layers="-2:", depths=[1])
+    done = surgery.convert(source("hf_albert"), tmp_path / "export", taps=taps, layers="-2:")
     assert done.report.passed
     found = run_signatures(tmp_path / "export", whole.inputs)
     chosen = {"query_0", "query_2", "key_2", "attention_probs_1", "attention_probs_2"}
