@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import surgery
-from surgery.edits import DropBlocks, Edit, KeepBlocks, PruneHeads
 from surgery.errors import UsageError
 from surgery.options import (
     ASSUME,
@@ -24,6 +23,9 @@ from surgery.options import (
     reports_errors,
 )
 from surgery.terminal import show, working
+
+if TYPE_CHECKING:
+    from surgery.edits import Edit, PruneHeads
 
 
 @click.command(
@@ -66,6 +68,7 @@ def edit(
     Edits are made in the order keep, drop, prune. In Python there are more: see surgery.edits.
     """
     from surgery import report
+    from surgery.edits import DropBlocks, KeepBlocks
 
     edits: list[Edit] = [KeepBlocks(keep)] if keep is not None else []
     edits += [DropBlocks(drop)] if drop is not None else []
@@ -80,6 +83,8 @@ def edit(
 
 
 def _prune(text: str) -> PruneHeads:
+    from surgery.edits import PruneHeads
+
     heads, _, blocks = text.partition("@")
     try:
         return PruneHeads(tuple(int(head) for head in heads.split(",")), blocks or ":")
