@@ -26,6 +26,10 @@ LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
 RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNormal", "StatelessRandomNormal")
 
 
+LARGEST_ADDER = -1e3
+"""What is added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
+
+
 class Dropout(NamedTuple):
     """A dropout: its rate, the tensor it acts on, the node that gives its result, and its random operation."""
 
@@ -33,6 +37,14 @@ class Dropout(NamedTuple):
     data: Tensor
     result: Node
     random: Node
+
+
+class MaskAdded(NamedTuple):
+    """A mask added to attention logits: the logits before it, the product that is added, and what padding is given."""
+
+    logits: Tensor
+    mask: Node
+    adder: float
 
 
 class Anchors:
@@ -137,6 +149,19 @@ class Anchors:
                         scalings.append((user, value if user.op == "Mul" else 1.0 / value))
                 queue.append(user)
         return None, ()
+
+    def mask_added(self, query_bias: str) -> MaskAdded | None:
+        """The mask added before a query's softmax: of the two addends, the one that is a product with a constant."""
+        softmax, _ = self.softmax_after(query_bias)
+        total = through_shapes(softmax.inputs[0]).node if softmax is not None else None
+        if total is None or total.op not in ("Add", "AddV2"):
+            return None
+        for position, feed in enumerate(total.inputs):
+            node = through_shapes(feed).node
+            values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
+            if node.op == "Mul" and values and float(values[0]) < LARGEST_ADDER:
+                return MaskAdded(total.inputs[1 - position], node, float(values[0]))
+        return None
 
     def lookup_input(self, table: str) -> Node | None:
         """The graph input whose ids select rows of this embedding table, by gather or by one-hot product."""

@@ -11,7 +11,7 @@ from typing import Any
 from surgery import reference as published
 from surgery.battery import Batch, make_battery
 from surgery.contract import check_contract
-from surgery.errors import ParityError, WriteError
+from surgery.errors import ParityError
 from surgery.features import expected_outputs, inner_outputs
 from surgery.manifest import make_manifest, write_manifest
 from surgery.module import Tensors
@@ -96,10 +96,7 @@ def convert_module(
                 plan.outputs.request,
                 report,
             )
-            try:
-                write_manifest(manifest, folder)
-            except OSError as error:
-                raise WriteError(f"writing the manifest of {destination}: {error.strerror}") from error
+            write_manifest(manifest, folder, destination)
             if texts is not None and text_place is not None:
                 progress("write the text export", 0, 0)
                 tokenization = texts.tokenization(source, weights.constants())

@@ -20,7 +20,7 @@ import numpy as np
 from surgery.contract import check_contract, check_interface
 from surgery.convention import EMBEDDING
 from surgery.conversion import Progress, Reference, check_export, counting, record_reference, write_encoder
-from surgery.edits import Edit, Edited, apply_edits
+from surgery.edits import Edit, Edited, Place, apply_edits
 from surgery.errors import ParityError, UsageError
 from surgery.features import expected_outputs
 from surgery.manifest import make_manifest, write_manifest
@@ -143,7 +143,7 @@ def export_edited(
             report,
             told,
         )
-        write_manifest(manifest, folder)
+        write_manifest(manifest, folder, destination)
         progress("publish", 0, 0)
         publish(folder, destination, overwrite=overwrite)
     return EditedExport(destination, edited, unchanged, tuple(dict.fromkeys(changed)), report, manifest)
@@ -186,7 +186,10 @@ def _write_edited(
     expected = expected_outputs(plan.inference, plan.outputs, battery, recorded)
     progress("write the SavedModel", 0, 0)
     write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
-    hashes = {target: sha256(_without_heads(target, weights, edited)) for target in encoder.variables}
+    blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
+    hashes = {
+        target: sha256(_without_heads(target, weights, edited.places[blocks[target]])) for target in encoder.variables
+    }
     exported = inspect_folder(Files(folder, folder.name))
     with well_formed(str(folder)):
         check = check_interface if edited.rebuilt else check_contract
@@ -207,13 +210,11 @@ def _write_edited(
     return report, hashes, unchanged
 
 
-def _without_heads(target: str, weights: Weights, edited: Edited) -> np.ndarray:
+def _without_heads(target: str, weights: Weights, place: Place) -> np.ndarray:
     """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
     value = weights.value(target)
-    blocks = {t: claim.holes.get("layer", "0") for claim in edited.plan.inference.claims for t in claim.targets}
     axes = [group[0] for group in weights.assignments[target].layout.target]
-    pruned = edited.places[int(blocks[target])].pruned
-    return np.delete(value, list(pruned), axis=axes.index("heads")) if pruned and "heads" in axes else value
+    return np.delete(value, list(place.pruned), axis=axes.index("heads")) if place.pruned and "heads" in axes else value
 
 
 def _compare_unchanged(

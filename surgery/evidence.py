@@ -170,16 +170,8 @@ def tanh_follows(graph: Anchors, bias: str) -> Reading | None:
 
 def mask_adder(graph: Anchors, query_bias: str) -> Reading | None:
     """What is added to the logits of padding: -10000 in early graphs, -1e9 in later ones."""
-    softmax, _ = graph.softmax_after(query_bias)
-    total = through_shapes(softmax.inputs[0]) if softmax is not None else None
-    if total is None or total.node.op not in ("Add", "AddV2"):
-        return None
-    for addend in total.node.inputs:
-        node = through_shapes(addend).node
-        values = [value for feed in node.inputs if (value := constant(feed)) is not None and value.size == 1]
-        if node.op == "Mul" and values and float(values[0]) < -1e3:
-            return Reading(float(values[0]), node.path)
-    return None
+    found = graph.mask_added(query_bias)
+    return None if found is None else Reading(found.adder, found.mask.path)
 
 
 def norm_first(graph: Anchors, query_kernel: str, attention_beta: str) -> Reading | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from surgery.architecture import Inference
 from surgery.assignment import AssignmentMap
+from surgery.errors import WriteError
 from surgery.module import InspectedModule, SignatureInfo
 from surgery.outputs import TAPS, Request
 from surgery.parity import ParityReport
@@ -71,11 +72,14 @@ def make_manifest(
     }
 
 
-def write_manifest(manifest: Mapping[str, Any], export: Path) -> None:
-    """Writes the manifest into an export folder."""
+def write_manifest(manifest: Mapping[str, Any], export: Path, destination: Path) -> None:
+    """Writes the manifest into the staged export of a destination. Raises WriteError when the disk refuses."""
     path = export / MANIFEST
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WriteError(f"writing the manifest of {destination}: {error.strerror}") from error
 
 
 def read_manifest(export: Path) -> Any:

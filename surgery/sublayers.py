@@ -6,7 +6,7 @@ Each function gets a graph anchored at its weights and the targets of one place.
 
 from __future__ import annotations
 
-from surgery.anchors import Anchors, constant, through_shapes
+from surgery.anchors import Anchors
 from surgery.formats.graph import Tensor
 
 RESHAPES = frozenset({"Reshape", "Identity", "Squeeze", "ExpandDims"})
@@ -60,19 +60,9 @@ def probabilities(graph: Anchors, query_bias: str) -> Tensor | None:
 
 
 def logits(graph: Anchors, query_bias: str) -> Tensor | None:
-    """The softmax's input before the mask is added to it; the mask is the addend that is a product with a constant."""
-    softmax = graph.softmax_after(query_bias)[0]
-    total = through_shapes(softmax.inputs[0]).node if softmax is not None else None
-    if total is None or total.op not in ("Add", "AddV2"):
-        return None
-    unmasked = [feed for feed in total.inputs if not _is_mask(feed)]
-    return unmasked[0] if len(unmasked) == 1 else None
-
-
-def _is_mask(feed: Tensor) -> bool:
-    node = through_shapes(feed).node
-    values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
-    return node.op == "Mul" and bool(values) and float(values[0]) < -1e3
+    """The softmax's input before the mask is added to it."""
+    found = graph.mask_added(query_bias)
+    return None if found is None else found.logits
 
 
 def _output(node: object) -> Tensor | None:

@@ -42,7 +42,8 @@ def verify_export(
     if not (exported / "saved_model.pb").is_file():
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
     with open_module(module, with_weights=True) as source:
-        request = read_request(exported, inspect_folder(Files(exported, exported.name)).signatures)
+        told = (exported / MANIFEST).is_file()
+        request = read_request(exported, {} if told else inspect_folder(Files(exported, exported.name)).signatures)
         try:
             plan = make_plan(source, exported, assume, request)
         except UsageError:  # what was asked of another module: the comparison will say what is there too much

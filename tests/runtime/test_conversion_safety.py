@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery import conversion
 from surgery.cli import main
 from surgery.weights import Weights
 from tests.runtime.tampering import contents
@@ -173,10 +172,10 @@ def test_a_full_disk_is_a_write_error_and_leaves_nothing(source, tmp_path, disk_
 
 
 def test_a_disk_that_fills_up_at_the_manifest_is_a_write_error(source, tmp_path, monkeypatch):
-    def full(manifest, export):
+    def full(*_, **__):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(conversion, "write_manifest", full)
+    monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(surgery.WriteError, match="No space left"):
         surgery.convert(source(NAME), tmp_path / "out" / "1")
     assert not (tmp_path / "out").exists()
