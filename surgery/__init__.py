@@ -1,11 +1,11 @@
-"""surgery opens TF Hub's BERT modules: inspect, plan, preprocess, convert and verify.
+"""surgery opens TF Hub's BERT modules: inspect, plan, preprocess, convert, verify, and run over a corpus.
 
 Importing this package, inspecting and planning never import TensorFlow.
 """
 
 from __future__ import annotations
 
-from surgery.api import convert, edit, graph, inspect, plan, preprocess, tap, verify
+from surgery.api import convert, edit, extract, graph, inspect, plan, preprocess, tap, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -29,6 +29,7 @@ __all__ = [
     "__version__",
     "convert",
     "edit",
+    "extract",
     "graph",
     "inspect",
     "plan",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from surgery.conversion import Conversion, Progress
     from surgery.editing import EditedModel
     from surgery.edits import Edit
+    from surgery.extraction import Extracted
     from surgery.graph_listing import GraphListing
     from surgery.outputs import Request
     from surgery.planning import Inspection, Plan
@@ -203,6 +204,44 @@ def preprocess(
         str(module),
         None if destination is None else Path(destination),
         Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
+        overwrite=overwrite,
+        progress=progress or (lambda step, done, total: None),
+    )
+
+
+def extract(
+    exported: Source,
+    inputs: Sequence[Source],
+    destination: Source,
+    *,
+    signature: str | None = None,
+    outputs: Sequence[str] | None = None,
+    columns: Sequence[str] = (),
+    id_column: str | None = None,
+    with_text: bool = True,
+    processes: int | None = None,
+    batch_tokens: int = 4096,
+    beam_options: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Runs a signature of texts over files, and writes its `outputs` as sharded Parquet, a row a text, unpadded.
+
+    `inputs` are text files, one text a line, or Parquet files with `columns`, or globs. `beam_options` choose the
+    runner; without one it runs on this machine in `processes`. Raises SurgeryError; the folder appears when complete.
+    """
+    from surgery.extraction import Corpus, extract_features
+
+    return extract_features(
+        str(exported),
+        Corpus(tuple(map(str, inputs)), tuple(columns), id_column),
+        str(destination),
+        signature=signature,
+        outputs=outputs,
+        with_text=with_text,
+        batch_tokens=batch_tokens,
+        processes=processes,
+        beam_options=beam_options,
         overwrite=overwrite,
         progress=progress or (lambda step, done, total: None),
     )

@@ -14,6 +14,7 @@ import click
 import surgery
 from surgery.edit_command import edit
 from surgery.errors import UsageError
+from surgery.extract_command import extract
 from surgery.graph_commands import graph, tap
 from surgery.options import (
     ASSUME,
@@ -224,6 +225,7 @@ def verify(
 
 
 main.add_command(edit)
+main.add_command(extract)
 main.add_command(preprocess)
 main.add_command(graph)
 main.add_command(tap)

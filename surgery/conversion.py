@@ -101,7 +101,7 @@ def convert_module(
                 progress("write the text export", 0, 0)
                 tokenization = texts.tokenization(source, weights.constants())
                 with staging(text_place) as text_folder:
-                    write_texts(folder, tokenization, texts.resolved(plan.inference), text_folder)
+                    write_texts(folder, tokenization, texts.resolved(plan.inference), text_folder, text_place)
                     publish(text_folder, text_place, overwrite=overwrite)
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)

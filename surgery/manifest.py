@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -68,7 +68,7 @@ def make_manifest(
         "request": plain(request),
         **({"edits": plain(edits)} if edits is not None else {}),
         "parity": report_data(report),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": package_versions(PACKAGES),
     }
 
 
@@ -113,6 +113,11 @@ def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
         taps=tuple(f"{name}@{number}" for name, _, number in tapped if number.isdigit()),
         depths=tuple(int(depth) for depth in depths if depth.isdigit()),
     )
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed versions of packages by name."""
+    return {name: _version(name) for name in packages}
 
 
 def _version(package: str) -> str:

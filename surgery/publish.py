@@ -19,19 +19,22 @@ EXCHANGE = 2
 AT_FDCWD = -100
 
 
-def choose_destination(destination: Path | None, module_name: str, *, overwrite: bool) -> Path:
+def choose_destination(
+    destination: Path | None, module_name: str, *, overwrite: bool, known_by: str = "saved_model.pb"
+) -> Path:
     """The folder to publish: the one asked for, or `exported/<module name>/<next integer version>`.
 
-    Raises UsageError when it exists and may not be overwritten, before anything slow happens; WriteError when it
-    cannot even be looked at.
+    Only what has the file `known_by` is overwritten: nobody loses a folder of something else by a slip. Raises
+    UsageError when it exists and may not be overwritten, before anything slow happens; WriteError when it cannot be
+    even looked at.
     """
     try:
-        return _choose(destination, module_name, overwrite=overwrite)
+        return _choose(destination, module_name, overwrite=overwrite, known_by=known_by)
     except OSError as error:
         raise _write_error(f"looking at the destination {destination or 'exported'}", error) from error
 
 
-def _choose(destination: Path | None, module_name: str, *, overwrite: bool) -> Path:
+def _choose(destination: Path | None, module_name: str, *, overwrite: bool, known_by: str) -> Path:
     if destination is not None and destination.is_symlink():
         destination = destination.resolve()
     if destination is None:
@@ -42,9 +45,9 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool) -> P
         raise UsageError(
             f"writing to {destination}: it exists already", hint="choose another destination, or give --overwrite"
         )
-    if destination.exists() and not (destination / "saved_model.pb").is_file() and not _is_empty(destination):
+    if destination.exists() and not (destination / known_by).is_file() and not _is_empty(destination):
         raise UsageError(
-            f"overwriting {destination}: it is no SavedModel, so --overwrite will not remove it",
+            f"overwriting {destination}: it has no {known_by}, so --overwrite will not remove it",
             hint="choose another destination, or remove it yourself",
         )
     return destination

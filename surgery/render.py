@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from surgery.extraction_report import extraction
 from surgery.render_parity import parity
 from surgery.tables import facts, shape, size, table_of, title
 
-__all__ = ["edit", "inspection", "parity", "plan", "preprocessor", "structure_text", "taps"]
+__all__ = ["edit", "extraction", "inspection", "parity", "plan", "preprocessor", "structure_text", "taps"]
 
 Data = dict[str, Any]
 

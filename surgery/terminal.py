@@ -46,8 +46,11 @@ def talk() -> Console:
 
 
 @contextmanager
-def working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`."""
+def working(verbose: bool, unit: str = "") -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`.
+
+    With a `unit` ("texts"), what is counted is told with its rate.
+    """
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
         yield lambda step, done, total: click.echo(step, err=True) if done == 0 else None
@@ -62,6 +65,7 @@ def working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
             BarColumn(20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            *([TextColumn("{task.fields[rate]}")] if unit else ()),
         )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             tasks: dict[str, Any] = {}
@@ -72,17 +76,22 @@ def working(verbose: bool) -> Iterator[Callable[[str, int, int], None]]:
                     for task in tasks.values():
                         bar.remove_task(task)
                     tasks.clear()
-                    tasks[step] = bar.add_task(step, total=total or None)
-                bar.update(tasks[step], completed=done)
+                    tasks[step] = bar.add_task(step, total=total or None, rate="")
+                bar.update(tasks[step], completed=done, total=total or None, rate=_rate(bar, tasks[step], unit))
 
             yield progress
 
 
+def _rate(bar: Any, task: Any, unit: str) -> str:
+    speed = bar.tasks[bar.task_ids.index(task)].speed
+    return f"{speed:,.0f} {unit}/s" if unit and speed else ""
+
+
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Sends what C++ code writes to file descriptor 2 away; Python's sys.stderr keeps speaking to the terminal."""
-    for name in ("tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    """Sends what C++ code and libraries' logs say away; Python's sys.stderr keeps speaking to the terminal."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     sys.stderr.flush()
     terminal, before = os.dup(2), sys.stderr
     sys.stderr = os.fdopen(os.dup(terminal), "w", encoding=before.encoding, errors="backslashreplace", buffering=1)
@@ -94,6 +103,7 @@ def _quiet_stderr() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        logging.disable(disabled)
         sys.stderr.close()
         sys.stderr = before
         os.dup2(terminal, 2)

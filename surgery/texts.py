@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from surgery.architecture import Inference
 from surgery.errors import ParityError, UsageError
+from surgery.manifest import MANIFEST, SCHEMA, read_manifest, write_manifest
 from surgery.module import InspectedModule
 from surgery.planning import explain_module, open_module
 from surgery.publish import choose_destination, publish, staging
@@ -66,6 +67,15 @@ class Preprocessor:
     length: int
 
 
+@dataclass(frozen=True)
+class TextFacts:
+    """What a text export's manifest says: its most tokens in a row, whether they are SentencePiece's, and which."""
+
+    seq_length: int
+    pieces: bool
+    vocabulary: str
+
+
 def text_destination(destination: Path) -> Path:
     """Where the text export goes: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
     if destination.name.isdigit():
@@ -73,13 +83,41 @@ def text_destination(destination: Path) -> Path:
     return destination.with_name(f"{destination.name}_text")
 
 
-def write_texts(export: Path, tokenization: Tokenization, length: int, folder: Path) -> None:
-    """Writes the text export of a staged tensor export into `folder`. Raises ParityError when they differ."""
+def write_texts(export: Path, tokenization: Tokenization, length: int, folder: Path, destination: Path) -> None:
+    """Writes the text export of a staged tensor export into the staged `folder` of a destination.
+
+    Its manifest says what tokenizes its texts. Raises ParityError when the two exports differ.
+    """
     from surgery.runtime.text import text_differences, write_text_model
 
     write_text_model(export, tokenization, length, folder)
     if differences := text_differences(folder, export, tokenization, length, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
+    said = TextFacts(length, tokenization.pieces, str(_vocabulary_within(tokenization.file, folder)))
+    write_manifest(
+        {"schema": SCHEMA, "text": {**asdict(said), "lower_case": tokenization.lower_case}}, folder, destination
+    )
+
+
+def read_text_facts(export: Path) -> TextFacts | None:
+    """What a text export says of itself; None of any other SavedModel, or where it is damaged."""
+    try:
+        said = read_manifest(export)["text"]
+        return TextFacts(int(said["seq_length"]), bool(said["pieces"]), str(said["vocabulary"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _vocabulary_within(vocabulary: Path, export: Path) -> Path:
+    """Where an export has this vocabulary, relative to it; a SentencePiece model stands in the graph, and is copied."""
+    content = vocabulary.read_bytes()
+    for asset in sorted((export / "assets").glob("*")):
+        if asset.read_bytes() == content:
+            return asset.relative_to(export)
+    place = MANIFEST.parent / vocabulary.name
+    (export / place).parent.mkdir(exist_ok=True)
+    (export / place).write_bytes(content)
+    return place
 
 
 def write_preprocessor(

@@ -7,7 +7,8 @@ concrete function is imported beside the session's variables, so that its inner 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,21 +37,29 @@ class SavedModelSession:
     """A SavedModel in a graph and session of its own; close it, or use it in a `with` statement.
 
     It is loaded whole, as a server loads it, or with `variables_only`: a Keras module carries a dozen traces of every
-    layer, which cost three times the memory and seconds of optimisation. Raises ModuleError when it cannot be loaded.
+    layer, which cost three times the memory and seconds of optimisation. `threads` is how many compute (None:
+    TensorFlow's choice, all cores). Raises ModuleError when it cannot be loaded.
     """
 
-    def __init__(self, folder: Path, tags: Sequence[str], *, variables_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path | str, tags: Sequence[str], *, variables_only: bool = False, threads: int | None = None
+    ) -> None:
         give_back()
         self._folder = folder
         self._graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=self._graph)
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
+        )
+        # Without threads of its own, a session would have those of the first one in the process.
+        config.use_per_session_threads = threads is not None
+        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self.signatures: Mapping[str, Any] = {}
         try:
             with self._graph.as_default():
                 if variables_only:
                     meta_graph = only_variables(read_meta_graph(folder, tags))
                     saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
-                    prefix = str(folder / "variables" / "variables")
+                    prefix = os.path.join(folder, "variables", "variables")
                     if saver is not None:
                         saver.restore(self._session, prefix)
                     else:
@@ -78,11 +87,11 @@ class SavedModelSession:
         del self._session
         give_back()
 
-    def signature(self, name: str) -> Runner:
-        """A function from a batch by input key to every output of the signature by key."""
+    def signature(self, name: str, wanted: Collection[str] | None = None) -> Runner:
+        """A function from a batch by input key to the outputs of the signature by key: all, or those wanted."""
         signature = self.signatures[name]
         inputs = {key: info.name for key, info in signature.inputs.items()}
-        outputs = {key: info.name for key, info in signature.outputs.items()}
+        outputs = {key: info.name for key, info in signature.outputs.items() if wanted is None or key in wanted}
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
 
     def function(

@@ -1,0 +1,104 @@
+"""The pipeline of an extraction: read, batch by length, run, write, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+
+from surgery.beam.batches import batches
+from surgery.beam.corpus import Columns, Rejected, Row, read_rows
+from surgery.beam.handler import SavedModelHandler
+from surgery.beam.shards import Complete, Layout, WriteRejected, WriteShards, report_progress
+
+REJECTS = "rejected"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What a run does: files, how they are read, the signature that runs, and what is written where.
+
+    `inputs` are the signature's inputs in the order of `columns.texts`; `fetched` the outputs that are computed;
+    `limit` is the most tokens of a row, `batch_tokens` of a batch. `progress` is a folder for local runs.
+    """
+
+    files: tuple[str, ...]
+    columns: Columns
+    saved_model: str
+    signature: str
+    inputs: tuple[str, ...]
+    fetched: tuple[str, ...]
+    layout: Layout
+    folder: str
+    limit: int
+    batch_tokens: int
+    threads: int | None = None
+    progress: str | None = None
+
+
+class ReadBatches(beam.DoFn):  # type: ignore[misc]
+    """From a file to its texts in batches of like length; what is no text goes to the output REJECTS."""
+
+    def __init__(self, extraction: Extraction) -> None:
+        self._extraction = extraction
+
+    def process(self, path: str) -> Iterator[Any]:
+        """Yields batches under keys that are the same in every run."""
+        rejected: list[Rejected] = []
+        wanted = self._extraction
+        for batch in batches(self._rows(path, rejected), limit=wanted.limit, tokens=wanted.batch_tokens):
+            report_progress(wanted.progress, read=len(batch))
+            yield f"{batch[0].source}:{batch[0].line}", batch
+            while rejected:
+                yield beam.pvalue.TaggedOutput(REJECTS, rejected.pop())
+        while rejected:
+            yield beam.pvalue.TaggedOutput(REJECTS, rejected.pop())
+
+    def _rows(self, path: str, rejected: list[Rejected]) -> Iterator[Row]:
+        for row in read_rows(path, self._extraction.columns):
+            if isinstance(row, Rejected):
+                rejected.append(row)
+            else:
+                yield row
+
+
+def build(pipeline: Any, extraction: Extraction) -> None:
+    """Adds the steps of an extraction to a pipeline.
+
+    Batches are grouped by keys of their own before they are run: each goes to any worker, and the model runs apart from
+    the reading. Between the model and the files nothing is shuffled: outputs are a thousand times the texts.
+    """
+    inputs = extraction.inputs
+
+    def examples(keyed: Any) -> Iterator[list[tuple[Row, Any]]]:
+        for batch in keyed[1]:
+            yield [
+                (row, row.texts[0] if len(inputs) == 1 else dict(zip(inputs, row.texts, strict=True))) for row in batch
+            ]
+
+    handler = SavedModelHandler(
+        extraction.saved_model, extraction.signature, extraction.fetched, threads=extraction.threads
+    )
+    read = (
+        pipeline
+        | "Files" >> beam.Create(list(extraction.files))
+        | "Spread files" >> beam.Reshuffle()
+        | "Read" >> beam.ParDo(ReadBatches(extraction)).with_outputs(REJECTS, main="batches")
+    )
+    shards = (
+        read.batches
+        | "Spread batches" >> beam.GroupByKey()
+        | "Examples" >> beam.FlatMap(examples)
+        | "Run the signature" >> RunInference(KeyedModelHandler(handler).with_no_batching())
+        | "Write shards" >> beam.ParDo(WriteShards(extraction.folder, extraction.layout, extraction.progress))
+    )
+    rejected = read[REJECTS] | "Write rejected" >> beam.ParDo(WriteRejected(extraction.folder))
+    (
+        (shards, rejected)
+        | "All files" >> beam.Flatten()
+        | "One list" >> beam.combiners.ToList()
+        | "Complete" >> beam.ParDo(Complete(extraction.folder, extraction.layout))
+    )

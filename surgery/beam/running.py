@@ -1,0 +1,212 @@
+"""Runs an extraction's pipeline: here, in several processes, or on the runner that Beam's own options name."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+from surgery.beam.corpus import Columns, is_parquet
+from surgery.beam.pipeline import Extraction, build
+from surgery.beam.shards import SUMMARY
+from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
+
+LOCAL = (None, "DirectRunner", "FnApiRunner")
+EVERY = 0.25
+"""Seconds between two looks at how far the workers are."""
+
+Progress = Callable[[str, int, int], None]
+
+
+class Runner(NamedTuple):
+    """Beam's options; for a run on this machine how many processes, and how many threads compute in each."""
+
+    options: Any
+    processes: int | None
+    threads: int | None
+
+
+def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
+    """The runner that Beam's options name; without one, this machine with a process a core.
+
+    The local runner is always the one that is part of the Python package: for "DirectRunner" Beam may download another.
+    Raises UsageError for options that Beam does not have.
+    """
+    try:
+        options = PipelineOptions(list(flags))
+        unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options()))
+    except SystemExit as error:  # argparse's way to refuse a value
+        raise UsageError(
+            f"options for Beam: {' '.join(flags)}: not understood", hint="see Beam's documentation"
+        ) from error
+    if unknown:
+        raise UsageError(
+            f"options for Beam: it has no --{', --'.join(unknown)}", hint="after -- stand Beam's own options"
+        )
+    if options.view_as(StandardOptions).runner not in LOCAL:
+        if processes is not None:
+            raise UsageError(
+                f"--processes {processes}: the runner {options.view_as(StandardOptions).runner} has its own workers",
+                hint="use that runner's option for their number",
+            )
+        return Runner(options, None, None)
+    cores = len(os.sched_getaffinity(0))
+    direct = options.view_as(DirectOptions)
+    count = processes or (direct.direct_num_workers if "direct_num_workers" in " ".join(flags) else 0) or cores
+    direct.direct_num_workers = count
+    direct.direct_running_mode = "multi_processing" if count > 1 else "in_memory"
+    return Runner(options, count, max(cores // count, 1))
+
+
+def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
+    """The files that paths and globs name, each once. Raises UsageError for one that names none."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if "://" not in pattern and Path(pattern).is_dir():
+            raise UsageError(f"reading {pattern}: it is a folder", hint=f"name its files: '{pattern.rstrip('/')}/*'")
+        try:
+            (match,) = FileSystems.match([pattern])
+        except (BeamIOError, ValueError) as error:
+            raise UsageError(f"reading {pattern}: {error}") from error
+        paths = sorted(metadata.path for metadata in match.metadata_list)
+        if not paths:
+            raise UsageError(f"reading {pattern}: there is no such file", hint="give files or a glob in quotes")
+        found.update(dict.fromkeys(paths))
+    for path in found:
+        if "://" not in path and not os.access(path, os.R_OK):
+            raise UsageError(f"reading {path}: not permitted", hint="check its permissions")
+    return tuple(found)
+
+
+def check_columns(files: Sequence[str], columns: Columns) -> None:
+    """Raises UsageError when a Parquet file lacks a column, or a text file would have to have several."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in files:
+        if not is_parquet(path):
+            if len(columns.texts) > 1 or columns.id is not None:
+                raise UsageError(
+                    f"reading {path}: a text file has one text a line, and no columns",
+                    hint="put the columns into a Parquet file",
+                )
+            continue
+        try:
+            with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+                names = pq.read_schema(file).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UsageError(f"reading {path}: it is no Parquet file: {error}") from error
+        for name in (*columns.texts, *([columns.id] if columns.id else [])):
+            if name not in names:
+                raise UsageError(
+                    f"reading {path}: it has no column {name}",
+                    hint=f"choose with --column (texts) or --id-column: it has {', '.join(names)}",
+                )
+
+
+def run(extraction: Extraction, runner: Runner, progress: Progress) -> dict[str, Any]:
+    """Runs the pipeline to its end, and returns what it wrote, with the `seconds` that it took.
+
+    Raises ModuleError with the reason when a worker fails.
+    """
+    local = runner.processes is not None
+    engine: Any = None
+    if local:
+        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+        engine = FnApiRunner()
+    started = time.monotonic()
+    try:
+        with _watching(extraction.progress, progress):
+            pipeline = beam.Pipeline(runner=engine, options=runner.options)
+            build(pipeline, extraction)
+            pipeline.run().wait_until_finish()
+        place = FileSystems.join(extraction.folder, SUMMARY)
+        with FileSystems.open(place, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            summary: dict[str, Any] = json.load(file)
+        FileSystems.delete([place, *_leftovers(extraction.folder)])
+    except SurgeryError:
+        raise
+    except Exception as error:  # a worker's failure reaches us as whatever its runner makes of it
+        raise _told(error) from error
+    return {**summary, "seconds": time.monotonic() - started}
+
+
+def check_vacant(folder: str, record: str) -> None:
+    """Raises UsageError when a folder elsewhere holds a finished run, or cannot be looked at."""
+    try:
+        if FileSystems.exists(FileSystems.join(folder, record)):
+            raise UsageError(f"writing to {folder}: it exists already", hint="choose another destination")
+    except (BeamIOError, ValueError) as error:
+        raise UsageError(f"writing to {folder}: {error}", hint="is Beam's support for it installed?") from error
+
+
+def write_record(folder: str, name: str, record: dict[str, Any]) -> None:
+    """Writes the file by which a folder elsewhere is known to be complete."""
+    with FileSystems.create(FileSystems.join(folder, name)) as file:
+        file.write(json.dumps(record, indent=1).encode())
+
+
+def _leftovers(folder: str) -> list[str]:
+    from surgery.beam.shards import PARTS
+
+    parts = FileSystems.join(folder, PARTS)
+    return [parts] if FileSystems.exists(parts) else []
+
+
+@contextmanager
+def _watching(folder: str | None, progress: Progress) -> Iterator[None]:
+    """Passes on what the workers of a local run report in files, from a thread, until the block ends."""
+    progress("start the workers", 0, 0)
+    if folder is None:
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(EVERY):
+            read, written = _reported(Path(folder))
+            if read:
+                progress("extract", written, read)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _reported(folder: Path) -> tuple[int, int]:
+    read = written = 0
+    for path in folder.iterdir():
+        for line in path.read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if len(fields) == 3:  # the last line may be on its way
+                read, written = read + int(fields[0]), written + int(fields[1])
+    return read, written
+
+
+def _told(error: Exception) -> SurgeryError:
+    """A worker's failure in its own words: the last line of its traceback that names an exception."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exhausted)\b", line)]
+    reason = re.sub(r"\s*\[while running .*", "", (named or lines or [type(error).__name__])[-1])
+    if re.search(r"No space left|Read-only file system|Permission denied|Disk quota", reason):
+        return WriteError(f"writing the features: {reason}", hint="check free space and permissions")
+    return ModuleError(
+        f"extracting features: a worker failed: {reason}",
+        hint="--verbose shows its log; fewer --processes or --batch-tokens need less memory",
+    )
