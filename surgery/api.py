@@ -220,7 +220,7 @@ def extract(
     id_column: str | None = None,
     with_text: bool = True,
     processes: int | None = None,
-    batch_tokens: int = 4096,
+    batch_tokens: int = 2048,
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,

@@ -31,7 +31,7 @@ class WithBeamOptions(Command):
         "surgery extract exported/bert_text/1 corpus.txt --output features --outputs pooled_output",
         "surgery extract exported/bert_text/1 'texts/*.txt.gz' --output features --processes 8",
         "surgery extract exported/bert_text/1 docs.parquet --column body --id-column doc --output features",
-        "surgery extract gs://b/bert_text/1 'gs://b/*.gz' --output gs://b/out -- --runner=DataflowRunner ...",
+        "surgery extract /mnt/bert_text/1 '/mnt/texts/*.gz' --output /mnt/features -- --runner=FlinkRunner",
     ),
 )
 @click.argument("exported", metavar="EXPORTED")
@@ -46,7 +46,7 @@ class WithBeamOptions(Command):
 @click.option("--text/--no-text", "with_text", default=True, help="Write the texts, or only file and line.")
 @click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Workers here.  [default: one a core]")
 @click.option(
-    "--batch-tokens", type=click.IntRange(min=1), default=4096, show_default=True, help="Tokens of a batch, at most."
+    "--batch-tokens", type=click.IntRange(min=1), default=2048, show_default=True, help="Tokens of a batch, at most."
 )
 @click.option("--overwrite", is_flag=True, help="Replace DIR when the new one is complete.")
 @JSON
@@ -57,7 +57,7 @@ def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: boo
     """Run a text signature over texts, and write its outputs as sharded Parquet, without padding.
 
     INPUT is a text file of one text a line, .gz or not, a .parquet file, or a glob of such. Options for Apache Beam
-    follow after --; without a --runner there, it runs on this machine.
+    follow after --; without a --runner there, it runs on this machine. Other workers open EXPORTED by the same path.
     """
     from surgery.extraction_report import extraction_data
 

@@ -25,7 +25,7 @@ TEXT = "text"
 IDS, MASK = "input_word_ids", "input_mask"
 MOST_TOKENS = 512
 """A row's most tokens where the SavedModel does not say: BERT's positions. Only the size of batches hangs on it."""
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 
 Progress = Callable[[str, int, int], None]
 
@@ -91,7 +91,7 @@ def extract_features(
         chosen = _choose_signature(module, exported, signature)
         inputs = tuple(tensor.key for tensor in chosen.inputs)
         columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column)
-        running.check_columns(files, columns)
+        running.check_columns(files, columns, named=bool(corpus.columns or corpus.id_column))
         wanted = _choose_outputs(module, chosen, outputs)
         facts = read_text_facts(Path(folder))
         known = {tensor.key: tensor for tensor in chosen.outputs}

@@ -22,6 +22,7 @@ class Fixture:
         self.exported_tapped = root / ".benchmark" / f"exported_tapped_{size}"
         self.naive = root / ".benchmark" / f"naive_{size}"
         self._exported_now = False
+        self._exported_text_now = False
 
     def prepare(self) -> None:
         """Make the module unless an earlier run did, and read it once, so that no side meets a cold disk."""
@@ -36,9 +37,9 @@ class Fixture:
         """Run one of the scripts of this folder as a process of its own."""
         return run([sys.executable, str(SCRIPTS / name), *arguments], self.root)
 
-    def surgery(self, *arguments: str) -> Cost:
-        """Run this project's command line."""
-        return run([sys.executable, "-m", "surgery", *arguments], self.root)
+    def surgery(self, *arguments: str, cores: list[int] | None = None) -> Cost:
+        """Run this project's command line, on some of the cores only if they are named."""
+        return run([sys.executable, "-m", "surgery", *arguments], self.root, cores)
 
     def convert(self) -> Cost:
         """Convert the module with this project, into an empty place."""
@@ -76,6 +77,31 @@ class Fixture:
         cost = self.script("naive_convert.py", str(self.module), str(self.naive))
         shutil.rmtree(self.naive)
         return cost
+
+    def corpus(self, count: int) -> pathlib.Path:
+        """Return a file of so many texts."""
+        file = self.root / ".benchmark" / f"corpus_{self.size}_{count}.txt"
+        self.script("corpus.py", str(self.module / "assets" / "vocab.txt"), str(file), str(count))
+        return file
+
+    def text_export(self) -> pathlib.Path:
+        """Return a text export that this very run has made."""
+        folder = self.exported.with_name(f"{self.exported.name}_with")
+        text = folder.with_name(f"{folder.name}_text")
+        if not self._exported_text_now:
+            say("converting with --text (not measured)")
+            for made in (folder, text):
+                shutil.rmtree(made, ignore_errors=True)
+            self.surgery("convert", str(self.module), str(folder), "--text", "--json")
+            self._exported_text_now = True
+        return text
+
+    def preprocessor(self) -> pathlib.Path:
+        """Return a preprocessor as TF Hub has it, packing to 128 tokens."""
+        folder = self.root / ".benchmark" / f"preprocess_{self.size}"
+        if not folder.is_dir():
+            self.surgery("preprocess", str(self.module), str(folder), "--seq-length", "128")
+        return folder
 
     def export(self) -> pathlib.Path:
         """Return an export that this very run has made; one of an earlier run may come from other code."""

@@ -37,7 +37,7 @@ SPECIAL_TOKENS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[M
 
 def write_vocab(path: pathlib.Path, size: int) -> None:
     """Write a word piece vocabulary with the special tokens where BERT has them."""
-    tokens = (SPECIAL_TOKENS.get(i, f"[unused{i}]" if i < 1000 else f"word{i}") for i in range(size))
+    tokens = (SPECIAL_TOKENS.get(i, f"[unused{i}]" if i < min(1000, size // 2) else f"word{i}") for i in range(size))
     path.write_text("".join(f"{token}\n" for token in tokens))
 
 

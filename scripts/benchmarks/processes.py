@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from benchmarks.progress import say
 
@@ -28,12 +28,14 @@ class Cost:
     """Its standard output."""
 
 
-def run(command: list[str], folder: pathlib.Path) -> Cost:
-    """Run a command in a folder and wait for it; a failure shows the end of what it said."""
+def run(command: list[str], folder: pathlib.Path, cores: Collection[int] | None = None) -> Cost:
+    """Run a command in a folder, on these cores, and wait for it; a failure shows the end of what it said."""
     os.sync()  # the pages that an earlier process wrote must not be flushed at this one's expense
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **QUIET}, stdout=out, stderr=err)
+        if cores is not None:  # long before it has imported what counts them
+            os.sched_setaffinity(process.pid, cores)
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:

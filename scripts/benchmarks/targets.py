@@ -61,6 +61,8 @@ TARGETS = (
         )
     ),
     Target("convert taps", "wall", "ratio", 1.3),
+    Target("extract", "wall, the Hub loop", "speed-up", 3),
+    *(Target("processes", f"{count} on {count} cores", "ratio", 1.2 / count) for count in (2, 4, 8, 16, 32)),
     Target("sizes", "saved_model.pb", "ratio", 0.30),
     Target("sizes", "variables", "ratio", 1.01),
 )

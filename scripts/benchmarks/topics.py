@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.comparison import Comparison
+from benchmarks.extract_topics import measure_extract, measure_processes
 from benchmarks.fixture import Fixture, files_of
 from benchmarks.processes import Cost, by_turns, run
 from benchmarks.progress import say
@@ -126,4 +127,6 @@ TOPICS: dict[str, Callable[[Fixture, int | None], list[Comparison]]] = {
     "taps": measure_taps,
     "convert taps": measure_convert_taps,
     "sizes": measure_sizes,
+    "extract": measure_extract,
+    "processes": measure_processes,
 }

@@ -58,7 +58,10 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
 
     def load_model(self) -> LoadedSignature:
         """The signature, ready to run; called once a worker process."""
-        from surgery.runtime.loaded_signature import LoadedSignature
+        from surgery.runtime.memory import importing
+
+        with importing():
+            from surgery.runtime.loaded_signature import LoadedSignature
 
         return LoadedSignature(self._saved_model, self._signature, self._outputs, threads=self._threads)
 

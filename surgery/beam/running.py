@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,13 +44,14 @@ def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
     The local runner is always the one that is part of the Python package: for "DirectRunner" Beam may download another.
     Raises UsageError for options that Beam does not have.
     """
+    said = io.StringIO()
     try:
-        options = PipelineOptions(list(flags))
-        unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options()))
-    except SystemExit as error:  # argparse's way to refuse a value
-        raise UsageError(
-            f"options for Beam: {' '.join(flags)}: not understood", hint="see Beam's documentation"
-        ) from error
+        with redirect_stderr(said):
+            options = PipelineOptions(list(flags))
+            unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options()))
+    except SystemExit as error:  # argparse's way to refuse a value, with all options and the reason last
+        reason = said.getvalue().strip().rpartition("error: ")[2] or "not understood"
+        raise UsageError(f"options for Beam: {reason}", hint="see Beam's documentation") from error
     if unknown:
         raise UsageError(
             f"options for Beam: it has no --{', --'.join(unknown)}", hint="after -- stand Beam's own options"
@@ -89,14 +91,17 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_columns(files: Sequence[str], columns: Columns) -> None:
-    """Raises UsageError when a Parquet file lacks a column, or a text file would have to have several."""
+def check_columns(files: Sequence[str], columns: Columns, *, named: bool) -> None:
+    """Raises UsageError when a Parquet file lacks a column, or a text file would have to have some.
+
+    `named` is whether columns were asked for; otherwise they are named as the signature's inputs are.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     for path in files:
         if not is_parquet(path):
-            if len(columns.texts) > 1 or columns.id is not None:
+            if named or len(columns.texts) > 1:
                 raise UsageError(
                     f"reading {path}: a text file has one text a line, and no columns",
                     hint="put the columns into a Parquet file",
@@ -106,7 +111,9 @@ def check_columns(files: Sequence[str], columns: Columns) -> None:
             with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
                 names = pq.read_schema(file).names
         except (pa.ArrowInvalid, OSError) as error:
-            raise UsageError(f"reading {path}: it is no Parquet file: {error}") from error
+            raise UsageError(
+                f"reading {path}: it is no Parquet file: {error}", hint="a text file must not be named .parquet"
+            ) from error
         for name in (*columns.texts, *([columns.id] if columns.id else [])):
             if name not in names:
                 raise UsageError(
@@ -128,7 +135,7 @@ def run(extraction: Extraction, runner: Runner, progress: Progress) -> dict[str,
         engine = FnApiRunner()
     started = time.monotonic()
     try:
-        with _watching(extraction.progress, progress):
+        with _quiet_threads(), _watching(extraction.progress, progress):
             pipeline = beam.Pipeline(runner=engine, options=runner.options)
             build(pipeline, extraction)
             pipeline.run().wait_until_finish()
@@ -163,6 +170,17 @@ def _leftovers(folder: str) -> list[str]:
 
     parts = FileSystems.join(folder, PARTS)
     return [parts] if FileSystems.exists(parts) else []
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Lets no thread of Beam's print its traceback: when a worker dies, the run itself says so."""
+    before = threading.excepthook
+    threading.excepthook = lambda args: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager
