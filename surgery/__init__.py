@@ -5,7 +5,7 @@ Importing this package, inspecting and planning never import TensorFlow.
 
 from __future__ import annotations
 
-from surgery.api import convert, edit, graph, inspect, plan, preprocess, tap, verify
+from surgery.api import convert, edit, graph, inspect, plan, preprocess, serving, tap, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -33,6 +33,7 @@ __all__ = [
     "inspect",
     "plan",
     "preprocess",
+    "serving",
     "tap",
     "verify",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from surgery.graph_listing import GraphListing
     from surgery.outputs import Request
     from surgery.planning import Inspection, Plan
+    from surgery.serve_export import Serving
     from surgery.tapping import Tapping
     from surgery.texts import Preprocessor
     from surgery.verification import Verification
@@ -203,6 +204,36 @@ def preprocess(
         str(module),
         None if destination is None else Path(destination),
         Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
+        overwrite=overwrite,
+        progress=progress or (lambda step, done, total: None),
+    )
+
+
+def serving(
+    exported: Source,
+    *,
+    signatures: Sequence[str] = (),
+    batch: int = 1,
+    length: int | None = None,
+    output: Source | None = None,
+    warmup: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Serving:
+    """How to serve an export: replies of so many rows and tokens, commands, and files by name. Needs no TensorFlow.
+
+    `output` writes the files there; `warmup` writes the requests that TensorFlow Serving runs first, after they have
+    been read back and replayed, which needs TensorFlow. Raises SurgeryError; nothing is left half written.
+    """
+    from surgery.serve_export import serve_export
+
+    return serve_export(
+        Path(exported),
+        signatures,
+        batch=batch,
+        length=length,
+        output=None if output is None else Path(output),
+        warmup=warmup,
         overwrite=overwrite,
         progress=progress or (lambda step, done, total: None),
     )

@@ -31,6 +31,7 @@ from surgery.options import (
     reports_errors,
 )
 from surgery.preprocess_command import preprocess
+from surgery.serving_command import serving
 from surgery.terminal import show, talk, working
 
 EPILOG_EXIT_CODES = """\b
@@ -225,5 +226,6 @@ def verify(
 
 main.add_command(edit)
 main.add_command(preprocess)
+main.add_command(serving)
 main.add_command(graph)
 main.add_command(tap)

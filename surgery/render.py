@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from surgery.render_parity import parity
+from surgery.render_serving import serving
 from surgery.tables import facts, shape, size, table_of, title
 
-__all__ = ["edit", "inspection", "parity", "plan", "preprocessor", "structure_text", "taps"]
+__all__ = ["edit", "inspection", "parity", "plan", "preprocessor", "serving", "structure_text", "taps"]
 
 Data = dict[str, Any]
 
