@@ -77,6 +77,7 @@ def convert(
     seq_length: int | None = None,
     vocab: Source | None = None,
     lower_case: bool | None = None,
+    warmup: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Converts a module into a verified SavedModel; without a destination into `exported/<name>/<next version>`.
@@ -84,7 +85,7 @@ def convert(
     `taps` ("attention_probs@-1"), `layers` ("-4:"), `features` ("text=mean@-4:/mean"), `depths` and `signatures`
     ("probe=query_0,pooled_output") add outputs, spelled as on the command line; see surgery.outputs.
     `text` writes a second SavedModel that takes strings, cut to `seq_length` tokens; `vocab` and `lower_case` supply
-    what the module does not have.
+    what the module does not have. `warmup` writes the requests that TensorFlow Serving runs first into both.
 
     `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
@@ -103,6 +104,7 @@ def convert(
         assume=assume,
         request=_request(taps, layers, features, depths, signatures),
         texts=Texts(seq_length, None if vocab is None else Path(vocab), lower_case) if text else None,
+        warmup=warmup,
         progress=progress or (lambda step, done, total: None),
     )
 

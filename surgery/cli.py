@@ -128,6 +128,7 @@ def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json:
 @chooses_outputs
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
+@click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
 @ATOL
 @RTOL
 @OVERWRITE
@@ -173,9 +174,10 @@ def convert(
     data = report.conversion_data(done)
     show(data if as_json else data["parity"], "parity", as_json)
     if not as_json:
-        click.echo(f"wrote {done.destination}")
-        if done.text_destination is not None:
-            click.echo(f"wrote {done.text_destination}")
+        for place in (done.destination, done.text_destination):
+            if place is not None:
+                warmed = f", with {done.warmups[place]} warm-up requests" if place in done.warmups else ""
+                click.echo(f"wrote {place}{warmed}")
 
 
 @main.command(

@@ -80,6 +80,16 @@ def client(served: Served) -> str:
     )
 
 
+def move(served: Served) -> str | None:
+    """The command that puts an export where the server finds it; None where it is there."""
+    if served.version is not None:
+        return None
+    base, folder, target = (
+        shlex.quote(str(path)) for path in (served.base_path, served.folder, served.base_path / "1")
+    )
+    return f"mkdir -p {base} && mv {folder} {target}"
+
+
 def server(served: Served, configs: Path) -> str:
     """The command line of TensorFlow Serving, with its configuration files in a folder."""
     return f"tensorflow_model_server --port={GRPC_PORT} --rest_api_port={REST_PORT} " + " ".join(

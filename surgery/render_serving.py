@@ -27,12 +27,14 @@ def serving(console: Console, data: Data) -> None:
         for note in data["notes"]:
             _sentence(console, note, None)
     for heading, command in (
+        ("First", data["commands"]["move"]),
         ("Server", data["commands"]["server"]),
         ("or in its container", data["commands"]["docker"]),
         ("A request over REST", data["commands"]["curl"]),
     ):
-        title(console, heading)
-        _verbatim(console, command)
+        if command is not None:
+            title(console, heading)
+            _verbatim(console, command)
     if data["written"] is not None:
         title(console, "Files")
         _verbatim(console, "".join(f"wrote {data['written']}/{name}\n" for name in data["files"]).rstrip("\n"))

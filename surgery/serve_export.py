@@ -27,12 +27,14 @@ from surgery.warmup import Warmup, check_warmup, write_warmup
 class Serving:
     """How to serve an export. `files` are contents by name, `missing` says why one is not among them.
 
+    `move` is the command that must come first where the folder is not named by a version.
     `written` is the folder that the files were written to, None where they were only made.
     """
 
     served: Served
     files: Mapping[str, str]
     missing: str | None
+    move: str | None
     server: str
     docker: str
     curl: str
@@ -70,6 +72,7 @@ def serve_export(
         served if kept is None else open_served(folder, signatures, batch=batch, length=length),
         files,
         None if MODELS_CONFIG in files else f"{MODELS_CONFIG} needs TensorFlow Serving's messages: {INSTALL}",
+        client_code.move(served),
         client_code.server(served, configs),
         client_code.docker(served, configs),
         client_code.curl(served),

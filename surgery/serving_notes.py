@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from surgery.served import Served, ServedSignature, fewest
 from surgery.tables import size
 from surgery.text_operations import ROUND_ROBIN
@@ -49,10 +47,9 @@ def batches(served: Served) -> bool:
 
 def _folder(served: Served) -> list[str]:
     if served.version is None:
-        made, folder, target = (shlex.quote(str(p)) for p in (served.base_path, served.folder, served.base_path / "1"))
         return [
             f"the server looks for folders named by a version number, and {served.folder.name} is none: it would find "
-            f"nothing to serve. Move it, as the commands expect: mkdir -p {made} && mv {folder} {target}"
+            "nothing to serve. Move it first; the commands expect it there"
         ]
     if served.newer:
         newest = served.newer[-1]

@@ -30,7 +30,12 @@ def serving_data(serving: Serving) -> dict[str, Any]:
             for signature in served.signatures
         },
         "notes": list(serving.notes),
-        "commands": {"server": serving.server, "docker": serving.docker, "curl": serving.curl},
+        "commands": {
+            "move": serving.move,
+            "server": serving.server,
+            "docker": serving.docker,
+            "curl": serving.curl,
+        },
         "files": dict(serving.files),
         "missing": serving.missing,
         "written": None if serving.written is None else str(serving.written),

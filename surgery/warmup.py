@@ -15,7 +15,7 @@ from typing import Any
 from surgery.errors import UsageError
 from surgery.example_inputs import example_inputs
 from surgery.publish import publish_file, staging
-from surgery.served import WARMUP, Served
+from surgery.served import WARMUP, Served, name_of, open_served
 from surgery.server_config import require_serving
 
 MOST_RECORDS = 1000
@@ -60,7 +60,7 @@ def warmup_requests(served: Served) -> tuple[WarmupRequest, ...]:
             found.setdefault(key, WarmupRequest(signature.name, f"{batch} x {length}", inputs))
     if len(found) > MOST_RECORDS:
         raise UsageError(
-            f"warming up {served.folder}: {len(found)} requests, expected at most {MOST_RECORDS}: the server reads no more",
+            f"warming up {served.folder}: {len(found)} requests, expected at most {MOST_RECORDS}, the server's limit",
             hint="name the signatures that matter with --signature NAME",
         )
     return tuple(found.values())
@@ -100,3 +100,10 @@ def write_warmup(
         )
         publish_file(staged, place)
     return Warmup(place, requests)
+
+
+def warm_staged(
+    staged: Path, destination: Path, progress: Callable[[str, int, int], None] = lambda step, done, total: None
+) -> int:
+    """Warms up a staged export under the name that its destination gives it; returns the number of requests."""
+    return len(write_warmup(open_served(staged), name_of(destination.absolute())[0], progress=progress).requests)
