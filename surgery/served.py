@@ -14,6 +14,7 @@ from surgery.example_inputs import sizes
 from surgery.formats import saved_model_pb
 from surgery.manifest import read_manifest
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.planning import explain_module
 from surgery.reply_size import LIMIT, is_exact, json_bytes, largest, reply_bytes, tensor_bytes
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
@@ -109,7 +110,7 @@ def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, leng
         )
     module = inspect_folder(Files(folder, folder.name))
     signatures = _signatures(module, names)
-    longest = longest_row(folder)
+    longest = longest_row(folder, module)
     if length is None:
         length = min(LENGTH, longest or LENGTH)
     if longest is not None and length > longest:
@@ -139,12 +140,16 @@ def name_of(folder: Path) -> tuple[str, int | None, Path]:
     return folder.name, None, folder.with_name(f"{folder.name}_served")
 
 
-def longest_row(folder: Path) -> int | None:
-    """The most tokens that an export's encoder takes, by its manifest; None where none says it."""
+def longest_row(folder: Path, module: InspectedModule) -> int | None:
+    """The most tokens that an encoder takes, its positions: by the manifest, or as inferred; None where neither says.
+
+    Texts are cut by the export itself, so that any length will do.
+    """
     try:
         said = read_manifest(folder)["architecture"]["max_position_embeddings"]
     except (OSError, ValueError, LookupError, TypeError):
-        return None
+        inference = explain_module(module).inference
+        said = None if inference is None else inference.architecture["max_position_embeddings"]
     return said if isinstance(said, int) and said > 0 else None
 
 

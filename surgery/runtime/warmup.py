@@ -79,7 +79,7 @@ def replay_logs(
             except (ModuleError, ValueError, TypeError, KeyError) as error:
                 raise ModuleError(
                     f"replaying the warm-up request {number} of {len(logs)} (signature {request.signature}, "
-                    f"{request.label}): {error}",
+                    f"{request.label}): {error.message if isinstance(error, ModuleError) else reason(error)}",
                     hint="the server would refuse this version: leave the signature out with --signature NAME",
                 ) from error
             progress("replay the warm-up", number, len(logs))

@@ -1,8 +1,8 @@
 """A stand-in for TensorFlow Serving on the loopback interface: its services and its JSON, over a session of its own.
 
-It follows the server's sources where a client can tell: values in the field of their dtype, `output_filter`, the default
-signature, REST by `inputs` (answered by columns, a number a line) and by `instances` (by rows, a list a line), floats in
-six digits or, where these do not read back, in nine.
+It follows the server's sources where a client can tell: values in the field of their dtype, `output_filter`, the
+default signature, REST by `inputs` (answered by columns, a number a line) and by `instances` (by rows, a list a line),
+floats in six digits or, where these do not read back, in nine.
 """
 
 from __future__ import annotations

@@ -183,9 +183,7 @@ def test_padding_with_a_tensors_first_value_would_change_the_numbers_and_repeate
     row = {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
 
     def padded(first_value):
-        return {
-            k: np.pad(v, ((0, 0), (0, 4)), constant_values=v.flat[0] if first_value else 0) for k, v in row.items()
-        }
+        return {k: np.pad(v, ((0, 0), (0, 4)), constant_values=v.flat[0] if first_value else 0) for k, v in row.items()}
 
     with SavedModelSession(exports[0], ["serve"]) as session:
         run = session.signature("serving_default")
