@@ -39,8 +39,8 @@ def serving(console: Console, data: Data) -> None:
         title(console, "Files")
         _verbatim(console, "".join(f"wrote {data['written']}/{name}\n" for name in data["files"]).rstrip("\n"))
         return
+    title(console, "Files, which --output DIR writes")
     if data["missing"]:
-        console.print()
         _sentence(console, data["missing"], "yellow")
     for name, text in data["files"].items():
         title(console, name)
@@ -66,7 +66,7 @@ def _signature(console: Console, name: str, signature: Data, data: Data) -> None
     if rest["inputs"]:
         console.print(
             f'over REST about {size(rest["inputs"])} to a request with "inputs", {size(rest["instances"])} to one with '
-            '"instances", without a limit',
+            '"instances"; that limit is not for REST',
             markup=False,
         )
     for line in signature["advice"]:

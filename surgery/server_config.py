@@ -37,6 +37,7 @@ BATCHING_FIELDS = (
 """Name, number, type, label and wrapper of each field of tensorflow.serving.BatchingParameters."""
 
 BATCHING_HEAD = """\
+# A request of more rows than max_batch_size is refused.
 # The server fills a batch up to an allowed size with copies of a row, and drops what these return.
 # pad_variable_length_inputs stays off: the server pads with a tensor's first value, which in a mask is 1, so that
 # padding would be attended to and every number of a shorter row be wrong.

@@ -66,8 +66,8 @@ def _text(served: Served) -> list[str]:
     needed = f"needs the operations of TensorFlow Text ({', '.join(served.text_operations)})"
     if any(kind.startswith(ROUND_ROBIN) for kind in served.text_operations):
         return [
-            f"it {needed}. Use TensorFlow Serving 2.20 or later: 2.12 to 2.19 carry TensorFlow Text 2.12, which lacks "
-            f"{ROUND_ROBIN}Trim, and fail with 'Op type not registered'"
+            f"it {needed}. Use TensorFlow Serving 2.20 or later: earlier ones carry TensorFlow Text 2.12 or older, "
+            f"without {ROUND_ROBIN}Trim, and fail with 'Op type not registered'"
         ]
     return [f"it {needed}, which are linked into TensorFlow Serving's own binary since 2.2"]
 

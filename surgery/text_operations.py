@@ -36,7 +36,8 @@ NAMED = frozenset(
 )
 """Those without the prefix, which only later ones have."""
 ROUND_ROBIN = "TFText>RoundRobin"
-"""The trimmer's, by which `BertPackInputs` cuts texts: not in TensorFlow Text 2.12, which many servers carry."""
+"""The trimmer's, by which `BertPackInputs` cuts texts. TensorFlow Text 2.12 does not link them for servers; TensorFlow
+Serving carried that one up to 2.19."""
 
 
 def text_operations(graph_def: Any) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import surgery
-from surgery.reply_size import LIMIT
+from surgery.reply_size import LIMIT, VARYING, tensor_bytes
 from surgery.runtime.session import SavedModelSession
 from tests.running import environment
 from tests.runtime.loopback import decimal, reply_json, response, serving
@@ -146,6 +147,19 @@ def test_the_largest_batch_is_the_last_that_grpc_takes_by_default(exports, runni
     assert set(ask(running.grpc, most + 1, 96, wanted=["pooled_output"]).outputs) == {"pooled_output"}
     receive = eval(re.search(r"^RECEIVE = (.*)$", served.files["client.py"], re.MULTILINE).group(1))
     ask(running.grpc, 64, 96, options=[("grpc.max_receive_message_length", receive)])
+
+
+@pytest.mark.parametrize("dtype", sorted(VARYING))
+def test_no_value_that_is_not_negative_takes_more_than_is_counted(dtype):
+    kind = tf.as_dtype(dtype)
+    tensor = tensor_pb2.TensorProto(dtype=kind.as_datatype_enum)
+    tensor.tensor_shape.dim.add(size=3)
+    field = {"int64": "int64_val", "uint32": "uint32_val", "uint64": "uint64_val"}.get(dtype, "int_val")
+    most = np.array(kind.max, kind.as_numpy_dtype)
+    if "float" in dtype:
+        field, most = "half_val", most.view(np.uint16)
+    getattr(tensor, field).extend([int(most)] * 3)
+    assert tensor_bytes(dtype, (3,)) == tensor.ByteSize()
 
 
 def test_integers_are_bounded_and_floats_still_make_most_of_a_reply(exports):
