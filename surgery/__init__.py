@@ -5,7 +5,8 @@ Importing this package, inspecting and planning never import TensorFlow.
 
 from __future__ import annotations
 
-from surgery.api import convert, edit, extract, graph, inspect, plan, preprocess, tap, verify
+from surgery.api import convert, edit, graph, inspect, plan, preprocess, tap, verify
+from surgery.api_exports import extract, serving
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -34,6 +35,7 @@ __all__ = [
     "inspect",
     "plan",
     "preprocess",
+    "serving",
     "tap",
     "verify",
 ]

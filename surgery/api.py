@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from surgery.conversion import Conversion, Progress
     from surgery.editing import EditedModel
     from surgery.edits import Edit
-    from surgery.extraction import Extracted
     from surgery.graph_listing import GraphListing
     from surgery.outputs import Request
     from surgery.planning import Inspection, Plan
@@ -77,6 +76,7 @@ def convert(
     seq_length: int | None = None,
     vocab: Source | None = None,
     lower_case: bool | None = None,
+    warmup: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Converts a module into a verified SavedModel; without a destination into `exported/<name>/<next version>`.
@@ -84,7 +84,7 @@ def convert(
     `taps` ("attention_probs@-1"), `layers` ("-4:"), `features` ("text=mean@-4:/mean"), `depths` and `signatures`
     ("probe=query_0,pooled_output") add outputs, spelled as on the command line; see surgery.outputs.
     `text` writes a second SavedModel that takes strings, cut to `seq_length` tokens; `vocab` and `lower_case` supply
-    what the module does not have.
+    what the module does not have. `warmup` writes the requests that TensorFlow Serving runs first into both.
 
     `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
@@ -103,6 +103,7 @@ def convert(
         assume=assume,
         request=_request(taps, layers, features, depths, signatures),
         texts=Texts(seq_length, None if vocab is None else Path(vocab), lower_case) if text else None,
+        warmup=warmup,
         progress=progress or (lambda step, done, total: None),
     )
 
@@ -204,44 +205,6 @@ def preprocess(
         str(module),
         None if destination is None else Path(destination),
         Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
-        overwrite=overwrite,
-        progress=progress or (lambda step, done, total: None),
-    )
-
-
-def extract(
-    exported: Source,
-    inputs: Sequence[Source],
-    destination: Source,
-    *,
-    signature: str | None = None,
-    outputs: Sequence[str] | None = None,
-    columns: Sequence[str] = (),
-    id_column: str | None = None,
-    with_text: bool = True,
-    processes: int | None = None,
-    batch_tokens: int = 2048,
-    beam_options: Sequence[str] = (),
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Extracted:
-    """Runs a signature of texts over files, and writes its `outputs` as sharded Parquet, a row a text, unpadded.
-
-    `inputs` are text files, one text a line, or Parquet files with `columns`, or globs. `beam_options` choose the
-    runner; without one it runs on this machine in `processes`. Raises SurgeryError; the folder appears when complete.
-    """
-    from surgery.extraction import Corpus, extract_features
-
-    return extract_features(
-        str(exported),
-        Corpus(tuple(map(str, inputs)), tuple(columns), id_column),
-        str(destination),
-        signature=signature,
-        outputs=outputs,
-        with_text=with_text,
-        batch_tokens=batch_tokens,
-        processes=processes,
-        beam_options=beam_options,
         overwrite=overwrite,
         progress=progress or (lambda step, done, total: None),
     )

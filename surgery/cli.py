@@ -32,6 +32,7 @@ from surgery.options import (
     reports_errors,
 )
 from surgery.preprocess_command import preprocess
+from surgery.serving_command import serving
 from surgery.terminal import show, talk, working
 
 EPILOG_EXIT_CODES = """\b
@@ -128,6 +129,7 @@ def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json:
 @chooses_outputs
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
+@click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
 @ATOL
 @RTOL
 @OVERWRITE
@@ -173,9 +175,10 @@ def convert(
     data = report.conversion_data(done)
     show(data if as_json else data["parity"], "parity", as_json)
     if not as_json:
-        click.echo(f"wrote {done.destination}")
-        if done.text_destination is not None:
-            click.echo(f"wrote {done.text_destination}")
+        for place in (done.destination, done.text_destination):
+            if place is not None:
+                warmed = f", with {done.warmups[place]} warm-up requests" if place in done.warmups else ""
+                click.echo(f"wrote {place}{warmed}")
 
 
 @main.command(
@@ -227,5 +230,6 @@ def verify(
 main.add_command(edit)
 main.add_command(extract)
 main.add_command(preprocess)
+main.add_command(serving)
 main.add_command(graph)
 main.add_command(tap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from surgery.outputs import Request
 from surgery.parity import ParityReport, Recording, Tolerance, compare, compare_weights
 from surgery.planning import Plan, make_plan, open_module
 from surgery.publish import choose_destination, kept_folder, publish, staging
+from surgery.server_config import require_serving
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
 from surgery.texts import Texts, text_destination, write_texts
+from surgery.warmup import warm_staged
 from surgery.weights import Weights
 
 Progress = Callable[[str, int, int], None]
@@ -34,13 +36,17 @@ FIRST_LOOK = 2
 
 @dataclass(frozen=True)
 class Conversion:
-    """A published export: where it is, the plan that it carries out, the proof, and where its text export is."""
+    """A published export: where it is, the plan that it carries out, the proof, and where its text export is.
+
+    `warmups` are the numbers of warm-up requests by destination, where they were asked for.
+    """
 
     destination: Path
     plan: Plan
     report: ParityReport
     manifest: Mapping[str, Any]
     text_destination: Path | None = None
+    warmups: Mapping[Path, int] = field(default_factory=dict)
 
 
 def convert_module(
@@ -54,17 +60,22 @@ def convert_module(
     assume: Mapping[str, Any] | None = None,
     request: Request | None = None,
     texts: Texts | None = None,
+    warmup: bool = False,
     progress: Progress = lambda step, done, total: None,
 ) -> Conversion:
     """Converts a module; nothing is published unless the reloaded export has parity.
 
-    With `texts` a second SavedModel is published that takes strings; see surgery.texts.
+    With `texts` a second SavedModel is published that takes strings, see surgery.texts; with `warmup` what is published
+    has the requests that TensorFlow Serving runs first, see surgery.warmup.
 
     Raises the SurgeryError that says what went wrong; the destination is then as it was before.
     """
     tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
     text_place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
+    if warmup:
+        require_serving("writing warm-up requests")
+    warmups: dict[Path, int] = {}
     progress("inspect", 0, 0)
     with open_module(module, with_weights=True) as source:
         plan = make_plan(source, destination, assume, request)
@@ -97,15 +108,19 @@ def convert_module(
                 report,
             )
             write_manifest(manifest, folder, destination)
+            if warmup:
+                warmups[destination] = warm_staged(folder, destination, progress)
             if texts is not None and text_place is not None:
                 progress("write the text export", 0, 0)
                 tokenization = texts.tokenization(source, weights.constants())
                 with staging(text_place) as text_folder:
                     write_texts(folder, tokenization, texts.resolved(plan.inference), text_folder, text_place)
+                    if warmup:
+                        warmups[text_place] = warm_staged(text_folder, text_place, progress)
                     publish(text_folder, text_place, overwrite=overwrite)
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)
-    return Conversion(destination, plan, report, manifest, text_place)
+    return Conversion(destination, plan, report, manifest, text_place, warmups)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,16 @@ def publish(staged: Path, destination: Path, *, overwrite: bool) -> None:
         raise _write_error(f"publishing {destination}", error) from error
 
 
+def publish_file(staged: Path, destination: Path) -> None:
+    """Moves a finished file into place in one step, over what stands there. Raises WriteError when the disk refuses."""
+    try:
+        _flush(staged)
+        os.replace(staged, destination)
+        _flush(destination.parent)
+    except OSError as error:
+        raise _write_error(f"writing {destination}", error) from error
+
+
 def _exchange(staged: Path, destination: Path) -> None:
     """Swaps the two folders atomically; where the system cannot, with two renames."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
@@ -120,11 +130,15 @@ def _exchange(staged: Path, destination: Path) -> None:
 def _sync(folder: Path) -> None:
     """Flushes the files to disk, so that the rename never publishes names without contents."""
     for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _flush(path)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _remove_abandoned(parent: Path, name: str) -> None:

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from surgery.extraction_report import extraction
 from surgery.render_parity import parity
+from surgery.render_serving import serving
 from surgery.tables import facts, shape, size, table_of, title
 
-__all__ = ["edit", "extraction", "inspection", "parity", "plan", "preprocessor", "structure_text", "taps"]
+__all__ = ["edit", "extraction", "inspection", "parity", "plan", "preprocessor", "serving", "structure_text", "taps"]
 
 Data = dict[str, Any]
 

@@ -153,6 +153,7 @@ def conversion_data(conversion: Conversion) -> dict[str, Any]:
     return {
         "destination": str(conversion.destination),
         "text_destination": None if conversion.text_destination is None else str(conversion.text_destination),
+        "warmup_requests": {str(destination): count for destination, count in conversion.warmups.items()},
         "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
         "parity": report_data(conversion.report),
     }

@@ -224,6 +224,8 @@ def _told(error: Exception) -> SurgeryError:
     reason = re.sub(r"\s*\[while running .*", "", (named or lines or [type(error).__name__])[-1])
     if re.search(r"No space left|Read-only file system|Permission denied|Disk quota", reason):
         return WriteError(f"writing the features: {reason}", hint="check free space and permissions")
+    if "Channel closed prematurely" in reason:
+        reason = "its process ended before its work did: killed, or out of memory"
     return ModuleError(
         f"extracting features: a worker failed: {reason}",
         hint="--verbose shows its log; fewer --processes or --batch-tokens need less memory",
