@@ -66,7 +66,7 @@ def test_the_command_line_refuses_a_destination_that_exists_without_starting_ten
 def test_a_folder_that_is_no_export_is_never_overwritten(source, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").write_text("keep me")
-    with pytest.raises(surgery.UsageError, match="no SavedModel"):
+    with pytest.raises(surgery.UsageError, match="has no saved_model"):
         surgery.convert(source(NAME), tmp_path / "notes", overwrite=True)
     assert contents(tmp_path / "notes") == {"todo.txt": b"keep me"}
 

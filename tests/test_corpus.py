@@ -1,0 +1,102 @@
+"""Reading a corpus: every line is a text or set aside with its place and the reason; none is lost."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from surgery.beam.corpus import Columns, Rejected, Row, read_rows
+
+TEXT = Columns(("text",))
+
+
+def read(path, columns=TEXT):
+    return list(read_rows(str(path), columns))
+
+
+def test_each_line_is_a_text_with_its_number(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufefffirst\r\n\nÜber\tden\n  last ".encode())
+    assert [(row.line, *row.texts) for row in read(path)] == [(1, "first"), (2, ""), (3, "Über\tden"), (4, "  last ")]
+    assert {row.source for row in read(path)} == {str(path)}
+
+
+def test_an_empty_file_has_no_texts(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"")
+    assert read(path) == []
+
+
+def test_a_line_that_is_not_utf8_is_set_aside_and_the_next_is_read(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\nt\xffwo\nthree\n")
+    one, two, three = read(path)
+    assert isinstance(two, Rejected)
+    assert two == Rejected(str(path), 2, "not UTF-8: byte 0xff at position 1", b"t\xffwo")
+    assert (one.texts, three.texts, three.line) == (("one",), ("three",), 3)
+
+
+def test_gzip_is_read_by_its_name(tmp_path):
+    path = tmp_path / "a.TXT.gz"
+    path.write_bytes(gzip.compress(b"one\ntwo\n"))
+    assert [row.texts for row in read(path)] == [("one",), ("two",)]
+
+
+@pytest.mark.parametrize("damage", ["cut off", "overwritten", "no gzip"])
+def test_a_damaged_gzip_file_gives_what_can_be_read_and_says_where_it_ends(tmp_path, damage):
+    path = tmp_path / "a.gz"
+    packed = bytearray(gzip.compress("".join(f"line {i * i % 7919}\n" for i in range(20000)).encode()))
+    if damage == "cut off":
+        packed = packed[: len(packed) // 2]
+    elif damage == "overwritten":
+        packed[len(packed) // 2 :] = bytes(255 - byte for byte in packed[len(packed) // 2 :])
+    else:
+        packed = bytearray(b"plain text\n")
+    path.write_bytes(packed)
+    *rows, last = read(path)
+    assert isinstance(last, Rejected)
+    assert last.line == len(rows) + 1
+    assert "gzip" in last.reason
+    assert all(isinstance(row, Row) for row in rows)
+    assert (len(rows) > 0) is (damage != "no gzip")
+
+
+def test_parquet_gives_the_columns_asked_for_and_sets_nulls_and_other_types_aside(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table(
+        {
+            "question": pa.array(["a", None, "c", ""], pa.string()),
+            "answer": pa.array([b"x", b"y", b"\xff", b"z"], pa.binary()),
+            "key": pa.array([7, 8, None, 10]),
+        }
+    )
+    pq.write_table(table, path, row_group_size=3)
+    rows = read(path, Columns(("question", "answer"), "key"))
+    assert rows[0] == Row(str(path), 1, "7", ("a", "x"))
+    assert rows[3] == Row(str(path), 4, "10", ("", "z"))
+    assert [(row.line, row.reason) for row in rows if isinstance(row, Rejected)] == [
+        (2, "column question: null"),
+        (3, "column answer: not UTF-8"),
+    ]
+    numbers = read(path, Columns(("key",)))
+    assert [row.reason for row in numbers if isinstance(row, Rejected)] == [
+        "column key: no string",
+        "column key: no string",
+        "column key: null",
+        "column key: no string",
+    ]
+
+
+def test_a_parquet_file_that_ends_early_says_so_after_its_rows(tmp_path):
+    path = tmp_path / "a.parquet"
+    rows = [f"text {i * i % 7919}" for i in range(30000)]
+    pq.write_table(pa.table({"text": rows}), path, row_group_size=10000, compression="none", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 5000] = bytes(5000)
+    path.write_bytes(content)
+    *before, last = read(path)
+    assert isinstance(last, Rejected)
+    assert "Parquet file is damaged" in last.reason
+    assert last.line == len(before) + 1
