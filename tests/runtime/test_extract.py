@@ -88,7 +88,7 @@ def test_tokens_stand_beside_the_numbers(text_export, corpus, tmp_path):
     table = pq.read_table(tmp_path / "out")
     assert table.schema.names == ["source", "line", "text", "tokens", "input_word_ids", "pooled_output"]
     found = rows(tmp_path / "out")
-    words = ["[CLS]", "time", "##s", ",", "e", "and", "中", "[UNK]", "!", "[SEP]"]
+    words = ["[CLS]", "time", "##s", ",", "e", "and", "中", "文", "!", "[SEP]"]
     assert found[str(folder / "a.txt"), 42]["tokens"] == words
 
 
