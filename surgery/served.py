@@ -19,6 +19,7 @@ from surgery.reply_size import LIMIT, is_exact, json_bytes, largest, reply_bytes
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.text_operations import text_operations
+from surgery.texts import read_text_facts
 
 SERVE = ("serve",)
 """The tags that the server loads unless --saved_model_tags says otherwise."""
@@ -114,7 +115,7 @@ def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, leng
     if length is None:
         length = min(LENGTH, longest or LENGTH)
     if longest is not None and length > longest:
-        raise UsageError(f"--length {length}: {folder} takes rows of at most {longest} tokens, its positions")
+        raise UsageError(f"--length {length}: {folder} has rows of at most {longest} tokens")
     model, version, base_path = name_of(folder)
     graphs = [graph for graph in saved_model_pb.read(folder / SAVED_MODEL).meta_graphs if _is_served(graph)]
     path = folder / WARMUP
@@ -141,10 +142,12 @@ def name_of(folder: Path) -> tuple[str, int | None, Path]:
 
 
 def longest_row(folder: Path, module: InspectedModule) -> int | None:
-    """The most tokens that an encoder takes, its positions: by the manifest, or as inferred; None where neither says.
+    """The most tokens of a row: what texts are cut at, or an encoder's positions, by the manifest or as inferred.
 
-    Texts are cut by the export itself, so that any length will do.
+    None where neither says it.
     """
+    if (texts := read_text_facts(folder)) is not None:
+        return texts.seq_length
     try:
         said = read_manifest(folder)["architecture"]["max_position_embeddings"]
     except (OSError, ValueError, LookupError, TypeError):

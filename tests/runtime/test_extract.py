@@ -83,7 +83,7 @@ def test_every_line_has_the_numbers_of_the_signature_or_is_set_aside(text_export
 
 
 def test_tokens_stand_beside_the_numbers(text_export, corpus, tmp_path):
-    folder, lines = corpus
+    folder, _ = corpus
     surgery.extract(text_export, [folder / "a.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1)
     table = pq.read_table(tmp_path / "out")
     assert table.schema.names == ["source", "line", "text", "tokens", "input_word_ids", "pooled_output"]
