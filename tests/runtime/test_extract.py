@@ -173,6 +173,15 @@ def test_a_corpus_without_texts_has_columns_all_the_same(text_export, tmp_path):
     assert pq.read_table(tmp_path / "out").schema.names[-1] == "pooled_output"
 
 
+def test_a_file_without_a_single_text_is_set_aside_line_by_line(text_export, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"\xff\n\xfe\n")
+    done = surgery.extract(
+        text_export, [tmp_path / "bad.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1
+    )
+    assert (done.texts, done.rejected) == (0, 2)
+    assert len((tmp_path / "out" / "_rejected.jsonl").read_text().splitlines()) == 2
+
+
 def test_a_failed_run_leaves_nothing_and_what_was_there(text_export, corpus, tmp_path, monkeypatch):
     folder, _ = corpus
     surgery.extract(text_export, [folder / "a.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1)
