@@ -6,7 +6,8 @@ it is a SavedModel of its own beside the tensor export.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,34 +67,39 @@ class TextModel(tf.Module):
 
 
 def write_text_model(export: Path, tokenization: Tokenization, length: int, folder: Path) -> None:
-    """Saves an export with signatures `text` and `text_pair` into `folder`, which must not exist yet."""
+    """Saves an export with signatures `text` and `text_pair` into `folder`, which must not exist yet.
+
+    They return what serving_default does; `NAME_text` is any other signature NAME of the export that takes tokens only.
+    """
     encoder = tf.saved_model.load(str(export))
     packer = Packer(tokenization, length)
-    run = encoder.signatures["serving_default"]
+    signatures = {name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _told(encoder)}
+    try:
+        tf.saved_model.save(
+            TextModel(encoder, packer), str(folder), signatures={**signatures, "serving_default": signatures["text"]}
+        )
+    except (tf.errors.OpError, OSError) as error:
+        raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+
+
+def _told(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Each signature of a text export: its name, the tensor export's signature that it runs, and its inputs."""
+    yield "text", "serving_default", ("text",)
+    yield "text_pair", "serving_default", ("text", "text_pair")
+    for name, run in encoder.signatures.items():
+        if name != "serving_default" and set(run.structured_input_signature[1]) <= set(TOKENS):
+            yield f"{name}_text", name, ("text",)
+
+
+def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
+    """A signature of strings [batch] by name, which runs one of tokens and returns what that does and the tokens."""
 
     def encode(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
         packed = packer(*texts)
         return {**run(**packed), **{name: packed[name] for name in KEPT}}
 
-    def strings(name: str) -> tf.TensorSpec:
-        return tf.TensorSpec([None], tf.string, name=name)
-
-    @tf.function(input_signature=[strings("text")], autograph=False)
-    def text(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encode(text)
-
-    @tf.function(input_signature=[strings("text"), strings("text_pair")], autograph=False)
-    def text_pair(text: tf.Tensor, text_pair: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encode(text, text_pair)
-
-    try:
-        tf.saved_model.save(
-            TextModel(encoder, packer),
-            str(folder),
-            signatures={"text": text, "text_pair": text_pair, "serving_default": text},
-        )
-    except (tf.errors.OpError, OSError) as error:
-        raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+    specs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
+    return tf.function(encode, input_signature=specs, autograph=False)
 
 
 def text_differences(
@@ -102,15 +108,18 @@ def text_differences(
     """Where a reloaded text export differs from its tensor export on Model Garden's own tokens, one line each."""
     loaded, encoder = (tf.saved_model.load(str(path)) for path in (folder, export))
     packer = Packer(tokenization, length)
-    strings = tf.constant(list(texts))
-    found = []
-    for signature, given in (("text", (strings,)), ("text_pair", (strings, strings[::-1]))):
-        wanted = packer(*given)
-        expected = {**encoder.signatures["serving_default"](**wanted), **{name: wanted[name] for name in KEPT}}
-        returned = loaded.signatures[signature](**dict(zip(("text", "text_pair"), given, strict=False)))
+    # The longest text is run alone: every attention map of a batch as long as it would fill gigabytes.
+    longest = max(texts, key=len)
+    groups = [[text for text in texts if text != longest], [longest]]
+    found: dict[str, None] = {}
+    for (signature, of, names), group in product(_told(encoder), groups):
+        given = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
+        wanted = packer(*given.values())
+        expected = {**encoder.signatures[of](**wanted), **{name: wanted[name] for name in KEPT}}
+        returned = loaded.signatures[signature](**given)
         for name, value in expected.items():
             if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
-                found.append(f"signature {signature}: {name} is not what the tensor export returns for its tokens")
+                found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
     return tuple(found)
 
 

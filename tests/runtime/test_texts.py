@@ -116,6 +116,30 @@ def test_the_outputs_are_those_of_the_tensor_export_for_these_tokens(written, te
         np.testing.assert_allclose(found[name], value, atol=1e-6)
 
 
+def test_other_signatures_take_text_as_well(source, tmp_path):
+    """Taps, features and depths; a signature that needs more than tokens, as masked-LM's, has no text form."""
+    done = surgery.convert(
+        source("g4_bert_mlm"),
+        tmp_path / "bert" / "1",
+        text=True,
+        taps=["attention_probs@1"],
+        features=["mean=mean@-2:/mean"],
+        depths=[1],
+        seq_length=16,
+    )
+    texts = tf.constant(["a b c", "bada fa!", ""])
+    loaded = tf.saved_model.load(str(done.text_destination)).signatures
+    encoder = tf.saved_model.load(str(done.destination)).signatures
+    assert set(loaded) == {"text", "text_pair", "serving_default", "taps_text", "mean_text", "depth_1_text"}
+    for name in ("taps", "mean", "depth_1"):
+        found = loaded[f"{name}_text"](text=texts)
+        ids = found["input_word_ids"]
+        expected = encoder[name](input_word_ids=ids, input_mask=found["input_mask"], input_type_ids=tf.zeros_like(ids))
+        assert set(found) == {*expected, "input_word_ids", "input_mask"}
+        for output, value in expected.items():
+            np.testing.assert_allclose(found[output], value, atol=1e-6)
+
+
 def test_the_tensor_export_loads_where_tensorflow_text_is_not_registered(written):
     for folder, loads in zip(written, (True, False), strict=True):
         code = f"import tensorflow as tf; tf.saved_model.load({str(folder)!r})"
