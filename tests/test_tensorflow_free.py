@@ -12,6 +12,7 @@ from tests.running import ROOT, environment
 from tests.synthetic import CNN, write_saved_model
 
 HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_hub", "tensorflow_text", "official", "surgery.runtime")
+EXTRAS = ("apache_beam", "pyarrow", "tensorflow_serving", "grpc")
 PROBE = f"""
 import json, sys
 from surgery.cli import main
@@ -20,7 +21,7 @@ try:
     main(sys.argv[1:], standalone_mode=True)
 except SystemExit as error:
     code = error.code
-found = [name for name in {HEAVY!r} if name in sys.modules]
+found = [name for name in {(*HEAVY, *EXTRAS)!r} if name in sys.modules]
 print(json.dumps([code or 0, found]), file=sys.stderr)
 """
 
@@ -47,6 +48,8 @@ def run(*arguments: object) -> tuple[int, list[str]]:
         ("plan", "--help"),
         ("convert", "--help"),
         ("verify", "--help"),
+        ("serving", "--help"),
+        ("extract", "--help"),
     ],
     ids=" ".join,
 )
@@ -70,6 +73,12 @@ def test_plan_imports_no_tensorflow(name: str, modules):
 def test_a_checkpoint_is_inspected_and_planned_without_tensorflow(name: str, modules):
     assert run("inspect", modules(name), "--variables") == (0, [])
     assert run("plan", modules(name)) == (0, [])
+
+
+def test_extract_refuses_before_its_workers_start_tensorflow(modules, tmp_path):
+    (tmp_path / "corpus.txt").write_text("a text\n")
+    code, found = run("extract", modules("g3_small"), tmp_path / "corpus.txt", "--output", tmp_path / "out")
+    assert (code, set(found) & set(HEAVY)) == (2, set())
 
 
 def test_refusals_import_no_tensorflow(tmp_path):
