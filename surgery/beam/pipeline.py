@@ -19,10 +19,10 @@ REJECTS = "rejected"
 
 @dataclass(frozen=True)
 class Extraction:
-    """What a run does: files, how they are read, the signature that runs, and what is written where.
+    """What is run: files, how they are read, the signature, and what is written of it.
 
-    `inputs` are the signature's inputs in the order of `columns.texts`; `fetched` the outputs that are computed;
-    `limit` is the most tokens of a row, `batch_tokens` of a batch. `progress` is a folder for local runs.
+    `inputs` are the signature's inputs in the order of `columns.texts`; `limit` is the most tokens of a row,
+    `batch_tokens` of a batch, `threads` how many compute in a worker process (None: all cores).
     """
 
     files: tuple[str, ...]
@@ -30,27 +30,24 @@ class Extraction:
     saved_model: str
     signature: str
     inputs: tuple[str, ...]
-    fetched: tuple[str, ...]
     layout: Layout
-    folder: str
     limit: int
-    batch_tokens: int
+    batch_tokens: int = 2048
     threads: int | None = None
-    progress: str | None = None
 
 
 class ReadBatches(beam.DoFn):  # type: ignore[misc]
     """From a file to its texts in batches of like length; what is no text goes to the output REJECTS."""
 
-    def __init__(self, extraction: Extraction) -> None:
-        self._extraction = extraction
+    def __init__(self, extraction: Extraction, progress: str | None) -> None:
+        self._extraction, self._progress = extraction, progress
 
     def process(self, path: str) -> Iterator[Any]:
         """Yields batches under keys that are the same in every run."""
         rejected: list[Rejected] = []
         wanted = self._extraction
         for batch in batches(self._rows(path, rejected), limit=wanted.limit, tokens=wanted.batch_tokens):
-            report_progress(wanted.progress, read=len(batch))
+            report_progress(self._progress, read=len(batch))
             yield f"{batch[0].source}:{batch[0].line}", batch
             while rejected:
                 yield beam.pvalue.TaggedOutput(REJECTS, rejected.pop())
@@ -65,8 +62,8 @@ class ReadBatches(beam.DoFn):  # type: ignore[misc]
                 yield row
 
 
-def build(pipeline: Any, extraction: Extraction) -> None:
-    """Adds the steps of an extraction to a pipeline.
+def build(pipeline: Any, extraction: Extraction, folder: str, progress: str | None) -> None:
+    """Adds the steps of an extraction into `folder` to a pipeline; `progress` is a folder for reports of a local run.
 
     Batches are grouped by keys of their own before they are run: each goes to any worker, and the model runs apart from
     the reading. Between the model and the files nothing is shuffled: outputs are a thousand times the texts.
@@ -80,25 +77,28 @@ def build(pipeline: Any, extraction: Extraction) -> None:
             ]
 
     handler = SavedModelHandler(
-        extraction.saved_model, extraction.signature, extraction.fetched, threads=extraction.threads
+        extraction.saved_model,
+        extraction.signature,
+        [tensor.key for tensor in extraction.layout.outputs],
+        threads=extraction.threads,
     )
     read = (
         pipeline
         | "Files" >> beam.Create(list(extraction.files))
         | "Spread files" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(ReadBatches(extraction)).with_outputs(REJECTS, main="batches")
+        | "Read" >> beam.ParDo(ReadBatches(extraction, progress)).with_outputs(REJECTS, main="batches")
     )
     shards = (
         read.batches
         | "Spread batches" >> beam.GroupByKey()
         | "Examples" >> beam.FlatMap(examples)
         | "Run the signature" >> RunInference(KeyedModelHandler(handler).with_no_batching())
-        | "Write shards" >> beam.ParDo(WriteShards(extraction.folder, extraction.layout, extraction.progress))
+        | "Write shards" >> beam.ParDo(WriteShards(folder, extraction.layout, progress))
     )
-    rejected = read[REJECTS] | "Write rejected" >> beam.ParDo(WriteRejected(extraction.folder))
+    rejected = read[REJECTS] | "Write rejected" >> beam.ParDo(WriteRejected(folder))
     (
         (shards, rejected)
         | "All files" >> beam.Flatten()
         | "One list" >> beam.combiners.ToList()
-        | "Complete" >> beam.ParDo(Complete(extraction.folder, extraction.layout))
+        | "Complete" >> beam.ParDo(Complete(folder, extraction.layout))
     )

@@ -122,32 +122,36 @@ def check_columns(files: Sequence[str], columns: Columns, *, named: bool) -> Non
                 )
 
 
-def run(extraction: Extraction, runner: Runner, progress: Progress) -> dict[str, Any]:
-    """Runs the pipeline to its end, and returns what it wrote, with the `seconds` that it took.
+def run(
+    extraction: Extraction, folder: str, reports: str | None, runner: Runner, progress: Progress
+) -> tuple[dict[str, Any], float]:
+    """Runs the pipeline into a folder, and returns what it wrote and the seconds that it took.
 
-    Raises ModuleError with the reason when a worker fails.
+    `reports` is a folder of this machine by which workers tell how far they are. Raises ModuleError with the reason
+    when a worker fails, WriteError when it cannot write.
     """
-    local = runner.processes is not None
     engine: Any = None
-    if local:
+    if runner.processes is not None:
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
         engine = FnApiRunner()
+    else:
+        reports = None
     started = time.monotonic()
     try:
-        with _quiet_threads(), _watching(extraction.progress, progress):
+        with _quiet_threads(), _watching(reports, progress):
             pipeline = beam.Pipeline(runner=engine, options=runner.options)
-            build(pipeline, extraction)
+            build(pipeline, extraction, folder, reports)
             pipeline.run().wait_until_finish()
-        place = FileSystems.join(extraction.folder, SUMMARY)
+        place = FileSystems.join(folder, SUMMARY)
         with FileSystems.open(place, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             summary: dict[str, Any] = json.load(file)
-        FileSystems.delete([place, *_leftovers(extraction.folder)])
+        FileSystems.delete([place, *_leftovers(folder)])
     except SurgeryError:
         raise
     except Exception as error:  # a worker's failure reaches us as whatever its runner makes of it
         raise _told(error) from error
-    return {**summary, "seconds": time.monotonic() - started}
+    return summary, time.monotonic() - started
 
 
 def check_vacant(folder: str, record: str) -> None:
@@ -192,11 +196,14 @@ def _watching(folder: str | None, progress: Progress) -> Iterator[None]:
         return
     done = threading.Event()
 
+    def tell() -> None:
+        read, written = _reported(Path(folder))
+        if read:
+            progress("extract", written, read)
+
     def watch() -> None:
         while not done.wait(EVERY):
-            read, written = _reported(Path(folder))
-            if read:
-                progress("extract", written, read)
+            tell()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -205,6 +212,7 @@ def _watching(folder: str | None, progress: Progress) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+    tell()
 
 
 def _reported(folder: Path) -> tuple[int, int]:
