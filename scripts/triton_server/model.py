@@ -1,0 +1,137 @@
+"""The model as Triton's Python backend runs it: the SavedModel in a v1 Session, which computes what is asked for only.
+
+A session fetches the outputs that the requests of a run want and prunes the rest of the graph, as TensorFlow Serving
+does. A request that the model refuses gets its error; those that shared its run get their answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by TensorFlow as it loads
+
+import tensorflow as tf
+import triton_python_backend_utils as pb_utils
+
+from triton_server.batching import Arrays, Layout, group, join, rows_of, split
+from triton_server.probing import Tensor, learn_layout
+from triton_server.repository import LAYOUT_FILE
+
+COUNTERS = {
+    "surgery_runs": "Times that the SavedModel was run",
+    "surgery_requests": "Requests that these runs answered",
+    "surgery_rows": "Rows of these requests",
+}
+
+
+class SignatureRunner:
+    """A signature of a SavedModel in a session of its own. Raises what TensorFlow raises when it cannot be loaded."""
+
+    def __init__(self, folder: str, tags: Sequence[str], signature: str, threads: int) -> None:
+        with suppress(ImportError):
+            import tensorflow_text  # noqa: F401  its operations, for exports that take texts
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=min(threads, 2)
+        )
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        with self._session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self._session, list(tags), folder)
+        found = loaded.signature_def[signature]
+        self._feeds = {key: info.name for key, info in found.inputs.items()}
+        self._fetches = {key: info.name for key, info in found.outputs.items()}
+        self.inputs = {key: _tensor(info) for key, info in found.inputs.items()}
+        self.outputs = {key: _tensor(info) for key, info in found.outputs.items()}
+
+    def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The wanted outputs by key, all when None. Raises tf.errors.OpError or ValueError for inputs it refuses."""
+        keys = sorted(self._fetches if wanted is None else wanted)
+        feed = {self._feeds[key]: value for key, value in inputs.items()}
+        values = self._session.run([self._fetches[key] for key in keys], feed)
+        return {key: np.asarray(value) for key, value in zip(keys, values, strict=True)}
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _tensor(info: Any) -> Tensor:
+    dtype = np.dtype(tf.dtypes.as_dtype(info.dtype).as_numpy_dtype)
+    return Tensor(dtype, [None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim])
+
+
+class TritonPythonModel:
+    """What tritonserver calls: `initialize` once, `execute` for each batch that its scheduler has formed."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        given = {key: value["string_value"] for key, value in config["parameters"].items()}
+        tags = given["tags"].split(",") if given["tags"] else []
+        self._runner = SignatureRunner(given["saved_model"], tags, given["signature"], int(given["threads"]))
+        self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
+        if given["batched"]:
+            self._layout, sentence = learn_layout(self._runner.inputs, self._runner.outputs, self._runner.run)
+        version = Path(args["model_repository"]) / args["model_version"]
+        (version / LAYOUT_FILE).write_text(sentence, encoding="utf-8")
+        labels = {"model": args["model_name"], "version": args["model_version"]}
+        self._families = [
+            pb_utils.MetricFamily(name=name, description=text, kind=pb_utils.MetricFamily.COUNTER)
+            for name, text in COUNTERS.items()
+        ]
+        self._counters = [family.Metric(labels=labels) for family in self._families]
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        inputs = [
+            {key: pb_utils.get_input_tensor_by_name(request, key).as_numpy() for key in self._runner.inputs}
+            for request in requests
+        ]
+        wanted = [set(request.requested_output_names()) for request in requests]
+        responses: list[Any] = [None] * len(requests)
+        for numbers in group(inputs, self._layout):
+            for number, response in zip(numbers, self._answer(numbers, inputs, wanted), strict=True):
+                responses[number] = response
+        return responses
+
+    def finalize(self) -> None:
+        self._runner.close()
+
+    def _answer(self, numbers: Sequence[int], inputs: Sequence[Arrays], wanted: Sequence[set[str]]) -> list[Any]:
+        try:
+            answers = self._run([inputs[n] for n in numbers], set().union(*(wanted[n] for n in numbers)))
+        except Exception as error:  # a server must outlive every request
+            if len(numbers) == 1:
+                return [_refusal(error)]
+            return [self._answer([number], inputs, wanted)[0] for number in numbers]
+        return [
+            pb_utils.InferenceResponse(
+                # The backend copies memory as it lies, and a cut array lies with gaps.
+                [pb_utils.Tensor(key, np.ascontiguousarray(answer[key])) for key in sorted(wanted[number])]
+            )
+            for number, answer in zip(numbers, answers, strict=True)
+        ]
+
+    def _run(self, requests: Sequence[Arrays], wanted: set[str]) -> list[dict[str, np.ndarray]]:
+        needed = wanted | ({self._layout.mask_output} if self._layout.mask_output and len(requests) > 1 else set())
+        outputs = self._runner.run(join(requests, self._layout), needed)
+        answers = split(outputs, requests, self._layout)
+        for counter, number in zip(self._counters, (1, len(requests), sum(map(_rows, requests))), strict=True):
+            counter.increment(number)
+        return answers
+
+
+def _rows(request: Arrays) -> int:
+    return rows_of(request) if next(iter(request.values())).ndim else 1
+
+
+def _refusal(error: Exception) -> Any:
+    """An answer that says what TensorFlow said, without the stack of its graph."""
+    said = getattr(error, "message", None) or str(error)
+    theirs = isinstance(error, (tf.errors.InvalidArgumentError, ValueError, TypeError))
+    code = pb_utils.TritonError.INVALID_ARG if theirs else pb_utils.TritonError.INTERNAL
+    first = said.strip().splitlines()[0] if said.strip() else type(error).__name__
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"the model refuses this request: {first}", code))
