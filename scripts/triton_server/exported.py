@@ -121,7 +121,7 @@ def _servable(signature: SignatureInfo) -> SignatureInfo:
 def _unservable(signature: SignatureInfo, role: str, tensor: TensorInfo, what: str, why: str) -> UsageError:
     return UsageError(
         f"signature {signature.name}: {role} {tensor.key} has {what}, and {why}",
-        hint="choose another signature with --signature",
+        hint="serve another signature with --signature, if there is one",
     )
 
 

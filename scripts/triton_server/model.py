@@ -7,19 +7,16 @@ does. A request that the model refuses gets its error; those that shared its run
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by TensorFlow as it loads
-
 import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers its operations, for exports that take texts
 import triton_python_backend_utils as pb_utils
 
+from surgery.runtime.reasons import reason
 from triton_server.batching import Arrays, Layout, group, join, rows_of, split
 from triton_server.probing import Tensor, learn_layout
 from triton_server.repository import LAYOUT_FILE
@@ -35,14 +32,13 @@ class SignatureRunner:
     """A signature of a SavedModel in a session of its own. Raises what TensorFlow raises when it cannot be loaded."""
 
     def __init__(self, folder: str, tags: Sequence[str], signature: str, threads: int) -> None:
-        with suppress(ImportError):
-            import tensorflow_text  # noqa: F401  its operations, for exports that take texts
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=min(threads, 2)
         )
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         with self._session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(self._session, list(tags), folder)
+            self._session.run(tf.compat.v1.tables_initializer())  # a hub.Module of TensorFlow 1 names no init op
         found = loaded.signature_def[signature]
         self._feeds = {key: info.name for key, info in found.inputs.items()}
         self._fetches = {key: info.name for key, info in found.outputs.items()}
@@ -130,8 +126,8 @@ def _rows(request: Arrays) -> int:
 
 def _refusal(error: Exception) -> Any:
     """An answer that says what TensorFlow said, without the stack of its graph."""
-    said = getattr(error, "message", None) or str(error)
     theirs = isinstance(error, (tf.errors.InvalidArgumentError, ValueError, TypeError))
     code = pb_utils.TritonError.INVALID_ARG if theirs else pb_utils.TritonError.INTERNAL
-    first = said.strip().splitlines()[0] if said.strip() else type(error).__name__
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(f"the model refuses this request: {first}", code))
+    return pb_utils.InferenceResponse(
+        error=pb_utils.TritonError(f"the model refuses this request: {reason(error)}", code)
+    )

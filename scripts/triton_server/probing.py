@@ -51,15 +51,16 @@ def learn_layout(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], ru
 def _prove(
     layout: Layout, mask: str | None, short: Arrays, long: Arrays, run: Run, sentence: str
 ) -> tuple[Layout, str]:
-    """The layout with its sequence axes, if two requests get the same answers together as alone."""
+    """The layout with its sequence axes, if two requests get the same answers together as alone.
+
+    `mask` is the output that tells lengths, where no input does.
+    """
     unproven = Layout(alone=True) if mask else Layout()
     what = "each request runs alone" if mask else "only requests of equal shapes share a run"
     try:
         alone = [run(short), run(long)]
-        lengths = [
-            answer[mask].shape[1] if mask else request[MASK].shape[1]
-            for answer, request in zip(alone, (short, long), strict=True)
-        ]
+        measured = [answer[mask] for answer in alone] if mask else [short[MASK], long[MASK]]
+        lengths = [array.shape[1] for array in measured]
         layout = Layout(layout.padded, _following(alone, lengths), layout.mask_output)
         together = split(run(join([short, long], layout)), [short, long], layout)
     except Exception as error:  # whatever the model makes of inputs that were made up

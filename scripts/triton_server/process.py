@@ -61,6 +61,7 @@ def take_ports(address: str, **wanted: int) -> Endpoints:
                 held.append(holder)
                 holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 holder.bind((address, port))
+                holder.listen()  # until now, two of them could have the same port
             except socket.gaierror as error:
                 raise UsageError(f"--address {address}: no numeric IP address", hint="such as 127.0.0.1") from error
             except OSError as error:
@@ -118,7 +119,7 @@ def _library_folder(library: str) -> str:
     return f"{folder}/" if (Path(folder) / library).is_file() else ""
 
 
-def _environment() -> Mapping[str, str]:
+def _environment(verbose: bool) -> Mapping[str, str]:
     python = Path(sys.prefix) / "bin"
     folder = _library_folder(f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0")
     libraries = [path for path in (folder, os.environ.get("LD_LIBRARY_PATH", "")) if path]
@@ -127,6 +128,9 @@ def _environment() -> Mapping[str, str]:
         # The stub takes its packages from the first python on PATH.
         "PATH": f"{python}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "0" if verbose else "3",
+        # surgery.runtime asks for Keras 2, which is not in this environment, and an export needs no Keras.
+        "TF_USE_LEGACY_KERAS": "0",
         **({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
     }
 
@@ -206,7 +210,7 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
             stdin=subprocess.DEVNULL,
             stdout=None if verbose else file,
             stderr=subprocess.STDOUT if not verbose else None,
-            env=_environment(),
+            env=_environment(verbose),
             # A group of its own: Ctrl-C reaches this program only, which then stops the server in order.
             start_new_session=True,
             preexec_fn=_end_with_parent,

@@ -13,7 +13,7 @@ from triton_server.exported import TRITON_TYPES, Served
 MODEL_FILE = """\
 import sys
 
-sys.path.insert(0, {scripts!r})  # Triton's process for a model heeds no PYTHONPATH
+sys.path[:0] = {folders!r}  # Triton's process for a model heeds no PYTHONPATH
 from triton_server.model import TritonPythonModel  # noqa: E402,F401
 """
 
@@ -34,12 +34,13 @@ def write_repository(folder: Path, models: Sequence[Served], batching: Batching,
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
 
-    scripts = str(Path(__file__).parents[1])
+    scripts = Path(__file__).parents[1]
+    model_file = MODEL_FILE.format(folders=[str(scripts), str(scripts.parent)])
     for served in models:
         config = json_format.ParseDict(configuration(served, batching, threads), model_config_pb2.ModelConfig())
         version = folder / served.model / str(served.version)
         version.mkdir(parents=True)
-        (version / "model.py").write_text(MODEL_FILE.format(scripts=scripts), encoding="utf-8")
+        (version / "model.py").write_text(model_file, encoding="utf-8")
         (folder / served.model / "config.pbtxt").write_text(text_format.MessageToString(config), encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ NOISE = (
     "<stack traces unavailable>",
     "File ",
     "node ",
+    "Node: ",
     "[[",
     "(0)",
     "(1)",
