@@ -15,8 +15,10 @@ import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 MASK = "input_mask"
-PADDABLE = ("input_word_ids", MASK, "input_type_ids")
-"""int [batch, seq]: zeros behind a row are padding, which the mask tells from tokens."""
+IDS = ("input_word_ids", "input_ids")
+PADDABLE = (*IDS, MASK, "input_type_ids", "segment_ids")
+"""BERT's inputs, today's names and TensorFlow 1's: int [batch, seq]; zeros behind a row are padding, which the mask
+tells from tokens. No other input is ever padded."""
 
 SHORTEST_BUCKET = 16
 

@@ -1,13 +1,13 @@
-"""The model as Triton's Python backend runs it: the SavedModel in a v1 Session, which computes what is asked for only.
+"""The model as Triton's Python backend runs it: a signature of the SavedModel, as far as its outputs are asked for.
 
-A session fetches the outputs that the requests of a run want and prunes the rest of the graph, as TensorFlow Serving
-does. A request that the model refuses gets its error; those that shared its run get their answers.
+A request that the model refuses gets its error; those that shared its run get their answers.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +28,41 @@ COUNTERS = {
 }
 
 
-class SignatureRunner:
-    """A signature of a SavedModel in a session of its own. Raises what TensorFlow raises when it cannot be loaded."""
+SELECTIONS_KEPT = 64
 
-    def __init__(self, folder: str, tags: Sequence[str], signature: str, threads: int) -> None:
-        config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=min(threads, 2)
-        )
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
-        with self._session.graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(self._session, list(tags), folder)
-            self._session.run(tf.compat.v1.tables_initializer())  # a hub.Module of TensorFlow 1 names no init op
-        found = loaded.signature_def[signature]
-        self._feeds = {key: info.name for key, info in found.inputs.items()}
-        self._fetches = {key: info.name for key, info in found.outputs.items()}
-        self.inputs = {key: _tensor(info) for key, info in found.inputs.items()}
-        self.outputs = {key: _tensor(info) for key, info in found.outputs.items()}
+
+class SignatureRunner:
+    """A signature of a SavedModel. Raises what TensorFlow raises when it cannot be loaded."""
+
+    def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
+        self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
+        self._signature = self._loaded.signatures[signature]
+        self._specs = self._signature.structured_input_signature[1]
+        self.inputs = {key: _tensor(spec) for key, spec in self._specs.items()}
+        self.outputs = {key: _tensor(spec) for key, spec in self._signature.structured_outputs.items()}
+        self._select = lru_cache(SELECTIONS_KEPT)(self._trace)
 
     def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
         """The wanted outputs by key, all when None. Raises tf.errors.OpError or ValueError for inputs it refuses."""
-        keys = sorted(self._fetches if wanted is None else wanted)
-        feed = {self._feeds[key]: value for key, value in inputs.items()}
-        values = self._session.run([self._fetches[key] for key in keys], feed)
-        return {key: np.asarray(value) for key, value in zip(keys, values, strict=True)}
+        function = self._select(frozenset(self.outputs if wanted is None else wanted))
+        fed = {key: tf.constant(value, self._specs[key].dtype) for key, value in inputs.items()}
+        return {key: value.numpy() for key, value in function(fed).items()}
 
-    def close(self) -> None:
-        self._session.close()
+    def _trace(self, wanted: frozenset[str]) -> Any:
+        """A function that returns these outputs only: TensorFlow inlines the signature, and drops what nobody needs.
+
+        A v1 Session does not: for one output of the signature it computes them all.
+        """
+
+        def selected(inputs: Mapping[str, Any]) -> dict[str, Any]:
+            outputs = self._signature(**inputs)
+            return {key: outputs[key] for key in sorted(wanted)}
+
+        return tf.function(selected, input_signature=[dict(self._specs)], autograph=False)
 
 
-def _tensor(info: Any) -> Tensor:
-    dtype = np.dtype(tf.dtypes.as_dtype(info.dtype).as_numpy_dtype)
-    return Tensor(dtype, [None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim])
+def _tensor(spec: Any) -> Tensor:
+    return Tensor(np.dtype(spec.dtype.as_numpy_dtype), spec.shape.as_list())
 
 
 class TritonPythonModel:
@@ -68,7 +72,8 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         given = {key: value["string_value"] for key, value in config["parameters"].items()}
         tags = given["tags"].split(",") if given["tags"] else []
-        self._runner = SignatureRunner(given["saved_model"], tags, given["signature"], int(given["threads"]))
+        tf.config.threading.set_intra_op_parallelism_threads(int(given["threads"]))
+        self._runner = SignatureRunner(given["saved_model"], tags, given["signature"])
         self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
         if given["batched"]:
             self._layout, sentence = learn_layout(self._runner.inputs, self._runner.outputs, self._runner.run)
@@ -92,9 +97,6 @@ class TritonPythonModel:
             for number, response in zip(numbers, self._answer(numbers, inputs, wanted), strict=True):
                 responses[number] = response
         return responses
-
-    def finalize(self) -> None:
-        self._runner.close()
 
     def _answer(self, numbers: Sequence[int], inputs: Sequence[Arrays], wanted: Sequence[set[str]]) -> list[Any]:
         try:

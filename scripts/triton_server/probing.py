@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triton_server.batching import MASK, PADDABLE, Arrays, Layout, join, split
+from triton_server.batching import IDS, MASK, PADDABLE, Arrays, Layout, join, split
 
 Shape = Sequence[int | None]
 Run = Callable[[Arrays], Mapping[str, np.ndarray]]
@@ -41,7 +41,7 @@ def learn_layout(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], ru
     if any(tensor.dtype == object for tensor in inputs.values()):
         return Layout(alone=True), "each request runs alone: it has texts and other inputs"
     padded = frozenset(key for key in PADDABLE if _is_matrix(inputs.get(key)) and inputs[key].dtype.kind in "iu")
-    if MASK not in padded:
+    if MASK not in padded or padded.isdisjoint(IDS):
         return equal
     sentence = "requests of similar lengths share a run, padded to the longest"
     short, long = (_tokens(inputs, padded, length) for length in (3, 5))
@@ -109,8 +109,8 @@ def _tokens(inputs: Mapping[str, Tensor], padded: frozenset[str], length: int) -
             made[key] = np.zeros((2, length), tensor.dtype)
         else:
             made[key] = np.zeros([2, *(1 if size is None else size for size in tensor.shape[1:])], tensor.dtype)
-    if "input_word_ids" in padded:
-        made["input_word_ids"][:] = (np.arange(2 * length) * 7 % 3).reshape(2, length)
+    for key in padded.intersection(IDS):
+        made[key][:] = (np.arange(2 * length) * 7 % 3).reshape(2, length)
     made[MASK][:] = 1
     made[MASK][1, 1] = 0
     return made

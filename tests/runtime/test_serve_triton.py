@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -77,7 +74,11 @@ class Server(NamedTuple):
 def triton_python():
     """The Python of the environment that scripts/environment makes, or has made."""
     done = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "environment"), "triton"], capture_output=True, text=True, timeout=600, check=False
+        ["bash", str(ROOT / "scripts" / "environment"), "triton"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -103,7 +104,9 @@ def start(triton_python, tmp_path_factory):
             time.sleep(0.1)
         ready = (folder / "out").read_text().splitlines()
         (http,) = {int(re.match(r"ready: http://127.0.0.1:(\d+)/", line)[1]) for line in ready}
-        grpc, metrics = map(int, re.search(r"gRPC 127\.0\.0\.1:(\d+), metrics http://127\.0\.0\.1:(\d+)/", said).groups())
+        grpc, metrics = map(
+            int, re.search(r"gRPC 127\.0\.0\.1:(\d+), metrics http://127\.0\.0\.1:(\d+)/", said).groups()
+        )
         return Server(process, triton_python, ready, folder / "err", http, grpc, metrics)
 
     yield begin
