@@ -6,63 +6,25 @@ A request that the model refuses gets its error; those that shared its run get t
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  registers its operations, for exports that take texts
 import triton_python_backend_utils as pb_utils
 
 from surgery.runtime.reasons import reason
 from triton_server.batching import Arrays, Layout, group, join, rows_of, split
-from triton_server.probing import Tensor, learn_layout
+from triton_server.probing import learn_layout
 from triton_server.repository import LAYOUT_FILE
+from triton_server.signature import SignatureRunner
 
 COUNTERS = {
     "surgery_runs": "Times that the SavedModel was run",
     "surgery_requests": "Requests that these runs answered",
     "surgery_rows": "Rows of these requests",
 }
-
-
-SELECTIONS_KEPT = 64
-
-
-class SignatureRunner:
-    """A signature of a SavedModel. Raises what TensorFlow raises when it cannot be loaded."""
-
-    def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
-        self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
-        self._signature = self._loaded.signatures[signature]
-        self._specs = self._signature.structured_input_signature[1]
-        self.inputs = {key: _tensor(spec) for key, spec in self._specs.items()}
-        self.outputs = {key: _tensor(spec) for key, spec in self._signature.structured_outputs.items()}
-        self._select = lru_cache(SELECTIONS_KEPT)(self._trace)
-
-    def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
-        """The wanted outputs by key, all when None. Raises tf.errors.OpError or ValueError for inputs it refuses."""
-        function = self._select(frozenset(self.outputs if wanted is None else wanted))
-        fed = {key: tf.constant(value, self._specs[key].dtype) for key, value in inputs.items()}
-        return {key: value.numpy() for key, value in function(fed).items()}
-
-    def _trace(self, wanted: frozenset[str]) -> Any:
-        """A function that returns these outputs only: TensorFlow inlines the signature, and drops what nobody needs.
-
-        A v1 Session does not: for one output of the signature it computes them all.
-        """
-
-        def selected(inputs: Mapping[str, Any]) -> dict[str, Any]:
-            outputs = self._signature(**inputs)
-            return {key: outputs[key] for key in sorted(wanted)}
-
-        return tf.function(selected, input_signature=[dict(self._specs)], autograph=False)
-
-
-def _tensor(spec: Any) -> Tensor:
-    return Tensor(np.dtype(spec.dtype.as_numpy_dtype), spec.shape.as_list())
 
 
 class TritonPythonModel:
