@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import triton_python_backend_utils as pb_utils
 
@@ -68,14 +67,11 @@ class TritonPythonModel:
                 return [_refusal(error)]
             return [self._answer([number], inputs, wanted)[0] for number in numbers]
         return [
-            pb_utils.InferenceResponse(
-                # The backend copies memory as it lies, and a cut array lies with gaps.
-                [pb_utils.Tensor(key, np.ascontiguousarray(answer[key])) for key in sorted(wanted[number])]
-            )
+            pb_utils.InferenceResponse([pb_utils.Tensor(key, answer[key]) for key in sorted(wanted[number])])
             for number, answer in zip(numbers, answers, strict=True)
         ]
 
-    def _run(self, requests: Sequence[Arrays], wanted: set[str]) -> list[dict[str, np.ndarray]]:
+    def _run(self, requests: Sequence[Arrays], wanted: set[str]) -> list[dict[str, Any]]:
         needed = wanted | ({self._layout.mask_output} if self._layout.mask_output and len(requests) > 1 else set())
         outputs = self._runner.run(join(requests, self._layout), needed)
         answers = split(outputs, requests, self._layout)
