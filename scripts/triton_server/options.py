@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import textwrap
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -34,7 +36,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line; exits with 2, or 0 after the help."""
     parser = argparse.ArgumentParser(
         prog="scripts/serve-triton",
-        description=DESCRIPTION,
+        description=_wrapped(DESCRIPTION),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -84,6 +86,12 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     )
     add("--verbose", action="store_true", help="let the talk of Triton and TensorFlow through")
     return parser.parse_args(arguments)
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs as wide as the terminal; the examples after them stay as they are."""
+    width = max(30, min(118, shutil.get_terminal_size().columns - 2))
+    return "\n\n".join(textwrap.fill(paragraph.replace("\n", " "), width) for paragraph in text.strip().split("\n\n"))
 
 
 def _number(least: int, most: int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -37,7 +38,10 @@ def start(triton_python, tmp_path_factory):
         ports = [option for protocol in ("http", "grpc", "metrics") for option in (f"--{protocol}-port", "0")]
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(
-                ["bash", str(ROOT / "scripts" / "serve-triton"), str(export), *ports, *options], stdout=out, stderr=err
+                ["bash", str(ROOT / "scripts" / "serve-triton"), str(export), *ports, *options],
+                stdout=out,
+                stderr=err,
+                env={**os.environ, "TMPDIR": str(folder)},  # what a killed one leaves behind
             )
         started.append(process)
         deadline = time.monotonic() + within

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations of the text export
 
-from tests.runtime.triton.serving import as_json, assert_same, token_inputs
+from tests.runtime.triton.serving import ROOT, as_json, assert_same, token_inputs
 
 CLIENTS = 32
 REQUESTS = 6  # a client
@@ -129,6 +129,17 @@ def test_a_text_is_answered_over_plain_http(texts_server, export):
     for output in answer["outputs"]:
         found = np.array(output["data"], expected[output["name"]].dtype.as_numpy_dtype).reshape(output["shape"])
         assert_same(found, expected[output["name"]].numpy(), output["name"])
+
+
+def test_the_request_in_the_readme_gets_the_answer_in_the_readme(texts_server):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    body, said = re.search(r"/infer -d '(.*?)' \| jq -c .*?\n(.*?)\n\$ ", readme, re.DOTALL).groups()
+    _, answer = texts_server.post("texts", json.loads(body))
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [name for name, _, _ in lines] == [output["name"] for output in answer["outputs"]]
+    for output, (_, shape, beginning) in zip(answer["outputs"], lines, strict=True):
+        assert output["shape"] == shape
+        assert output["data"][:3] == pytest.approx(beginning, abs=1e-5)
 
 
 def made_up(rows, length):
