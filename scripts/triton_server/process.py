@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,7 +29,7 @@ LOG_LINES_SHOWN = 25
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the server listens: a numeric address and three ports."""
+    """Where the server listens: an IPv4 address and three ports."""
 
     address: str
     http: int
@@ -37,8 +39,7 @@ class Endpoints:
     @property
     def host(self) -> str:
         """The address as clients on this machine write it."""
-        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
-        return f"[{local}]" if ":" in local else local
+        return "127.0.0.1" if self.address == "0.0.0.0" else self.address
 
     @property
     def url(self) -> str:
@@ -51,19 +52,23 @@ class Endpoints:
 
 def take_ports(address: str, **wanted: int) -> Endpoints:
     """Free ports by protocol, for 0 one that the system picks. Raises UsageError for one that is taken."""
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError as error:
+        raise UsageError(
+            f"--address {address}: expected a numeric IPv4 address, which Triton's HTTP and gRPC both take",
+            hint="127.0.0.1 is this machine only, 0.0.0.0 every network it is in",
+        ) from error
     held: list[socket.socket] = []
     ports = {}
     try:
         for protocol, port in wanted.items():
             try:
-                family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][0]
-                holder = socket.socket(family, socket.SOCK_STREAM)
+                holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
                 held.append(holder)
                 holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 holder.bind((address, port))
                 holder.listen()  # until now, two of them could have the same port
-            except socket.gaierror as error:
-                raise UsageError(f"--address {address}: no numeric IP address", hint="such as 127.0.0.1") from error
             except OSError as error:
                 raise UsageError(
                     f"--{protocol}-port {port}: cannot listen on {address}: {error.strerror}",
@@ -181,8 +186,10 @@ class TritonServer:
             return SurgeryError(f"serving: {what}", hint="Triton's own messages above say why")
         lines = self._log.read_text(errors="replace").splitlines()
         # Triton logs a message with its stack on one line, with the line ends escaped.
-        telling = [line.split("] ", 1)[1].strip('"').split("\\n")[0] for line in lines if '] "failed to load' in line]
-        shown = "".join(f"\n  {line}" for line in telling or lines[-LOG_LINES_SHOWN:])
+        said = [line.split("] ", 1)[-1].strip('"').split("\\n")[0] for line in lines if line.startswith("E")]
+        said = [line for line in said if "Cuda" not in line]  # it says so wherever there is no GPU
+        telling = [line for line in said if re.match(r"failed to load .* version \d+: ", line)] or said
+        shown = "".join(f"\n  {line}" for line in telling[-LOG_LINES_SHOWN:])
         return SurgeryError(f"serving: {what}{shown}", hint="--verbose shows everything that it says")
 
 
@@ -190,6 +197,7 @@ class TritonServer:
 def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool) -> Iterator[TritonServer]:
     """tritonserver for `workspace`/models and `workspace`/backends, stopped at the end."""
     log = workspace / "log"
+    shared_memory = f"surgery-{os.getpid()}-"
     command = [
         str(program),
         f"--model-repository={workspace / 'models'}",
@@ -202,7 +210,7 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
         f"--metrics-port={endpoints.metrics}",
         "--disable-auto-complete-config",
         "--allow-gpu-metrics=false",
-        "--backend-config=python,shm-region-prefix-name=" + f"surgery-{os.getpid()}-",
+        f"--backend-config=python,shm-region-prefix-name={shared_memory}",
     ]
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -220,6 +228,9 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
         yield server
     finally:
         server.stop()
+        # Requests and answers pass through these; a server that ended by itself leaves them behind.
+        for left in Path("/dev/shm").glob(f"{shared_memory}*"):
+            left.unlink(missing_ok=True)
 
 
 def open_here(url: str, timeout: float):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -54,6 +55,8 @@ def test_a_signal_ends_the_server_and_all_that_it_started(number, code, start, e
         ),
         (["EXPORT", "--name", "a/b"], 2, "--name 'a/b': a model's name is part of its URL"),
         (["EXPORT", "--http-port", "TAKEN"], 2, "--http-port .*: cannot listen on 127.0.0.1: Address already in use"),
+        (["EXPORT", "--address", "::1"], 2, "--address ::1: expected a numeric IPv4 address"),
+        (["EXPORT", "--grpc-port", "TAKEN", "--http-port", "0"], 2, "--grpc-port .*: cannot listen on 127.0.0.1"),
         (["EXPORT", "--max-batch", "0"], 2, "--max-batch: expected 1 to 65536, found '0'"),
     ],
 )
@@ -74,6 +77,22 @@ def test_what_cannot_be_served_is_said_before_triton_starts(options, code, messa
     assert "Traceback" not in done.stderr
     assert "loading" not in done.stderr
     assert done.stdout == ""
+
+
+def test_weights_that_cannot_be_read_are_said_with_the_reason_and_nothing_is_left(triton_python, export, tmp_path):
+    broken = shutil.copytree(export, tmp_path / "broken")
+    (values,) = broken.glob("variables/variables.data-*")
+    os.truncate(values, 1000)
+    command = [triton_python, str(ROOT / "scripts" / "serve_triton.py"), str(broken)]
+    command += [word for protocol in ("http", "grpc", "metrics") for word in (f"--{protocol}-port", "0")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "failed to load 'broken' version 1: Internal: " in said
+    assert out == ""
+    assert not list(Path("/dev/shm").glob(f"surgery-{process.pid}-*"))
+    assert not list(tmp_path.glob("serve-triton-*"))
 
 
 def test_without_pytriton_the_error_names_the_script_that_brings_it(export, tmp_path):
