@@ -114,7 +114,10 @@ def convert_module(
                 progress("write the text export", 0, 0)
                 tokenization = texts.tokenization(source, weights.constants())
                 with staging(text_place) as text_folder:
-                    write_texts(folder, tokenization, texts.resolved(plan.inference), text_folder, text_place)
+                    length = texts.resolved(plan.inference)
+                    write_texts(
+                        folder, tokenization, length, plan.inference.family.right_context, text_folder, text_place
+                    )
                     if warmup:
                         warmups[text_place] = warm_staged(text_folder, text_place, progress)
                     publish(text_folder, text_place, overwrite=overwrite)

@@ -168,7 +168,9 @@ class Family:
     fields. `lists` are outputs with an entry a block, and how many more: MobileBERT's `encoder_outputs` begin with the
     embedding. `repeated` is the scope of targets that every
     block shares, and `depth` then says where the number of blocks is read. `fields` are those of the architecture,
-    in the order in which people read them. `taps` are its sublayers in the order of computation, `no_taps` names of
+    in the order in which people read them. `right_context` is how many tokens after a text's last one change its
+    outputs, masked or not: texts are padded by as many beyond the longest, or each would hang on what it is batched
+    with. `taps` are its sublayers in the order of computation, `no_taps` names of
     other families' that it cannot have, with the reason.
     """
 
@@ -186,6 +188,7 @@ class Family:
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
     repeated: str | None = None
     depth: GraphEvidence | None = None
+    right_context: int = 0
     taps: tuple[Tap, ...] = ()
     no_taps: Mapping[str, str] = field(default_factory=dict)
 

@@ -83,15 +83,18 @@ def text_destination(destination: Path) -> Path:
     return destination.with_name(f"{destination.name}_text")
 
 
-def write_texts(export: Path, tokenization: Tokenization, length: int, folder: Path, destination: Path) -> None:
+def write_texts(
+    export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path, destination: Path
+) -> None:
     """Writes the text export of a staged tensor export into the staged `folder` of a destination.
 
-    Its manifest says what tokenizes its texts. Raises ParityError when the two exports differ.
+    `right_context` is the family's (surgery.family). The manifest says what tokenizes its texts. Raises ParityError
+    when the two exports differ.
     """
     from surgery.runtime.text import text_differences, write_text_model
 
-    write_text_model(export, tokenization, length, folder)
-    if differences := text_differences(folder, export, tokenization, length, TRIED):
+    write_text_model(export, tokenization, length, right_context, folder)
+    if differences := text_differences(folder, export, tokenization, length, right_context, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
     said = TextFacts(length, tokenization.pieces, str(_vocabulary_within(tokenization.file, folder)))
     write_manifest(

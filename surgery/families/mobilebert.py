@@ -224,6 +224,8 @@ MOBILEBERT = Family(
     no_taps={
         "intermediate_preactivation": "its dense layers apply the activation themselves, nothing stands in between",
     },
+    # Its embedding joins each token's with those of its neighbours: a convolution of width 3 (Sun et al., 2020).
+    right_context=1,
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:MobileBERTEncoder",
         arguments={

@@ -28,9 +28,13 @@ SHORTEST = {1: 2, 2: 3}
 
 
 class Packer:
-    """From strings [batch], one or a pair of them, to int32 [batch, seq] inputs as long as the batch's longest row."""
+    """From strings [batch], one or a pair of them, to int32 [batch, seq] inputs as long as the batch's longest row.
 
-    def __init__(self, tokenization: Tokenization, length: int) -> None:
+    They are longer by `right_context` tokens of padding, where there is room: see surgery.family.Family.
+    """
+
+    def __init__(self, tokenization: Tokenization, length: int, right_context: int = 0) -> None:
+        self._right_context = right_context
         try:
             if tokenization.pieces:
                 self.tokenize = layers.SentencepieceTokenizer(
@@ -53,7 +57,7 @@ class Packer:
         """Rows are cut at the packer's length, a pair fairly between the two."""
         packed = self._pack([self.tokenize(text) for text in texts])
         used = tf.reduce_max(tf.reduce_sum(packed["input_mask"], axis=1))
-        longest = tf.maximum(used, SHORTEST[len(texts)])
+        longest = tf.maximum(used, SHORTEST[len(texts)]) + self._right_context
         return {name: packed[name][:, :longest] for name in TOKENS}
 
 
@@ -66,13 +70,13 @@ class TextModel(tf.Module):
         self.tokenizer = packer.tokenize
 
 
-def write_text_model(export: Path, tokenization: Tokenization, length: int, folder: Path) -> None:
+def write_text_model(export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path) -> None:
     """Saves an export with signatures `text` and `text_pair` into `folder`, which must not exist yet.
 
     They return what serving_default does; `NAME_text` is any other signature NAME of the export that takes tokens only.
     """
     encoder = tf.saved_model.load(str(export))
-    packer = Packer(tokenization, length)
+    packer = Packer(tokenization, length, right_context)
     signatures = {name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _told(encoder)}
     try:
         tf.saved_model.save(
@@ -103,11 +107,11 @@ def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
 
 
 def text_differences(
-    folder: Path, export: Path, tokenization: Tokenization, length: int, texts: Sequence[str]
+    folder: Path, export: Path, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
     """Where a reloaded text export differs from its tensor export on Model Garden's own tokens, one line each."""
     loaded, encoder = (tf.saved_model.load(str(path)) for path in (folder, export))
-    packer = Packer(tokenization, length)
+    packer = Packer(tokenization, length, right_context)
     # The longest text is run alone: every attention map of a batch as long as it would fill gigabytes.
     longest = max(texts, key=len)
     groups = [[text for text in texts if text != longest], [longest]]

@@ -194,6 +194,23 @@ def test_what_is_supplied_is_used_and_checked(source, tmp_path):
         surgery.preprocess(source(NAME), tmp_path / "more" / "1", seq_length=4000)
 
 
+@pytest.mark.parametrize("name", ["g4_mobilebert", "g4_talkheads"])
+def test_what_a_text_gives_does_not_hang_on_what_it_is_batched_with(name, source, tmp_path):
+    """MobileBERT's embedding looks at the next token, padding or none: a masked one is always there."""
+    done = surgery.convert(source(name), tmp_path / "out" / "1", text=True, seq_length=12)
+    run = tf.saved_model.load(str(done.text_destination)).signatures["text"]
+    texts = ["a b c", "", "a " * 40, "d e f g h"]
+    together = run(text=tf.constant(texts))
+    for index, text in enumerate(texts):
+        alone = run(text=tf.constant([text]))
+        own = alone["input_mask"].shape[1]
+        length = int(alone["input_mask"].numpy().sum())
+        for output, value in alone.items():
+            cut = tuple(slice(length if size == own else None) for size in value.shape[1:])
+            found, expected = together[output][index].numpy()[cut], value[0].numpy()[cut]
+            np.testing.assert_allclose(found, expected, atol=5e-6, err_msg=f"{output} of {text!r}")
+
+
 def test_a_text_export_that_tokenizes_otherwise_is_not_published(source, tmp_path, monkeypatch):
     from dataclasses import replace
 
@@ -201,8 +218,8 @@ def test_a_text_export_that_tokenizes_otherwise_is_not_published(source, tmp_pat
 
     right = text.write_text_model
 
-    def cased(export, tokenization, length, folder):
-        right(export, replace(tokenization, lower_case=False), length, folder)
+    def cased(export, tokenization, *others):
+        right(export, replace(tokenization, lower_case=False), *others)
 
     monkeypatch.setattr(text, "write_text_model", cased)
     with pytest.raises(surgery.ParityError, match="signature text: input_word_ids is not"):
