@@ -30,8 +30,8 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
 
     An example is a mapping by input, or the value itself where the signature has one input: a string, or an array
     without batch axis, such as int32 [seq]. Where the signature takes `input_mask`, examples of a batch may differ in
-    length; they are padded with what the mask hides. The prediction's `inference` is a mapping by output to arrays
-    without batch axis and without padding, such as float32 [seq, hidden].
+    length; they are padded with what the mask hides, or run apart where the model sees padding. The prediction's
+    `inference` is a mapping by output to arrays without batch axis and without padding, such as float32 [seq, hidden].
 
     `outputs` None is all of them; the others are not computed. `threads` is how many compute in a worker process (None:
     all cores, which is too many where several processes share a machine). `batching` is what every ModelHandler takes:

@@ -20,6 +20,8 @@ from surgery.runtime.session import SavedModelSession
 
 MASK = "input_mask"
 """[batch, seq], 1 for a token: as an input it allows padding; as an output it tells how long each text is."""
+TOLERANCE = 2e-5
+"""Of what padding may change: rounding."""
 
 
 class LoadedSignature:
@@ -48,6 +50,7 @@ class LoadedSignature:
                 hint="it has " + ", ".join(sorted(self._shapes)),
             )
         self._tells_lengths = MASK in self._shapes and self._shapes[MASK] == (None,)
+        self._padding_is_exact: bool | None = None
         fetched = {*self._wanted, MASK} if self._tells_lengths else set(self._wanted)
         self._run = self._session.signature(signature, sorted(fetched))
 
@@ -55,7 +58,8 @@ class LoadedSignature:
         """The wanted outputs of each example, without a batch axis and without padding.
 
         An example is a mapping by input, or the value itself where there is one input only: a string, or an array
-        without its batch axis. Where the signature takes `input_mask`, examples may differ in length.
+        without its batch axis. Where the signature takes `input_mask`, examples may differ in length: they are padded,
+        or where the model turns out to see padding, run with those of their own length.
         """
         if not examples:
             return []
@@ -93,20 +97,34 @@ class LoadedSignature:
                 hint="give examples of one shape, or max_batch_size=1",
             )
         # Attention of a row that masks everything is even over all keys, so padding would change it: it is run alone.
-        found: list[dict[str, np.ndarray] | None] = [None] * len(rows)
         together = [index for index, row in enumerate(arrays) if row[MASK].any()]
-        for group in [together, *([index] for index in range(len(rows)) if index not in set(together))]:
-            if not group:
-                continue
-            lengths = [len(arrays[index][MASK]) for index in group]
-            longest = max(lengths)
-            feeds = {name: np.zeros((len(group), longest), given.dtype) for name, given in self._inputs.items()}
-            for place, index in enumerate(group):
-                for name, array in arrays[index].items():
-                    feeds[name][place, : len(array)] = array
-            for index, row in zip(group, self._apart(self._run(feeds), lengths, longest), strict=True):
-                found[index] = row
-        return [row for row in found if row is not None]
+        if self._padding_is_exact is None and len({len(arrays[index][MASK]) for index in together}) > 1:
+            self._padding_is_exact = self._try_padding([arrays[index] for index in together])
+        groups: dict[int, list[int]] = {}
+        for index, row in enumerate(arrays):
+            shared = self._padding_is_exact and row[MASK].any()
+            groups.setdefault(-1 if shared else len(row[MASK]), []).append(index)
+        found: dict[int, dict[str, np.ndarray]] = {}
+        for group in groups.values():
+            found.update(zip(group, self._run_padded([arrays[index] for index in group]), strict=True))
+        return [found[index] for index in range(len(rows))]
+
+    def _try_padding(self, arrays: Sequence[Mapping[str, np.ndarray]]) -> bool:
+        """Whether the shortest row gives the same beside the longest as alone. MobileBERT's embeddings see padding."""
+        shortest, longest = (pick(arrays, key=lambda row: len(row[MASK])) for pick in (min, max))
+        (alone,) = self._run_padded([shortest])
+        padded = self._run_padded([shortest, longest])[0]
+        return all(np.allclose(padded[name], value, rtol=TOLERANCE, atol=TOLERANCE) for name, value in alone.items())
+
+    def _run_padded(self, arrays: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Rows of any length, padded with zeros, which the mask hides, and cut again."""
+        lengths = [len(row[MASK]) for row in arrays]
+        longest = max(lengths)
+        feeds = {name: np.zeros((len(arrays), longest), given.dtype) for name, given in self._inputs.items()}
+        for place, row in enumerate(arrays):
+            for name, array in row.items():
+                feeds[name][place, : len(array)] = array
+        return self._apart(self._run(feeds), lengths, longest)
 
     def _apart(
         self, outputs: Mapping[str, np.ndarray], lengths: Sequence[int | None], longest: int | None

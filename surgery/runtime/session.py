@@ -88,10 +88,21 @@ class SavedModelSession:
         give_back()
 
     def signature(self, name: str, wanted: Collection[str] | None = None) -> Runner:
-        """A function from a batch by input key to the outputs of the signature by key: all, or those wanted."""
+        """A function from a batch by input key to the outputs of the signature by key: all, or those wanted.
+
+        What is not wanted is not computed: TensorFlow prunes a function only where none of its results is itself
+        fetched, so copies of the wanted ones are.
+        """
         signature = self.signatures[name]
         inputs = {key: info.name for key, info in signature.inputs.items()}
-        outputs = {key: info.name for key, info in signature.outputs.items() if wanted is None or key in wanted}
+        outputs: dict[str, Any] = {key: info.name for key, info in signature.outputs.items()}
+        if wanted is not None:
+            with self._graph.as_default():
+                outputs = {
+                    key: tf.identity(self._graph.get_tensor_by_name(place))
+                    for key, place in outputs.items()
+                    if key in wanted
+                }
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
 
     def function(
