@@ -1,0 +1,119 @@
+"""What a runtime returned against the reference: names that live or were lost, and the error of each output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime_checks.programs.exchange import Arrays, Request, Signature, read_outputs
+from runtime_checks.processes import Answer
+from runtime_checks.runtimes import EXACT, TOLERANCES, Runtime
+from surgery.battery import Batch
+from surgery.parity import OutputDiff, Tolerance, compare
+
+
+@dataclass(frozen=True)
+class SignatureResult:
+    """One signature in one runtime. `diffs` are of the outputs that are alive, `lost` those that are not.
+
+    `others` are the names that the runtime has and the signature has not, each with the lost output whose values it
+    has, or "".
+    """
+
+    name: str
+    loads: bool
+    expected: tuple[str, ...]
+    reason: str = ""
+    note: str = ""
+    precision: str = ""
+    diffs: tuple[OutputDiff, ...] = ()
+    lost: tuple[str, ...] = ()
+    others: Mapping[str, str] | None = None
+
+    @property
+    def wrong(self) -> tuple[OutputDiff, ...]:
+        return tuple(diff for diff in self.diffs if not diff.passed)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A runtime's row. `failure` says why nothing is known of any signature; `ran` is False where it was not tried."""
+
+    runtime: Runtime
+    version: str
+    signatures: tuple[SignatureResult, ...]
+    failure: str = ""
+    ran: bool = True
+
+    @property
+    def loaded(self) -> tuple[SignatureResult, ...]:
+        return tuple(signature for signature in self.signatures if signature.loads)
+
+    @property
+    def concerned(self) -> bool:
+        """False where this export is nothing for this runtime, as a text export for a call."""
+        return bool(self.signatures or self.failure)
+
+    @property
+    def worst(self) -> OutputDiff | None:
+        """The output that is furthest off, by its RMS, which is how tolerances are meant; NaN and misfits first."""
+        diffs = [diff for signature in self.signatures for diff in signature.diffs]
+        return max(diffs, key=lambda diff: (bool(diff.problem), diff.relative), default=None)
+
+    @property
+    def faults(self) -> list[str]:
+        """Why this is no good: wrong numbers, lost names, or not loading where an export must load. Often empty."""
+        told = [f"{s.name}: {d.name} {d.problem or 'is wrong'}" for s in self.signatures for d in s.wrong]
+        told += [f"{s.name}: {name} is lost" for s in self.signatures for name in s.lost]
+        if self.runtime.must_load and self.concerned:
+            told += [f"{s.name}: does not load" for s in self.signatures if not s.loads]
+            told += [self.failure] if self.failure else []
+        return told
+
+
+def judge(runtime: Runtime, answer: Answer, request: Request, reference: Mapping[str, Sequence[Arrays]]) -> Result:
+    """Holds an answer against the reference's outputs by signature and batch."""
+    judged = [
+        _judge_signature(signature, answer, request, reference[signature.name])
+        for signature in request.signatures
+        if signature.name in answer.signatures
+    ]
+    return Result(runtime, answer.version, tuple(judged), answer.failure, answer.ran)
+
+
+def _judge_signature(
+    signature: Signature, answer: Answer, request: Request, wanted: Sequence[Arrays]
+) -> SignatureResult:
+    told = answer.signatures[signature.name]
+    if not told["loads"]:
+        return SignatureResult(signature.name, False, tuple(signature.outputs), reason=told["reason"])
+    found = read_outputs(answer.folder, signature.name, len(request.batches))
+    expected = tuple(told["expects"])
+    tolerance = TOLERANCES[told["precision"]] if told["precision"] in TOLERANCES else EXACT
+    lost = tuple(name for name in expected if any(name not in outputs for outputs in found))
+    alive = [name for name in expected if name not in lost]
+    batches = [_batch(inputs) for inputs in request.batches]
+    diffs: list[OutputDiff] = []
+    for kind, bound in (("f", tolerance), ("i", EXACT)):
+        names = [name for name in alive if (wanted[0][name].dtype.kind == "f") == (kind == "f")]
+        diffs += compare(batches, [{name: outputs[name] for name in names} for outputs in wanted], found, bound)
+    others = {
+        other: next((name for name in lost if _same(wanted[0][name], found[0][other], tolerance)), "")
+        for other in sorted(found[0].keys() - set(expected))
+    }
+    note, precision = told["note"], told["precision"]
+    return SignatureResult(signature.name, True, expected, "", note, precision, tuple(diffs), lost, others)
+
+
+def _batch(inputs: Arrays) -> Batch:
+    """A batch as parity knows it; in a batch of texts no row is nothing but padding."""
+    rows = next(iter(inputs.values())).shape[0]
+    mask = inputs.get("input_mask", np.ones((rows, 1), np.int32))
+    return Batch(f"{rows} rows", {**inputs, "input_mask": mask})
+
+
+def _same(left: np.ndarray, right: np.ndarray, tolerance: Tolerance) -> bool:
+    rms = float(np.sqrt(np.mean(np.square(left, dtype=np.float64))))
+    return left.shape == right.shape and bool(np.max(np.abs(left - right)) <= tolerance.atol + tolerance.rtol * rms)
