@@ -1,10 +1,11 @@
 """Run one export in every runtime, and hold each output against the same reference, by name.
 
-For each runtime: whether the export loads there, how many of the signatures' output names are alive, and the largest
-error of an output at the precision that the runtime says it computes with. Runtimes that clash with surgery's packages
-run in environments of their own (.environments/, made when they are first needed: a minute or so each). Without EXPORTED
+For each runtime: whether the export loads there, how many of the signatures' output names are alive, and the error of
+the output that is furthest off, at the precision with which the runtime says it computes. Runtimes that clash with
+surgery's packages run in environments of their own (.environments/, made when they are first needed). Without EXPORTED
 a small sample is converted first, with taps, a feature, a depth, and a text export. Exits with 1 when a runtime that
-loads returns wrong numbers or has lost a name, and when TensorFlow itself cannot load an export; with 2 for wrong usage.
+loads returns wrong numbers or has lost a name, and when TensorFlow itself cannot load an export; with 2 for wrong
+usage, and with 3 where EXPORTED is no export.
 """
 
 from __future__ import annotations
@@ -19,17 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-# The checkout's own surgery, and this folder's parts, from wherever the script is started.
-sys.path[:0] = [str(ROOT)]
-
 from rich.console import Console
 from runtime_checks import report
-from runtime_checks.comparison import Result, judge
+from runtime_checks.comparison import Outputs, Result, judge
+from runtime_checks.processes import Answer, ask
 from runtime_checks.programs.exchange import read_outputs, write_request
-from runtime_checks.processes import ask
 from runtime_checks.request import make_request
-from runtime_checks.runtimes import REFERENCE, RUNTIMES, Runtime
+from runtime_checks.runtimes import BELOW_FLOAT32, REFERENCE, ROUNDED, RUNTIMES, Runtime
 from runtime_checks.sample import convert_sample
 
 from surgery.errors import SurgeryError
@@ -70,21 +67,26 @@ def run_everywhere(export: Path, runtimes: Sequence[Runtime], workplace: Path) -
     """The results of an export, in the order of the runtimes. Raises SurgeryError where the reference itself fails."""
     request = make_request(export.resolve(), workplace)
     write_request(workplace / "request", request)
-    say(f"{export}: the reference")
-    plain = ask(REFERENCE, workplace / "request", workplace / "reference")
-    unfit = [told["reason"] for told in plain.signatures.values() if not told["loads"]]
-    if plain.failure or unfit:
-        raise SurgeryError(
-            f"running {export} in TensorFlow, as the reference: {plain.failure or unfit[0]}",
-            hint="nothing can be compared before TensorFlow loads it: try surgery verify",
-        )
-    reference = {s.name: read_outputs(plain.folder, s.name, len(request.batches)) for s in request.signatures}
-    results = []
-    for runtime in runtimes:
+
+    def answer_of(runtime: Runtime) -> Answer:
         say(f"{export}: {runtime.title}")
-        answer = ask(runtime, workplace / "request", workplace / "answers" / runtime.name)
-        results.append(judge(runtime, answer, request, reference))
-    return results
+        return ask(runtime, workplace / "request", workplace / "answers" / runtime.name)
+
+    def reference_of(runtime: Runtime) -> Outputs:
+        plain = answer_of(runtime)
+        unfit = [told["reason"] for told in plain.signatures.values() if not told["loads"]]
+        if plain.failure or unfit:
+            raise SurgeryError(
+                f"running {export} in TensorFlow, as the reference: {plain.failure or unfit[0]}",
+                hint="nothing can be compared before TensorFlow loads it: try surgery verify",
+            )
+        return {s.name: read_outputs(plain.folder, s.name, len(request.batches)) for s in request.signatures}
+
+    reference = reference_of(REFERENCE)
+    answers = [(runtime, answer_of(runtime)) for runtime in runtimes]
+    found = {told.get("precision") for _, answer in answers for told in answer.signatures.values()}
+    rounded = {precision: reference_of(ROUNDED[precision]) for precision in BELOW_FLOAT32 if precision in found}
+    return [judge(runtime, answer, request, reference, rounded) for runtime, answer in answers]
 
 
 def say(text: str) -> None:

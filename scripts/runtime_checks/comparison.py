@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime_checks.programs.exchange import Arrays, Request, Signature, read_outputs
 from runtime_checks.processes import Answer
-from runtime_checks.runtimes import EXACT, TOLERANCES, Runtime
+from runtime_checks.programs.exchange import Arrays, Request, Signature, read_outputs
+from runtime_checks.runtimes import EXACT, FLOAT32, TIMES_ROUNDED, Runtime
 from surgery.battery import Batch
 from surgery.parity import OutputDiff, Tolerance, compare
+
+Outputs = Mapping[str, Sequence[Arrays]]
+"""Outputs by signature: for each batch, by name."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,30 @@ class Result:
     @property
     def faults(self) -> list[str]:
         """Why this is no good: wrong numbers, lost names, or not loading where an export must load. Often empty."""
-        told = [f"{s.name}: {d.name} {d.problem or 'is wrong'}" for s in self.signatures for d in s.wrong]
-        told += [f"{s.name}: {name} is lost" for s in self.signatures for name in s.lost]
+        told = []
+        for signature in self.signatures:
+            wrong = signature.wrong
+            if wrong:
+                worst = max(wrong, key=lambda diff: (bool(diff.problem), diff.relative))
+                far = worst.problem or f"is off by {worst.max_abs:.2g}, {worst.relative:.2g} of its RMS"
+                told.append(f"{signature.name}: {len(wrong)} of {len(signature.diffs)} outputs; {worst.name} {far}")
+            told += [f"{signature.name}: {name} is lost" for name in signature.lost]
         if self.runtime.must_load and self.concerned:
             told += [f"{s.name}: does not load" for s in self.signatures if not s.loads]
             told += [self.failure] if self.failure else []
         return told
 
 
-def judge(runtime: Runtime, answer: Answer, request: Request, reference: Mapping[str, Sequence[Arrays]]) -> Result:
-    """Holds an answer against the reference's outputs by signature and batch."""
+def judge(
+    runtime: Runtime,
+    answer: Answer,
+    request: Request,
+    reference: Outputs,
+    rounded: Mapping[str, Outputs],
+) -> Result:
+    """Holds an answer against the reference's outputs; `rounded` are the same with weights of a lower precision."""
     judged = [
-        _judge_signature(signature, answer, request, reference[signature.name])
+        _judge_signature(signature, answer, request, reference, rounded)
         for signature in request.signatures
         if signature.name in answer.signatures
     ]
@@ -84,27 +99,36 @@ def judge(runtime: Runtime, answer: Answer, request: Request, reference: Mapping
 
 
 def _judge_signature(
-    signature: Signature, answer: Answer, request: Request, wanted: Sequence[Arrays]
+    signature: Signature, answer: Answer, request: Request, reference: Outputs, rounded: Mapping[str, Outputs]
 ) -> SignatureResult:
-    told = answer.signatures[signature.name]
+    told, wanted = answer.signatures[signature.name], reference[signature.name]
     if not told["loads"]:
         return SignatureResult(signature.name, False, tuple(signature.outputs), reason=told["reason"])
     found = read_outputs(answer.folder, signature.name, len(request.batches))
-    expected = tuple(told["expects"])
-    tolerance = TOLERANCES[told["precision"]] if told["precision"] in TOLERANCES else EXACT
+    expected, precision = tuple(told["expects"]), told["precision"]
     lost = tuple(name for name in expected if any(name not in outputs for outputs in found))
-    alive = [name for name in expected if name not in lost]
     batches = [_batch(inputs) for inputs in request.batches]
     diffs: list[OutputDiff] = []
-    for kind, bound in (("f", tolerance), ("i", EXACT)):
-        names = [name for name in alive if (wanted[0][name].dtype.kind == "f") == (kind == "f")]
-        diffs += compare(batches, [{name: outputs[name] for name in names} for outputs in wanted], found, bound)
+    for name in expected:
+        if name in lost:
+            continue
+        bound = _tolerance(name, wanted, rounded[precision][signature.name] if precision in rounded else None)
+        diffs += compare(batches, [{name: outputs[name]} for outputs in wanted], found, bound)
     others = {
-        other: next((name for name in lost if _same(wanted[0][name], found[0][other], tolerance)), "")
-        for other in sorted(found[0].keys() - set(expected))
+        other: next((name for name in lost if _same(wanted, found, name, other)), "")
+        for other in sorted(found[0].keys() - signature.outputs.keys())
     }
-    note, precision = told["note"], told["precision"]
-    return SignatureResult(signature.name, True, expected, "", note, precision, tuple(diffs), lost, others)
+    return SignatureResult(signature.name, True, expected, "", told["note"], precision, tuple(diffs), lost, others)
+
+
+def _tolerance(name: str, wanted: Sequence[Arrays], rounded: Sequence[Arrays] | None) -> Tolerance:
+    """Exact for integers; surgery's own for float32; below it by how far rounding the weights moves this output."""
+    if wanted[0][name].dtype.kind != "f":
+        return EXACT
+    if rounded is None:
+        return FLOAT32
+    moved = max(float(np.max(np.abs(a[name] - b[name]))) for a, b in zip(wanted, rounded, strict=True))
+    return Tolerance(atol=TIMES_ROUNDED * moved, rtol=0.0)
 
 
 def _batch(inputs: Arrays) -> Batch:
@@ -114,6 +138,8 @@ def _batch(inputs: Arrays) -> Batch:
     return Batch(f"{rows} rows", {**inputs, "input_mask": mask})
 
 
-def _same(left: np.ndarray, right: np.ndarray, tolerance: Tolerance) -> bool:
+def _same(wanted: Sequence[Arrays], found: Sequence[Arrays], name: str, other: str) -> bool:
+    """Whether what a runtime calls `other` is the lost `name`: nearer than a tenth of its RMS."""
+    left, right = wanted[0][name], found[0][other]
     rms = float(np.sqrt(np.mean(np.square(left, dtype=np.float64))))
-    return left.shape == right.shape and bool(np.max(np.abs(left - right)) <= tolerance.atol + tolerance.rtol * rms)
+    return left.shape == right.shape and bool(np.max(np.abs(left - right)) < 0.1 * rms)

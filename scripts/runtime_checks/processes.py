@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime_checks.programs.exchange import one_line
-from runtime_checks.runtimes import REFERENCE, Runtime
+from runtime_checks.runtimes import REFERENCE, ROUNDED, Runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 600
@@ -47,7 +47,7 @@ def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
         *runtime.arguments,
     ]
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")} | QUIET
-    if runtime == REFERENCE:
+    if runtime in (REFERENCE, *ROUNDED.values()):
         environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
     with (folder / "talk").open("w+", encoding="utf-8", errors="replace") as talk:
         try:

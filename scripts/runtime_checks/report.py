@@ -11,14 +11,14 @@ from rich.markup import escape
 from rich.text import Text
 
 from runtime_checks.comparison import Result, SignatureResult
-from runtime_checks.runtimes import TOLERANCES
+from runtime_checks.runtimes import FLOAT32, TIMES_ROUNDED
 from surgery.parity import OutputDiff, computation_order
 from surgery.tables import number, table_of, title
 
 Data = dict[str, Any]
-JUDGED = "tolerance: " + "; ".join(
-    f"{precision} max abs error <= " + (f"{t.atol:.3g} + " if t.atol else "") + f"{t.rtol:.3g} x RMS"
-    for precision, t in TOLERANCES.items()
+JUDGED = (
+    f"tolerance: float32 max abs error <= {FLOAT32.atol:g} + {FLOAT32.rtol:g} x RMS; "
+    f"below float32 {TIMES_ROUNDED:g} x what rounding the weights to that precision changes"
 )
 
 

@@ -49,7 +49,7 @@ def make_request(export: Path, workplace: Path) -> Request:
 
 
 def write_alone(export: Path, signature: str, folder: Path) -> None:
-    """A SavedModel like `export` that has one signature, as `serving_default`; its files are links where they can be."""
+    """A SavedModel like `export` with one signature, as `serving_default`; its weights and assets are links."""
     saved_model = saved_model_pb.read(export / "saved_model.pb")
     definitions = saved_model.meta_graphs[0].signature_def
     chosen = type(definitions[signature]).FromString(definitions[signature].SerializeToString())

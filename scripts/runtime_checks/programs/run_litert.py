@@ -1,7 +1,7 @@
 """An export in LiteRT (TensorFlow Lite): converted by TFLiteConverter a signature at a time, run by signature keys.
 
-What LiteRT's own operations cannot do is tried once more with TensorFlow's ("select TF ops"), to say whether an app that
-links them could run it: no interpreter for Python does, not even TensorFlow 2.20's own.
+What LiteRT's own operations cannot do is converted once more with TensorFlow's ("select TF ops"), to say whether an
+app that links them could run it: no interpreter for Python does, not even TensorFlow 2.20's own.
 """
 
 import importlib.metadata

@@ -1,6 +1,7 @@
 """An export's signatures in TensorFlow: tf.saved_model.load, then model.signatures[name].
 
-As the reference ("plain") nothing rewrites the graph: no grappler. oneDNN is left out by who starts it.
+As the reference ("plain") nothing rewrites the graph: no grappler. oneDNN is left out by who starts it. With the name
+of a precision, weights are rounded to it first; everything is still computed in float32.
 """
 
 import functools
@@ -10,7 +11,18 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations of text exports
 from exchange import Arrays, Opened, Request, Signature, answer
 
-load = functools.cache(tf.saved_model.load)
+PRECISIONS = ("bfloat16", "float16")
+
+
+@functools.cache
+def load(export: str) -> object:
+    model = tf.saved_model.load(export)
+    for precision in set(PRECISIONS).intersection(sys.argv[3:]):
+        variables = {v.ref(): v for function in model.signatures.values() for v in function.variables}
+        for variable in variables.values():
+            if variable.dtype == tf.float32:
+                variable.assign(tf.cast(tf.cast(variable, precision), tf.float32))
+    return model
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
