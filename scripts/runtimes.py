@@ -63,13 +63,13 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run_everywhere(export: Path, runtimes: Sequence[Runtime], workplace: Path) -> list[Result]:
+def run_everywhere(export: Path, name: str, runtimes: Sequence[Runtime], workplace: Path) -> list[Result]:
     """The results of an export, in the order of the runtimes. Raises SurgeryError where the reference itself fails."""
     request = make_request(export.resolve(), workplace)
     write_request(workplace / "request", request)
 
     def answer_of(runtime: Runtime) -> Answer:
-        say(f"{export}: {runtime.title}")
+        say(f"{name}: {runtime.title}")
         return ask(runtime, workplace / "request", workplace / "answers" / runtime.name)
 
     def reference_of(runtime: Runtime) -> Outputs:
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
             ]
         try:
             for number, (place, name) in enumerate(places):
-                results = run_everywhere(place, runtimes, Path(folder) / str(number))
+                results = run_everywhere(place, name, runtimes, Path(folder) / str(number))
                 exports.append(report.as_data(name, results))
         except SurgeryError as error:
             print(f"Error: {error}", file=sys.stderr)

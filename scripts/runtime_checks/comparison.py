@@ -9,7 +9,7 @@ import numpy as np
 
 from runtime_checks.processes import Answer
 from runtime_checks.programs.exchange import Arrays, Request, Signature, read_outputs
-from runtime_checks.runtimes import EXACT, FLOAT32, TIMES_ROUNDED, Runtime
+from runtime_checks.runtimes import BELOW_FLOAT32, EXACT, FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING, Runtime
 from surgery.battery import Batch
 from surgery.parity import OutputDiff, Tolerance, compare
 
@@ -112,7 +112,7 @@ def _judge_signature(
     for name in expected:
         if name in lost:
             continue
-        bound = _tolerance(name, wanted, rounded[precision][signature.name] if precision in rounded else None)
+        bound = _tolerance(name, wanted, precision, rounded.get(precision, {}).get(signature.name))
         diffs += compare(batches, [{name: outputs[name]} for outputs in wanted], found, bound)
     others = {
         other: next((name for name in lost if _same(wanted, found, name, other)), "")
@@ -121,14 +121,14 @@ def _judge_signature(
     return SignatureResult(signature.name, True, expected, "", told["note"], precision, tuple(diffs), lost, others)
 
 
-def _tolerance(name: str, wanted: Sequence[Arrays], rounded: Sequence[Arrays] | None) -> Tolerance:
+def _tolerance(name: str, wanted: Sequence[Arrays], precision: str, rounded: Sequence[Arrays] | None) -> Tolerance:
     """Exact for integers; surgery's own for float32; below it by how far rounding the weights moves this output."""
     if wanted[0][name].dtype.kind != "f":
         return EXACT
     if rounded is None:
         return FLOAT32
     moved = max(float(np.max(np.abs(a[name] - b[name]))) for a, b in zip(wanted, rounded, strict=True))
-    return Tolerance(atol=TIMES_ROUNDED * moved, rtol=0.0)
+    return Tolerance(atol=TIMES_ROUNDED * moved, rtol=TIMES_ROUNDING * BELOW_FLOAT32[precision])
 
 
 def _batch(inputs: Arrays) -> Batch:

@@ -11,14 +11,14 @@ from rich.markup import escape
 from rich.text import Text
 
 from runtime_checks.comparison import Result, SignatureResult
-from runtime_checks.runtimes import FLOAT32, TIMES_ROUNDED
+from runtime_checks.runtimes import FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING
 from surgery.parity import OutputDiff, computation_order
 from surgery.tables import number, table_of, title
 
 Data = dict[str, Any]
 JUDGED = (
-    f"tolerance: float32 max abs error <= {FLOAT32.atol:g} + {FLOAT32.rtol:g} x RMS; "
-    f"below float32 {TIMES_ROUNDED:g} x what rounding the weights to that precision changes"
+    f"tolerance: float32 max abs error <= {FLOAT32.atol:g} + {FLOAT32.rtol:g} x RMS; below it "
+    f"{TIMES_ROUNDED} x what rounding the weights changes + {TIMES_ROUNDING} roundings of the RMS"
 )
 
 
@@ -77,14 +77,17 @@ def print_results(console: Console, data: Data, outputs: bool) -> None:
         rows = export["runtimes"]
         heads = ("runtime", "loads", "names", "worst error", "of RMS", "output", "precision")
         table_of(console, heads, (_cells(row) for row in rows))
+        speakers: dict[str, list[str]] = {}
         for row in rows:
-            for remark in remarks(row):
-                console.print(escape(f"{row['title']}: {remark}"), soft_wrap=not console.is_terminal)
+            for remark in _remarks(row):
+                speakers.setdefault(remark, []).append(row["title"])
+        for remark, titles in speakers.items():
+            console.print(escape(f"{'; '.join(titles)}: {remark}"))
         if outputs:
             _print_outputs(console, rows)
     console.print()
-    console.print(f"reference: {data['reference']}", soft_wrap=not console.is_terminal)
-    console.print(JUDGED, soft_wrap=not console.is_terminal)
+    console.print(f"reference: {data['reference']}")
+    console.print(JUDGED)
     verdict = "every runtime that loads has every name and the same numbers"
     if data["passed"]:
         console.print(Text(f"verdict: {verdict}"))
@@ -92,7 +95,7 @@ def print_results(console: Console, data: Data, outputs: bool) -> None:
     for export in data["exports"]:
         for row in export["runtimes"]:
             for fault in row["faults"]:
-                console.print(Text(f"WRONG: {export['export']}, {row['title']}: {fault}", style="bold red"))
+                console.print(Text(f"WRONG: {row['title']}: {export['export']}: {fault}", style="bold red"))
 
 
 def _cells(row: Data) -> tuple[str, ...]:
@@ -115,7 +118,7 @@ def _cells(row: Data) -> tuple[str, ...]:
     )
 
 
-def remarks(row: Data) -> list[str]:
+def _remarks(row: Data) -> list[str]:
     """What a row cannot hold: why something does not load, what was needed, and which names are gone."""
     told = [row["failure"]] if row["failure"] else []
     by_reason: dict[str, list[str]] = {}

@@ -37,7 +37,9 @@ RUNTIMES = (
 REFERENCE = Runtime("reference", "reference", "run_signature.py", arguments=("plain",), must_load=True)
 """The signatures in TensorFlow with every operation as it stands in the graph: no grappler, no oneDNN."""
 
-BELOW_FLOAT32 = ("bfloat16", "float16")
+BELOW_FLOAT32 = {"bfloat16": 2**-8, "float16": 2**-11}
+"""Precisions with their largest relative error of rounding one number."""
+
 ROUNDED = {
     precision: Runtime(f"reference-{precision}", f"reference, {precision} weights", "run_signature.py", None, words)
     for precision in BELOW_FLOAT32
@@ -48,11 +50,9 @@ ROUNDED = {
 FLOAT32 = Tolerance()
 """As surgery verifies."""
 
-TIMES_ROUNDED = 4.0
-"""Below float32 an output may be this often as far off as rounding the weights alone moves it.
-
-Who computes with rounded activations as well is 1.5 times as far off, measured on four blocks.
-"""
+TIMES_ROUNDED, TIMES_ROUNDING = 4, 16
+"""What is allowed below float32: an output may be this often as far off as rounding the weights alone moves it (1.5
+times was measured on four blocks), and besides by this many roundings of its RMS, for what is rounded on the way."""
 
 EXACT = Tolerance(atol=0.0, rtol=0.0)
 """For outputs that are integers, at any precision."""
