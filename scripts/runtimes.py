@@ -45,6 +45,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/runtimes",
+        usage="%(prog)s [-h] [EXPORTED] [--only NAME [NAME ...]] [--outputs] [--json]",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
