@@ -36,7 +36,8 @@ def _pool(pooling: str, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         return x
     if pooling == "cls":
         return x[:, 0]
-    there = tf.cast(mask != 0, x.dtype)[:, :, None]
+    # Not [:, :, None]: LiteRT has no operation for a new axis in a slice.
+    there = tf.expand_dims(tf.cast(mask != 0, x.dtype), axis=-1)
     count = tf.maximum(tf.reduce_sum(there, axis=1), 1.0)
     total = tf.reduce_sum(x * there, axis=1)
     if pooling == "mean":
