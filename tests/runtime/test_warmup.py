@@ -135,14 +135,14 @@ def test_without_the_extra_the_way_to_get_it_is_told_and_the_rest_still_works(ex
 
 
 def test_convert_warms_up_both_exports_before_they_are_published(source, tmp_path):
-    done = surgery.convert(source(NAME), tmp_path / "bert" / "2", text=True, seq_length=16, warmup=True)
+    done = surgery.convert(source(NAME), tmp_path / "bert" / "2", text=True, seq_length=40, warmup=True)
     assert done.warmups == {done.destination: 3, done.text_destination: 9}
     assert {request.model_spec.name for request in records(done.destination)} == {"bert"}
     texts = records(done.text_destination)
     assert {request.model_spec.name for request in texts} == {"bert_text"}
     assert {request.model_spec.signature_name for request in texts} == {"serving_default", "text", "text_pair"}
     words = [len(tf.make_ndarray(request.inputs["text"])[0].split()) for request in texts]
-    assert words == [8, 256, 512] * 3
+    assert words == [8, 20, 40] * 3  # the longest is what the export cuts texts at
 
 
 def test_an_export_whose_warm_up_fails_is_not_published(source, tmp_path, monkeypatch):
@@ -156,12 +156,12 @@ def test_an_export_whose_warm_up_fails_is_not_published(source, tmp_path, monkey
 
 
 def test_the_command_warms_up_a_text_export_in_a_process_of_its_own(source, tmp_path):
-    done = surgery.convert(source(NAME), tmp_path / "bert" / "1", text=True, seq_length=16)
+    done = surgery.convert(source(NAME), tmp_path / "bert" / "1", text=True, seq_length=40)
     ran = run_surgery("serving", done.text_destination, "--warmup", "--signature", "text", "--json")
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
     data = json.loads(ran.stdout)["warmup"]
-    assert data["requests"] == [{"signature": "text", "size": size} for size in ("1 x 8", "1 x 256", "1 x 512")]
+    assert data["requests"] == [{"signature": "text", "size": size} for size in ("1 x 8", "1 x 20", "1 x 40")]
     assert data["bytes"] == (done.text_destination / WARMUP).stat().st_size
     again = run_surgery("serving", done.text_destination, "--warmup")
     assert again.returncode == 2
