@@ -70,7 +70,7 @@ def test_overwrite_removes_saved_models_and_empty_folders_only(tmp_path):
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
     (tmp_path / "file").write_text("text")
     for name in ("thesis", "file"):
-        with pytest.raises(UsageError, match="it is no SavedModel"):
+        with pytest.raises(UsageError, match="it has no saved_model"):
             choose_destination(tmp_path / name, "bert", overwrite=True)
 
 
