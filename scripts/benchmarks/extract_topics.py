@@ -14,7 +14,7 @@ from benchmarks.processes import Cost, by_turns
 from benchmarks.progress import say
 
 TEXTS = {"base": 600, "small": 2000}
-TEXTS_BY_PROCESSES = {"base": 3000, "small": 20000}
+TEXTS_BY_PROCESSES = {"base": 8000, "small": 20000}
 EXTRACT, HUB, TORCH = "surgery extract", "the Hub loop", "transformers on torch"
 
 
