@@ -216,12 +216,13 @@ def _watching(folder: str | None, progress: Progress) -> Iterator[None]:
 
 
 def _reported(folder: Path) -> tuple[int, int]:
+    """Texts read and written by all workers; the last line of a file may be on its way."""
     read = written = 0
     for path in folder.iterdir():
-        for line in path.read_text(encoding="ascii").splitlines():
-            fields = line.split()
-            if len(fields) == 3:  # the last line may be on its way
-                read, written = read + int(fields[0]), written + int(fields[1])
+        for line in path.read_text(encoding="ascii").splitlines(keepends=True):
+            if line.endswith("\n"):
+                read_here, written_here = map(int, line.split())
+                read, written = read + read_here, written + written_here
     return read, written
 
 

@@ -26,6 +26,8 @@ REJECTED = "_rejected.jsonl"
 SUMMARY = "_shards.json"
 ROW_GROUP_BYTES = 64 * 2**20
 SHARD_BYTES = 512 * 2**20
+ROWS_TOLD = 50
+"""Rows after which a worker says how far it is."""
 
 
 class Layout(NamedTuple):
@@ -93,7 +95,7 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
     def start_bundle(self) -> None:
         """No file is open."""
         self._rows: list[tuple[Row, dict[str, np.ndarray]]] = []
-        self._bytes = 0
+        self._bytes = self._untold = 0
         self._writer: Any = None
 
     def process(self, element: tuple[Row, Any]) -> Iterator[Shard]:
@@ -101,6 +103,9 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
         row, result = element
         self._rows.append((row, result.inference))
         self._bytes += sum(array.nbytes for array in result.inference.values())
+        self._untold += 1
+        if self._untold == ROWS_TOLD:
+            self._tell()
         if self._bytes >= self._layout.row_group_bytes:
             self._flush()
             if self._written >= self._layout.shard_bytes:
@@ -108,6 +113,7 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
 
     def finish_bundle(self) -> Iterator[Any]:
         """Writes the rest."""
+        self._tell()
         if self._rows:
             self._flush()
         if self._writer is not None:
@@ -126,8 +132,11 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
         self._count += len(table)
         self._tokens += tokens
         self._written += self._bytes
-        report_progress(self._progress, done=len(table), tokens=tokens)
         self._rows, self._bytes = [], 0
+
+    def _tell(self) -> None:
+        report_progress(self._progress, done=self._untold)
+        self._untold = 0
 
     def _close(self) -> Shard:
         self._writer.close()
@@ -213,8 +222,8 @@ def _lines(shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:
             yield from map(json.loads, file)
 
 
-def report_progress(folder: str | None, *, read: int = 0, done: int = 0, tokens: int = 0) -> None:
+def report_progress(folder: str | None, *, read: int = 0, done: int = 0) -> None:
     """Tells the process that started a local run how far this worker is: a line in a file of the worker's own."""
     if folder is not None:
         with open(os.path.join(folder, str(os.getpid())), "a", encoding="ascii") as file:
-            file.write(f"{read} {done} {tokens}\n")
+            file.write(f"{read} {done}\n")

@@ -230,6 +230,15 @@ def test_progress_counts_texts_up_to_all_that_were_read(text_export, corpus, tmp
     assert counted == sorted(counted)
 
 
+def test_workers_tell_how_far_they_are_before_anything_is_written(text_export, corpus, tmp_path, monkeypatch):
+    folder, lines = corpus
+    told = []
+    monkeypatch.setattr(shards, "report_progress", lambda folder, **counts: told.append(counts["done"]))
+    surgery.extract(text_export, [folder / "a.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1)
+    assert sum(told) == len(lines)
+    assert max(told) == 50
+
+
 def test_sentencepiece_exports_have_tokens_too(source, tmp_path):
     export = surgery.convert(source("tf1_albert_small"), tmp_path / "albert" / "1", text=True).text_destination
     (tmp_path / "a.txt").write_text("Hello world\n", encoding="utf-8")
