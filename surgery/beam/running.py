@@ -20,7 +20,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
-from surgery.beam.shards import SUMMARY
+from surgery.beam.shards import PARTS, SUMMARY
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
 
 LOCAL = (None, "DirectRunner", "FnApiRunner")
@@ -170,8 +170,6 @@ def write_record(folder: str, name: str, record: dict[str, Any]) -> None:
 
 
 def _leftovers(folder: str) -> list[str]:
-    from surgery.beam.shards import PARTS
-
     parts = FileSystems.join(folder, PARTS)
     return [parts] if FileSystems.exists(parts) else []
 

@@ -6,7 +6,6 @@ own number of threads.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import tensorflow_text  # registers the operations of exports that take text  # 
 
 from surgery.errors import UsageError
 from surgery.runtime.session import SavedModelSession
+from surgery.served import SERVE
 
 MASK = "input_mask"
 """[batch, seq], 1 for a token: as an input it allows padding; as an output it tells how long each text is."""
@@ -31,7 +31,7 @@ class LoadedSignature:
         self, saved_model: str, signature: str, outputs: Sequence[str] | None = None, *, threads: int | None = None
     ) -> None:
         folder = saved_model if "://" in saved_model else Path(saved_model)
-        self._session = SavedModelSession(folder, ["serve"], threads=threads)
+        self._session = SavedModelSession(folder, SERVE, threads=threads)
         known = self._session.signatures
         if signature not in known:
             self._session.close()
@@ -151,7 +151,8 @@ class _Input:
         self.shape = _shape(info)
 
     def stack(self, values: Sequence[Any]) -> np.ndarray:
-        return np.array([os.fsencode(v) if isinstance(v, str) else v for v in values], self.dtype)
+        # UTF-8 whatever the locale says: it is what tokenizers read.
+        return np.array([v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in values], self.dtype)
 
 
 def _shape(info: Any) -> tuple[int | None, ...] | None:
