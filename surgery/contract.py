@@ -63,11 +63,7 @@ def check_contract(
 
 
 def check_interface(
-    module: InspectedModule,
-    exported: InspectedModule,
-    inference: Inference,
-    weights: AssignmentMap,
-    outputs: Outputs,
+    module: InspectedModule, exported: InspectedModule, inference: Inference, outputs: Outputs
 ) -> tuple[str, ...]:
     """What an edited encoder still promises, which no table explains any more: files, signatures and calls."""
     return (

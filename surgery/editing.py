@@ -192,8 +192,11 @@ def _write_edited(
     }
     exported = inspect_folder(Files(folder, folder.name))
     with well_formed(str(folder)):
-        check = check_interface if edited.rebuilt else check_contract
-        contract = check(plan.module, exported, plan.inference, plan.weights, plan.outputs)
+        contract = (
+            check_interface(plan.module, exported, plan.inference, plan.outputs)
+            if edited.rebuilt
+            else check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
+        )
     steps = counting(progress, "run the export", len(battery))
     with comparison.LoadedExport(folder) as loaded:
         bits = compare_weights(hashes, loaded.hashes(list(hashes)))

@@ -97,10 +97,6 @@ class Published:
     demands: tuple[Demand, ...] = ()
     graph: tuple[GraphEvidence, ...] = ()
 
-    def reads(self, config: Config) -> bool:
-        """True for a config of this publisher's kind."""
-        return model_type(config) in self.model_types
-
 
 def model_type(config: Config) -> str | None:
     """The architecture that a config names: its `model_type`, or in early files what its model class begins with."""
