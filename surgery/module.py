@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from surgery.formats.graph import FlatGraph
+    from surgery.graphs.flat import FlatGraph
 
 Shape = tuple[int | None, ...]
 """Sizes by axis; None is an axis that is free. A tensor of unknown rank has the shape None."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.architecture import infer_architecture
-from surgery.recognition import find_family
+from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.recognition import find_family
 from tests.editing import inspected
 
 COMMON = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surgery.module import VariableInfo
-from surgery.rules import Dialect, drop, explain, fill, move
+from surgery.tables.rules import Dialect, drop, explain, fill, move
 
 
 def variable(name: str, *shape: int) -> VariableInfo:
