@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from surgery.edits import Edit
     from surgery.graph_taps.listing import GraphListing
-    from surgery.jobs.convert import Conversion, Progress
+    from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedModel
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
     from surgery.jobs.verify import Verification
     from surgery.planning.outputs import Request
     from surgery.planning.plan import Inspection, Plan
+    from surgery.progress import Progress
 
 Source = str | PathLike[str]
 

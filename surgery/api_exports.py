@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surgery.api import Source
-    from surgery.jobs.convert import Progress
     from surgery.jobs.extract import Extracted
     from surgery.jobs.serve import Serving
+    from surgery.progress import Progress
 
 
 def extract(
@@ -34,7 +34,8 @@ def extract(
     `inputs` are text files, one text a line, or Parquet files with `columns`, or globs. `beam_options` choose the
     runner; without one it runs on this machine in `processes`. Raises SurgeryError; the folder appears when complete.
     """
-    from surgery.jobs.extract import Corpus, extract_features
+    from surgery.beam.plan import Corpus
+    from surgery.jobs.extract import extract_features
 
     return extract_features(
         str(exported),

@@ -13,7 +13,8 @@ from rich.text import Text
 from runtime_checks.comparison import Result, SignatureResult
 from runtime_checks.runtimes import FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING
 from surgery.proof.parity import OutputDiff, computation_order
-from surgery.reports.page import number, table_of, title
+from surgery.reports.page import table_of, title
+from surgery.wording import number
 
 Data = dict[str, Any]
 JUDGED = (

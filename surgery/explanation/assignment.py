@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.recognition import is_attribute
-from surgery.module import InspectedModule, VariableInfo
+from surgery.module import InspectedModule, VariableInfo, is_attribute
 from surgery.tables import layout
 from surgery.tables.layout import Layout
 from surgery.tables.rules import Claim

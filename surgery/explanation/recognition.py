@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from surgery.errors import UnexplainedError
 from surgery.explanation.config import model_type
 from surgery.families import FAMILIES
-from surgery.module import InspectedModule
+from surgery.module import InspectedModule, is_attribute
 from surgery.tables.family import Family
 from surgery.tables.rules import Dialect, Explanation, explain
 
@@ -57,8 +55,3 @@ def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:
             hint="surgery converts BERT encoders; `surgery inspect` shows what this module is",
         )
     return found
-
-
-def is_attribute(variable: Any) -> bool:
-    """True for a constant that hangs on the module under a name of its own, such as `do_lower_case`: no weight."""
-    return variable.attribute is not None and not variable.trainable and not variable.shape

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError, UsageError
-from surgery.explanation.recognition import is_attribute
-from surgery.module import InspectedModule
+from surgery.module import InspectedModule, is_attribute
 
 VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
 

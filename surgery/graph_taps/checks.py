@@ -15,7 +15,8 @@ from surgery.errors import ModuleError
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs.op_types import UNKNOWN
-from surgery.module import InspectedModule, SignatureInfo, Tensors, VariableInfo, shape_text
+from surgery.module import InspectedModule, SignatureInfo, Tensors, VariableInfo
+from surgery.wording import shape_text
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from surgery.jobs.warmup import warm_staged
 from surgery.module import Tensors
 from surgery.planning.outputs import Request
 from surgery.planning.plan import Plan, make_plan, open_module
+from surgery.progress import Progress, counting
 from surgery.proof import float64 as published
 from surgery.proof.battery import Batch, make_battery
 from surgery.proof.contract import check_contract
@@ -26,9 +27,6 @@ from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
 from surgery.tfserving.config_files import require_serving
-
-Progress = Callable[[str, int, int], None]
-"""Called with a step, how far it is, and how far it goes (0: not known)."""
 
 FIRST_LOOK = 2
 """Batches on which the filled encoder is tried before anything is written; among the longest, where attention acts."""
@@ -245,16 +243,3 @@ def check_export(
             if not _is_in(f"{name}.{output}", expected)
         ),
     )
-
-
-def counting(progress: Progress, step: str, total: int) -> Callable[[], None]:
-    """A function that reports one more done of a step at each call."""
-    done = 0
-    progress(step, 0, total)
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        progress(step, done, total)
-
-    return tick

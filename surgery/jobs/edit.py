@@ -23,9 +23,10 @@ from surgery.explanation.convention import EMBEDDING
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
 from surgery.export.weights import Weights, sha256
-from surgery.jobs.convert import Progress, Reference, check_export, counting, record_reference, write_encoder
+from surgery.jobs.convert import Reference, check_export, record_reference, write_encoder
 from surgery.planning.outputs import BLOCKS, Request
 from surgery.planning.plan import Plan, make_plan, open_module
+from surgery.progress import Progress, counting
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
 from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from surgery.beam.plan import Corpus
 from surgery.errors import UsageError, WriteError
 from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import choose_destination, publish, staging
@@ -26,15 +27,6 @@ Ran = tuple[dict[str, Any], float]
 """What was written (texts, tokens, rejected, shards), and the seconds that it took."""
 Run = Callable[[str, str | None], Ran]
 """Runs into a folder; the second is a folder for reports of progress, where there is one."""
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What is read: files or globs, and for Parquet which column is which input, and which holds ids."""
-
-    inputs: tuple[str, ...]
-    columns: tuple[str, ...] = ()
-    id_column: str | None = None
 
 
 @dataclass(frozen=True)

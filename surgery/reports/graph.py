@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.module import TensorInfo, shape_text
+from surgery.module import TensorInfo
 from surgery.plain import plain
+from surgery.wording import shape_text
 
 if TYPE_CHECKING:
     from surgery.graph_taps.listing import GraphListing

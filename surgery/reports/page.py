@@ -10,24 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 
-def shape(sizes: Iterable[int | None] | None) -> str:
-    return "unknown rank" if sizes is None else "[" + ", ".join("?" if s is None else str(s) for s in sizes) + "]"
-
-
-def size(count: int) -> str:
-    """Bytes as people read them: 417.6 MiB."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024 or unit == "MiB":
-            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    raise AssertionError
-
-
-def number(value: float | None) -> str:
-    return "inf" if value is None else "0" if value == 0 else f"{value:.2g}"
-
-
 def title(console: Console, text: str) -> None:
     console.print()
     console.print(Text(text, style="bold"))

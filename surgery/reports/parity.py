@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from surgery.reports.page import number, table_of, title
+from surgery.reports.page import table_of, title
+from surgery.wording import number
 
 Data = dict[str, Any]
 

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from surgery.reports.page import facts, shape, size, table_of, title
+from surgery.reports.page import facts, table_of, title
+from surgery.wording import shape_text, size
 
 Data = dict[str, Any]
 
@@ -86,7 +87,7 @@ def _has_strings(signature: Data) -> bool:
 
 
 def _type(tensor: Data) -> str:
-    return f"{tensor['dtype']} {shape(tensor['shape'])}"
+    return f"{tensor['dtype']} {shape_text(tensor['shape'])}"
 
 
 def _sentence(console: Console, text: str, style: str | None) -> None:

@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from surgery.reports.extraction import extraction
-from surgery.reports.page import facts, shape, size, table_of, title
+from surgery.reports.page import facts, table_of, title
 from surgery.reports.parity import parity
 from surgery.reports.serving_text import serving
+from surgery.wording import shape_text, size
 
 __all__ = ["edit", "extraction", "inspection", "parity", "plan", "preprocessor", "serving", "structure_text", "taps"]
 
@@ -61,7 +62,7 @@ def inspection(console: Console, data: Data) -> None:
     if "list" in data["variables"]:
         title(console, "Variables")
         listed = [
-            (v["name"], v["dtype"], shape(v["shape"]), "trainable" if v["trainable"] else v["attribute"] or "")
+            (v["name"], v["dtype"], shape_text(v["shape"]), "trainable" if v["trainable"] else v["attribute"] or "")
             for v in data["variables"]["list"]
         ]
         table_of(console, ("name", "dtype", "shape", ""), listed)
@@ -195,7 +196,7 @@ def _signature(console: Console, name: str, data: Data) -> None:
             row = (
                 way[:-1],
                 tensor["key"],
-                f"{tensor['dtype']} {shape(tensor['shape'])}",
+                f"{tensor['dtype']} {shape_text(tensor['shape'])}",
                 tensor["tensor"] or "",
                 named,
             )
@@ -209,7 +210,7 @@ def _signature(console: Console, name: str, data: Data) -> None:
 
 
 def _shapes(assignment: Data) -> str:
-    before, after = shape(assignment["from"]), shape(assignment["to"])
+    before, after = shape_text(assignment["from"]), shape_text(assignment["to"])
     return before if before == after else f"{before} to {after}"
 
 

@@ -15,8 +15,8 @@ import tensorflow as tf
 import tensorflow_text  # registers the operations of exports that take text  # noqa: F401
 
 from surgery.errors import UsageError
+from surgery.module import SERVE
 from surgery.tf.session import SavedModelSession
-from surgery.tfserving.served import SERVE
 
 MASK = "input_mask"
 """[batch, seq], 1 for a token: as an input it allows padding; as an output it tells how long each text is."""

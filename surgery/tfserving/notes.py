@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from surgery.reports.page import size
 from surgery.tfserving.served import Served, ServedSignature, fewest
 from surgery.tfserving.text_operations import ROUND_ROBIN
+from surgery.wording import size
 
 
 def notes(served: Served) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from surgery.errors import ModuleError, UsageError
 from surgery.export.manifest import read_manifest
 from surgery.formats import saved_model as saved_model_pb
 from surgery.jobs.texts import read_text_facts
-from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.plan import explain_module
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
@@ -21,8 +21,6 @@ from surgery.tfserving.example_inputs import sizes
 from surgery.tfserving.reply_size import LIMIT, is_exact, json_bytes, largest, reply_bytes, tensor_bytes
 from surgery.tfserving.text_operations import text_operations
 
-SERVE = ("serve",)
-"""The tags that the server loads unless --saved_model_tags says otherwise."""
 DEFAULT = "serving_default"
 LENGTH = 128
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
