@@ -5,8 +5,7 @@ Importing this package, inspecting and planning never import TensorFlow.
 
 from __future__ import annotations
 
-from surgery.api import convert, edit, graph, inspect, plan, preprocess, tap, verify
-from surgery.api_exports import extract, serving
+from surgery.api import convert, edit, extract, graph, inspect, plan, preprocess, serving, tap, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,

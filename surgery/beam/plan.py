@@ -12,8 +12,9 @@ from surgery.beam.corpus import Columns
 from surgery.beam.pipeline import Extraction
 from surgery.beam.shards import IDS, Layout
 from surgery.errors import ModuleError, UsageError
-from surgery.jobs.texts import TextFacts, read_text_facts, text_destination
+from surgery.export.text_facts import TextFacts, read_text_facts
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.planning.texts import text_destination
 
 TEXT = "text"
 MASK = "input_mask"

@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from surgery.edits import Edit, Edited, Place, apply_edits
+from surgery.edits import Edit
 from surgery.errors import ParityError, UsageError
 from surgery.explanation.convention import EMBEDDING
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
 from surgery.export.weights import Weights, sha256
-from surgery.jobs.convert import Reference, check_export, record_reference, write_encoder
+from surgery.jobs.steps import Reference, check_export, record_reference, write_encoder
+from surgery.planning.edits import Edited, Place, apply_edits
 from surgery.planning.outputs import BLOCKS, Request
-from surgery.planning.plan import Plan, make_plan, open_module
+from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, counting
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
@@ -33,6 +34,7 @@ from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, co
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
+from surgery.sources.opening import open_module
 
 IN_MEMORY = "the edited encoder in memory"
 

@@ -16,7 +16,7 @@ from surgery.beam.plan import Corpus
 from surgery.errors import UsageError, WriteError
 from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import choose_destination, publish, staging
-from surgery.planning.plan import open_module
+from surgery.sources.opening import open_module
 
 RECORD = "_extraction.json"
 """What was run, and what came of it; readers of Parquet folders pass over names that start with "_"."""

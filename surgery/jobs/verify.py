@@ -9,12 +9,13 @@ from typing import Any
 from surgery.errors import ModuleError, UsageError
 from surgery.export.manifest import MANIFEST, read_manifest, read_request
 from surgery.export.weights import Weights
-from surgery.jobs.convert import check_export, record_reference
-from surgery.planning.plan import Plan, make_plan, open_module
+from surgery.jobs.steps import check_export, record_reference
+from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress
 from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
+from surgery.sources.opening import open_module
 
 
 @dataclass(frozen=True)

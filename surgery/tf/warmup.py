@@ -10,10 +10,10 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from surgery.errors import ModuleError, WriteError
-from surgery.jobs.warmup import WarmupRequest
 from surgery.module import SERVE
 from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
+from surgery.tfserving.requests import WarmupRequest
 
 
 def prediction_log(model: str, request: WarmupRequest) -> Any:
