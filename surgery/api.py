@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from surgery.progress import Progress, silent
+
 if TYPE_CHECKING:
     from surgery.edits import Edit
     from surgery.explanation.inspection import Inspection
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from surgery.jobs.verify import Verification
     from surgery.planning.outputs import Request
     from surgery.planning.plan import Plan
-    from surgery.progress import Progress
 
 Source = str | PathLike[str]
 
@@ -110,7 +111,7 @@ def convert(
         request=_request(taps, layers, features, depths, signatures),
         texts=Texts(seq_length, None if vocab is None else Path(vocab), lower_case) if text else None,
         warmup=warmup,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -137,7 +138,7 @@ def verify(
         tolerance=Tolerance.of(atol, rtol),
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -187,7 +188,7 @@ def tap(
         signature=signature,
         overwrite=overwrite,
         keep_failed=keep_failed,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -213,7 +214,7 @@ def preprocess(
         None if destination is None else Path(destination),
         Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
         overwrite=overwrite,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -238,7 +239,7 @@ def extract(
     `inputs` are text files, one text a line, or Parquet files with `columns`, or globs. `beam_options` choose the
     runner; without one it runs on this machine in `processes`. Raises SurgeryError; the folder appears when complete.
     """
-    from surgery.beam.plan import Corpus
+    from surgery.beam.corpus import Corpus
     from surgery.jobs.extract import extract_features
 
     return extract_features(
@@ -252,7 +253,7 @@ def extract(
         processes=processes,
         beam_options=beam_options,
         overwrite=overwrite,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -282,7 +283,7 @@ def serving(
         output=None if output is None else Path(output),
         warmup=warmup,
         overwrite=overwrite,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 

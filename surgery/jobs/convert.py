@@ -17,7 +17,7 @@ from surgery.jobs.warmup import warm_staged
 from surgery.planning.outputs import Request
 from surgery.planning.plan import Plan, make_plan
 from surgery.planning.texts import Texts, text_destination
-from surgery.progress import Progress
+from surgery.progress import Progress, silent
 from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
@@ -51,7 +51,7 @@ def convert_module(
     request: Request | None = None,
     texts: Texts | None = None,
     warmup: bool = False,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Conversion:
     """Converts a module; nothing is published unless the reloaded export has parity.
 

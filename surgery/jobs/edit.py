@@ -27,7 +27,7 @@ from surgery.jobs.steps import Reference, check_export, record_reference, write_
 from surgery.planning.edits import Edited, Place, apply_edits
 from surgery.planning.outputs import BLOCKS, Request
 from surgery.planning.plan import Plan, make_plan
-from surgery.progress import Progress, counting
+from surgery.progress import Progress, counting, silent
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
 from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights
@@ -65,7 +65,7 @@ class EditedModel:
         atol: float | None = None,
         rtol: float | None = None,
         overwrite: bool = False,
-        progress: Progress = lambda step, done, total: None,
+        progress: Progress = silent,
     ) -> EditedExport:
         """Writes and proves it, with the outputs that `surgery.convert` can add; see `export_edited`."""
         return export_edited(
@@ -104,7 +104,7 @@ def export_edited(
     request: Request | None = None,
     tolerance: Tolerance | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> EditedExport:
     """Writes an edited model; nothing is published unless what must stay the same has stayed.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
 from surgery.export.text_facts import TextFacts
 from surgery.planning.texts import Texts
+from surgery.progress import Progress, silent
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
@@ -77,7 +77,7 @@ def write_preprocessor(
     texts: Texts,
     *,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Preprocessor:
     """Writes a module's preprocessor as a SavedModel of its own.
 

@@ -11,7 +11,7 @@ from surgery.export.manifest import MANIFEST, read_manifest, read_request
 from surgery.export.weights import Weights
 from surgery.jobs.steps import check_export, record_reference
 from surgery.planning.plan import Plan, make_plan
-from surgery.progress import Progress
+from surgery.progress import Progress, silent
 from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
@@ -35,7 +35,7 @@ def verify_export(
     tolerance: Tolerance | None = None,
     allow_nonfinite: bool = False,
     assume: dict[str, Any] | None = None,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Verification:
     """Compares an export with a module. A miss is a report that has not passed, not an exception.
 

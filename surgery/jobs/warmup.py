@@ -7,12 +7,12 @@ them fails; so each is read back and run before the file is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import UsageError
 from surgery.export.publish import publish_file, staging
+from surgery.progress import Progress, silent
 from surgery.tfserving.config_files import require_serving
 from surgery.tfserving.requests import WarmupRequest, warmup_requests
 from surgery.tfserving.served import WARMUP, Served, name_of, open_served
@@ -38,7 +38,7 @@ def write_warmup(
     model: str,
     *,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Warmup:
     """Writes the warm-up file of an export, reads it back, runs every request, and only then puts it in place.
 
@@ -62,8 +62,6 @@ def write_warmup(
     return Warmup(place, requests)
 
 
-def warm_staged(
-    staged: Path, destination: Path, progress: Callable[[str, int, int], None] = lambda step, done, total: None
-) -> int:
+def warm_staged(staged: Path, destination: Path, progress: Progress = silent) -> int:
     """Warms up a staged export under the name that its destination gives it; returns the number of requests."""
     return len(write_warmup(open_served(staged), name_of(destination.absolute())[0], progress=progress).requests)

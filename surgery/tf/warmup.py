@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from surgery.errors import ModuleError, WriteError
 from surgery.module import SERVE
+from surgery.progress import Progress
 from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
 from surgery.tfserving.requests import WarmupRequest
@@ -59,7 +60,7 @@ def replay_logs(
     folder: Path,
     requests: Sequence[WarmupRequest],
     logs: Sequence[Any],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     *,
     with_text: bool,
 ) -> None:
