@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import Address, Body, called_functions, functions_of, scoped, tree_of_function
+from surgery.graphs.calls import Address, Body, called_functions, functions_of, tree_of_function
 from surgery.graphs.frames import Frame, enclosing_frames
+from surgery.graphs.names import scoped
 
 LOOPS = frozenset({"While", "StatelessWhile", "For"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -62,8 +63,8 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
     for body, node in root.walk() if inside else ():
         address = (*body.address, node.name)
         for feed in node.input if address not in framed else ():
-            source = body.owner(feed) if feed[0] != "^" else None
-            if source is not None and (came_from := (*source.body.address, source.name)) in key_of:
+            port = body.owner(feed) if feed[0] != "^" else None
+            if port is not None and (came_from := (*port.body.address, port.name)) in key_of:
                 leaving.setdefault(key_of[came_from], {})[address] = None
     return tuple(
         Region(

@@ -25,7 +25,7 @@ from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs import resource_variables as reference_variables
 from surgery.graphs.calls import tree_of_graph
-from surgery.graphs.flatten import Output, flatten
+from surgery.graphs.flatten import Output, flatten, port_at
 from surgery.graphs.frames import ENTER, SWITCH
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.memory import give_back
@@ -221,7 +221,8 @@ def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple
     graph_def = function.graph.as_graph_def()
     arguments = [placeholder.op.name for placeholder in function.inputs]
     root = tree_of_graph(graph_def, arguments, [operation.name for operation in function.graph.control_outputs])
-    flat = flatten(graph_def, root, [*(tensor.name for tensor in function.outputs), *places], op_def_registry.get)
+    ports = [*(root.owner(tensor.name) for tensor in function.outputs), *(port_at(root, place) for place in places)]
+    flat = flatten(root, ports, op_def_registry.get)
     own = len(arguments) - len(function.captured_inputs)
 
     def import_graph(*given: Any) -> tuple[Any, list[Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from surgery.graphs.calls import tree_of_function, tree_of_graph, unique_names
+import pytest
+
+from surgery.graphs.calls import tree_of_function, tree_of_graph
 from surgery.graphs.frames import Frame, enclosing_frames
+from surgery.graphs.names import unique_names
 from surgery.graphs.reach import computed_from
 from surgery.graphs.regions import regions_of
 from tests.synthetic import Function, new_graph
@@ -109,3 +112,9 @@ def test_a_signature_computes_what_its_outputs_need_and_what_only_its_inputs_dec
     nodes = {node.name: node for node in graph_def.node}
     assert computed_from(nodes, ["x:0"], ["y:0"]) == {"w", "read", "y", "unreturned"}
     assert computed_from(nodes, [], ["initial:0"]) == {"initial"}
+
+
+def test_a_graph_that_feeds_itself_outside_of_loops_is_refused():
+    graph_def = graph_of(("switch", "Switch", ["a", "a"]), ("a", "Neg", ["b"]), ("b", "Neg", ["a"]))
+    with pytest.raises(ValueError, match="feeds itself"):
+        enclosing_frames({node.name: node for node in graph_def.node})
