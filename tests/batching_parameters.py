@@ -23,7 +23,7 @@ BATCHING_FIELDS = (
 
 @cache
 def batching_parameters() -> Any:
-    """The message class of BatchingParameters, field by field as in the server's session_bundle_config.proto, in a pool of its own."""
+    """The message class, field by field as in session_bundle_config.proto, in a descriptor pool of its own."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
     pool = descriptor_pool.DescriptorPool()
