@@ -17,9 +17,10 @@ from surgery.cli.main import main
 from surgery.errors import ModuleError, UsageError
 from surgery.jobs.serve import serve_export
 from surgery.module import SignatureInfo, TensorInfo
-from surgery.tfserving.config_files import batching_config, batching_parameters, models_config
+from surgery.tfserving.config_files import batching_config, models_config
 from surgery.tfserving.example_inputs import example_inputs
 from surgery.tfserving.reply_size import LIMIT, largest, reply_bytes, tensor_bytes
+from tests.support.batching_parameters import batching_parameters
 from tests.support.probing import run as run_and_probe
 from tests.support.running import surgery
 from tests.support.synthetic import CNN, write_saved_model
