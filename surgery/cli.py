@@ -21,6 +21,7 @@ from surgery.options import (
     ATOL,
     JSON,
     MODULE,
+    MODULES,
     NONFINITE,
     OVERWRITE,
     RTOL,
@@ -41,14 +42,14 @@ any weight table, 5 parity failed, 6 cannot write the destination."""
 
 
 @click.group(
-    epilog=EPILOG_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    help="Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.\n\n"
+    + MODULES,
+    epilog=EPILOG_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(surgery.__version__, prog_name="surgery")
 def main() -> None:
-    """Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.
-
-    MODULE is a folder with a saved_model.pb, a .tar.gz or .tgz of it, or a Hub handle (a URL).
-    """
+    """The group of all commands."""
 
 
 @main.command(

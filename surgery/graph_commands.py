@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.options import JSON, MODULE, OVERWRITE, VERBOSE, Command, reports_errors
+from surgery.options import JSON, OVERWRITE, SAVED_MODEL, VERBOSE, Command, reports_errors
 from surgery.terminal import talk, working
 
 SIGNATURE = click.option(
@@ -26,16 +26,16 @@ SIGNATURE = click.option(
         "surgery graph ./module --json | jq -r '.tensors[] | select(.op == \"Conv2D\").name'",
     ),
 )
-@MODULE
+@SAVED_MODEL
 @SIGNATURE
-@click.option("--match", metavar="PATTERN", help="List those only whose name has this part, or matches this glob.")
+@click.option("--match", metavar="PATTERN", help="List only tensors whose name contains this, or matches this glob.")
 @JSON
 @reports_errors
 def graph(module: str, signature: str | None, match: str | None, as_json: bool) -> None:
     """List the tensors of a signature's graph: name, operation, dtype, shape. Needs no TensorFlow.
 
-    Any SavedModel will do, of TensorFlow 1 or 2. Function calls are followed inwards; every name can be given to
-    surgery tap. Into a pipe goes one row a tensor. --match tells capitals apart, and * stands for slashes too.
+    Function calls are followed inwards. Every name can be given to surgery tap. Into a pipe goes one row per tensor.
+    --match distinguishes capitals, and * matches slashes too.
     """
     from surgery import graph_report
 
@@ -53,7 +53,7 @@ def graph(module: str, signature: str | None, match: str | None, as_json: bool) 
         "surgery tap ./module ./tapped --signature tokens --tensor bert/pooler/Squeeze=first_token",
     ),
 )
-@MODULE
+@SAVED_MODEL
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option(
     "--tensor",
@@ -61,8 +61,8 @@ def graph(module: str, signature: str | None, match: str | None, as_json: bool) 
     multiple=True,
     required=True,
     metavar="NAME[=OUTPUT]",
-    help="A tensor, as surgery graph names it, and the key of its output; without one, the name with _ for whatever is "
-    "no letter or digit. Repeatable.",
+    help="A tensor, as surgery graph names it, and the key of its output; without a key, the name with _ for each "
+    "character that is no letter or digit. Repeatable.",
 )
 @SIGNATURE
 @OVERWRITE
@@ -82,9 +82,9 @@ def tap(
 ) -> None:
     """Write a SavedModel whose signature returns tensors from inside its own graph as well.
 
-    Any SavedModel will do, of TensorFlow 1 or 2. Nothing is frozen: variables stay variables, tables and assets come
-    along, and so do the other signatures. It is published when the outputs that there were are the same on inputs made
-    from the signature: to the bit, or to the last bits where the new outputs let TensorFlow fuse the graph otherwise.
+    Nothing is frozen: variables stay variables, and tables, assets and the other signatures come along. The result is
+    published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
+    if the new outputs let TensorFlow fuse the graph otherwise.
     """
     from surgery import graph_report
 

@@ -192,6 +192,30 @@ def test_a_failed_comparison_says_what_failed_and_how():
 
 
 @pytest.mark.parametrize(
+    ("unchanged", "verdict"),
+    [
+        (("embedding_output", "encoder_outputs_0"), "; 2 outputs are bit-equal to the unedited export's"),
+        (("embedding_output",), "; 1 output is bit-equal to the unedited export's"),
+        ((), ""),
+    ],
+)
+def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...], verdict: str):
+    outputs = (diff("embedding_output", bit_equal=True), diff("pooled_output"))
+    compared = ParityReport("the edited encoder in memory", Tolerance(), 3, outputs, ALL_EQUAL, ())
+    data = {
+        "edits": [{"edit": "drop blocks 1", "places": 1}],
+        "blocks": [{"origin": 0, "pruned_heads": []}, {"origin": 2, "pruned_heads": []}],
+        "unchanged": list(unchanged),
+        "changed": ["pooled_output"],
+        "parity": report_data(compared),
+    }
+    shown = text("edit", data)
+    assert shown.splitlines()[-1] == f"verdict: the export computes the edited encoder{verdict}"
+    assert "the same function" not in shown
+    assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
+
+
+@pytest.mark.parametrize(
     ("count", "expected"),
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (437_000_000, "416.8 MiB"), (5 << 30, "5120.0 MiB")],
 )
