@@ -65,7 +65,7 @@ def test_the_table_of_taps_says_what_each_family_offers(heading, samples, module
 @pytest.mark.parametrize("command", ["", *sorted(main.commands)])
 def test_the_help_texts_in_the_reference_are_the_real_ones(command):
     arguments = [*command.split(), "--help"]
-    result = CliRunner().invoke(main, arguments, prog_name="surgery")
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(main, arguments, prog_name="surgery")
     assert result.exit_code == 0
     found = [screen.output for screen in screens(HELP) if screen.arguments == arguments]
     assert found == [result.output.rstrip("\n")]

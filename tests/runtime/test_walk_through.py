@@ -15,22 +15,13 @@ from click.testing import CliRunner
 from tests.documentation import ROOT, commands, fences, prints
 from tests.documentation import surgery as main
 
-PAGES = ("docs/parity.md", "docs/taps.md", "docs/edits.md", "docs/any-savedmodel.md")
-"""Pages that go on from the folder in which the README ends."""
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    """A folder with what the commands read, and with an export of the demo, which the README runs first."""
-    folder = tmp_path_factory.mktemp("checkout")
-    (folder / "tests").symlink_to(ROOT / "tests")
-    (folder / "exported" / "g3_small" / "1").mkdir(parents=True)
-    return folder
-
 
 @pytest.fixture(autouse=True)
-def there(checkout, monkeypatch):
-    monkeypatch.chdir(checkout)
+def checkout(tmp_path, monkeypatch):
+    """Stands in a folder with what the commands read, and with an export of the demo, which the README runs first."""
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "exported" / "g3_small" / "1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "110")
 
 
@@ -62,15 +53,13 @@ def run_python(page: str) -> None:
             assert printed.getvalue() == shown
 
 
-def test_the_readme_works_from_top_to_bottom():
+def test_the_readme_works_from_top_to_bottom_and_its_export_can_be_verified_and_trained():
     run_commands("README.md")
     run_python("README.md")
-
-
-def test_an_export_of_the_readme_can_be_trained_as_the_page_says():
+    run_commands("docs/parity.md")
     run_python("docs/fine-tuning.md")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_goes_on_from_there(page):
+@pytest.mark.parametrize("page", ["docs/taps.md", "docs/edits.md", "docs/any-savedmodel.md"])
+def test_the_commands_of_a_page_work_and_print_what_it_shows(page):
     run_commands(page)

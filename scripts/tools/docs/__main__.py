@@ -18,8 +18,9 @@ These are the help texts, as the commands print them. `scripts/docs` writes this
 
 
 def help_of(name: str) -> str:
-    """What `surgery NAME --help` prints where nobody reads it on a terminal: without colours, 80 columns wide."""
-    result = CliRunner().invoke(surgery, [*name.split(), "--help"], prog_name="surgery", catch_exceptions=False)
+    """What `surgery NAME --help` prints on a terminal of 80 columns, without colours."""
+    terminal = CliRunner(env={"COLUMNS": "80"})
+    result = terminal.invoke(surgery, [*name.split(), "--help"], prog_name="surgery", catch_exceptions=False)
     return result.output.rstrip("\n")
 
 
@@ -34,5 +35,4 @@ def page() -> str:
 
 if __name__ == "__main__":
     destination = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
-    destination.parent.mkdir(parents=True, exist_ok=True)
     destination.write_text(page(), encoding="utf-8")
