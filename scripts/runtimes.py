@@ -29,8 +29,8 @@ from runtime_checks.request import make_request
 from runtime_checks.runtimes import BELOW_FLOAT32, REFERENCE, ROUNDED, RUNTIMES, Runtime
 from runtime_checks.sample import convert_sample
 
+from surgery.cli.terminal import WIDTH_WHEN_PIPED
 from surgery.errors import SurgeryError
-from surgery.terminal import WIDTH_WHEN_PIPED
 
 EXAMPLES = """examples:
   scripts/runtimes                                      # a sample, in every runtime

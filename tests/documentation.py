@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from surgery.cli import main as surgery
+from surgery.cli.main import main as surgery
 
 __all__ = ["PAGES", "ROOT", "Fence", "Screen", "anchors", "commands", "fences", "prints", "screens", "surgery", "table"]
 

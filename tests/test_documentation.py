@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.taps import offered
+from surgery.planning.taps import offered
 from tests.documentation import PAGES, ROOT, Screen, anchors, commands, fences, prints, screens, table
 from tests.documentation import surgery as main
 from tests.running import environment

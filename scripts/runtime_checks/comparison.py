@@ -10,8 +10,8 @@ import numpy as np
 from runtime_checks.processes import Answer
 from runtime_checks.programs.exchange import Arrays, Request, Signature, read_outputs
 from runtime_checks.runtimes import BELOW_FLOAT32, EXACT, FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING, Runtime
-from surgery.battery import Batch
-from surgery.parity import OutputDiff, Tolerance, compare
+from surgery.proof.battery import Batch
+from surgery.proof.parity import OutputDiff, Tolerance, compare
 
 Outputs = Mapping[str, Sequence[Arrays]]
 """Outputs by signature: for each batch, by name."""

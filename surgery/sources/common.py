@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
-from surgery.formats.object_graph import dtype_name, shape_of
+from surgery.formats.tensors import dtype_name, shape_of
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
 from surgery.sources.files import SAVED_MODEL, Files
 
@@ -84,7 +84,7 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
 
 def open_checkpoint(prefix: Path) -> Tensors:
     """The values of a checkpoint, read by TensorFlow's own reader, which is imported only now."""
-    from surgery.runtime.checkpoint import CheckpointTensors
+    from surgery.tf.checkpoint import CheckpointTensors
 
     return CheckpointTensors(prefix)
 

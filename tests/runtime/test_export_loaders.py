@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
 
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
 from tests.serving_client import run_client
 
 v1 = tf.compat.v1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
 from tests.serving_client import run_client
 
 NAME = "hf_bert"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from surgery.cli import main as surgery
+from surgery.cli.main import main as surgery
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "commands.md"
 HEAD = """\

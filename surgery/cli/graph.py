@@ -1,0 +1,37 @@
+"""surgery graph: the tensors of any SavedModel's graph."""
+
+from __future__ import annotations
+
+import click
+
+import surgery
+from surgery.cli.options import JSON, SAVED_MODEL, SIGNATURE, Command, reports_errors
+from surgery.cli.terminal import talk
+
+
+@click.command(
+    cls=Command,
+    short_help="List the tensors in the graph of any SavedModel.",
+    examples=(
+        "surgery graph ./module --match Softmax            # part of a name",
+        "surgery graph ./module --match '*/layer_3/*/add'  # the whole name, with * ? [abc]",
+        "surgery graph ./module --json | jq -r '.tensors[] | select(.op == \"Conv2D\").name'",
+    ),
+)
+@SAVED_MODEL
+@SIGNATURE
+@click.option("--match", metavar="PATTERN", help="List only tensors whose name contains this, or matches this glob.")
+@JSON
+@reports_errors
+def graph(module: str, signature: str | None, match: str | None, as_json: bool) -> None:
+    """List the tensors of a signature's graph: name, operation, dtype, shape. Needs no TensorFlow.
+
+    Function calls are followed inwards. Every name can be given to surgery tap. Into a pipe goes one row per tensor.
+    --match distinguishes capitals, and * matches slashes too.
+    """
+    from surgery.reports import graph as graph_report
+
+    found = surgery.graph(module, signature=signature, match=match)
+    graph_report.show_listing(graph_report.listing_data(found), as_json)
+    if match is not None and not found.tensors:
+        talk().print(f"note: no tensor of {found.files.name} matches {match}", markup=False, soft_wrap=True)

@@ -1,0 +1,41 @@
+"""The command line: it parses, calls one library function, and renders. stdout is data, stderr is talk.
+
+TensorFlow is never imported here; the functions that need it do so when they run.
+"""
+
+from __future__ import annotations
+
+import click
+
+import surgery
+from surgery.cli.convert import convert
+from surgery.cli.edit import edit
+from surgery.cli.extract import extract
+from surgery.cli.graph import graph
+from surgery.cli.inspect import inspect
+from surgery.cli.options import MODULES
+from surgery.cli.plan import plan
+from surgery.cli.preprocess import preprocess
+from surgery.cli.serving import serving
+from surgery.cli.tap import tap
+from surgery.cli.taps import taps
+from surgery.cli.verify import verify
+
+EPILOG_EXIT_CODES = """\b
+Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
+any weight table, 5 parity failed, 6 cannot write the destination."""
+
+
+@click.group(
+    help="Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.\n\n"
+    + MODULES,
+    epilog=EPILOG_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(surgery.__version__, prog_name="surgery")
+def main() -> None:
+    """The group of all commands."""
+
+
+for command in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
+    main.add_command(command)

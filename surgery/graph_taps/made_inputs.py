@@ -1,0 +1,74 @@
+"""Inputs for a signature of which nothing is known but its dtypes and shapes.
+
+Integers are 0 and 1, which every vocabulary has; strings are words, or empty, which is also an example without
+features. Free axes that stand at the same place are made equally long in all inputs: rows of a batch, tokens of a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from surgery.errors import ModuleError
+from surgery.formats.tensors import Shape
+from surgery.module import SignatureInfo, TensorInfo
+
+SIZES = ((1, 1), (3, 7), (2, 32), (1, 224))
+"""Length of the first axis and of the others, where they are free; the longer ones for graphs that want more."""
+WORDS = ("the quick brown fox", "hello, world", "a", "an unaffable word", "Zürich 42")
+NUMBERS = ("int", "uint", "float", "bfloat", "complex")
+
+
+@dataclass(frozen=True)
+class MadeBatch:
+    """One set of inputs by key; `label` says how it was made."""
+
+    label: str
+    arrays: Mapping[str, np.ndarray]
+
+
+def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
+    """Inputs to try, the likeliest first; always the same ones for a signature. None of them need suit the graph.
+
+    Raises ModuleError for an input of a kind that cannot be made.
+    """
+    for tensor in signature.inputs:
+        if tensor.name is None or not (tensor.dtype in ("bool", "string") or tensor.dtype.startswith(NUMBERS)):
+            raise ModuleError(
+                f"making inputs for the signature {signature.name}: {tensor.key} is "
+                + (f"{tensor.dtype}, which cannot be made up" if tensor.name else "no plain tensor"),
+                hint="choose another signature, or save the model again with plain inputs",
+            )
+    texts = (WORDS, ("",)) if any(tensor.dtype == "string" for tensor in signature.inputs) else (WORDS,)
+    for words in texts:
+        for number, (rows, length) in enumerate(SIZES):
+            random = np.random.default_rng(number)
+            arrays = {
+                tensor.key: _array(tensor, _sizes(tensor.shape, rows, length), words, random)
+                for tensor in signature.inputs
+            }
+            shapes = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items())
+            yield MadeBatch(shapes or "no inputs", arrays)
+
+
+def _sizes(shape: Shape | None, rows: int, length: int) -> tuple[int, ...]:
+    if shape is None:
+        return (rows,)
+    free = [rows, *[length] * len(shape)]
+    return tuple(free[axis] if size is None else size for axis, size in enumerate(shape))
+
+
+def _array(
+    tensor: TensorInfo, shape: tuple[int, ...], words: tuple[str, ...], random: np.random.Generator
+) -> np.ndarray:
+    if tensor.dtype == "string":
+        chosen = [words[index % len(words)].encode() for index in range(int(np.prod(shape)))]
+        return np.array(chosen, object).reshape(shape)
+    if tensor.dtype == "bool":
+        return random.integers(0, 2, shape).astype(bool)
+    if "int" in tensor.dtype:
+        return random.integers(0, 2, shape).astype(tensor.dtype)
+    # Lower precisions are made of these by whoever feeds them: numpy does not know all of their names.
+    return random.normal(size=shape).astype("complex64" if tensor.dtype.startswith("complex") else "float32")

@@ -1,0 +1,105 @@
+"""Text in: an export that takes strings, beside the one that takes tensors, and a preprocessor of its own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from surgery.errors import ParityError
+from surgery.explanation.inspection import explain_module
+from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants
+from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
+from surgery.export.publish import choose_destination, publish, staging
+from surgery.export.text_facts import TextFacts
+from surgery.planning.texts import Texts
+from surgery.progress import Progress, silent
+from surgery.sources.location import module_name
+from surgery.sources.opening import open_module
+
+TRIED = (
+    "The quick brown fox jumps over the lazy dog.",
+    "",
+    "naïve café, Ünïcödé and \uff26\uff35\uff2c\uff2c width",
+    "深度学习 and 日本語",
+    "don't stop-believing (it's 100% #1)!?",
+    "tab\tand\x00control\u200bcharacters\n",
+    "pneumonoultramicroscopicsilicovolcanoconiosis",
+    "word " * 700,
+)
+"""Texts on which what was written is compared with Model Garden's layers: accents, CJK, punctuation, very long ones."""
+DEFAULT_LENGTH = 128
+"""Tokens of a row that a preprocessor packs to unless it is told otherwise, as TF Hub's do."""
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """A published preprocessor: where it is, its tokenizer, and to how many tokens it packs."""
+
+    destination: Path
+    tokenization: Tokenization
+    length: int
+
+
+def write_texts(
+    export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path, destination: Path
+) -> None:
+    """Writes the text export of a staged tensor export into the staged `folder` of a destination.
+
+    `right_context` is the family's, see surgery.tables.family. The manifest says what tokenizes its texts. Raises
+    ParityError when the two exports differ.
+    """
+    from surgery.tf.text_export import text_differences, write_text_model
+
+    write_text_model(export, tokenization, length, right_context, folder)
+    if differences := text_differences(folder, export, tokenization, length, right_context, TRIED):
+        raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
+    said = TextFacts(length, tokenization.pieces, str(_vocabulary_within(tokenization.file, folder)))
+    write_manifest(
+        {"schema": SCHEMA, "text": {**asdict(said), "lower_case": tokenization.lower_case}}, folder, destination
+    )
+
+
+def _vocabulary_within(vocabulary: Path, export: Path) -> Path:
+    """Where an export has this vocabulary, relative to it; a SentencePiece model stands in the graph, and is copied."""
+    content = vocabulary.read_bytes()
+    for asset in sorted((export / "assets").glob("*")):
+        if asset.read_bytes() == content:
+            return asset.relative_to(export)
+    place = MANIFEST.parent / vocabulary.name
+    (export / place).parent.mkdir(exist_ok=True)
+    (export / place).write_bytes(content)
+    return place
+
+
+def write_preprocessor(
+    module: str,
+    destination: Path | None,
+    texts: Texts,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Preprocessor:
+    """Writes a module's preprocessor as a SavedModel of its own.
+
+    Raises UsageError when the module has no vocabulary or does not say its casing, and no option does.
+    """
+    destination = choose_destination(destination, f"{module_name(module)}_preprocess", overwrite=overwrite)
+    progress("inspect", 0, 0)
+    with open_module(module, with_weights=True) as source, staging(destination) as folder:
+        texts.tokenization(source, {"do_lower_case": True})  # no vocabulary: known before TensorFlow starts
+        tokenization = texts.tokenization(source, read_constants(source))
+        inference = explain_module(source).inference
+        length = texts.length or DEFAULT_LENGTH
+        if inference is not None:
+            check_vocabulary(tokenization, inference.architecture["vocab_size"])
+            positions = inference.architecture["max_position_embeddings"]
+            length = texts.resolved(inference) if texts.length is not None else min(length, positions)
+        progress("start TensorFlow", 0, 0)
+        from surgery.tf import text_export as text
+
+        progress("write the preprocessor", 0, 0)
+        text.write_preprocessor(tokenization, length, folder)
+        if differences := text.preprocessor_differences(folder, tokenization, length, TRIED):
+            raise ParityError("comparing the preprocessor with Model Garden's layers: " + "; ".join(differences))
+        publish(folder, destination, overwrite=overwrite)
+    return Preprocessor(destination, tokenization, length)
