@@ -131,9 +131,9 @@ def test_a_text_is_answered_over_plain_http(texts_server, export):
         assert_same(found, expected[output["name"]].numpy(), output["name"])
 
 
-def test_the_request_in_the_readme_gets_the_answer_in_the_readme(texts_server):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    body, said = re.search(r"/infer -d '(.*?)' \| jq -c .*?\n(.*?)\n\$ ", readme, re.DOTALL).groups()
+def test_the_request_in_the_docs_gets_the_answer_in_the_docs(texts_server):
+    page = (ROOT / "docs" / "triton.md").read_text(encoding="utf-8")
+    body, said = re.search(r"/infer -d '(.*?)' \| jq -c .*?\n(.*?)\n\$ ", page, re.DOTALL).groups()
     _, answer = texts_server.post("texts", json.loads(body))
     lines = [json.loads(line) for line in said.splitlines()]
     assert [name for name, _, _ in lines] == [output["name"] for output in answer["outputs"]]
