@@ -15,11 +15,11 @@ import pytest
 
 import surgery.conversion
 import surgery.runtime
+from scripts.tools.runtimes.c_client import compile_client
 from surgery.battery import make_battery
 from surgery.conversion import Conversion
 from tests.runtime.samples import BUILDERS
 from tests.runtime.tapping import Tapped, everything, given_inputs, run_signatures
-from tests.serving_client import compile_client
 
 
 class Converted(NamedTuple):

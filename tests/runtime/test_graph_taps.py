@@ -13,13 +13,13 @@ import tensorflow as tf
 from tensorboard.compat.proto import variable_pb2
 
 import surgery
+from scripts.tools.runtimes.c_client import run_client
 from surgery.errors import UsageError
 from surgery.formats import saved_model_pb
 from surgery.tapping import Tapping
 from tests.builders.plain_models import LSTM_WORDS
 from tests.editing import edited
 from tests.runtime.graph_taps import MODELS, fetched, fetched_tf1, served, stored
-from tests.serving_client import run_client
 
 
 class Made(NamedTuple):
