@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surgery.conversion import Conversion, Progress
-    from surgery.editing import EditedModel
     from surgery.edits import Edit
-    from surgery.graph_listing import GraphListing
-    from surgery.outputs import Request
-    from surgery.planning import Inspection, Plan
-    from surgery.tapping import Tapping
-    from surgery.texts import Preprocessor
-    from surgery.verification import Verification
+    from surgery.graph_taps.listing import GraphListing
+    from surgery.jobs.convert import Conversion
+    from surgery.jobs.edit import EditedModel
+    from surgery.jobs.tap import Tapping
+    from surgery.jobs.texts import Preprocessor
+    from surgery.jobs.verify import Verification
+    from surgery.planning.outputs import Request
+    from surgery.planning.plan import Inspection, Plan
+    from surgery.progress import Progress
 
 Source = str | PathLike[str]
 
@@ -26,7 +27,7 @@ def inspect(module: Source) -> Inspection:
 
     Raises ModuleError when it is no SavedModel. A module that no table explains is no error here.
     """
-    from surgery.planning import explain_module, open_module
+    from surgery.planning.plan import explain_module, open_module
 
     with open_module(str(module), with_weights=False) as found:
         return explain_module(found)
@@ -48,8 +49,8 @@ def plan(
     Raises ModuleError for a damaged module, UnexplainedError when the weight tables leave anything open, UsageError for
     outputs that the encoder cannot have.
     """
-    from surgery.planning import make_plan, open_module
-    from surgery.publish import choose_destination
+    from surgery.export.publish import choose_destination
+    from surgery.planning.plan import make_plan, open_module
 
     with open_module(str(module), with_weights=False) as found:
         wanted = None if destination is None else Path(destination)
@@ -82,16 +83,16 @@ def convert(
     """Converts a module into a verified SavedModel; without a destination into `exported/<name>/<next version>`.
 
     `taps` ("attention_probs@-1"), `layers` ("-4:"), `features` ("text=mean@-4:/mean"), `depths` and `signatures`
-    ("probe=query_0,pooled_output") add outputs, spelled as on the command line; see surgery.outputs.
+    ("probe=query_0,pooled_output") add outputs, spelled as on the command line; see surgery.planning.outputs.
     `text` writes a second SavedModel that takes strings, cut to `seq_length` tokens; `vocab` and `lower_case` supply
     what the module does not have. `warmup` writes the requests that TensorFlow Serving runs first into both.
 
     `atol` and `rtol` bound the error of every output: `max |error| <= atol + rtol * RMS(expected)`. Raises
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
     """
-    from surgery.conversion import convert_module
-    from surgery.parity import Tolerance
-    from surgery.texts import Texts
+    from surgery.jobs.convert import convert_module
+    from surgery.jobs.texts import Texts
+    from surgery.proof.parity import Tolerance
 
     return convert_module(
         str(module),
@@ -122,8 +123,8 @@ def verify(
 
     Raises SurgeryError when one of the two cannot be opened or the module is not explained.
     """
-    from surgery.parity import Tolerance
-    from surgery.verification import verify_export
+    from surgery.jobs.verify import verify_export
+    from surgery.proof.parity import Tolerance
 
     return verify_export(
         str(module),
@@ -141,7 +142,7 @@ def edit(module: Source, *edits: Edit, assume: Mapping[str, Any] | None = None) 
     `.hits` says how many places each edit hit, `.export(destination)` writes and proves it. Needs no TensorFlow.
     Raises UsageError for an edit that aims at what there is not, or changes nothing.
     """
-    from surgery.editing import edit_module
+    from surgery.jobs.edit import edit_module
 
     return edit_module(str(module), edits, assume)
 
@@ -152,7 +153,7 @@ def graph(module: Source, *, signature: str | None = None, match: str | None = N
     `match` is a part of a name, or a glob for all of it. Raises ModuleError for what is no SavedModel, UsageError for
     a signature that it does not have.
     """
-    from surgery.graph_listing import matching, open_graph
+    from surgery.graph_taps.listing import matching, open_graph
 
     with open_graph(str(module), signature, with_weights=False) as found:
         return matching(found, match)
@@ -172,7 +173,7 @@ def tap(
 
     Raises SurgeryError; whatever happens, the destination is either as it was or verified against the module.
     """
-    from surgery.tapping import tap_module
+    from surgery.jobs.tap import tap_module
 
     return tap_module(
         str(module),
@@ -199,7 +200,7 @@ def preprocess(
 
     Raises UsageError when the module has no vocabulary, or does not say its casing, and no argument does.
     """
-    from surgery.texts import Texts, write_preprocessor
+    from surgery.jobs.texts import Texts, write_preprocessor
 
     return write_preprocessor(
         str(module),
@@ -217,6 +218,6 @@ def _request(
     depths: Sequence[int],
     signatures: Sequence[str],
 ) -> Request:
-    from surgery.outputs import Request
+    from surgery.planning.outputs import Request
 
     return Request(tuple(taps), layers, tuple(features), tuple(depths), tuple(signatures))

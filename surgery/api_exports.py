@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surgery.api import Source
-    from surgery.conversion import Progress
-    from surgery.extraction import Extracted
-    from surgery.serve_export import Serving
+    from surgery.jobs.extract import Extracted
+    from surgery.jobs.serve import Serving
+    from surgery.progress import Progress
 
 
 def extract(
@@ -34,7 +34,8 @@ def extract(
     `inputs` are text files, one text a line, or Parquet files with `columns`, or globs. `beam_options` choose the
     runner; without one it runs on this machine in `processes`. Raises SurgeryError; the folder appears when complete.
     """
-    from surgery.extraction import Corpus, extract_features
+    from surgery.beam.plan import Corpus
+    from surgery.jobs.extract import extract_features
 
     return extract_features(
         str(exported),
@@ -67,7 +68,7 @@ def serving(
     `output` writes the files there; `warmup` writes the requests that TensorFlow Serving runs first, after they have
     been read back and replayed, which needs TensorFlow. Raises SurgeryError; nothing is left half written.
     """
-    from surgery.serve_export import serve_export
+    from surgery.jobs.serve import serve_export
 
     return serve_export(
         Path(exported),

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from surgery.architecture import Architecture, Inference
-from surgery.assignment import Dropped, map_weights
-from surgery.contract import signature_outputs
-from surgery.convention import Convention, output_paths
 from surgery.errors import UsageError
-from surgery.outputs import BLOCKS, Request, resolve
-from surgery.planning import Plan
-from surgery.rules import Claim
-from surgery.taps import select_layers
+from surgery.explanation.architecture import Architecture, Inference
+from surgery.explanation.assignment import Dropped, map_weights
+from surgery.explanation.convention import Convention, output_paths
+from surgery.planning.outputs import BLOCKS, Request, resolve
+from surgery.planning.plan import Plan
+from surgery.planning.taps import select_layers
+from surgery.proof.contract import signature_outputs
+from surgery.tables.rules import Claim
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from surgery.wording import shape_text
+
 if TYPE_CHECKING:
     import numpy as np
 
-    from surgery.formats.graph import FlatGraph
+    from surgery.graphs.flat import FlatGraph
 
 Shape = tuple[int | None, ...]
 """Sizes by axis; None is an axis that is free. A tensor of unknown rank has the shape None."""
@@ -248,8 +250,10 @@ def describe(structure: Structure) -> Any:
     return f"{structure.dtype} {shape_text(structure.shape)}" if isinstance(structure, TensorInfo) else structure
 
 
-def shape_text(shape: Shape | None) -> str:
-    """`[?, ?, 64]`, or `unknown rank`."""
-    if shape is None:
-        return "unknown rank"
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+def is_attribute(variable: Any) -> bool:
+    """True for a constant that hangs on the module under a name of its own, such as `do_lower_case`: no weight."""
+    return variable.attribute is not None and not variable.trainable and not variable.shape
+
+
+SERVE = ("serve",)
+"""The tags that the server loads unless --saved_model_tags says otherwise."""

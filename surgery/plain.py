@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from surgery.parity import ParityReport
+from surgery.proof.parity import ParityReport
 
 
 def plain(value: Any) -> Any:

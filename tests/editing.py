@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from tensorboard.util import tensor_util
 
-from surgery.formats import object_graph, saved_model_pb
+from surgery.formats import object_graph
+from surgery.formats import saved_model as saved_model_pb
 from surgery.module import InspectedModule
-from surgery.signatures import name_outputs
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
+from surgery.sources.output_names import name_outputs
 
 Edit = Callable[[Any], Any]
 

@@ -11,8 +11,8 @@ import numpy as np
 from tensorboard.compat.proto import graph_pb2, types_pb2
 from tensorboard.util import tensor_util
 
-from surgery.formats import saved_model_pb
-from surgery.formats.graph import FlatGraph
+from surgery.formats import saved_model as saved_model_pb
+from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, TensorInfo, Trace
 
 FLOAT = types_pb2.DT_FLOAT

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgery.architecture import Architecture
-from surgery.battery import make_battery
+from surgery.explanation.architecture import Architecture
+from surgery.proof.battery import make_battery
 
 VOCAB, POSITIONS, TYPES = 1200, 96, 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.architecture import infer_architecture
-from surgery.boundaries import inner_tensors
-from surgery.formats.computation import Fingerprints
+from surgery.explanation.architecture import infer_architecture
+from surgery.graphs.fingerprints import Fingerprints
+from surgery.proof.inner_tensors import inner_tensors
 from tests.editing import inspected
 
 SAMPLES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")

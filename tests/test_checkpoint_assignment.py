@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from surgery.architecture import infer_architecture
-from surgery.assignment import AssignmentMap, map_weights
 from surgery.errors import UnexplainedError
+from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule, VariableInfo
 from tests.editing import inspected
 

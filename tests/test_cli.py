@@ -11,7 +11,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli import main
+from surgery.cli.main import main
 from tests import editing
 from tests.editing import edited, inspected
 from tests.running import environment, surgery

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.architecture import infer_architecture
-from surgery.assignment import map_weights
 from surgery.errors import ContradictionError, UnexplainedError, UsageError
+from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.assignment import map_weights
 from tests import editing
 from tests.editing import inspect_edited, inspected, set_constants, set_ops
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.architecture import infer_architecture
 from surgery.errors import UnexplainedError
+from surgery.explanation.architecture import infer_architecture
 from tests.editing import inspect_edited, inspected, keep_traces, node_defs, objects
 
 TOKENS = ("input_mask", "input_type_ids", "input_word_ids")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from surgery import evidence as read
-from surgery.anchors import Anchors, constant, shortest_decimal
-from surgery.formats.graph import FlatGraph, Tensor
+from surgery.graphs.flat import FlatGraph, Tensor
+from surgery.tables import readers as read
+from surgery.tables.anchors import Anchors, constant, shortest_decimal
 from tests.synthetic import Function, new_graph
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgery.features import compute
-from surgery.outputs import Feature
+from surgery.planning.outputs import Feature
+from surgery.proof.expected import compute
 
 FIRST = np.array([[[1.0, 2.0], [3.0, 8.0], [100.0, -100.0]], [[4.0, 4.0], [5.0, 5.0], [6.0, 6.0]]])
 SECOND = 10 * FIRST

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli import main
+from surgery.cli.main import main
 from surgery.errors import ModuleError, UsageError
-from surgery.made_inputs import made_batches
+from surgery.graph_taps.made_inputs import made_batches
+from surgery.graph_taps.selection import default_output, nearest, resolve_taps
 from surgery.module import SignatureInfo, TensorInfo
-from surgery.tap_selection import default_output, nearest, resolve_taps
 from tests.running import ROOT
 from tests.test_tensorflow_free import run as run_alone
 
@@ -131,7 +131,7 @@ def test_a_pattern_that_matches_nothing_says_so_beside_the_data(modules):
 
 
 def test_a_terminal_gets_a_heading_and_columns(modules, monkeypatch, capsys):
-    from surgery import graph_report
+    from surgery.reports import graph as graph_report
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     graph_report.show_listing(graph_report.listing_data(surgery.graph(modules("g3_small"), match="Softmax")), False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from surgery.families import FAMILIES
-from surgery.layout import bind, parse, shape_of
+from surgery.tables.layout import bind, parse, shape_of
 
 RULES = [rule for family in FAMILIES for dialect in family.dialects for rule in dialect.rules]
 SENTENCES = sorted({rule.layout.sentence for rule in RULES if rule.layout is not None})

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from surgery.manifest import MANIFEST, read_request
+from surgery.export.manifest import MANIFEST, read_request
 from surgery.module import SignatureInfo, TensorInfo
-from surgery.outputs import Request
 from surgery.plain import plain
+from surgery.planning.outputs import Request
 
 ASKED = Request(("query@-1", "ffn_output"), "-4:", ("text=mean@-4:/mean",), (2, 4), ("probe=query_0,text",))
 

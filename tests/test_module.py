@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.module import TensorInfo, describe, leaves, shape_text
+from surgery.module import TensorInfo, describe, leaves
+from surgery.wording import shape_text
 from tests.synthetic import Function, module, new_graph, tensor, trace
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import surgery
 from surgery.errors import UsageError
-from surgery.outputs import Feature, Request, Signature, resolve
+from surgery.planning.outputs import Feature, Request, Signature, resolve
 
 ENDS = ("pooled_output", "sequence_output", "embedding_output")
 THREE = tuple(f"encoder_outputs_{block}" for block in range(3))

@@ -7,9 +7,17 @@ import json
 import numpy as np
 import pytest
 
-from surgery.battery import Batch
-from surgery.manifest import report_data
-from surgery.parity import OutputDiff, ParityReport, Tolerance, WeightCheck, compare, compare_weights, computation_order
+from surgery.export.manifest import report_data
+from surgery.proof.battery import Batch
+from surgery.proof.parity import (
+    OutputDiff,
+    ParityReport,
+    Tolerance,
+    WeightCheck,
+    compare,
+    compare_weights,
+    computation_order,
+)
 
 TOLERANCE = Tolerance(atol=1e-5, rtol=1e-5)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from surgery.errors import UsageError, WriteError
-from surgery.publish import choose_destination, publish, staging
+from surgery.export.publish import choose_destination, publish, staging
 
 
 def export(folder: Path, content: str) -> Path:
@@ -161,7 +161,7 @@ def test_without_renameat2_two_renames_do(tmp_path, monkeypatch):
     class Libc:
         pass
 
-    monkeypatch.setattr("surgery.publish.ctypes.CDLL", lambda *args, **kwargs: Libc())
+    monkeypatch.setattr("surgery.export.publish.ctypes.CDLL", lambda *args, **kwargs: Libc())
     destination = export(tmp_path / "1", "old")
     with staging(destination) as folder:
         publish(export(folder, "new"), destination, overwrite=True)
@@ -172,7 +172,7 @@ def test_without_renameat2_two_renames_do(tmp_path, monkeypatch):
 LOOP = """
     import sys, itertools
     from pathlib import Path
-    from surgery.publish import publish, staging
+    from surgery.export.publish import publish, staging
     destination = Path(sys.argv[1])
     for number in itertools.count():
         with staging(destination) as folder:

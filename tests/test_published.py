@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import surgery
+from surgery.explanation.config import CodeEvidence, ConfigEvidence, model_type
 from surgery.families import FAMILIES
 from surgery.module import Config
-from surgery.published import CodeEvidence, ConfigEvidence, model_type
 
 BERT_SIZES = {
     "num_hidden_layers": 3,
@@ -151,7 +151,7 @@ def test_every_row_of_a_publisher_tells_a_field_of_its_family():
 
 
 def test_what_a_word_may_mean_is_an_activation_that_can_be_computed():
-    from surgery.reference import ACTIVATIONS
+    from surgery.proof.float64 import ACTIVATIONS
 
     rows = [row for kind in published() for row in kind.evidence if isinstance(row, ConfigEvidence) and row.means]
     assert len(rows) >= 2 * len(published())

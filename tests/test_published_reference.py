@@ -9,10 +9,11 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from surgery import recognition, reference
-from surgery.architecture import infer_architecture
-from surgery.battery import Batch
 from surgery.errors import UnexplainedError
+from surgery.explanation import recognition
+from surgery.explanation.architecture import infer_architecture
+from surgery.proof import float64 as reference
+from surgery.proof.battery import Batch
 from tests.editing import inspected
 from tests.sample_names import HUGGING_FACE_SAMPLES
 

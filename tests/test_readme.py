@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli import main
-from surgery.taps import offered
+from surgery.cli.main import main
+from surgery.planning.taps import offered
 from tests.sample_names import (
     CHECKPOINT_SAMPLES,
     LAYER_SAMPLES,

@@ -7,9 +7,9 @@ import re
 
 from rich.console import Console
 
-from surgery import render
-from surgery.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
-from surgery.report import report_data
+from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
+from surgery.reports import text as render
+from surgery.reports.data import report_data
 
 NOTE = "* not returned by the module's call: compared with the tensors inside its own graph"
 

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 import surgery
-from surgery import render
-from surgery.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
-from surgery.report import inspection_data, plan_data, report_data
+from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
+from surgery.reports import text as render
+from surgery.reports.data import inspection_data, plan_data, report_data
 from tests.builders import hugging_face
 from tests.synthetic import CNN, write_saved_model
 

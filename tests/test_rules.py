@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surgery.module import VariableInfo
-from surgery.rules import Dialect, drop, explain, fill, move
+from surgery.tables.rules import Dialect, drop, explain, fill, move
 
 
 def variable(name: str, *shape: int) -> VariableInfo:
@@ -86,14 +86,14 @@ def test_a_variable_that_two_rows_claim_is_told_with_both_rows():
 
 
 def test_a_row_that_claims_nothing_is_told_unless_it_is_optional():
-    rows = (move("a", "x", "hidden"), move("b", "y", "hidden"), move("c", "z", "hidden", optional=True))
+    rows = (move("a", "x", "hidden"), move("b", "y", "hidden"), move("c", "z", "hidden", optional="group"))
     found = explain(dialect(*rows), [variable("a")])
     assert not found.complete
     assert found.complaints() == ("nothing matches the row b",)
 
 
 def test_no_variables_are_no_explanation():
-    assert not explain(dialect(move("a", "x", "hidden", optional=True)), []).complete
+    assert not explain(dialect(move("a", "x", "hidden", optional="group")), []).complete
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])

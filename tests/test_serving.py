@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 from google.protobuf import text_format
 
-from surgery.cli import main
+from surgery.cli.main import main
 from surgery.errors import ModuleError, UsageError
-from surgery.example_inputs import example_inputs
+from surgery.jobs.serve import serve_export
 from surgery.module import SignatureInfo, TensorInfo
-from surgery.reply_size import LIMIT, largest, reply_bytes, tensor_bytes
-from surgery.serve_export import serve_export
-from surgery.server_config import batching_config, batching_parameters, models_config
+from surgery.tfserving.config_files import batching_config, batching_parameters, models_config
+from surgery.tfserving.example_inputs import example_inputs
+from surgery.tfserving.reply_size import LIMIT, largest, reply_bytes, tensor_bytes
 from tests.running import surgery
 from tests.synthetic import CNN, write_saved_model
 from tests.test_tensorflow_free import run as run_and_probe

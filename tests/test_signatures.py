@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.signatures import BY_GRAPH, BY_RANK, name_outputs
+from surgery.sources.output_names import BY_GRAPH, BY_RANK, name_outputs
 from tests.editing import inspect_edited, inspected, node_defs, objects
 from tests.synthetic import Function, module, new_graph, tensor, trace
 

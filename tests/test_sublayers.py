@@ -7,10 +7,10 @@ from functools import cache
 
 import pytest
 
-from surgery.anchors import upstream
-from surgery.architecture import infer_architecture
-from surgery.boundaries import tap_tensors
-from surgery.taps import offered, resolve_taps
+from surgery.explanation.architecture import infer_architecture
+from surgery.planning.taps import offered, resolve_taps
+from surgery.proof.inner_tensors import tap_tensors
+from surgery.tables.anchors import upstream
 from tests.editing import inspected
 
 SAMPLES = (

@@ -8,7 +8,7 @@ import pytest
 
 import surgery
 from surgery.errors import UsageError
-from surgery.taps import offered, resolve_taps, select_layers
+from surgery.planning.taps import offered, resolve_taps, select_layers
 
 ATTENTION = (
     "query",

@@ -8,7 +8,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli import main
+from surgery.cli.main import main
 from tests.running import surgery
 from tests.test_tensorflow_free import run as run_and_probe
 

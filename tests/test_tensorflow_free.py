@@ -11,11 +11,11 @@ import pytest
 from tests.running import ROOT, environment
 from tests.synthetic import CNN, write_saved_model
 
-HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_hub", "tensorflow_text", "official", "surgery.runtime")
+HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_hub", "tensorflow_text", "official", "surgery.tf")
 EXTRAS = ("apache_beam", "pyarrow", "tensorflow_serving", "grpc")
 PROBE = f"""
 import json, sys
-from surgery.cli import main
+from surgery.cli.main import main
 code = 0
 try:
     main(sys.argv[1:], standalone_mode=True)

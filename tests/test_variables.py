@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.architecture import infer_architecture
 from surgery.errors import ContradictionError, UnexplainedError
-from surgery.recognition import find_family
+from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.recognition import find_family
 from tests import editing
 from tests.editing import inspect_edited, inspected
 

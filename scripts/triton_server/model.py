@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 import triton_python_backend_utils as pb_utils
 
-from surgery.runtime.reasons import reason
+from surgery.tf.reasons import reason
 from triton_server.batching import Arrays, Layout, group, join, rows_of, split
 from triton_server.probing import learn_layout
 from triton_server.repository import LAYOUT_FILE

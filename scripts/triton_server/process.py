@@ -134,7 +134,7 @@ def _environment(verbose: bool) -> Mapping[str, str]:
         "PATH": f"{python}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TF_CPP_MIN_LOG_LEVEL": "0" if verbose else "3",
-        # surgery.runtime asks for Keras 2, which is not in this environment, and an export needs no Keras.
+        # surgery.tf asks for Keras 2, which is not in this environment, and an export needs no Keras.
         "TF_USE_LEGACY_KERAS": "0",
         **({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
     }

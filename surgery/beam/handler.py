@@ -16,7 +16,7 @@ from apache_beam.ml.inference import base
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 if TYPE_CHECKING:
-    from surgery.runtime.loaded_signature import LoadedSignature
+    from surgery.tf.signature_runner import LoadedSignature
 
 if base.resource is None:
     # Beam 2.77 loses it where torch is not installed (one `try` around both imports), and with it a model's bytes.
@@ -38,7 +38,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
     `min_batch_size`, `max_batch_size`, `max_batch_weight` with `element_size_fn`, `batch_length_fn`, `large_model`, ...
 
     A path that workers cannot open, a signature or output that is not there, raise in the worker what
-    surgery.runtime.loaded_signature says of it.
+    surgery.tf.signature_runner says of it.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
 
     def load_model(self) -> LoadedSignature:
         """The signature, ready to run; called once a worker process."""
-        from surgery.runtime.memory import importing
+        from surgery.tf.memory import importing
 
         with importing():
-            from surgery.runtime.loaded_signature import LoadedSignature
+            from surgery.tf.signature_runner import LoadedSignature
 
         return LoadedSignature(self._saved_model, self._signature, self._outputs, threads=self._threads)
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from surgery import evidence as read
-from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
-from surgery.families.bert_names import BLOCK, functional
-from surgery.families.bert_taps import attention_taps, feed_forward_taps
-from surgery.families.configs import ONE_GROUP
-from surgery.families.google import ALBERT_NAMES as GOOGLE_NAMES
-from surgery.families.google import google_checkpoints, google_rows
-from surgery.families.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
-from surgery.family import Activation, BlockInput, Constant, EncoderRecipe, OptionalLayer, Setting
-from surgery.rules import Dialect
+from surgery.families.publishers.configs import ONE_GROUP
+from surgery.families.publishers.google import ALBERT_NAMES as GOOGLE_NAMES
+from surgery.families.publishers.google import google_checkpoints, google_rows
+from surgery.families.publishers.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
+from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.families.shared.rows import BLOCK, functional
+from surgery.families.shared.taps import attention_taps, feed_forward_taps
+from surgery.tables import readers as read
+from surgery.tables.family import Activation, BlockInput, Constant, EncoderRecipe, OptionalLayer, Setting
+from surgery.tables.readers import GraphEvidence
+from surgery.tables.rules import Dialect
 
 SHARED = "transformer"
 

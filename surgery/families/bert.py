@@ -7,15 +7,14 @@ and the experts' modules use the same names with other sizes.
 
 from __future__ import annotations
 
-from surgery import evidence as read
-from surgery.evidence import GraphEvidence
-from surgery.families.bert_names import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
-from surgery.families.bert_taps import attention_taps, feed_forward_taps
-from surgery.families.google import BERT_NAMES as GOOGLE_NAMES
-from surgery.families.google import google_checkpoints, google_rows
-from surgery.families.hugging_face import BERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
-from surgery.family import (
+from surgery.families.publishers.google import BERT_NAMES as GOOGLE_NAMES
+from surgery.families.publishers.google import google_checkpoints, google_rows
+from surgery.families.publishers.hugging_face import BERT_NAMES as HUGGING_FACE_NAMES
+from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
+from surgery.families.shared.taps import attention_taps, feed_forward_taps
+from surgery.tables import readers as read
+from surgery.tables.family import (
     Activation,
     BlockInput,
     EncoderRecipe,
@@ -26,7 +25,8 @@ from surgery.family import (
     OptionalLayer,
     Setting,
 )
-from surgery.rules import Dialect, move
+from surgery.tables.readers import GraphEvidence
+from surgery.tables.rules import Dialect, move
 
 _FLAT_ATTENTION = (
     move(

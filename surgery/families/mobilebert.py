@@ -7,13 +7,13 @@ own, from the block's input, or from the block's bottleneck: the graph says whic
 
 from __future__ import annotations
 
-from surgery import evidence as read
-from surgery import sublayers
-from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
-from surgery.families.bert_taps import HIDDEN, attention_taps
-from surgery.family import Activation, BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting, Tap
-from surgery.rules import Dialect, WeightRule, move
+from surgery.families.shared.taps import HIDDEN, attention_taps
+from surgery.tables import readers as read
+from surgery.tables import sublayers
+from surgery.tables.family import Activation, BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting, Tap
+from surgery.tables.readers import GraphEvidence
+from surgery.tables.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer_layer_{layer}"
 FFN = BLOCK + "/ffn_layer_{ffn}"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from surgery import evidence as read
-from surgery import sublayers
-from surgery.evidence import GraphEvidence
 from surgery.families.bert import BERT
-from surgery.families.bert_names import BLOCK, MASKED_LM, SUFFIX
-from surgery.families.bert_taps import HIDDEN, MAP, attention_taps
-from surgery.family import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting, Tap
-from surgery.rules import Dialect, WeightRule, move
+from surgery.families.shared.rows import BLOCK, MASKED_LM, SUFFIX
+from surgery.families.shared.taps import HIDDEN, MAP, attention_taps
+from surgery.tables import readers as read
+from surgery.tables import sublayers
+from surgery.tables.family import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting, Tap
+from surgery.tables.readers import GraphEvidence
+from surgery.tables.rules import Dialect, WeightRule, move
 
 ATTENTION = BLOCK + "/self_attention"
 FEEDFORWARD = BLOCK + "/feedforward"

@@ -84,7 +84,7 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
 
 def open_checkpoint(prefix: Path) -> Tensors:
     """The values of a checkpoint, read by TensorFlow's own reader, which is imported only now."""
-    from surgery.runtime.checkpoint import CheckpointTensors
+    from surgery.tf.checkpoint import CheckpointTensors
 
     return CheckpointTensors(prefix)
 

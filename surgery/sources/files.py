@@ -26,7 +26,7 @@ class Files:
     @cached_property
     def saved_model(self) -> Any | None:
         """The parsed `saved_model.pb`, None where there is none. Raises ModuleError when it is damaged."""
-        from surgery.formats import saved_model_pb
+        from surgery.formats import saved_model as saved_model_pb
 
         path = self.folder / SAVED_MODEL
         return saved_model_pb.read(path) if path.is_file() else None

@@ -122,7 +122,7 @@ def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], o
 
 def _resolve(handle: str) -> Path:
     """Lets tensorflow_hub download and cache a handle, in a process of its own: this one stays free of TensorFlow."""
-    command = [sys.executable, "-m", "surgery.runtime.resolve", handle]
+    command = [sys.executable, "-m", "surgery.tf.resolve", handle]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

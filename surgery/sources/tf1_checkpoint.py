@@ -15,8 +15,8 @@ from google.protobuf import message
 from tensorboard.compat.proto import meta_graph_pb2
 
 from surgery.errors import ModuleError
-from surgery.formats.graph import FlatGraph
-from surgery.formats.tensor_bundle import read_index
+from surgery.formats.checkpoint_index import read_index
+from surgery.graphs.flat import FlatGraph
 from surgery.module import Config, InspectedModule, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import Files

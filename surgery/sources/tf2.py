@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from surgery.formats import object_graph
-from surgery.formats.graph import FlatGraph
+from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import SAVED_MODEL, Files

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
 
 from .common import PACKED, change_config, random_value, unpack
 

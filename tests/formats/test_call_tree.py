@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from surgery.formats.call_tree import tree_of_function, tree_of_graph, unique_names
-from surgery.formats.flatten import Output, flatten
+from surgery.graphs.calls import tree_of_function, tree_of_graph, unique_names
+from surgery.graphs.flatten import Output, flatten
 from tests.synthetic import FLOAT, Function, new_graph
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.formats.computation import Fingerprints, see_through
-from surgery.formats.graph import FlatGraph
+from surgery.graphs.fingerprints import Fingerprints, see_through
+from surgery.graphs.flat import FlatGraph
 from tests.synthetic import Function, new_graph
 
 

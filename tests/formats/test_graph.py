@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.formats.graph import FlatGraph
+from surgery.graphs.flat import FlatGraph
 from tests.synthetic import Function, new_graph
 
 

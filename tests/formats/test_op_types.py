@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tensorboard.compat.proto import graph_pb2, meta_graph_pb2, types_pb2
 
-from surgery.formats.op_types import definitions_of, output_index, output_shapes, output_types
+from surgery.graphs.op_types import definitions_of, output_index, output_shapes, output_types
 
 
 @pytest.fixture

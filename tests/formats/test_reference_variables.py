@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tensorboard.compat.proto import meta_graph_pb2, variable_pb2
 
-from surgery.formats.reference_variables import UnsupportedReference, has_references, mark_trainable, to_resources
+from surgery.graphs.resource_variables import UnsupportedReference, has_references, mark_trainable, to_resources
 from tests.synthetic import FLOAT
 
 

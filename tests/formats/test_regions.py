@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from surgery.formats.call_tree import tree_of_function, tree_of_graph, unique_names
-from surgery.formats.feeds import computed_from
-from surgery.formats.frames import Frame, enclosing_frames
-from surgery.formats.regions import regions_of
+from surgery.graphs.calls import tree_of_function, tree_of_graph, unique_names
+from surgery.graphs.frames import Frame, enclosing_frames
+from surgery.graphs.reach import computed_from
+from surgery.graphs.regions import regions_of
 from tests.synthetic import Function, new_graph
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from surgery.errors import ModuleError
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
 
 
 def test_a_sample_has_one_meta_graph_with_functions_and_objects(modules):
@@ -67,6 +67,6 @@ def test_the_declared_message_does_not_clash_with_tensorflow_s_own():
     """Both live in one process when a conversion runs; TensorFlow is not needed to show that the names differ."""
     name = saved_model_pb.SavedModel.DESCRIPTOR.full_name
     assert name == "surgery.SavedModel"
-    code = "from surgery.formats import saved_model_pb; import sys; print('tensorflow' in sys.modules)"
+    code = "from surgery.formats import saved_model; import sys; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

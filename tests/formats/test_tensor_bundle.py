@@ -11,8 +11,8 @@ from tensorboard.compat.proto import types_pb2
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from surgery.errors import ModuleError
-from surgery.formats import tensor_bundle
-from surgery.formats.tensor_bundle import Entry, Index, read_index
+from surgery.formats import checkpoint_index as tensor_bundle
+from surgery.formats.checkpoint_index import Entry, Index, read_index
 
 WORDS = "bert/embeddings/word_embeddings"
 

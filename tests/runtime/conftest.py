@@ -1,6 +1,6 @@
 """Fixtures of the tests that run TensorFlow: one process, one import, each module made and converted once a session.
 
-Importing `surgery.runtime` first sets what TensorFlow reads when it is imported.
+Importing `surgery.tf` first sets what TensorFlow reads when it is imported.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-import surgery.conversion
-import surgery.runtime
+import surgery.jobs.convert
+import surgery.tf
 from scripts.tools.runtimes.c_client import compile_client
-from surgery.battery import make_battery
-from surgery.conversion import Conversion
+from surgery.jobs.convert import Conversion
+from surgery.proof.battery import make_battery
 from tests.runtime.samples import BUILDERS
 from tests.runtime.tapping import Tapped, everything, given_inputs, run_signatures
 
@@ -66,7 +66,7 @@ def tapped(
         export = tmp_path_factory.mktemp("tapped") / name / "1"
         with pytest.MonkeyPatch.context() as patch:
             # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
-            patch.setattr(surgery.conversion, "make_battery", lambda architecture: make_battery(architecture)[:9])
+            patch.setattr(surgery.jobs.convert, "make_battery", lambda architecture: make_battery(architecture)[:9])
             conversion = surgery.convert(source(name), export, **everything(name, surgery.plan(source(name))))
         inputs = given_inputs(source(name)) or tokens(vocab=200)
         return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))

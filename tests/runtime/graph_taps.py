@@ -10,9 +10,9 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from surgery.convention import Convention
-from surgery.runtime.meta_graph import read_meta_graph
-from surgery.runtime.session import SavedModelSession
+from surgery.explanation.convention import Convention
+from surgery.tf.meta_graph import read_meta_graph
+from surgery.tf.session import SavedModelSession
 from tests.builders import others, plain_models
 from tests.editing import inspected
 

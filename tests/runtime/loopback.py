@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from surgery.runtime.session import SavedModelSession
+from surgery.tf.session import SavedModelSession
 
 FIELDS = {"float32": "float_val", "int32": "int_val", "object": "string_val"}
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surgery.conversion import Conversion
-from surgery.planning import Plan
-from surgery.runtime.session import SavedModelSession
-from surgery.taps import offered
+from surgery.jobs.convert import Conversion
+from surgery.planning.plan import Plan
+from surgery.planning.taps import offered
+from surgery.tf.session import SavedModelSession
 
 GRAPH_SAMPLES = (
     "g1",

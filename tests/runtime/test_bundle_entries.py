@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from surgery.formats.tensor_bundle import read_index
+from surgery.formats.checkpoint_index import read_index
 from tests.builders.checkpoints import write_tensors
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 import surgery
-from surgery import recognition
-from surgery.layout import parse
-from surgery.runtime import encoder
+from surgery.explanation import recognition
+from surgery.tables.layout import parse
+from surgery.tf import encoder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli import main
+from surgery.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = "g4_bert_mlm"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import surgery
-from surgery import planning
-from surgery.battery import make_battery
-from surgery.runtime import encoder
-from surgery.weights import Weights
+from surgery.export.weights import Weights
+from surgery.planning import plan as planning
+from surgery.proof.battery import make_battery
+from surgery.tf import encoder
 
 BLOCK = "transformer/layer_"
 

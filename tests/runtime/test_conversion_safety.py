@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli import main
-from surgery.weights import Weights
+from surgery.cli.main import main
+from surgery.export.weights import Weights
 from tests.runtime.tampering import contents
 
 NAME = "g4_bert_dropouts"
@@ -53,7 +53,7 @@ def test_a_destination_that_exists_is_refused_before_anything_starts(source, tmp
 def test_the_command_line_refuses_a_destination_that_exists_without_starting_tensorflow(source, tmp_path):
     code = (
         "import sys\n"
-        "from surgery.cli import main\n"
+        "from surgery.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\n"
         "except SystemExit as end:\n    print(end.code, 'tensorflow' in sys.modules)\n"
     )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from surgery.anchors import PRODUCTS
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
+from surgery.tables.anchors import PRODUCTS
 from tests.editing import inspected
 from tests.runtime.tampering import OBJECT_GRAPH
 from tests.runtime.tapping import COMPOSED, DEPTH

@@ -11,7 +11,7 @@ import tf_keras
 
 import surgery
 from surgery.edits import DropBlocks, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
-from surgery.runtime import editing
+from surgery.tf import edited_blocks as editing
 from tests import reference_numpy
 
 NAME = "g4_bert_mlm"

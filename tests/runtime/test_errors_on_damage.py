@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli import main
+from surgery.cli.main import main
 from tests.builders import others
 from tests.editing import add_variable, drop_variable, edited, rename_variable, reshape_variable
 from tests.runtime.tampering import with_flipped_byte, with_tensors

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 import surgery
-from surgery.outputs import Feature
-from surgery.runtime import features
+from surgery.planning.outputs import Feature
+from surgery.tf import features
 from tests.runtime.tapping import COMPOSED, run_signatures
 
 MIXES = {"none": "none", "mean": "mean", "sum": "sum", "concat": "concat", "weighed": "0.6,-0.4"}

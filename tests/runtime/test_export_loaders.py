@@ -9,7 +9,7 @@ import tensorflow_hub as hub
 import tf_keras
 
 from scripts.tools.runtimes.c_client import run_client
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
 
 v1 = tf.compat.v1
 

@@ -9,8 +9,8 @@ from importlib.metadata import version
 import pytest
 import tensorflow as tf
 
-from surgery.formats import saved_model_pb
-from surgery.manifest import MANIFEST, report_data
+from surgery.export.manifest import MANIFEST, report_data
+from surgery.formats import saved_model as saved_model_pb
 
 INT32, FLOAT = 3, 1
 INPUTS = {"input_word_ids", "input_mask", "input_type_ids"}

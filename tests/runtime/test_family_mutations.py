@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 import surgery
-from surgery.weights import Weights
+from surgery.export.weights import Weights
 
 
 def transposed_projection(target, array, weight):

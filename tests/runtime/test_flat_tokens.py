@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgery.battery import Batch
-from surgery.runtime import comparison
+from surgery.proof.battery import Batch
+from surgery.tf import recording as comparison
 
 
 @pytest.mark.parametrize("length", [1, 2, 17])

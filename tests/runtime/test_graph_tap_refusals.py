@@ -12,9 +12,9 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli import main
+from surgery.cli.main import main
 from surgery.errors import ModuleError, ParityError
-from surgery.runtime import graph_tap
+from surgery.tf import graph_tap
 from tests.runtime.graph_taps import MODELS
 
 

@@ -15,8 +15,8 @@ from tensorboard.compat.proto import variable_pb2
 import surgery
 from scripts.tools.runtimes.c_client import run_client
 from surgery.errors import UsageError
-from surgery.formats import saved_model_pb
-from surgery.tapping import Tapping
+from surgery.formats import saved_model as saved_model_pb
+from surgery.jobs.tap import Tapping
 from tests.builders.plain_models import LSTM_WORDS
 from tests.editing import edited
 from tests.runtime.graph_taps import MODELS, fetched, fetched_tf1, served, stored
@@ -194,7 +194,7 @@ def test_attention_of_every_generation_of_bert_is_what_a_session_reads_from_the_
 
 
 def test_the_listing_says_of_every_tensor_what_tensorflow_says(model):
-    from surgery.runtime import graph_tap
+    from surgery.tf import graph_tap
 
     for name in ("g4_bert_mlm", "tf_keras_lstm"):
         listing = surgery.graph(model(name))

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 import surgery
-from surgery.runtime.encoder import build_encoder
-from surgery.weights import Weights
+from surgery.export.weights import Weights
+from surgery.tf.encoder import build_encoder
 from tests.builders import hugging_face
 from tests.editing import inspected
 from tests.reference_numpy import G4, Bert, read_weights

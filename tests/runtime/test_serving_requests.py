@@ -16,8 +16,8 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import surgery
-from surgery.reply_size import LIMIT, VARYING, tensor_bytes
-from surgery.runtime.session import SavedModelSession
+from surgery.tf.session import SavedModelSession
+from surgery.tfserving.reply_size import LIMIT, VARYING, tensor_bytes
 from tests.running import environment
 from tests.runtime.loopback import decimal, reply_json, response, serving
 

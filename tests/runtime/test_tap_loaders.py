@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from scripts.tools.runtimes.c_client import run_client
-from surgery.formats import saved_model_pb
+from surgery.formats import saved_model as saved_model_pb
 
 NAME = "hf_bert"
 SIGNATURES = ("taps", "text", "depth_2")

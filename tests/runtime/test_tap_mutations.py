@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 import surgery
-from surgery import conversion, planning
-from surgery.battery import make_battery
-from surgery.runtime import export, features
-from surgery.runtime.encoder import Encoder
+from surgery.jobs import convert as conversion
+from surgery.planning import plan as planning
+from surgery.proof.battery import make_battery
+from surgery.tf import export, features
+from surgery.tf.encoder import Encoder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from surgery.taps import offered
+from surgery.planning.taps import offered
 from tests import block_numpy
 from tests.block_numpy import Block
 from tests.reference_numpy import read_weights

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 import surgery
-from surgery.manifest import MANIFEST
+from surgery.export.manifest import MANIFEST
 from tests.editing import edited
 
 NAME = "hf_bert"

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import surgery
-from surgery.taps import offered
+from surgery.planning.taps import offered
 from tests.runtime.tapping import COMPOSED, GRAPH_SAMPLES, HUGGING_FACE_SAMPLES, SAMPLES, TERMS, run_signatures
 
 

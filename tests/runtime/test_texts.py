@@ -214,7 +214,7 @@ def test_what_a_text_gives_does_not_hang_on_what_it_is_batched_with(name, source
 def test_a_text_export_that_tokenizes_otherwise_is_not_published(source, tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from surgery.runtime import text
+    from surgery.tf import text_export as text
 
     right = text.write_text_model
 

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli import main
+from surgery.cli.main import main
+from surgery.export.manifest import MANIFEST
 from surgery.formats import object_graph
-from surgery.manifest import MANIFEST
 from tests.editing import drop_variable, edited, objects, set_constants
 from tests.runtime.tampering import with_flipped_byte, with_tensors
 

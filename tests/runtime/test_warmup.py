@@ -13,10 +13,10 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 import surgery
-import surgery.served
-from surgery.runtime import warmup
-from surgery.served import WARMUP
-from surgery.text_operations import text_operations
+import surgery.tfserving.served
+from surgery.tf import warmup
+from surgery.tfserving.served import WARMUP
+from surgery.tfserving.text_operations import text_operations
 from tests.running import environment
 from tests.running import surgery as run_surgery
 
@@ -82,7 +82,7 @@ def test_requests_that_are_there_are_replaced_when_told_so_only(export):
 
 def test_a_request_that_the_export_refuses_leaves_no_file(export, monkeypatch):
     """Rows beyond the encoder's positions, as of an encoder whose positions nobody knows."""
-    monkeypatch.setattr(surgery.served, "longest_row", lambda folder, module: None)
+    monkeypatch.setattr(surgery.tfserving.served, "longest_row", lambda folder, module: None)
     with pytest.raises(surgery.ModuleError, match=r"request 2 of 3 \(signature serving_default, 1 x 256\)") as caught:
         surgery.serving(export, warmup=True)
     assert str(caught.value).count("what to do") == 1
@@ -108,7 +108,7 @@ def test_records_that_do_not_read_back_leave_the_file_that_was_there(damage, exp
 
 
 def test_more_requests_than_the_server_reads_are_refused_before_tensorflow(export, monkeypatch):
-    monkeypatch.setattr("surgery.warmup.MOST_RECORDS", 2)
+    monkeypatch.setattr("surgery.jobs.warmup.MOST_RECORDS", 2)
     steps = []
     with pytest.raises(surgery.UsageError, match="3 requests, expected at most 2"):
         surgery.serving(export, warmup=True, progress=lambda step, *_: steps.append(step))
@@ -117,7 +117,8 @@ def test_more_requests_than_the_server_reads_are_refused_before_tensorflow(expor
 
 def test_without_the_extra_the_way_to_get_it_is_told_and_the_rest_still_works(export, source, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "surgery.server_config.find_spec", lambda name: None if name == "tensorflow_serving" else find_spec(name)
+        "surgery.tfserving.config_files.find_spec",
+        lambda name: None if name == "tensorflow_serving" else find_spec(name),
     )
     steps = []
     for attempt in (
@@ -170,7 +171,7 @@ def test_the_command_warms_up_a_text_export_in_a_process_of_its_own(source, tmp_
 
 
 CODE = """
-import surgery.runtime, tensorflow as tf
+import surgery.tf, tensorflow as tf
 from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session as session
 

@@ -29,8 +29,8 @@ from scripts.tools.runtimes.programs.exchange import read_outputs, write_request
 from scripts.tools.runtimes.registry import BELOW_FLOAT32, REFERENCE, ROUNDED, RUNTIMES, Runtime
 from scripts.tools.runtimes.request import make_request
 from scripts.tools.runtimes.sample import convert_sample
+from surgery.cli.terminal import WIDTH_WHEN_PIPED
 from surgery.errors import SurgeryError
-from surgery.terminal import WIDTH_WHEN_PIPED
 
 EXAMPLES = """examples:
   scripts/runtimes                                      # a sample, in every runtime

@@ -10,8 +10,8 @@ import numpy as np
 from scripts.tools.runtimes.processes import Answer
 from scripts.tools.runtimes.programs.exchange import Arrays, Request, Signature, read_outputs
 from scripts.tools.runtimes.registry import BELOW_FLOAT32, EXACT, FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING, Runtime
-from surgery.battery import Batch
-from surgery.parity import OutputDiff, Tolerance, compare
+from surgery.proof.battery import Batch
+from surgery.proof.parity import OutputDiff, Tolerance, compare
 
 Outputs = Mapping[str, Sequence[Arrays]]
 """Outputs by signature: for each batch, by name."""

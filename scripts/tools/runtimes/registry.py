@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from surgery.parity import Tolerance
+from surgery.proof.parity import Tolerance
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from scripts.tools.runtimes.comparison import Result, SignatureResult
 from scripts.tools.runtimes.registry import FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING
-from surgery.parity import OutputDiff, computation_order
-from surgery.tables import number, table_of, title
+from surgery.proof.parity import OutputDiff, computation_order
+from surgery.reports.page import table_of, title
+from surgery.wording import number
 
 Data = dict[str, Any]
 JUDGED = (

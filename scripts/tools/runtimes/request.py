@@ -10,8 +10,8 @@ import numpy as np
 
 from scripts.tools.runtimes.programs.exchange import Arrays, Request, Signature
 from surgery.errors import ModuleError
-from surgery.formats import saved_model_pb
-from surgery.manifest import MANIFEST
+from surgery.export.manifest import MANIFEST
+from surgery.formats import saved_model as saved_model_pb
 
 SHAPES = ((3, 11), (1, 4))
 """Two shapes of [batch, seq], so that a size that was frozen on the way shows."""

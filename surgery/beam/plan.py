@@ -1,0 +1,154 @@
+"""What an extraction will do, from what was asked: checked against the export and the files, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from surgery.beam import running
+from surgery.beam.arrow import column_type
+from surgery.beam.corpus import Columns
+from surgery.beam.pipeline import Extraction
+from surgery.beam.shards import IDS, Layout
+from surgery.errors import ModuleError, UsageError
+from surgery.jobs.texts import TextFacts, read_text_facts, text_destination
+from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+
+TEXT = "text"
+MASK = "input_mask"
+MOST_TOKENS = 512
+"""A row's most tokens where the SavedModel does not say: BERT's positions. Only the size of batches hangs on it."""
+
+
+def plan_extraction(
+    module: InspectedModule,
+    exported: str,
+    corpus: Corpus,
+    *,
+    signature: str | None = None,
+    outputs: Sequence[str] | None = None,
+    with_text: bool = True,
+) -> Extraction:
+    """The signature, the columns in and out, and how the rows are batched.
+
+    Raises UsageError for a signature, output, file or column that is not there or does not fit.
+    """
+    files = running.find_files(corpus.inputs)
+    folder = Path(module.folder).resolve()
+    chosen = _choose_signature(module, exported, signature)
+    inputs = tuple(tensor.key for tensor in chosen.inputs)
+    columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column)
+    running.check_columns(files, columns, named=bool(corpus.columns or corpus.id_column))
+    wanted = _choose_outputs(module, chosen, outputs)
+    facts = read_text_facts(folder)
+    known = {tensor.key: tensor for tensor in chosen.outputs}
+    layout = Layout(
+        inputs=inputs if with_text else (),
+        with_id=corpus.id_column is not None,
+        vocabulary=_vocabulary(folder, facts) if IDS in known else (),
+        outputs=tuple(known[name] for name in wanted),
+    )
+    _check_layout(layout, chosen)
+    return Extraction(
+        files=files,
+        columns=columns,
+        saved_model=str(folder),
+        signature=chosen.name,
+        inputs=inputs,
+        layout=layout,
+        limit=facts.seq_length if facts else MOST_TOKENS,
+    )
+
+
+def _choose_signature(module: InspectedModule, exported: str, asked: str | None) -> SignatureInfo:
+    known = {s.name: s for graph in module.meta_graphs if "train" not in graph.tags for s in graph.signatures}
+    name = asked or (TEXT if TEXT in known else "serving_default")
+    if name not in known:
+        raise UsageError(
+            f"--signature {name}: {module.name} has no such signature",
+            hint="it has " + (", ".join(sorted(known)) or "none"),
+        )
+    found = known[name]
+    if not found.inputs or any(tensor.dtype != "string" or tensor.shape != (None,) for tensor in found.inputs):
+        beside = text_destination(Path(exported))
+        raise UsageError(
+            f"the signature {name} of {module.name} takes {', '.join(map(_described, found.inputs)) or 'nothing'}: "
+            "expected texts, string [batch]",
+            hint=f"its text export takes them: {beside}"
+            if (beside / "saved_model.pb").is_file()
+            else "surgery convert MODULE --text writes a SavedModel that does",
+        )
+    return found
+
+
+def _described(tensor: TensorInfo) -> str:
+    return f"{tensor.key} ({tensor.dtype})"
+
+
+def _choose_outputs(module: InspectedModule, signature: SignatureInfo, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """The outputs asked for, else all; token ids always, the mask only when asked for: rows have no padding."""
+    known = [tensor.key for tensor in signature.outputs]
+    if missing := [name for name in asked or () if name not in known]:
+        raise UsageError(
+            f"--outputs {','.join(missing)}: the signature {signature.name} of {module.name} has no such output",
+            hint="it has " + ", ".join(known),
+        )
+    chosen = [name for name in known if name != MASK] if asked is None else list(asked)
+    return tuple(dict.fromkeys([*(name for name in known if name == IDS), *chosen]))
+
+
+def _text_columns(asked: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...]:
+    """The Parquet column of each input: INPUT=COLUMN, or the column alone where there is one input."""
+    named = dict.fromkeys(inputs, "")
+    for text in asked:
+        name, equals, column = text.partition("=")
+        if not equals and len(inputs) == 1:
+            name, column = inputs[0], text
+        if name not in named or not column:
+            raise UsageError(
+                f"--column {text}: expected INPUT=COLUMN, with INPUT one of {', '.join(inputs)}",
+            )
+        named[name] = column
+    return tuple(column or name for name, column in named.items())
+
+
+def _vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
+    """The tokens by id, where the export says which vocabulary it tokenizes with."""
+    if facts is None:
+        return ()
+    path = folder / facts.vocabulary
+    try:
+        if facts.pieces:
+            from sentencepiece import SentencePieceProcessor
+
+            pieces = SentencePieceProcessor(model_file=str(path))
+            return tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModuleError(
+            f"reading the vocabulary {path}: {error}", hint="the export is damaged: write it again"
+        ) from error
+
+
+def _check_layout(layout: Layout, signature: SignatureInfo) -> None:
+    for tensor in layout.outputs:
+        try:
+            column_type(tensor)
+        except ValueError as error:
+            raise UsageError(
+                f"the output {tensor.key} of the signature {signature.name} fits no column: {error}",
+                hint="choose others with --outputs",
+            ) from error
+    names = layout.schema().names
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two columns would be named {', '.join(twice)}", hint="choose other --outputs, or --no-text")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is read: files or globs, and for Parquet which column is which input, and which holds ids."""
+
+    inputs: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    id_column: str | None = None

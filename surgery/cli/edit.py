@@ -1,0 +1,92 @@
+"""`surgery edit`: the edits that need no Keras layer; the others are there in Python, see surgery.edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import surgery
+from surgery.cli.options import (
+    ASSUME,
+    ATOL,
+    JSON,
+    MODULE,
+    OVERWRITE,
+    RTOL,
+    VERBOSE,
+    Command,
+    assumed,
+    chooses_outputs,
+    reports_errors,
+)
+from surgery.cli.terminal import show, working
+from surgery.errors import UsageError
+
+if TYPE_CHECKING:
+    from surgery.edits import Edit, PruneHeads
+
+
+@click.command(
+    cls=Command,
+    short_help="Keep or drop blocks, prune heads, and export what is left.",
+    examples=(
+        "surgery edit ./module --keep 0:6                  # the first six blocks",
+        "surgery edit ./module served/pruned/1 --prune-heads 0,3@-1 --prune-heads 2@:4",
+    ),
+)
+@MODULE
+@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@click.option("--keep", metavar="LAYERS", help="Keep these blocks and drop the others.")
+@click.option("--drop", metavar="LAYERS", help="Drop these blocks, of those that are kept.")
+@click.option(
+    "--prune-heads", "pruned", multiple=True, metavar="HEADS[@LAYERS]", help="Remove heads from blocks. Repeatable."
+)
+@chooses_outputs
+@ATOL
+@RTOL
+@OVERWRITE
+@ASSUME
+@JSON
+@VERBOSE
+@reports_errors
+def edit(
+    module: str,
+    destination: Path | None,
+    keep: str | None,
+    drop: str | None,
+    pruned: tuple[str, ...],
+    assume: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Export an encoder without some of its blocks or heads.
+
+    Outputs before the first effect of an edit are bit-equal to the unedited export's; the manifest lists what changed.
+    Edits are made in the order keep, drop, prune. In Python there are more: see surgery.edits.
+    """
+    from surgery.edits import DropBlocks, KeepBlocks
+    from surgery.reports import data as report
+
+    edits: list[Edit] = [KeepBlocks(keep)] if keep is not None else []
+    edits += [DropBlocks(drop)] if drop is not None else []
+    edits += [_prune(text) for text in pruned]
+    model = surgery.edit(module, *edits, assume=assumed(assume))
+    with working(verbose) as progress:
+        done = model.export(destination, progress=progress, **options)
+    data = report.edit_data(done)
+    show(data, "edit", as_json)
+    if not as_json:
+        click.echo(f"wrote {done.destination}")
+
+
+def _prune(text: str) -> PruneHeads:
+    from surgery.edits import PruneHeads
+
+    heads, _, blocks = text.partition("@")
+    try:
+        return PruneHeads(tuple(int(head) for head in heads.split(",")), blocks or ":")
+    except ValueError:
+        raise UsageError(f"--prune-heads {text}: expected HEADS[@LAYERS], such as 0,3@-1") from None

@@ -1,0 +1,67 @@
+"""`surgery extract`: features of a corpus as Parquet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import surgery
+from surgery.cli.options import JSON, VERBOSE, Command, reports_errors
+from surgery.cli.terminal import show, working
+
+BEAM = "surgery.beam_options"
+
+
+class WithBeamOptions(Command):
+    """A command that leaves what follows `--` to Beam."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Splits at the first `--`; click would take the rest for inputs."""
+        split = args.index("--") if "--" in args else len(args)
+        ctx.meta[BEAM] = tuple(args[split + 1 :])
+        return super().parse_args(ctx, args[:split])
+
+
+@click.command(
+    cls=WithBeamOptions,
+    short_help="Write a corpus's features as Parquet.",
+    options_metavar="[OPTIONS]",
+    examples=(
+        "surgery extract exported/bert_text/1 corpus.txt --output features --outputs pooled_output",
+        "surgery extract exported/bert_text/1 'texts/*.txt.gz' --output features --processes 8",
+        "surgery extract exported/bert_text/1 docs.parquet --column body --id-column doc --output features",
+        "surgery extract /mnt/bert_text/1 '/mnt/texts/*.gz' --output /mnt/features -- --runner=FlinkRunner",
+    ),
+)
+@click.argument("exported", metavar="EXPORTED")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option(
+    "--output", "destination", metavar="DIR", required=True, help="The folder to write; it appears when complete."
+)
+@click.option("--signature", metavar="NAME", help="One that takes strings.  [default: text]")
+@click.option("--outputs", metavar="NAME,NAME", help="Compute and write these only.  [default: all]")
+@click.option("--column", "columns", multiple=True, metavar="[INPUT=]COLUMN", help="Of Parquet: the column of texts.")
+@click.option("--id-column", metavar="COLUMN", help="Of Parquet: carry this column along, as id.")
+@click.option("--text/--no-text", "with_text", default=True, help="Write the texts, or only file and line.")
+@click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Workers here.  [default: one a core]")
+@click.option(
+    "--batch-tokens", type=click.IntRange(min=1), default=2048, show_default=True, help="Tokens of a batch, at most."
+)
+@click.option("--overwrite", is_flag=True, help="Replace DIR when the new one is complete.")
+@JSON
+@VERBOSE
+@click.pass_context
+@reports_errors
+def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Run a text signature over texts, and write its outputs as sharded Parquet, without padding.
+
+    INPUT is a text file of one text a line, .gz or not, a .parquet file, or a glob of such. Options for Apache Beam
+    follow after --; without a --runner there, it runs on this machine. Other workers open EXPORTED by the same path.
+    """
+    from surgery.reports.extraction import extraction_data
+
+    chosen = None if outputs is None else [name.strip() for name in outputs.split(",") if name.strip()]
+    with working(verbose, unit="texts") as progress:
+        done = surgery.extract(outputs=chosen, beam_options=ctx.meta[BEAM], progress=progress, **options)
+    show(extraction_data(done), "extraction", as_json)

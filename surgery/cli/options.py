@@ -1,0 +1,125 @@
+"""What commands have in common: options, how they report errors, and help that ends with examples."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from surgery.cli.terminal import talk
+from surgery.errors import SurgeryError, UsageError
+
+
+class Command(click.Command):
+    """A command whose help ends with examples, printed as they are."""
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"  {line}\n" for line in self.examples))
+
+
+def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns a SurgeryError into its message on stderr and its exit code."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except SurgeryError as error:
+            talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+
+    return run
+
+
+MODULE = click.argument("module", metavar="MODULE")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
+VERBOSE = click.option("--verbose", is_flag=True, help="Let TensorFlow's own messages through.")
+ATOL = click.option("--atol", type=click.FloatRange(min=0), help="Absolute error allowed per output.  [default: 2e-5]")
+RTOL = click.option(
+    "--rtol", type=click.FloatRange(min=0), help="Error allowed relative to the output's RMS.  [default: 2e-5]"
+)
+NONFINITE = click.option("--allow-nonfinite", is_flag=True, help="Accept weights that are NaN or infinite.")
+ASSUME = click.option(
+    "--assume",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Supply a hyperparameter for which the module has no evidence. Repeatable.",
+)
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
+
+OUTPUTS = (
+    click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),
+    click.option("--layers", metavar="LAYERS", help="Keep these block outputs only in serving_default, such as -4:."),
+    click.option(
+        "--feature",
+        "features",
+        multiple=True,
+        metavar="NAME=MIX@LAYERS/POOLING",
+        help="Add a signature that mixes and pools block outputs. Repeatable.",
+    ),
+    click.option(
+        "--depth",
+        "depths",
+        multiple=True,
+        type=int,
+        metavar="K",
+        help="Add a signature of the first K blocks. Repeatable.",
+    ),
+    click.option(
+        "--signature",
+        "signatures",
+        multiple=True,
+        metavar="NAME=OUT,OUT",
+        help="Compose a signature of outputs. Repeatable.",
+    ),
+)
+
+TOKENIZER = (
+    click.option("--seq-length", type=click.IntRange(min=3), metavar="N", help="Cut texts to this many tokens."),
+    click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary, where the module has none."),
+    click.option("--lower-case/--no-lower-case", default=None, help="The casing, where the module does not say."),
+)
+
+
+def reads_texts(command: Any) -> Any:
+    """The options about a tokenizer, in this order."""
+    for option in reversed(TOKENIZER):
+        command = option(command)
+    return command
+
+
+def chooses_outputs(command: Any) -> Any:
+    """The options that say what an export gives, in this order."""
+    for option in reversed(OUTPUTS):
+        command = option(command)
+    return command
+
+
+def assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`FIELD=VALUE` options as Python values: JSON where it reads as such, else text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        field, equals, text = pair.partition("=")
+        if not equals or not field or not text:
+            raise UsageError(f"--assume {pair}: expected FIELD=VALUE")
+        try:
+            found[field] = json.loads(text.lower() if text in ("True", "False") else text)
+        except ValueError:
+            found[field] = text
+    return found

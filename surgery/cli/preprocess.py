@@ -1,0 +1,39 @@
+"""`surgery preprocess`: the tokenizer of a module as a SavedModel of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import surgery
+from surgery.cli.options import JSON, MODULE, OVERWRITE, VERBOSE, Command, reads_texts, reports_errors
+from surgery.cli.terminal import show, working
+
+
+@click.command(
+    cls=Command,
+    short_help="Write a module's preprocessor: strings in, tokens out.",
+    examples=(
+        "surgery preprocess ./module exported/preprocess/1 --seq-length 64",
+        "surgery preprocess ./checkpoint --lower-case",
+    ),
+)
+@MODULE
+@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@reads_texts
+@OVERWRITE
+@JSON
+@VERBOSE
+@reports_errors
+def preprocess(module: str, destination: Path | None, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Write the preprocessor that fits a module, with TF Hub's text API.
+
+    It is callable on strings, and has .tokenize and .bert_pack_inputs(tokens, seq_length=N).
+    """
+    from surgery.reports import data as report
+
+    with working(verbose) as progress:
+        done = surgery.preprocess(module, destination, progress=progress, **options)
+    show(report.preprocessor_data(done), "preprocessor", as_json)

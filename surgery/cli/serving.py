@@ -1,0 +1,64 @@
+"""`surgery serving`: what it takes to put an export behind TensorFlow Serving."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+import surgery
+from surgery.cli.options import JSON, VERBOSE, Command, reports_errors
+from surgery.cli.terminal import show, working
+
+
+@click.command(
+    cls=Command,
+    short_help="Show how to serve an export, and how large its replies are.",
+    examples=(
+        "surgery serving exported/bert/1 --batch 32 --length 128",
+        "surgery serving exported/bert/1 --output serving       # models.config, batching.config, client.py",
+        "surgery serving exported/bert/1 --warmup --signature serving_default",
+        "surgery serving exported/bert/1 --json | jq -r .commands.curl | sh",
+    ),
+)
+@click.argument("exported", type=click.Path(path_type=Path))
+@click.option("--signature", "signatures", multiple=True, metavar="NAME", help="Only this signature. Repeatable.")
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of a request.")
+@click.option("--length", type=click.IntRange(min=1), help="Tokens of a row.  [default: 128, or the longest]")
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the files there.")
+@click.option("--warmup", is_flag=True, help="Write warm-up requests into EXPORTED, each read back and replayed.")
+@click.option("--overwrite", is_flag=True, help="Replace files of DIR, and warm-up requests.")
+@JSON
+@VERBOSE
+@reports_errors
+def serving(
+    exported: Path,
+    signatures: tuple[str, ...],
+    batch: int,
+    length: int | None,
+    output: Path | None,
+    warmup: bool,
+    overwrite: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Show how to put an export behind TensorFlow Serving.
+
+    By signature what goes in and out, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow Serving's
+    command line and configuration files, a curl line and a Python client. Needs no TensorFlow but for --warmup.
+    """
+    from surgery.reports import serving as serving_report
+
+    with working(verbose) if warmup else nullcontext() as progress:
+        found = surgery.serving(
+            exported,
+            signatures=signatures,
+            batch=batch,
+            length=length,
+            output=output,
+            warmup=warmup,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    show(serving_report.serving_data(found), "serving", as_json)

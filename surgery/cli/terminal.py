@@ -1,0 +1,110 @@
+"""What the command line does with a terminal: data on stdout, talk and progress on stderr, TensorFlow kept quiet."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH_WHEN_PIPED = 160
+
+
+def show(data: dict[str, Any], view: str, as_json: bool) -> None:
+    """Prints a result as JSON, or as a view of `render`; piped text is wide and has no trailing blanks."""
+    if as_json:
+        click.echo(json.dumps(data, indent=1))
+        return
+    from rich.console import Console
+
+    from surgery.reports import text as render
+
+    if sys.stdout.isatty():
+        getattr(render, view)(Console(highlight=False), data)
+        return
+    text = io.StringIO()
+    width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
+    getattr(render, view)(Console(file=text, width=width, highlight=False), data)
+    click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def talk() -> Console:
+    """A console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def working(verbose: bool, unit: str = "") -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`.
+
+    With a `unit` ("texts"), what is counted is told with its rate.
+    """
+    if verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+        yield lambda step, done, total: click.echo(step, err=True) if done == 0 else None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with _quiet_stderr():
+        console = talk()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            *([TextColumn("{task.fields[rate]}")] if unit else ()),
+        )
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            tasks: dict[str, Any] = {}
+
+            def progress(step: str, done: int, total: int) -> None:
+                if step not in tasks:
+                    # A task of its own for each step: rich cannot forget a total once it has one.
+                    for task in tasks.values():
+                        bar.remove_task(task)
+                    tasks.clear()
+                    tasks[step] = bar.add_task(step, total=total or None, rate="")
+                bar.update(tasks[step], completed=done, total=total or None, rate=_rate(bar, tasks[step], unit))
+
+            yield progress
+
+
+def _rate(bar: Any, task: Any, unit: str) -> str:
+    speed = bar.tasks[bar.task_ids.index(task)].speed
+    return f"{speed:,.0f} {unit}/s" if unit and speed else ""
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Sends what C++ code and libraries' logs say away; Python's sys.stderr keeps speaking to the terminal."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    sys.stderr.flush()
+    terminal, before = os.dup(2), sys.stderr
+    sys.stderr = os.fdopen(os.dup(terminal), "w", encoding=before.encoding, errors="backslashreplace", buffering=1)
+    away = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(away, 2)
+    os.close(away)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        sys.stderr.close()
+        sys.stderr = before
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -1,0 +1,96 @@
+"""Where every variable of a module goes: into the encoder under a layout, kept beside it, or dropped with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from surgery.errors import UnexplainedError
+from surgery.explanation.architecture import Inference
+from surgery.module import InspectedModule, VariableInfo, is_attribute
+from surgery.tables import layout
+from surgery.tables.layout import Layout
+from surgery.tables.rules import Claim
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One variable's way into the encoder. `shape` is the target's; `part` the sub-model that owns it."""
+
+    variable: VariableInfo
+    target: str
+    layout: Layout
+    shape: tuple[int, ...]
+    rule: str
+    part: str
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A variable that is left behind, and why."""
+
+    variable: VariableInfo
+    because: str
+
+
+@dataclass(frozen=True)
+class AssignmentMap:
+    """Every variable of a module, exactly once. `kept` are its constants, such as `do_lower_case`, by attribute."""
+
+    assignments: tuple[Assignment, ...]
+    dropped: tuple[Dropped, ...]
+    kept: tuple[VariableInfo, ...]
+    sizes: Mapping[str, int]
+
+    @property
+    def by_target(self) -> dict[str, Assignment]:
+        return {assignment.target: assignment for assignment in self.assignments}
+
+
+def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
+    """Turns the claims of the table into assignments.
+
+    Raises UnexplainedError when two variables claim one target, or a weight is not float32.
+    """
+    assignments: list[Assignment] = []
+    dropped = [Dropped(v, v.outside) for v in module.variables if v.outside is not None]
+    for claim in inference.claims:
+        reason = _reason_to_drop(claim, inference)
+        if reason is not None:
+            dropped.append(Dropped(claim.variable, reason))
+            continue
+        if claim.variable.dtype != "float32":
+            raise UnexplainedError(
+                f"mapping {claim.variable.name} of {module.name}: expected float32, found {claim.variable.dtype}",
+                hint="Model Garden's encoders compute in float32; convert the module's weights first",
+            )
+        assert claim.rule.layout is not None
+        shape = layout.shape_of(claim.rule.layout.target, inference.sizes)
+        assignments += [
+            Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.source, claim.rule.part)
+            for target in claim.targets
+        ]
+    _refuse_double_targets(module, assignments)
+    kept = tuple(variable for variable in module.variables if variable.outside is None and is_attribute(variable))
+    return AssignmentMap(tuple(assignments), tuple(dropped), kept, inference.sizes)
+
+
+def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
+    if not claim.targets:
+        return claim.rule.because or "the table drops it"
+    if claim.rule.part != "encoder" and claim.rule.part not in inference.heads:
+        return f"the module has no callable .{claim.rule.part} that would use it"
+    return None
+
+
+def _refuse_double_targets(module: InspectedModule, assignments: list[Assignment]) -> None:
+    sources: dict[str, list[str]] = {}
+    for assignment in assignments:
+        sources.setdefault(assignment.target, []).append(assignment.variable.name)
+    double = [f"{target} is claimed by {' and '.join(names)}" for target, names in sources.items() if len(names) > 1]
+    if double:
+        raise UnexplainedError(
+            f"mapping the weights of {module.name} to the encoder",
+            hint="the module holds a weight twice",
+            details=tuple(double),
+        )

@@ -1,0 +1,175 @@
+"""How a module is called: which source input feeds which encoder input, and where its outputs come out.
+
+Differences between formats travel as this data; nothing after it asks which format a module had.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+
+from surgery.errors import UnexplainedError
+from surgery.graphs.fingerprints import Fingerprints
+from surgery.module import InspectedModule, TensorInfo, Trace
+from surgery.tables.anchors import Anchors
+from surgery.tables.family import Family, HeadRecipe
+
+DEFAULT = ("default", "pooled_output")
+"""Hub's text API since /3 returns the pooled output under both names; what a source itself calls default stays so."""
+EMBEDDING = "embedding_output"
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A callable of the source in the encoder's words.
+
+    `kind` is "list" or "dict". `inputs` maps encoder inputs to leaves of the source's input structure, `outputs`
+    export names to leaves of its output structure (`encoder_outputs_3` to `encoder_outputs[3]`). `aliases` are
+    further outputs that are the same tensor as another: `default` is `pooled_output`.
+    """
+
+    callable: str
+    kind: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    aliases: Mapping[str, str]
+
+
+def read_convention(
+    module: InspectedModule,
+    family: Family,
+    callable_name: str,
+    graph: Anchors | None,
+    known: tuple[str, ...],
+    head: HeadRecipe | None = None,
+) -> Convention:
+    """Reads the convention of a callable from its inference trace; `known` are the outputs that the encoder will have.
+
+    Raises UnexplainedError when there is no such trace, or an input or output that the encoder does not have.
+    """
+    trace = module.trace(callable_name, training=False)
+    if trace is None or graph is None:
+        raise UnexplainedError(
+            f"reading how {module.name} is called: it has no inference trace of {callable_name}",
+            hint="the module must have been saved with its call function, as TF Hub's are",
+        )
+    kind = "dict" if isinstance(trace.inputs, dict) else "list"
+    inputs = _inputs(module, family, trace, graph, head)
+    taps = tap_names(family)
+    outputs, aliases = _outputs(module, {*known, *([head.logits] if head else [])}, taps, trace, graph)
+    if head is None and DEFAULT[1] in outputs:
+        aliases.setdefault(*DEFAULT)
+    return Convention(callable_name, kind, inputs, outputs, aliases)
+
+
+def described_convention(
+    family: Family, callable_name: str, outputs: Mapping[str, str], head: HeadRecipe | None = None
+) -> Convention:
+    """The convention of a checkpoint's callable, which has no function of its own: as TF Hub's exporter writes it.
+
+    Its inputs and outputs have the encoder's own names; a head leaves `embedding_output` to the encoder, and adds its
+    logits. `outputs` are paths by export name, see `output_paths`.
+    """
+    inputs = {anchor.name: anchor.name for anchor in family.inputs}
+    if head is None:
+        aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
+        return Convention(callable_name, "dict", inputs, outputs, aliases)
+    own = {name: path for name, path in outputs.items() if name != EMBEDDING}
+    positions, logits = {head.positions: head.positions}, {head.logits: head.logits}
+    return Convention(callable_name, "dict", {**inputs, **positions}, {**own, **logits}, {})
+
+
+def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[str, str]:
+    """Where an encoder of so many blocks returns each output: `encoder_outputs_3` at `encoder_outputs[3]`."""
+    found = {}
+    for name in outputs:
+        if name in family.lists:
+            found.update({f"{name}_{i}": f"{name}[{i}]" for i in range(blocks + family.lists[name])})
+        else:
+            found[name] = name
+    return found
+
+
+def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
+    """What an encoder with these weights returns, lists as one name: what it has no weights for is not there."""
+    optional = family.encoder.optional
+    return tuple(
+        name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
+    )
+
+
+def _inputs(
+    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
+) -> dict[str, str]:
+    """Known by the embedding table that an input looks up; a head's extra input by its key."""
+    nodes = {node: path for (path, _), node in zip(trace.flat_inputs, graph.graph.inputs, strict=True)}
+    found: dict[str, str] = {}
+    for anchor in family.inputs:
+        node = graph.lookup_input(anchor.table) if anchor.table else None
+        if node is not None:
+            found[anchor.name] = nodes[node]
+    rest = [path for path in nodes.values() if path not in found.values()]
+    for name in (head.positions, *head.also_called) if head is not None else ():
+        if head is not None and name in rest:
+            found[head.positions] = name
+            rest.remove(name)
+    without = [anchor.name for anchor in family.inputs if anchor.table is None]
+    if len(rest) == len(without) == 1:
+        found[without[0]] = rest[0]
+    wanted = {anchor.name for anchor in family.inputs} | ({head.positions} if head else set())
+    if set(found) != wanted or len(set(found.values())) != len(nodes):
+        raise UnexplainedError(
+            f"reading the inputs of {module.name}'s {trace.callable}: expected {', '.join(sorted(wanted))}, "
+            f"found {', '.join(nodes.values())}, of which {', '.join(sorted(found))} could be told apart"
+        )
+    return found
+
+
+def _outputs(
+    module: InspectedModule, known: set[str], taps: re.Pattern[str], trace: Trace, graph: Anchors
+) -> tuple[dict[str, str], dict[str, str]]:
+    prints = Fingerprints(graph.graph, {})
+    first_with: dict[bytes, str] = {}
+    outputs: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    by_name = sorted(
+        (
+            (export_name(path, leaf), path, tensor)
+            for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
+        ),
+        key=lambda row: path_stem(row[0], row[1]) not in known,  # what has a name of its own comes before its aliases
+    )
+    for name, path, tensor in by_name:
+        if taps.fullmatch(path.partition("[")[0]):
+            continue  # an export of this tool, with taps: they are made anew, or not, as a conversion asks
+        same_as = first_with.setdefault(prints.of(tensor), name)
+        if path_stem(name, path) in known:
+            outputs[name] = path
+        elif same_as != name:
+            aliases[name] = same_as
+        else:
+            raise UnexplainedError(
+                f"reading the outputs of {module.name}'s {trace.callable}: no place in the rebuilt encoder for {path}",
+                hint=f"the encoder gives {', '.join(sorted(known))}",
+            )
+    return outputs, aliases
+
+
+def tap_names(family: Family) -> re.Pattern[str]:
+    """Matches the names of a family's taps, numbered ones whatever their number."""
+    names = (re.sub(r"\\{\w+\\}", "[0-9]+", re.escape(tap.name)) for tap in family.taps)
+    return re.compile("|".join(names) or "(?!)")
+
+
+def path_stem(name: str, path: str) -> str:
+    """The name of an output, or of the list that it is an entry of: `encoder_outputs` for `encoder_outputs[3]`."""
+    return path.partition("[")[0] or name
+
+
+def export_name(path: str, leaf: TensorInfo) -> str:
+    """`encoder_outputs[3]` is exported as `encoder_outputs_3`; a bare list holds the pooled [batch, hidden] and the
+    sequence output [batch, seq, hidden], which their rank tells apart."""
+    if path.startswith("["):
+        return "pooled_output" if leaf.shape is not None and len(leaf.shape) == 2 else "sequence_output"
+    return path.replace("[", "_").replace("]", "")

@@ -1,0 +1,57 @@
+"""Which family a module belongs to: the one whose weight table explains every variable, by name alone."""
+
+from __future__ import annotations
+
+from surgery.errors import UnexplainedError
+from surgery.explanation.config import model_type
+from surgery.families import FAMILIES
+from surgery.module import InspectedModule, is_attribute
+from surgery.tables.family import Family
+from surgery.tables.rules import Dialect, Explanation, explain
+
+
+def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
+    """The family and dialect whose table explains every variable.
+
+    Raises UnexplainedError with the nearest table and what it could not explain.
+    """
+    weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
+    tried = [(family, explain(dialect, weights)) for family, dialect in _dialects(module)]
+    for family, explanation in tried:
+        if explanation.complete:
+            return family, explanation
+    family, nearest = max(tried, key=lambda pair: (len(pair[1].claims), -len(pair[1].idle)))
+    label = f"{family.name}, {' or '.join(nearest.dialect.generation.values())}"
+    raise UnexplainedError(
+        f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none does. "
+        f"The nearest, {label}, claims {len(nearest.claims)} of {len(weights)}",
+        hint=_hint(module),
+        details=nearest.complaints(),
+    )
+
+
+def _hint(module: InspectedModule) -> str:
+    if module.config is not None and model_type(module.config) is None and "." in module.variables[0].name:
+        return f'{module.config.file} has no "model_type": add it, such as "bert", if you know what the checkpoint is'
+    return "surgery converts BERT encoders; `surgery inspect` shows what this module is"
+
+
+def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:
+    """The tables to try: all, or for a checkpoint those whose publisher writes such a config.
+
+    Raises UnexplainedError for a config of another architecture: equal names need not mean the same function.
+    """
+    dialects = [(family, dialect) for family in FAMILIES for dialect in family.dialects]
+    if module.config is None:
+        return dialects
+    published = [(family, dialect, dialect.published) for family, dialect in dialects if dialect.published is not None]
+    named = model_type(module.config)
+    found = [(family, dialect) for family, dialect, kind in published if named in kind.model_types]
+    if not found:
+        known = sorted({name for _, _, kind in published for name in kind.model_types if name is not None})
+        raise UnexplainedError(
+            f"looking for a weight table that explains {module.name} ({module.format}): {module.config.file} names the "
+            f"architecture {named}; known are {', '.join(known)}",
+            hint="surgery converts BERT encoders; `surgery inspect` shows what this module is",
+        )
+    return found

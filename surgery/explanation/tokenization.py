@@ -1,0 +1,80 @@
+"""Which tokenizer a module's word ids come from: its vocabulary, or SentencePiece model, and whether it lower-cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.errors import ModuleError, UsageError
+from surgery.module import InspectedModule, is_attribute
+
+VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
+
+
+@dataclass(frozen=True)
+class Tokenization:
+    """A WordPiece vocabulary, a token a line, or a SentencePiece model (`pieces`); `why` is the evidence for casing."""
+
+    file: Path
+    pieces: bool
+    lower_case: bool
+    why: str
+
+
+def find_tokenization(
+    module: InspectedModule,
+    constants: Mapping[str, Any],
+    *,
+    vocab: Path | None = None,
+    lower_case: bool | None = None,
+) -> Tokenization:
+    """The module's own tokenizer, or what options supply. `constants` are the module's, such as `do_lower_case`.
+
+    Raises UsageError, naming the option, when the module has no vocabulary or does not say its casing.
+    """
+    doing = f"looking for the tokenizer of {module.name}"
+    if vocab is not None:
+        file, pieces = vocab, vocab.suffix == ".model"
+        if not file.is_file():
+            raise UsageError(f"--vocab {vocab}: there is no such file")
+    else:
+        named = next((name for name in (VOCABULARY, PIECES) if name in module.assets), None)
+        if named is None:
+            raise UsageError(
+                f"{doing}: expected the asset {VOCABULARY} or {PIECES}, found {', '.join(module.assets) or 'none'}",
+                hint="supply it: --vocab vocab.txt, or --vocab spm.model for SentencePiece",
+            )
+        file, pieces = Path(module.folder) / module.assets[named], named == PIECES
+    if lower_case is not None:
+        return Tokenization(file, pieces, lower_case, "option")
+    if CASING in constants:
+        return Tokenization(file, pieces, bool(constants[CASING]), f"the module's {CASING}")
+    if pieces:
+        # official/nlp/tools/export_tfhub_lib.py, get_do_lower_case: always, with a SentencePiece model.
+        return Tokenization(file, pieces, True, "Model Garden's exporter, for every SentencePiece model")
+    raise UsageError(
+        f"{doing}: nothing says whether its texts are lower-cased",
+        hint="supply it: --lower-case (an uncased model) or --no-lower-case",
+    )
+
+
+def read_constants(module: InspectedModule) -> dict[str, Any]:
+    """The module's constants by attribute. Reading them from variables imports TensorFlow."""
+    kept = [v for v in module.variables if v.outside is None and is_attribute(v) and v.attribute == CASING]
+    tensors = module.open_tensors() if kept else None
+    found = {str(v.attribute): tensors.read(v) for v in kept} if tensors is not None else {}
+    return {**module.constants, **found}
+
+
+def check_vocabulary(tokenization: Tokenization, vocab_size: int) -> None:
+    """A vocabulary may not have more tokens than the encoder has rows. Raises ModuleError."""
+    if tokenization.pieces:
+        return
+    tokens = len(tokenization.file.read_text(encoding="utf-8").splitlines())
+    if tokens > vocab_size:
+        raise ModuleError(
+            f"reading {tokenization.file}: it has {tokens} tokens, the encoder's word embedding {vocab_size} rows",
+            hint="it is another model's vocabulary",
+        )

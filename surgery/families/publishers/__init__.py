@@ -1,0 +1,1 @@
+"""What the publishers of checkpoints say of their configs and names, one file per publisher."""

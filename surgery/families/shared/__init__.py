@@ -1,0 +1,1 @@
+"""Rows and taps that several families share."""

@@ -1,0 +1,202 @@
+"""The tensors of a signature's graph, by the names under which they can be tapped. No TensorFlow here.
+
+A tensor is called as its operation is, `layer/Relu`; a further output has its number, `layer/Split:1`. Left out are the
+signature's own inputs, variables and other handles, and what stands inside loops and branches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from surgery.errors import ModuleError, UsageError
+from surgery.formats import object_graph
+from surgery.formats.saved_model import tensor_names
+from surgery.graphs.calls import Address, Body, tree_of_function, tree_of_graph, unique_names
+from surgery.graphs.flat import VARIABLES
+from surgery.graphs.flatten import Output
+from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, output_types
+from surgery.graphs.reach import computed_from
+from surgery.graphs.regions import Region, regions_of
+from surgery.module import Shape, SignatureInfo
+from surgery.sources import inspect_folder, well_formed
+from surgery.sources.common import meta_graphs
+from surgery.sources.files import Files
+from surgery.sources.location import locate
+
+DEFAULTS = ("serving_default", "default")
+"""Signatures that are meant when none is named."""
+WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class GraphTensor:
+    """A tensor that can be tapped: its name, the operation that computes it, what is known of it, and its place."""
+
+    name: str
+    op: str
+    dtype: str
+    shape: Shape | None
+    place: Output
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """A loop or branch whose tensors cannot be tapped, by name; `reachable` are tensors that have its results."""
+
+    name: str
+    op: str
+    kind: str
+    inside: frozenset[str]
+    reachable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GraphListing:
+    """A signature's graph: its tensors in the order of the file, and the loops and branches between them.
+
+    `signatures` are all of its meta graph, `tags` that meta graph's. `feeds` are the names of its inputs in the graph;
+    `handles` are operations that return no values: variables, tables.
+    """
+
+    files: Files
+    meta_graph: Any
+    tags: tuple[str, ...]
+    signature: SignatureInfo
+    signatures: tuple[SignatureInfo, ...]
+    tensors: tuple[GraphTensor, ...]
+    enclosed: tuple[Enclosed, ...]
+    feeds: frozenset[str]
+    handles: frozenset[str]
+
+
+@contextmanager
+def open_graph(module: str, signature: str | None = None, *, with_weights: bool) -> Iterator[GraphListing]:
+    """The graph of a signature of a folder, archive or handle; its files are there until the block ends.
+
+    Raises ModuleError for what is no SavedModel, UsageError for a signature that it does not have.
+    """
+    with locate(module, with_weights=with_weights) as files:
+        yield list_graph(files, signature)
+
+
+def list_graph(files: Files, signature: str | None = None) -> GraphListing:
+    """Lists what can be computed from a signature's inputs."""
+    if files.saved_model is None:
+        found = inspect_folder(files)
+        raise ModuleError(
+            f"reading the graph of {files.name}: it is a {found.format}, which has weights but no graph",
+            hint="surgery convert makes a SavedModel of it",
+        )
+    with well_formed(files.name):
+        meta_graph, infos, info = _choose(files, signature)
+        root = _tree(meta_graph, info)
+        names = unique_names(root)
+        regions = regions_of(meta_graph.graph_def, root, names)
+        tensors, handles = _rows(meta_graph, info, root, names, regions)
+    return GraphListing(
+        files=files,
+        meta_graph=meta_graph,
+        tags=tuple(sorted(meta_graph.meta_info_def.tags)),
+        signature=info,
+        signatures=infos,
+        tensors=tensors,
+        enclosed=tuple(_enclosed(region, tensors) for region in regions),
+        feeds=frozenset(root.arguments) | frozenset(_fed(meta_graph, info)),
+        handles=handles,
+    )
+
+
+def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
+    """The listing with those tensors only that a pattern names: a glob for the whole name, else a part of it."""
+    if pattern is None:
+        return listing
+    glob = pattern if WILDCARDS & set(pattern) else f"*{pattern}*"
+    return replace(listing, tensors=tuple(tensor for tensor in listing.tensors if fnmatchcase(tensor.name, glob)))
+
+
+def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
+    """A meta graph, which is not the one for training where there is a choice; its signatures, and the chosen one."""
+    assert files.saved_model is not None, "the caller has seen it"
+    graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
+    graphs.sort(key=lambda pair: "train" in pair[1].tags)
+    names = list(dict.fromkeys(signature.name for _, graph in graphs for signature in graph.signatures))
+    if not names:
+        raise ModuleError(
+            f"reading the graph of {files.name}: it has no signature, so nothing says where its graph starts and ends",
+            hint="save it again with signatures=",
+        )
+    defaults = [name for name in DEFAULTS if name in names] or names
+    if asked is None and defaults == names and len(names) > 1:
+        raise UsageError(
+            f"reading the graph of {files.name}: it has several signatures, none of them the default",
+            hint="choose with --signature: " + ", ".join(sorted(names)),
+        )
+    wanted = defaults[0] if asked is None else asked
+    for meta_graph, graph in graphs:
+        for signature in graph.signatures:
+            if signature.name == wanted:
+                return meta_graph, graph.signatures, signature
+    raise UsageError(
+        f"--signature {wanted}: {files.name} has no such signature", hint="it has " + ", ".join(sorted(names))
+    )
+
+
+def _tree(meta_graph: Any, signature: SignatureInfo) -> Body:
+    """The signature's own function, where the SavedModel has objects; else the graph that all signatures share."""
+    objects = meta_graph.object_graph_def
+    if not objects.nodes:
+        return tree_of_graph(meta_graph.graph_def)
+    signatures = object_graph.children(objects, object_graph.ROOT)["signatures"]
+    node = object_graph.children(objects, signatures)[signature.name]
+    return tree_of_function(meta_graph.graph_def, objects.nodes[node].bare_concrete_function.concrete_function_name)
+
+
+def _rows(
+    meta_graph: Any, signature: SignatureInfo, root: Body, names: Mapping[Address, str], regions: Sequence[Region]
+) -> tuple[tuple[GraphTensor, ...], frozenset[str]]:
+    """Tensors in the order of the file, and the names of operations that only return handles."""
+    enclosed = frozenset(place for region in regions for place in region.places)
+    computed = _computed(meta_graph, signature, root)
+    definitions = definitions_of(meta_graph)
+    tensors: list[GraphTensor] = []
+    handles = set()
+    for body, node in root.walk():
+        address = (*body.address, node.name)
+        if address in enclosed or address[0] not in computed:
+            continue
+        types = ["resource"] if node.op in VARIABLES else output_types(node, definitions)
+        shapes = output_shapes(node, len(types))
+        for index, (dtype, shape) in enumerate(zip(types, shapes, strict=True)):
+            name = f"{names[address]}:{index}" if index else names[address]
+            if dtype in HANDLES:
+                handles.add(name)
+            else:
+                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address, index)))
+    return tuple(tensors), frozenset(handles)
+
+
+def _computed(meta_graph: Any, signature: SignatureInfo, root: Body) -> Collection[str]:
+    """Operations and calls of the root that the signature's inputs decide; a function has no others."""
+    if meta_graph.object_graph_def.nodes:
+        return root.nodes
+    outputs = meta_graph.signature_def[signature.name].outputs.values()
+    names = [name for info in outputs for name in tensor_names(info)]
+    return computed_from(root.nodes, _fed(meta_graph, signature), names)
+
+
+def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
+    inputs = meta_graph.signature_def[signature.name].inputs.values()
+    return [name for info in inputs for name in tensor_names(info)]
+
+
+def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
+    """A region with the tensors that have its results, its own outputs first."""
+    rank = {address: position for position, address in enumerate(region.leaving)}
+    found = [tensor for tensor in tensors if tensor.place.address in rank]
+    found = [t for t in found if rank[t.place.address] or t.place.index not in region.unchanged]
+    found.sort(key=lambda tensor: rank[tensor.place.address])
+    return Enclosed(region.name, region.op, region.kind, region.inside, tuple(tensor.name for tensor in found))

@@ -1,0 +1,94 @@
+"""`--tensor NAME=OUTPUT` options against a listed graph: every fault is found and told before anything slow starts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from surgery.errors import UsageError
+from surgery.graph_taps.listing import GraphListing, GraphTensor
+
+VALID_OUTPUT = re.compile(r"[A-Za-z0-9_]+")
+NEAREST = 5
+REACHABLE = 8
+
+
+@dataclass(frozen=True)
+class GraphTap:
+    """A tensor that becomes an output, under this key of the signature."""
+
+    output: str
+    tensor: GraphTensor
+
+
+def resolve_taps(listing: GraphListing, selections: Sequence[str]) -> tuple[GraphTap, ...]:
+    """The tensors that `NAME` or `NAME=OUTPUT` ask for; without OUTPUT the key is the name in letters and underscores.
+
+    Raises UsageError with every fault: unknown names, tensors without a single value, keys that clash.
+    """
+    tensors = {tensor.name: tensor for tensor in listing.tensors}
+    taken = {output.key: "the signature has an output of that name" for output in listing.signature.outputs}
+    taps, faults = [], []
+    for selection in selections:
+        wanted, equals, output = selection.partition("=")
+        name = re.sub(r":0+$", "", wanted)
+        key = output if equals else default_output(name)
+        if name not in tensors:
+            faults.append(f"--tensor {wanted}: {_unknown(listing, name)}")
+        elif not VALID_OUTPUT.fullmatch(key):
+            faults.append(f"--tensor {selection}: expected NAME=OUTPUT, with an OUTPUT of letters, digits and _")
+        elif key in taken:
+            faults.append(f"--tensor {selection}: {taken[key]}, {key}; choose another with {name}=OUTPUT")
+        else:
+            taken[key] = f"--tensor {wanted} has that output already"
+            taps.append(GraphTap(key, tensors[name]))
+    if not selections:
+        faults.append("no --tensor was given")
+    if faults:
+        raise UsageError(
+            f"choosing tensors of {listing.files.name}, signature {listing.signature.name}:"
+            + "".join(f"\n  {fault}" for fault in faults),
+            hint="surgery graph lists every tensor that can be tapped",
+        )
+    return tuple(taps)
+
+
+def default_output(name: str) -> str:
+    """`layer/Split:1` as an output: `layer_Split_1`."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def nearest(wanted: str, names: Iterable[str]) -> list[str]:
+    """The names most like what was typed: those that it is a part of, shortest first, then those spelt alike."""
+    known = list(names)
+    part_of = sorted((name for name in known if wanted.lower() in name.lower()), key=len) if wanted else []
+    alike = difflib.get_close_matches(wanted, known, n=NEAREST) if len(part_of) < NEAREST else []
+    return list(dict.fromkeys([*part_of, *alike]))[:NEAREST]
+
+
+def _unknown(listing: GraphListing, name: str) -> str:
+    """Why a name is none that can be tapped, and which are."""
+    operation = name.partition(":")[0]
+    for region in listing.enclosed:
+        if operation in region.inside:
+            reason = {"loop": "it has a value a step", "branch": "it has a value only when the branch is taken"}
+            return (
+                f"it stands inside the {region.kind} {region.name} ({region.op}), where "
+                f"{reason.get(region.kind, 'it has no single value')}; reachable are "
+                + (_some(region.reachable, REACHABLE) or "no tensors that it returns")
+            )
+    if operation in listing.handles:
+        return "it is a handle (a variable, a table, a list of tensors), which has no value to return"
+    if operation in {feed.partition(":")[0] for feed in listing.feeds}:
+        return "it is an input of the signature"
+    numbers = [tensor.name for tensor in listing.tensors if tensor.name.partition(":")[0] == operation]
+    if numbers:
+        return f"{operation} has the outputs {_some(numbers, REACHABLE)}"
+    close = nearest(name, (tensor.name for tensor in listing.tensors))
+    return "there is no such tensor" + (f"; the nearest are {', '.join(close)}" if close else "")
+
+
+def _some(names: Sequence[str], count: int) -> str:
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

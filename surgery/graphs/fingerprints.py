@@ -1,0 +1,87 @@
+"""A fingerprint of what a tensor computes: equal fingerprints mean the same operations on the same things.
+
+Names, scopes and call boundaries do not count; operations, attributes, constants, variables and inputs do. So a
+tensor of one function can be recognised in another function traced from the same code, as Keras does when it
+saves a model: `__call__` and `serving_default` are two traces of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from surgery.graphs.flat import FlatGraph, Node, Tensor
+
+TRANSPARENT = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
+
+
+def see_through(tensor: Tensor) -> Tensor:
+    """The tensor behind operations that only pass it on."""
+    while tensor.node.op in TRANSPARENT and tensor.node.inputs:
+        index = int(tensor.port.rpartition(":")[2]) if tensor.node.op == "IdentityN" else 0
+        tensor = tensor.node.inputs[index]
+    return tensor
+
+
+class Fingerprints:
+    """Fingerprints of tensors of one graph; `labels` say what its inputs are, by position.
+
+    `instead` replaces nodes by tensors: dropouts by what they act on, to compare a training trace with inference.
+    """
+
+    def __init__(
+        self, graph: FlatGraph, labels: Mapping[int, str], instead: Mapping[Node, Tensor] | None = None
+    ) -> None:
+        self._instead = instead or {}
+        self._known: dict[Node, bytes] = {}
+        for path, node in graph.variables.items():
+            self._known[node] = _digest(b"variable", path.encode())
+        for position, node in enumerate(graph.inputs):
+            self._known[node] = _digest(b"input", labels.get(position, f"#{position}").encode())
+
+    def of(self, tensor: Tensor) -> bytes:
+        """The fingerprint of one tensor; iterative, because a deep encoder outgrows Python's stack."""
+        tensor = self._see_through(tensor)
+        stack = [tensor.node]
+        while stack:
+            node = stack[-1]
+            if node in self._known:
+                stack.pop()
+                continue
+            feeds = [self._see_through(feed) for feed in node.inputs]
+            missing = [feed.node for feed in feeds if feed.node not in self._known]
+            if missing:
+                stack.extend(missing)
+                continue
+            self._known[node] = _digest(
+                node.op.encode(),
+                *_attributes(node),
+                *(self._known[feed.node] + _index(feed.port) for feed in feeds),
+            )
+            stack.pop()
+        return self._known[tensor.node] + _index(tensor.port)
+
+    def _see_through(self, tensor: Tensor) -> Tensor:
+        tensor = see_through(tensor)
+        while tensor.node in self._instead:
+            tensor = see_through(self._instead[tensor.node])
+        return tensor
+
+
+def _attributes(node: Node) -> list[bytes]:
+    if node.proto is None:
+        return [node.path.encode()]
+    attr = node.proto.attr
+    return [key.encode() + attr[key].SerializeToString(deterministic=True) for key in sorted(attr) if key[0] != "_"]
+
+
+def _index(port: str) -> bytes:
+    return port.rpartition(":")[2].encode()
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(4, "little"))
+        digest.update(part)
+    return digest.digest()

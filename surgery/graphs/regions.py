@@ -1,0 +1,116 @@
+"""Parts of a graph where a tensor has no single value: bodies of loops, branches, and functions run by an operation.
+
+TensorFlow 2 keeps them in functions of While, If and their like; TensorFlow 1 between Enter and Exit, Switch and
+Merge. Both are told in the same words: what stands inside, by name, and where its results come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from surgery.graphs.calls import Address, Body, called_functions, functions_of, scoped, tree_of_function
+from surgery.graphs.frames import Frame, enclosing_frames
+
+LOOPS = frozenset({"While", "StatelessWhile", "For"})
+BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+
+
+@dataclass(frozen=True)
+class Region:
+    """A loop, a branch, or a function that an operation runs, by the name of that operation.
+
+    `inside` are the names of the operations in it, `places` those that stand in the graph itself. `leaving` are the
+    operations outside that have its results: the While, say, and what takes its outputs. `unchanged` are the outputs
+    of a While that only hand on what went in.
+    """
+
+    name: str
+    op: str
+    kind: str
+    inside: frozenset[str]
+    places: frozenset[Address]
+    leaving: tuple[Address, ...]
+    unchanged: frozenset[int] = frozenset()
+
+
+class _Key(NamedTuple):
+    name: str
+    op: str
+    kind: str
+
+
+def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tuple[Region, ...]:
+    """The outermost regions of a graph, in its order; `names` are those of its operations."""
+    library = functions_of(graph_def)
+    key_of = _framed(root, None)
+    framed = frozenset(key_of)
+    inside: dict[_Key, set[str]] = {}
+    leaving: dict[_Key, dict[Address, None]] = {}
+    unchanged: dict[_Key, frozenset[int]] = {}
+    for body, node in root.walk():
+        address = (*body.address, node.name)
+        if address in framed:
+            inside.setdefault(key_of[address], set()).add(names[address])
+        elif run := [name for name in (*called_functions(node), node.op) if name in library]:
+            key = key_of[address] = _Key(names[address], node.op, _kind(node.op))
+            prefix = scoped(body.address, "")
+            inside[key] = {prefix + name for function in run for name in _operations(graph_def, function, frozenset())}
+            leaving[key] = {address: None}
+            unchanged[key] = _unchanged(library[node.attr["body"].func.name]) if node.op in LOOPS else frozenset()
+    for body, node in root.walk() if inside else ():
+        address = (*body.address, node.name)
+        for feed in node.input if address not in framed else ():
+            source = body.owner(feed) if feed[0] != "^" else None
+            if source is not None and (came_from := (*source.body.address, source.name)) in key_of:
+                leaving.setdefault(key_of[came_from], {})[address] = None
+    return tuple(
+        Region(
+            *key,
+            inside=frozenset(names_inside),
+            places=frozenset(address for address in framed if key_of[address] == key),
+            leaving=tuple(leaving.get(key, ())),
+            unchanged=unchanged.get(key, frozenset()),
+        )
+        for key, names_inside in inside.items()
+    )
+
+
+def _framed(body: Body, around: _Key | None) -> dict[Address, _Key]:
+    """The outermost loop or branch of TensorFlow 1 around each place; a call within one takes its body along."""
+    frames = enclosing_frames(body.nodes)
+    found: dict[Address, _Key] = {}
+    for name in body.nodes:
+        key = around or (_key(frames[name][0]) if name in frames else None)
+        if name in body.calls:
+            found.update(_framed(body.calls[name], key))
+        elif key is not None:
+            found[(*body.address, name)] = key
+    return found
+
+
+def _key(frame: Frame) -> _Key:
+    return _Key(frame.name, "Enter" if frame.kind == "loop" else "Switch", frame.kind)
+
+
+def _unchanged(function: Any) -> frozenset[int]:
+    """Outputs of a loop's body that are its arguments of the same number."""
+    pairs = zip(function.signature.input_arg, function.signature.output_arg, strict=True)
+    return frozenset(number for number, (taken, given) in enumerate(pairs) if function.ret[given.name] == taken.name)
+
+
+def _kind(op: str) -> str:
+    return "loop" if op in LOOPS else "branch" if op in BRANCHES else "function"
+
+
+def _operations(graph_def: Any, function: str, seen: frozenset[str]) -> Iterator[str]:
+    """Names of all operations of a function, and of the functions that these run."""
+    if function in seen:
+        return
+    library = functions_of(graph_def)
+    for body, node in tree_of_function(graph_def, function).walk():
+        yield scoped(body.address, node.name)
+        for inner in (*called_functions(node), node.op):
+            if inner in library:
+                yield from (scoped(body.address, name) for name in _operations(graph_def, inner, seen | {function}))

@@ -1,0 +1,1 @@
+"""One straight line per command, from an opened module to a published result."""

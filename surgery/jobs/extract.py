@@ -1,0 +1,133 @@
+"""From a corpus to Parquet: what a run of `surgery extract` does, checked before it starts, and its result.
+
+The work itself is a Beam pipeline (surgery.beam.pipeline); this is all that happens around it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from surgery.beam.plan import Corpus
+from surgery.errors import UsageError, WriteError
+from surgery.export.manifest import PACKAGES, package_versions
+from surgery.export.publish import choose_destination, publish, staging
+from surgery.planning.plan import open_module
+
+RECORD = "_extraction.json"
+"""What was run, and what came of it; readers of Parquet folders pass over names that start with "_"."""
+BATCH_TOKENS = 2048
+
+Progress = Callable[[str, int, int], None]
+Ran = tuple[dict[str, Any], float]
+"""What was written (texts, tokens, rejected, shards), and the seconds that it took."""
+Run = Callable[[str, str | None], Ran]
+"""Runs into a folder; the second is a folder for reports of progress, where there is one."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A finished run: its folder, the signature and outputs, and counts. `tokens` are real ones, `seconds` the run's.
+
+    `shards` are Parquet files with their rows; `rejected` counts the lines that were no text.
+    """
+
+    destination: str
+    signature: str
+    outputs: tuple[str, ...]
+    columns: tuple[str, ...]
+    shards: tuple[tuple[str, int], ...]
+    texts: int
+    tokens: int
+    rejected: int
+    seconds: float
+    processes: int | None
+
+
+def extract_features(
+    exported: str,
+    corpus: Corpus,
+    destination: str,
+    *,
+    signature: str | None = None,
+    outputs: Sequence[str] | None = None,
+    with_text: bool = True,
+    batch_tokens: int = BATCH_TOKENS,
+    processes: int | None = None,
+    beam_options: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress = lambda step, done, total: None,
+) -> Extracted:
+    """Runs a signature that takes strings over a corpus, and writes sharded Parquet to `destination`.
+
+    Raises UsageError for what cannot be run as asked, ModuleError when the model or a worker fails, WriteError; the
+    destination is then as it was before.
+    """
+    progress("inspect", 0, 0)
+    _needs_beam()
+    from surgery.beam import running
+    from surgery.beam.plan import plan_extraction
+
+    runner = running.choose_runner(beam_options, processes)
+    with open_module(exported, with_weights=True) as module:
+        plan = plan_extraction(module, exported, corpus, signature=signature, outputs=outputs, with_text=with_text)
+        plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads)
+        record = {
+            "exported": exported,
+            "sha256": dict(module.fingerprint),
+            "signature": plan.signature,
+            "outputs": [tensor.key for tensor in plan.layout.outputs],
+            "inputs": list(plan.files),
+            "columns": plan.layout.schema().names,
+            "packages": package_versions((*PACKAGES, "apache-beam", "pyarrow")),
+        }
+        summary, seconds = _into(
+            destination, record, lambda folder, reports: running.run(plan, folder, reports, runner, progress), overwrite
+        )
+    return Extracted(
+        destination=destination,
+        signature=plan.signature,
+        outputs=tuple(record["outputs"]),
+        columns=tuple(record["columns"]),
+        shards=tuple((shard["file"], shard["rows"]) for shard in summary["shards"]),
+        texts=summary["texts"],
+        tokens=summary["tokens"],
+        rejected=summary["rejected"],
+        seconds=seconds,
+        processes=runner.processes,
+    )
+
+
+def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -> Ran:
+    """Runs into a staging folder that is published whole; where there is none, the record comes last."""
+    from surgery.beam import running
+
+    if "://" in destination:
+        running.check_vacant(destination, RECORD)
+        summary, seconds = run(destination, None)
+        running.write_record(destination, RECORD, {**record, **summary})
+        return summary, seconds
+    place = choose_destination(Path(destination), "", overwrite=overwrite, known_by=RECORD)
+    with staging(place) as staged, tempfile.TemporaryDirectory(prefix="surgery-") as reports:
+        summary, seconds = run(str(staged.resolve()), reports)
+        try:
+            (staged / RECORD).write_text(json.dumps({**record, **summary}, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise WriteError(f"writing {destination}: {error.strerror}") from error
+        publish(staged, place, overwrite=overwrite)
+    return summary, seconds
+
+
+def _needs_beam() -> None:
+    try:
+        import apache_beam  # noqa: F401
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"extract runs on Apache Beam: {error.name} is not installed",
+            hint="pip install 'hub-surgery[beam]'",
+        ) from error

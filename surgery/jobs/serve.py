@@ -1,0 +1,119 @@
+"""Everything that serving an export takes: what it is to the server, files, commands, and its warm-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from surgery.errors import UsageError, WriteError
+from surgery.export.publish import publish, publish_file, staging
+from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
+from surgery.tfserving import commands as client_code
+from surgery.tfserving.config_files import (
+    BATCHING_CONFIG,
+    INSTALL,
+    MODELS_CONFIG,
+    batching_config,
+    has_serving,
+    models_config,
+    require_serving,
+)
+from surgery.tfserving.notes import notes
+from surgery.tfserving.served import Served, open_served
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How to serve an export. `files` are contents by name, `missing` says why one is not among them.
+
+    `move` is the command that must come first where the folder is not named by a version.
+    `written` is the folder that the files were written to, None where they were only made.
+    """
+
+    served: Served
+    files: Mapping[str, str]
+    missing: str | None
+    move: str | None
+    server: str
+    docker: str
+    curl: str
+    notes: tuple[str, ...]
+    written: Path | None
+    warmup: Warmup | None
+
+
+def serve_export(
+    folder: Path,
+    signatures: Sequence[str] = (),
+    *,
+    batch: int = 1,
+    length: int | None = None,
+    output: Path | None = None,
+    warmup: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+) -> Serving:
+    """Describes an export to be served; with `output` writes the files, with `warmup` the warm-up requests.
+
+    Raises SurgeryError; a file is either written whole or as it was before.
+    """
+    served = open_served(folder, signatures, batch=batch, length=length)
+    if output is not None:
+        _check_output(output, overwrite=overwrite)
+    if warmup:
+        check_warmup(served.folder, overwrite=overwrite)
+    files = _files(served)
+    kept = write_warmup(served, served.model, overwrite=overwrite, progress=progress) if warmup else None
+    if output is not None:
+        _write(files, output)
+    configs = Path.cwd() if output is None else output.absolute()
+    return Serving(
+        served if kept is None else open_served(folder, signatures, batch=batch, length=length),
+        files,
+        None if MODELS_CONFIG in files else f"{MODELS_CONFIG} needs TensorFlow Serving's messages: {INSTALL}",
+        client_code.move(served),
+        client_code.server(served, configs),
+        client_code.docker(served, configs),
+        client_code.curl(served),
+        notes(served),
+        output,
+        kept,
+    )
+
+
+def _files(served: Served) -> dict[str, str]:
+    """Contents by name; models.config is left out where the extra is missing."""
+    files = {}
+    if has_serving():
+        pinned = served.version if served.newer else None
+        files[MODELS_CONFIG] = models_config(served.model, served.base_path, pinned)
+    files[BATCHING_CONFIG] = batching_config(served.batch)
+    files[client_code.CLIENT] = client_code.client(served)
+    return files
+
+
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    require_serving(f"writing {MODELS_CONFIG}")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output {output}: it is a file", hint="give a folder")
+    there = [name for name in (MODELS_CONFIG, BATCHING_CONFIG, client_code.CLIENT) if (output / name).exists()]
+    if there and not overwrite:
+        raise UsageError(
+            f"--output {output}: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
+            hint="choose another folder, or give --overwrite",
+        )
+
+
+def _write(files: Mapping[str, str], output: Path) -> None:
+    with staging(output) as folder:
+        try:
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise WriteError(f"writing {output}: {error.strerror}", hint="check free space and permissions") from error
+        if not output.exists():
+            publish(folder, output, overwrite=False)
+            return
+        for name in files:
+            publish_file(folder / name, output / name)

@@ -1,0 +1,148 @@
+"""Tapping as one straight line: open, choose, load, write, run both, compare, publish."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from keyword import iskeyword
+from pathlib import Path
+
+from surgery.errors import ModuleError, ParityError, WriteError
+from surgery.export.manifest import MANIFEST
+from surgery.export.publish import choose_destination, kept_folder, publish, staging
+from surgery.graph_taps.checks import OutputCheck, changes, compare, misshapen, without_random
+from surgery.graph_taps.listing import GraphListing, open_graph
+from surgery.graph_taps.made_inputs import made_batches
+from surgery.graph_taps.selection import GraphTap, resolve_taps
+from surgery.module import InspectedModule
+from surgery.sources import tf1, tf2, well_formed
+from surgery.sources.files import Files
+from surgery.sources.location import module_name
+
+Progress = Callable[[str, int, int], None]
+
+BATCHES = 2
+"""Made inputs on which the outputs are compared."""
+EXTRA = Path("assets.extra")
+WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
+"""Names of inputs that TensorFlow 2 writes as they are; others it changes."""
+
+
+@dataclass(frozen=True)
+class Tapping:
+    """A published SavedModel: what it returns beside the source's outputs, and how those compare.
+
+    `left_out` are signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
+    """
+
+    destination: Path
+    listing: GraphListing
+    taps: tuple[GraphTap, ...]
+    batches: tuple[str, ...]
+    checks: tuple[OutputCheck, ...]
+    variables: int
+    left_out: tuple[str, ...]
+
+
+def tap_module(
+    module: str,
+    destination: Path,
+    tensors: Sequence[str],
+    *,
+    signature: str | None = None,
+    overwrite: bool = False,
+    keep_failed: bool = False,
+    progress: Progress = lambda step, done, total: None,
+) -> Tapping:
+    """Writes a SavedModel whose signature returns further tensors; nothing is published unless it is the same else.
+
+    Raises the SurgeryError that says what went wrong; the destination is then as it was before.
+    """
+    destination = choose_destination(destination, module_name(module), overwrite=overwrite)
+    progress("read the graph", 0, 0)
+    with open_graph(module, signature, with_weights=True) as listing:
+        taps = resolve_taps(listing, tensors)
+        source = _inspect(listing.files)
+        if source.problems:
+            raise ModuleError(
+                f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
+            )
+        batches = list(made_batches(listing.signature))
+        left_out = _left_out(listing)
+        with staging(destination, keep_failed=keep_failed) as folder:
+            progress("start TensorFlow", 0, 0)
+            from surgery.tf.memory import importing
+
+            with importing():
+                from surgery.tf import graph_tap
+
+            progress("load the module", 0, 0)
+            with graph_tap.opened(listing, taps) as loaded:
+                progress("write the SavedModel", 0, 0)
+                loaded.write(folder, left_out)
+                progress("run the module", 0, 0)
+                accepted, expected = loaded.record(batches, BATCHES)
+            progress("run the result", 0, 0)
+            found = graph_tap.record_export(folder, listing.signature.name, accepted)
+            checks = compare(expected, found)
+            if any(check.problem for check in checks):
+                with graph_tap.opened(listing, taps) as again:
+                    checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
+            faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
+            faults += misshapen(taps, found)
+            faults += changes(source, _inspect(Files(folder, source.name)), listing, taps, left_out)
+            if faults:
+                raise ParityError(
+                    f"comparing what was written with {source.name}: it is not the same, nothing was published"
+                    + "".join(f"\n  {fault}" for fault in faults),
+                    hint=f"the failed export is kept at {kept_folder(folder)}"
+                    if keep_failed
+                    else "--keep-failed keeps the export to look at",
+                )
+            _copy_extra(listing.files.folder, folder)
+            progress("publish", 0, 0)
+            publish(folder, destination, overwrite=overwrite)
+    return Tapping(
+        destination,
+        listing,
+        taps,
+        tuple(batch.label for batch in accepted),
+        checks,
+        len(source.variables),
+        left_out,
+    )
+
+
+def _left_out(listing: GraphListing) -> tuple[str, ...]:
+    """Signatures that cannot be written again. Raises ModuleError when the one that is meant is among them."""
+    found = {}
+    for signature in listing.signatures:
+        for tensor in signature.inputs:
+            if not WRITABLE.fullmatch(tensor.key) or iskeyword(tensor.key):
+                found[signature.name] = tensor.key
+    if listing.signature.name in found:
+        raise ModuleError(
+            f"writing the signature {listing.signature.name} of {listing.files.name} again: TensorFlow 2 has no inputs "
+            f"with names like {found[listing.signature.name]!r}",
+            hint="expected small letters, digits and _: choose another signature, or save the module with other keys",
+        )
+    return tuple(found)
+
+
+def _inspect(files: Files) -> InspectedModule:
+    """A SavedModel as it is on disk; what is built in it does not matter here."""
+    with well_formed(files.name):
+        return tf2.inspect(files) if tf2.accepts(files) else tf1.inspect(files)
+
+
+def _copy_extra(source: Path, written: Path) -> None:
+    """Brings what lies beside the model for servers, such as requests to warm up; a manifest tells of another file."""
+    try:
+        if (source / EXTRA).is_dir():
+            shutil.copytree(
+                source / EXTRA, written / EXTRA, ignore=lambda folder, names: {Path(MANIFEST).name} & set(names)
+            )
+    except (OSError, shutil.Error) as error:
+        raise WriteError(f"copying {EXTRA} to {written}: {error}") from error

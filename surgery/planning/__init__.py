@@ -1,0 +1,1 @@
+"""What was asked for, resolved against an encoder before anything slow begins. Pure data."""

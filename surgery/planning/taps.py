@@ -1,0 +1,136 @@
+"""Taps: sublayers of a block whose tensors an export gives as further outputs, chosen by name and by block.
+
+Each family's table lists its own; this module reads what a person types, `NAME[@LAYERS]`, and says what an encoder
+offers. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`; the embedding is no block.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from surgery.errors import UsageError
+from surgery.explanation.architecture import Inference
+from surgery.tables.family import Tap
+from surgery.tables.rules import fill
+
+BYTES_PER_VALUE = 4
+"""Outputs are float32."""
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A tap at one block: `row` is the table's row, `name` its name with numbers filled in ("ffn_1_output").
+
+    `output` is the name in a signature, "query_3"; `holes` fill the row's anchors.
+    """
+
+    row: Tap
+    name: str
+    layer: int
+    holes: tuple[tuple[str, str], ...]
+
+    @property
+    def output(self) -> str:
+        return f"{self.name}_{self.layer}"
+
+    @property
+    def anchors(self) -> tuple[str, ...]:
+        """Targets of the weights between which the tensor lies in a module's own graph."""
+        return tuple(fill(anchor, {**dict(self.holes), "layer": str(self.layer)}) for anchor in self.row.anchors)
+
+    @property
+    def layer_path(self) -> str:
+        """The path of the layer below its block, see family.Setting."""
+        return fill(self.row.layer, dict(self.holes))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A tap that an encoder has: its name, the axes of its tensors, and one line of meaning."""
+
+    row: Tap
+    name: str
+    holes: tuple[tuple[str, str], ...]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(self.row.axes.split())
+
+    def shape(
+        self, inference: Inference, batch: int | None = None, length: int | None = None
+    ) -> tuple[int | None, ...]:
+        """Its shape for one block; None stands for an axis that is free."""
+        free = {"batch": batch, "seq": length}
+        return tuple(free[axis] if axis in free else inference.sizes[axis] for axis in self.axes)
+
+    def nbytes(self, inference: Inference, batch: int, length: int) -> int:
+        """Bytes of one block's tensor in a reply."""
+        return math.prod(size or 1 for size in self.shape(inference, batch, length)) * BYTES_PER_VALUE
+
+
+def offered(inference: Inference) -> dict[str, Offer]:
+    """Every tap of an encoder by name, in the order of computation."""
+    values = inference.architecture.values
+    # Of what a block stacks, rows may name the last.
+    counted = {hole: values[field] for hole, field in inference.family.counts.items() if hole != "layer"}
+    last = {f"last_{hole}": str(count - 1) for hole, count in counted.items()}
+    rows = [row for row in inference.family.taps if all(values.get(field) == value for field, value in row.when)]
+    found = {}
+    for hole, stacked in groupby(rows, key=lambda row: row.counted):
+        together = list(stacked)
+        for number in range(counted[hole]) if hole else (None,):
+            holes = [*last.items()] if number is None else [*last.items(), (str(hole), str(number))]
+            for row in together:
+                name = fill(row.name, dict(holes))
+                found[name] = Offer(row, name, tuple(holes))
+    return found
+
+
+def resolve_taps(inference: Inference, selections: Iterable[str]) -> tuple[Tapped, ...]:
+    """The taps that `NAME[@LAYERS]` select, each once, by tap and block. Raises UsageError for what there is not."""
+    offers, blocks = offered(inference), inference.architecture["num_hidden_layers"]
+    chosen: dict[tuple[str, int], Tapped] = {}
+    for selection in selections:
+        name, at, layers = selection.partition("@")
+        option = f"--tap {selection}"
+        if name not in offers:
+            reason = inference.family.no_taps.get(name)
+            nearest = difflib.get_close_matches(name, offers, n=3, cutoff=0.4)
+            raise UsageError(
+                f"{option}: {inference.family.name} has no tap {name}" + (f": {reason}" if reason else ""),
+                hint="did you mean " + " or ".join(nearest) + "?" if nearest else "it has " + ", ".join(offers),
+            )
+        for layer in select_layers(layers, blocks, option) if at else range(blocks):
+            chosen[name, layer] = Tapped(offers[name].row, name, layer, offers[name].holes)
+    order = {name: position for position, name in enumerate(offers)}
+    return tuple(chosen[key] for key in sorted(chosen, key=lambda key: (order[key[0]], key[1])))
+
+
+def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
+    """Blocks by number, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them; ascending, or as typed.
+
+    Raises UsageError, naming the option, for what is no such list, out of range, or empty.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        numbers = part.strip().split(":")
+        if len(numbers) > 3 or not all(re.fullmatch(r"-?[0-9]+|", number) for number in numbers) or not part.strip():
+            raise UsageError(f"{option}: cannot read '{part}' as blocks", hint="as Python counts: 0,3,-1 or -4: or ::2")
+        if len(numbers) == 1:
+            number = int(numbers[0])
+            if not -blocks <= number < blocks:
+                raise UsageError(f"{option}: there is no block {number}, there are {blocks}: 0 to {blocks - 1}")
+            found[number % blocks] = None
+        elif numbers[2:] and numbers[2] and int(numbers[2]) == 0:
+            raise UsageError(f"{option}: a slice's step cannot be 0")
+        else:
+            chosen = range(blocks)[slice(*(int(number) if number else None for number in numbers))]
+            found.update(dict.fromkeys(chosen))
+    if not found:
+        raise UsageError(f"{option}: selects none of the {blocks} blocks")
+    return tuple(found) if as_typed else tuple(sorted(found))

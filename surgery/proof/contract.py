@@ -1,0 +1,191 @@
+"""What an export promises beside its numbers, read from its own files: calls, signatures, hyperparameters, weights.
+
+The export is inspected as if it were a module. Outputs cannot show a dropout rate in the training trace, a trainable
+flag, or a `__call__` that computes something else than its signature: its graph does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from surgery.errors import UnexplainedError
+from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.assignment import AssignmentMap
+from surgery.explanation.convention import Convention, export_name, output_paths
+from surgery.graphs.fingerprints import Fingerprints
+from surgery.module import InspectedModule, TensorInfo, Trace
+from surgery.planning.outputs import SERVING, TAPS, Outputs
+from surgery.tables.anchors import Anchors
+
+NOT_COMPARED = frozenset({"attention_mask_adder"})
+"""Fields in which a faithful export may differ: the adder changes nothing but rows of padding."""
+
+
+def signature_inputs(inference: Inference, outputs: Outputs) -> dict[str, set[str]]:
+    """The signatures of an export and the inputs of each."""
+    tokens = {anchor.name for anchor in inference.family.inputs}
+    heads = {name: tokens | {inference.family.encoder.heads[name].positions} for name in inference.heads}
+    return {**dict.fromkeys(outputs.signatures, tokens), **heads}
+
+
+def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple[str, ...]]:
+    """Output names of each signature that an export of this encoder has."""
+    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
+    signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
+    for head, convention in inference.heads.items():
+        logits = inference.family.encoder.heads[head].logits
+        signatures[head] = tuple(name for name in (*names, logits) if name in convention.outputs)
+    return signatures
+
+
+def called_only(inference: Inference, outputs: Outputs) -> dict[str, str]:
+    """What the call returns and `serving_default` does not: paths by export name."""
+    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
+    return {name: path for name, path in names.items() if name not in outputs.signatures[SERVING].outputs}
+
+
+def check_contract(
+    module: InspectedModule,
+    exported: InspectedModule,
+    inference: Inference,
+    weights: AssignmentMap,
+    outputs: Outputs,
+) -> tuple[str, ...]:
+    """Where an export breaks the contract of its module's conversion, one line each; empty when it keeps it."""
+    return (
+        *_files(module, exported),
+        *_signatures(exported, inference, outputs),
+        *_architecture(exported, inference),
+        *_variables(module, exported, weights),
+        *_calls(exported, inference, outputs),
+    )
+
+
+def check_interface(
+    module: InspectedModule, exported: InspectedModule, inference: Inference, outputs: Outputs
+) -> tuple[str, ...]:
+    """What an edited encoder still promises, which no table explains any more: files, signatures and calls."""
+    return (
+        *_files(module, exported),
+        *_signatures(exported, inference, outputs),
+        *_calls(exported, inference, outputs),
+    )
+
+
+def _signatures(exported: InspectedModule, inference: Inference, outputs: Outputs) -> Iterator[str]:
+    names = signature_outputs(inference, outputs)
+    for name, wanted in signature_inputs(inference, outputs).items():
+        signature = exported.signatures.get(name)
+        if signature is None:
+            yield f"signature {name}: it is missing"
+        elif (found := {tensor.key for tensor in signature.inputs}) != wanted:
+            yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(found)}"
+        elif odd := {tensor.key for tensor in signature.outputs} ^ set(names[name]):
+            yield f"signature {name}: outputs that are missing or too many: {', '.join(sorted(odd))}"
+
+
+def _architecture(exported: InspectedModule, inference: Inference) -> Iterator[str]:
+    try:
+        found = infer_architecture(exported).architecture.values
+    except UnexplainedError as error:
+        yield f"the export's own architecture: {error.message}"
+        return
+    for field, value in inference.architecture.values.items():
+        if field not in NOT_COMPARED and found.get(field) != value:
+            yield f"{field}: the module has {value}, the export {found.get(field)}"
+
+
+def _variables(module: InspectedModule, exported: InspectedModule, weights: AssignmentMap) -> Iterator[str]:
+    wanted = {a.target: a.variable.trainable for a in weights.assignments}
+    wanted |= {v.attribute: False for v in weights.kept if v.attribute}
+    wanted |= dict.fromkeys(module.constants, False)
+    seen: set[str] = set()
+    for variable in exported.variables:
+        if variable.name not in wanted:
+            yield f"variable {variable.name}: no weight of the module"
+        elif variable.name in seen:
+            yield f"variable {variable.name}: it is there twice"
+        elif not variable.listed:
+            lists = "`variables` and `trainable_variables`"
+            yield f"variable {variable.name}: fine-tuning reads the lists {lists}, and the export lacks it there"
+        elif {variable.trainable, variable.watched} != {wanted[variable.name]}:
+            yield (
+                f"variable {variable.name}: trainable is {wanted[variable.name]} in the module, "
+                f"{variable.trainable} in the export, whose own flag says {variable.watched}"
+            )
+        seen.add(variable.name)
+    for name in wanted.keys() - seen:
+        yield f"variable {name}: it is missing in the export"
+
+
+def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
+    """Assets that hang on the root must be there, byte for byte."""
+    for attribute, file in module.assets.items():
+        if "/" in attribute:
+            continue
+        wanted = Path(module.folder) / file
+        found = Path(exported.folder) / exported.assets.get(attribute, "")
+        if attribute not in exported.assets or not found.is_file():
+            yield f"asset {attribute}: it is missing"
+        elif found.read_bytes() != wanted.read_bytes():
+            yield f"asset {attribute}: {found.name} is not the module's {wanted.name}"
+
+
+def _calls(exported: InspectedModule, inference: Inference, outputs: Outputs) -> Iterator[str]:
+    """Every trace of a callable must compute what the signature of its name computes; in training, but for dropout.
+
+    The encoder's call gives the taps besides. Outputs that no signature has are compared by their numbers alone.
+    """
+    unserved = called_only(inference, outputs)
+    for name, convention in (("__call__", inference.convention), *inference.heads.items()):
+        traces = [trace for trace in exported.traces if trace.callable == name]
+        wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}
+        for kind, training in sorted(wanted - {(_kind(trace), trace.training) for trace in traces}):
+            yield f"{name}: no trace that takes a {kind} with training={training}"
+        signature = exported.signature_traces.get("serving_default" if name == "__call__" else name)
+        if signature is None:
+            continue
+        served = _computed(signature, {path: path for path, _ in signature.flat_inputs}, {})
+        tapped = exported.signature_traces.get(TAPS) if name == "__call__" and outputs.taps else None
+        if tapped is not None:
+            served = {**_computed(tapped, {path: path for path, _ in tapped.flat_inputs}, {}), **served}
+        aliased = {**served, **{alias: served.get(key, b"") for alias, key in convention.aliases.items()}}
+        for trace in traces:
+            if (_kind(trace), trace.training) not in wanted:
+                continue  # a form of call that this module does not have, so it promises nothing about it
+            expected = aliased if _kind(trace) == "dict" else {key: aliased.get(key, b"") for key in convention.outputs}
+            called = _computed(trace, _roles(trace, convention), outputs.tapped_blocks)
+            called = {key: value for key, value in called.items() if name != "__call__" or key not in unserved}
+            for key in sorted(expected.keys() | called.keys()):
+                if expected.get(key) != called.get(key):
+                    yield f"{name} with training={trace.training}: its output {key} is not what the signature computes"
+
+
+def _kind(trace: Trace) -> str:
+    return "dict" if isinstance(trace.inputs, dict) else "list"
+
+
+def _roles(trace: Trace, convention: Convention) -> dict[str, str]:
+    """Encoder inputs by the path at which a trace takes them: a dict takes them by name, a list as the source did."""
+    if isinstance(trace.inputs, dict):
+        return {path: path for path, _ in trace.flat_inputs}
+    return {path: name for name, path in convention.inputs.items()}
+
+
+def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str, tuple[int, ...]]) -> dict[str, bytes]:
+    """Fingerprints of a trace's outputs by export name, dropouts left out; lists of taps hold `tapped_blocks`."""
+    graph = trace.open_graph()
+    labels = {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)}
+    prints = Fingerprints(graph, labels, {dropout.result: dropout.data for dropout in Anchors(graph, {}).dropouts})
+    return {
+        _export_name(path, leaf, tapped_blocks): prints.of(tensor)
+        for (path, leaf), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)
+    }
+
+
+def _export_name(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
+    stem, _, index = path.removesuffix("]").partition("[")
+    if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
+        return f"{stem}_{tapped_blocks[stem][int(index)]}"
+    return export_name(path, leaf)

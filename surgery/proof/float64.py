@@ -1,0 +1,269 @@
+"""What a checkpoint computes, in float64 numpy: the reference where there is no graph to run.
+
+Nothing of the rebuilt encoder is in it: weights are read under the publisher's own names (`published.Names`), not
+through the weight rows, and the arithmetic is written out from the papers: attention from Vaswani et al.
+(arXiv:1706.03762), BERT's post-norm block, embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805),
+the factorised embedding and shared block from Lan et al. (arXiv:1909.11942). All batches go through one block before
+the next one's weights are read, so that memory holds one block in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from surgery.errors import UnexplainedError
+from surgery.explanation.architecture import Inference
+from surgery.explanation.config import Names
+from surgery.module import InspectedModule, Tensors, VariableInfo
+from surgery.planning.taps import Tapped
+from surgery.proof.battery import Batch
+from surgery.proof.parity import Recording
+
+Array = npt.NDArray[np.float64]
+Outputs = dict[str, npt.NDArray[np.float32]]
+
+
+def description(module: InspectedModule) -> str:
+    """What the recording is, for the parity report."""
+    file = module.config.file if module.config is not None else "the config"
+    return f"the function that {file} describes, computed in float64 numpy (a checkpoint has no graph)"
+
+
+def record_published(
+    module: InspectedModule,
+    inference: Inference,
+    tensors: Tensors,
+    battery: Sequence[Batch],
+    taps: Sequence[Tapped] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Recording:
+    """What the checkpoint's encoder returns on a battery, and its masked-LM head as `mlm.mlm_logits`, as float32.
+
+    Taps are recorded on the batches on which heads are run.
+
+    Raises UnexplainedError when a weight is not there under the publisher's name.
+    """
+    with np.errstate(all="ignore"):  # weights that are NaN or infinite are told by name, elsewhere
+        return _record(module, inference, tensors, battery, taps, progress)
+
+
+def _record(
+    module: InspectedModule,
+    inference: Inference,
+    tensors: Tensors,
+    battery: Sequence[Batch],
+    taps: Sequence[Tapped],
+    progress: Callable[[int, int], None],
+) -> Recording:
+    assert inference.published is not None, "a checkpoint is explained by a published dialect"
+    names, values = inference.published.names, inference.architecture.values
+    weights = _Weights(module, names, tensors)
+    blocks: int = values["num_hidden_layers"]
+    states = _embed(weights, names, values, battery)
+    recording: list[Outputs] = [{"embedding_output": x.astype(np.float32)} for x in states]
+    for number in range(blocks):
+        progress(number, blocks)
+        block = _Block.read(weights, names, number, values)
+        wanted = [tap for tap in taps if tap.layer == number]
+        for index, batch in enumerate(battery):
+            inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
+            states[index] = inner["block_output"]
+            recording[index][f"encoder_outputs_{number}"] = states[index].astype(np.float32)
+            for tap in wanted if batch.heads else ():
+                recording[index][tap.output] = inner[tap.name].astype(np.float32)
+    progress(blocks, blocks)
+    for outputs in recording:
+        outputs["sequence_output"] = outputs[f"encoder_outputs_{blocks - 1}"]
+    if "pooled_output" in inference.output_names:
+        pooler = weights.dense(names.pooler)
+        for outputs, x in zip(recording, states, strict=True):
+            outputs["pooled_output"] = np.tanh(pooler(x[:, 0])).astype(np.float32)
+    if "mlm" in inference.heads:
+        for index, logits in _masked_lm(weights, names, values, states, battery).items():
+            recording[index]["mlm.mlm_logits"] = logits.astype(np.float32)
+    return recording
+
+
+def gelu(x: Array) -> Array:
+    """GELU by the error function (Hendrycks and Gimpel, arXiv:1606.08415)."""
+    from scipy.special import erf
+
+    found: Array = 0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))
+    return found
+
+
+def gelu_tanh(x: Array) -> Array:
+    """GELU's approximation by tanh, of the same paper."""
+    found: Array = 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+    return found
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return np.maximum(x, 0.0)
+
+
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """x @ kernel + bias, over the last axis; kernel [in, out], bias [out]."""
+
+    kernel: Array
+    bias: Array
+
+    def __call__(self, x: Array) -> Array:
+        return x @ self.kernel + self.bias
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Layer normalisation over the last axis (Ba et al., arXiv:1607.06450)."""
+
+    gamma: Array
+    beta: Array
+    epsilon: float
+
+    def __call__(self, x: Array) -> Array:
+        centred = x - x.mean(-1, keepdims=True)
+        found: Array = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon) * self.gamma + self.beta
+        return found
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A transformer block that norms its sums."""
+
+    heads: int
+    mask_adder: float
+    activation: Callable[[Array], Array]
+    query: Dense
+    key: Dense
+    value: Dense
+    attention_output: Dense
+    attention_norm: Norm
+    intermediate: Dense
+    output: Dense
+    output_norm: Norm
+
+    @classmethod
+    def read(cls, weights: _Weights, names: Names, number: int, values: Mapping[str, Any]) -> _Block:
+        """The block of this number, its weights in float64."""
+        scope, epsilon = names.block.format(number), values["layer_norm_eps"]
+        dense = ("query", "key", "value", "attention_output", "intermediate", "output")
+        return cls(
+            heads=values["num_attention_heads"],
+            mask_adder=values["attention_mask_adder"],
+            activation=_activation(values["hidden_act"]),
+            attention_norm=weights.norm(epsilon, scope + names.attention_norm),
+            output_norm=weights.norm(epsilon, *(scope + name for name in names.output_norm)),
+            **{name: weights.dense(scope + getattr(names, name)) for name in dense},
+        )
+
+    def run(self, x: Array, mask: Array) -> dict[str, Array]:
+        """What a block computes, by the names of the taps, and its output [batch, seq, hidden] as "block_output".
+
+        `x` is [batch, seq, hidden]; `mask` [batch, seq] is 0 on padding.
+        """
+        found = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
+        query, key, value = (found[name].swapaxes(1, 2) for name in ("query", "key", "value"))
+        found["attention_logits"] = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
+        masked = found["attention_logits"] + self.mask_adder * (1.0 - mask[:, None, None, :])
+        shares = np.exp(masked - masked.max(-1, keepdims=True))
+        found["attention_probs"] = shares / shares.sum(-1, keepdims=True)
+        found["attention_context"] = (found["attention_probs"] @ value).swapaxes(1, 2)
+        found["attention_output"] = self.attention_output(found["attention_context"].reshape(*x.shape[:2], -1))
+        found["attention_norm"] = self.attention_norm(x + found["attention_output"])
+        found["intermediate_preactivation"] = self.intermediate(found["attention_norm"])
+        found["intermediate"] = self.activation(found["intermediate_preactivation"])
+        found["ffn_output"] = self.output(found["intermediate"])
+        found["block_output"] = self.output_norm(found["attention_norm"] + found["ffn_output"])
+        return found
+
+    def _split(self, x: Array) -> Array:
+        """[batch, seq, heads * size] to [batch, seq, heads, size]."""
+        return x.reshape(x.shape[0], x.shape[1], self.heads, -1)
+
+
+class _Weights:
+    """A checkpoint's weights under their own names, each in float64."""
+
+    def __init__(self, module: InspectedModule, names: Names, tensors: Tensors) -> None:
+        self._names, self._tensors, self._module = names, tensors, module
+        self._variables: dict[str, VariableInfo] = {v.name: v for v in module.variables}
+
+    def read(self, *candidates: str) -> np.ndarray:
+        """The first of these names that is there, as stored, below any of the publisher's scopes."""
+        for name in candidates:
+            for scope in self._names.scopes:
+                if scope + name in self._variables:
+                    return self._tensors.read(self._variables[scope + name])
+        raise UnexplainedError(
+            f"computing the reference of {self._module.name}: expected a weight {' or '.join(candidates)}, found none"
+        )
+
+    def has_dense(self, name: str) -> bool:
+        kernel = name + self._names.separator + self._names.kernel
+        return any(scope + kernel in self._variables for scope in self._names.scopes)
+
+    def dense(self, name: str) -> Dense:
+        stem = name + self._names.separator
+        kernel = self.read(stem + self._names.kernel).astype(np.float64)
+        return Dense(kernel.T if self._names.transposed else kernel, self.read(f"{stem}bias").astype(np.float64))
+
+    def norm(self, epsilon: float, *names: str) -> Norm:
+        def leaf(leaves: Sequence[str]) -> Array:
+            found = self.read(*(f"{name}{self._names.separator}{leaf}" for name in names for leaf in leaves))
+            return found.astype(np.float64)
+
+        return Norm(leaf(self._names.gamma), leaf(self._names.beta), epsilon)
+
+
+def _activation(name: Any) -> Callable[[Array], Array]:
+    if name not in ACTIVATIONS:
+        raise UnexplainedError(
+            f"computing the reference: the activation {name} is not known; known are {', '.join(ACTIVATIONS)}"
+        )
+    return ACTIVATIONS[str(name)]
+
+
+def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], battery: Sequence[Batch]) -> list[Array]:
+    """What enters block 0, [batch, seq, hidden]: the normed sum of three lookups, widened where it is narrow."""
+    words, positions, types = (weights.read(name) for name in (names.words, names.positions, names.types))
+    norm = weights.norm(values["layer_norm_eps"], names.embedding_norm)
+    projection = weights.dense(names.projection) if weights.has_dense(names.projection) else None
+    found = []
+    for batch in battery:
+        ids, kinds = batch.inputs["input_word_ids"], batch.inputs["input_type_ids"]
+        summed = words[ids].astype(np.float64) + positions[: ids.shape[1]].astype(np.float64) + types[kinds]
+        normed = norm(summed)
+        found.append(projection(normed) if projection is not None else normed)
+    return found
+
+
+def _masked_lm(
+    weights: _Weights,
+    names: Names,
+    values: Mapping[str, Any],
+    states: Sequence[Array],
+    battery: Sequence[Batch],
+) -> dict[int, Array]:
+    """Logits [batch, positions, vocab] by number of the batch, for the batches on which heads are run."""
+    act = _activation(values["mlm_act"])
+    dense = weights.dense(f"{names.masked_lm}/transform/dense")
+    norm = weights.norm(values["mlm_layer_norm_eps"], f"{names.masked_lm}/transform/LayerNorm")
+    table = weights.read(names.words).astype(np.float64)
+    bias = weights.read(f"{names.masked_lm}/output_bias").astype(np.float64)
+    found = {}
+    for index, (x, batch) in enumerate(zip(states, battery, strict=True)):
+        if batch.heads:
+            picked = np.take_along_axis(x, batch.inputs["masked_lm_positions"][:, :, None], axis=1)
+            found[index] = norm(act(dense(picked))) @ table.T + bias
+    return found

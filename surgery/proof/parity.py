@@ -1,0 +1,210 @@
+"""Whether two functions are the same: numpy on recorded outputs, per output, over the whole battery.
+
+An output passes when, in every batch, no NaN or Inf appears on one side only and
+`max |error| <= atol + rtol * RMS(expected)`. Float32 noise between two correct graphs of BERT-base is 4e-6 at the last
+block; the smallest defect worth the name, another epsilon, moves the pooled output by 6.5e-5. The defaults lie
+between. Rows that are nothing but padding are a class of their own: the numbers that early and later graphs add to
+masked logits differ, and so do such rows, by design; they are reported and never judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from surgery.proof.battery import Batch
+
+Outputs = Mapping[str, np.ndarray]
+"""Outputs of one batch by name."""
+
+Recording = Sequence[Outputs]
+"""Outputs for each batch of a battery; a batch may lack outputs that were not run on it."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """`atol` is absolute; `rtol` is relative to the RMS of the expected tensor."""
+
+    atol: float = 2e-5
+    rtol: float = 2e-5
+
+    @classmethod
+    def of(cls, atol: float | None, rtol: float | None) -> Tolerance:
+        """The default where a bound is not given."""
+        return cls(cls.atol if atol is None else atol, cls.rtol if rtol is None else rtol)
+
+
+@dataclass(frozen=True)
+class OutputDiff:
+    """One output over the whole battery. `relative` is the largest error over the RMS of its tensor.
+
+    `padding_rows` is the largest error in rows of nothing but padding (None where there was none); `worst_batch`
+    the label of the batch with the largest error; `nonfinite` counts NaN and Inf on the two sides.
+    """
+
+    name: str
+    batches: int
+    max_abs: float
+    relative: float
+    bit_equal: bool
+    nonfinite: tuple[int, int]
+    padding_rows: float | None
+    worst_batch: str
+    passed: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class WeightCheck:
+    """The weights of the export against the module's, bit for bit. Each mismatch is told in a line."""
+
+    compared: int
+    mismatches: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.mismatches
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The verdict and everything it rests on. `contract` lists what else differs: inputs, outputs, hyperparameters.
+
+    `nonfinite_weights` counts NaN and Inf by variable of the module, where they were allowed. `inner` are the outputs
+    that the module's call does not return and that were compared with tensors inside its graph; `unmatched` those of
+    which the graph shows no counterpart: nothing vouches for their numbers but the encoder's.
+    """
+
+    reference: str
+    tolerance: Tolerance
+    batches: int
+    outputs: tuple[OutputDiff, ...]
+    weights: WeightCheck
+    contract: tuple[str, ...] = field(default=())
+    nonfinite_weights: Mapping[str, int] = field(default_factory=dict)
+    inner: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return all(diff.passed for diff in self.outputs) and self.weights.passed and not self.contract
+
+    @property
+    def first_divergence(self) -> OutputDiff | None:
+        """The first output that fails, in the order in which the encoder computes them."""
+        return next((diff for diff in self.outputs if not diff.passed), None)
+
+    def failure(self) -> str:
+        """What failed, for people; empty when nothing did."""
+        lines = []
+        diff = self.first_divergence
+        if diff is not None:
+            failed = [d.name for d in self.outputs if not d.passed]
+            lines.append(
+                f"{len(failed)} of {len(self.outputs)} outputs differ; the first to diverge is {diff.name}: "
+                + (
+                    diff.problem
+                    or f"max abs error {diff.max_abs:.3g} ({diff.relative:.3g} of its RMS), {diff.worst_batch}"
+                )
+            )
+        lines += [f"weight {line}" for line in self.weights.mismatches[:6]]
+        if len(self.weights.mismatches) > 6:
+            lines.append(f"… and {len(self.weights.mismatches) - 6} more weights")
+        return "\n  ".join([*lines, *self.contract])
+
+
+def compare(
+    battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], tolerance: Tolerance
+) -> tuple[OutputDiff, ...]:
+    """Compares what two sides return on a battery, output by output, in the order of computation.
+
+    `found` may be a generator: one batch of it is held at a time.
+    """
+    running: dict[str, _Running] = {}
+    for batch, wanted, got in zip(battery, expected, found, strict=True):
+        for name, left in wanted.items():
+            running.setdefault(name, _Running(name)).add(batch, left, got.get(name), tolerance)
+    return tuple(running[name].diff() for name in sorted(running, key=computation_order))
+
+
+def computation_order(name: str) -> tuple[int, int, str]:
+    """Sort key: a head after the encoder, embeddings first, then blocks by number, then what is made of the last."""
+    head, _, output = name.rpartition(".")
+    number = output.rpartition("_")[2]
+    if number.isdigit():
+        return (10 * bool(head) + 1, int(number), name)
+    rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
+    return (10 * bool(head) + rank, 0, name)
+
+
+@dataclass
+class _Running:
+    """An output's comparison so far."""
+
+    name: str
+    batches: int = 0
+    max_abs: float = 0.0
+    relative: float = 0.0
+    bit_equal: bool = True
+    nonfinite: tuple[int, int] = (0, 0)
+    padding_rows: float | None = None
+    worst_batch: str = ""
+    passed: bool = True
+    problem: str = ""
+
+    def add(self, batch: Batch, left: np.ndarray, right: np.ndarray | None, tolerance: Tolerance) -> None:
+        self.batches += 1
+        if right is None or left.shape != right.shape or left.dtype != right.dtype:
+            found = "it is missing" if right is None else f"found {right.dtype} {list(right.shape)}"
+            self._fail(batch, f"expected {left.dtype} {list(left.shape)}, {found}", np.inf, np.inf)
+            return
+        self.nonfinite = (self.nonfinite[0] + count_nonfinite(left), self.nonfinite[1] + count_nonfinite(right))
+        padded = batch.padding_rows
+        if padded.any():
+            self.padding_rows = max(self.padding_rows or 0.0, _max_error(left[padded], right[padded]))
+            left, right = left[~padded], right[~padded]
+        self.bit_equal &= left.tobytes() == right.tobytes()
+        finite, also_finite = np.isfinite(left), np.isfinite(right)
+        if (finite != also_finite).any() or not np.array_equal(left[~finite], right[~finite], equal_nan=True):
+            self._fail(batch, f"NaN or Inf on one side only, {batch.label}", self.max_abs, self.relative)
+            return
+        error = _max_error(left, right)
+        rms = float(np.sqrt(np.mean(np.square(left[finite], dtype=np.float64)))) if finite.any() else 0.0
+        self.passed &= error <= tolerance.atol + tolerance.rtol * rms
+        self.relative = max(self.relative, error / rms if rms else 0.0)
+        if error > self.max_abs or not self.worst_batch:
+            self.max_abs, self.worst_batch = max(error, self.max_abs), batch.label
+
+    def _fail(self, batch: Batch, problem: str, max_abs: float, relative: float) -> None:
+        self.passed, self.bit_equal = False, False
+        self.max_abs, self.relative = max_abs, relative
+        self.problem = self.problem or problem
+        self.worst_batch = batch.label
+
+    def diff(self) -> OutputDiff:
+        return OutputDiff(**vars(self))
+
+
+def count_nonfinite(array: np.ndarray) -> int:
+    """How many values are NaN or infinite. A finite sum proves that none is, at a fraction of the cost."""
+    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
+        return 0
+    return int(array.size - np.isfinite(array).sum())
+
+
+def _max_error(left: np.ndarray, right: np.ndarray) -> float:
+    both = np.isfinite(left) & np.isfinite(right)
+    return float(np.max(np.abs(left[both] - right[both]), initial=0.0))
+
+
+def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> WeightCheck:
+    """Compares SHA-256 by target."""
+    mismatches = []
+    for target, digest in expected.items():
+        if target not in found:
+            mismatches.append(f"{target}: missing in the export")
+        elif found[target] != digest:
+            mismatches.append(f"{target}: its bits differ from the module's")
+    return WeightCheck(len(expected), tuple(mismatches))

@@ -1,0 +1,1 @@
+"""Results as JSON-ready data and as text, one file per subject."""

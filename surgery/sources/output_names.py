@@ -1,0 +1,88 @@
+"""Which output of `__call__` each key of a signature is, and which input: read from the graph.
+
+Keras names serving outputs after layers, makes the names unique and sorts them, so `bert_encoder_1_4` says nothing,
+and `StatefulPartitionedCall:i` follows the sorted names, not the structure. Both functions were traced from one
+model: an output of the signature is the output of the call that computes the same thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import permutations
+
+from surgery.graphs.fingerprints import Fingerprints
+from surgery.module import InspectedModule, OutputName, Trace
+
+BY_GRAPH = "same computation in the graph"
+BY_RANK = "rank of the key's number"
+MOST_INPUTS_TO_PERMUTE = 4
+
+
+def name_outputs(module: InspectedModule) -> InspectedModule:
+    """The module with `output_names` and `input_names` filled in for every signature of the root's own call."""
+    outputs: list[OutputName] = []
+    inputs: list[OutputName] = []
+    for name, signature in module.signature_traces.items():
+        for callable_name in module.callables:
+            trace = module.trace(callable_name, training=False)
+            if trace is None or len(trace.flat_inputs) != len(signature.flat_inputs):
+                continue
+            found = _by_graph(trace, signature) or _by_rank(trace, signature)
+            if found is not None:
+                pairs, feeds, how = found
+                outputs += [OutputName(name, key, callable_name, names, how) for key, names in pairs.items()]
+                inputs += [OutputName(name, key, callable_name, (feed,), how) for key, feed in feeds.items()]
+                break
+    return replace(module, output_names=tuple(outputs), input_names=tuple(inputs))
+
+
+Named = tuple[dict[str, tuple[str, ...]], Mapping[str, str], str]
+"""Output key → output paths of the call; input key → input path of the call; how it was found."""
+
+
+def _by_graph(trace: Trace, signature: Trace) -> Named | None:
+    call_graph, signature_graph = trace.open_graph(), signature.open_graph()
+    call_inputs = [path or leaf.key for path, leaf in trace.flat_inputs]
+    call = Fingerprints(call_graph, dict(enumerate(call_inputs)))
+    computed: dict[bytes, list[str]] = {}
+    for (path, _), tensor in zip(trace.flat_outputs, call_graph.outputs, strict=True):
+        computed.setdefault(call.of(tensor), []).append(path)
+    for feeds in _input_pairings(trace, signature):
+        served = Fingerprints(signature_graph, {i: feeds[path] for i, (path, _) in enumerate(signature.flat_inputs)})
+        pairs = {}
+        for (path, _), tensor in zip(signature.flat_outputs, signature_graph.outputs, strict=True):
+            names = computed.get(served.of(tensor))
+            if names is None:
+                break
+            pairs[path] = tuple(names)
+        else:
+            return pairs, feeds, BY_GRAPH
+    return None
+
+
+def _input_pairings(trace: Trace, signature: Trace) -> Iterator[Mapping[str, str]]:
+    """Ways to pair a signature's inputs with the call's: by equal names if they are, else every order."""
+    paths = [path for path, _ in trace.flat_inputs]
+    names = {leaf.key: path for path, leaf in trace.flat_inputs} | {path: path for path in paths}
+    keys = [path for path, _ in signature.flat_inputs]
+    if all(key in names for key in keys):
+        yield {key: names[key] for key in keys}
+    elif len(keys) <= MOST_INPUTS_TO_PERMUTE:
+        for order in permutations(paths):
+            yield dict(zip(keys, order, strict=True))
+
+
+def _by_rank(trace: Trace, signature: Trace) -> Named | None:
+    """Keras numbers output names in the structure's order, `x`, `x_1`, … `x_10`: undo the alphabetical sort."""
+    keys = [path for path, _ in signature.flat_outputs]
+    stems = {re.sub(r"_\d+$", "", key) for key in keys}
+    if len(keys) != len(trace.flat_outputs) or len(stems) > 2:
+        return None
+    stem = min(keys, key=len)
+    rank = {key: int(key[len(stem) + 1 :]) if re.fullmatch(re.escape(stem) + r"_\d+", key) else 0 for key in keys}
+    if len(set(rank.values())) != len(keys):
+        return None
+    ordered = sorted(keys, key=rank.__getitem__)
+    return {key: (path,) for key, (path, _) in zip(ordered, trace.flat_outputs, strict=True)}, {}, BY_RANK

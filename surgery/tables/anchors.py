@@ -1,0 +1,284 @@
+"""Places in a flat graph, found from the variables that act there instead of from node names.
+
+Node names differ by exporter and release; which variable is a block's intermediate bias, the weight table knows. So
+every place is told as "where this weight acts": its dense product, its bias add, its normalisation, its lookup.
+Variables are named by their target in the rebuilt encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from surgery.formats.tensors import to_array
+from surgery.graphs.fingerprints import see_through
+from surgery.graphs.flat import FlatGraph, Node, Tensor
+
+SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
+"""Operations that hand on a tensor's elements unchanged."""
+READS = SHAPES | {"ReadVariableOp"}
+PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"})
+SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
+LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
+RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNormal", "StatelessRandomNormal")
+
+
+LARGEST_ADDER = -1e3
+"""What is added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
+
+
+class Dropout(NamedTuple):
+    """A dropout: its rate, the tensor it acts on, the node that gives its result, and its random operation."""
+
+    rate: float
+    data: Tensor
+    result: Node
+    random: Node
+
+
+class MaskAdded(NamedTuple):
+    """A mask added to attention logits: the logits before it, the product that is added, and what padding is given."""
+
+    logits: Tensor
+    mask: Node
+    adder: float
+
+
+class Anchors:
+    """A graph and the targets of its variables; every question is asked by target name.
+
+    Where blocks share their weights, a weight acts once a block: `at(n)` asks about the n-th time.
+    """
+
+    def __init__(self, graph: FlatGraph, path_of_target: Mapping[str, str], application: int = 0) -> None:
+        self.graph = graph
+        self._path_of_target = path_of_target
+        self._application = application
+
+    def at(self, application: int) -> Anchors:
+        """The same graph, asked about the n-th time that a shared weight acts."""
+        return self if application == self._application else Anchors(self.graph, self._path_of_target, application)
+
+    def uses(self, target: str) -> list[tuple[Node, int]]:
+        """Nodes that compute with the variable, and at which input, seen through reads and reshapes."""
+        handle = self.graph.variables.get(self._path_of_target.get(target, ""))
+        found, queue = [], [handle] if handle is not None else []
+        while queue:
+            for node, position in self.graph.consumers.get(queue.pop(), ()):
+                if node.op in READS and position == 0:
+                    queue.append(node)
+                else:
+                    found.append((node, position))
+        return found
+
+    def products(self, kernel: str) -> list[tuple[Node, int]]:
+        """The matrix products with this kernel, in the order of computation, and at which input it stands."""
+        return self._in_order([(node, position) for node, position in self.uses(kernel) if node.op in PRODUCTS])
+
+    def product_input(self, kernel: str) -> Tensor | None:
+        """What is multiplied with this kernel, seen through reshapes."""
+        found = self.nth_product(kernel)
+        return None if found is None else through_shapes(found[0].inputs[1 - found[1]])
+
+    def nth_product(self, kernel: str) -> tuple[Node, int] | None:
+        """The product with this kernel at this application, and at which input the kernel stands."""
+        return self._nth(kernel, self.products(kernel))
+
+    def bias_add(self, bias: str) -> Node | None:
+        """The addition of this bias."""
+        found = self._nth(bias, self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
+        return None if found is None else found[0]
+
+    def _in_order(self, uses: list[tuple[Node, int]]) -> list[tuple[Node, int]]:
+        return sorted(uses, key=lambda use: self.graph.order[use[0]]) if len(uses) > 1 else uses
+
+    def _nth(self, target: str, uses: list[tuple[Node, int]]) -> tuple[Node, int] | None:
+        """The use of this application. A weight that acts once is the same for all of them; targets that share one
+        variable take turns within each block."""
+        path = self._path_of_target.get(target)
+        sharing = [other for other, there in self._path_of_target.items() if there == path]
+        turn = self._application * len(sharing) + (sharing.index(target) if target in sharing else 0)
+        return uses[min(turn, len(uses) - 1)] if uses else None
+
+    def norm_scale(self, gamma: str) -> Node | None:
+        """The inverse standard deviation of the norm with this gamma: an Rsqrt or a FusedBatchNorm node."""
+        use = self._nth(gamma, self._in_order(self.uses(gamma)))
+        for found in upstream(Tensor(use[0], "0"), stop=PRODUCTS | SUMS) if use is not None else ():
+            if found.op == "Rsqrt" or found.op.startswith("FusedBatchNorm"):
+                return found
+        return None
+
+    def norm_input(self, gamma: str) -> Tensor | None:
+        """What the norm with this gamma normalises."""
+        scale = self.norm_scale(gamma)
+        if scale is None:
+            return None
+        if scale.op.startswith("FusedBatchNorm"):
+            return through_shapes(scale.inputs[0])
+        for found in upstream(Tensor(scale, "0"), stop=PRODUCTS):
+            if found.op == "SquaredDifference":
+                return through_shapes(found.inputs[0])
+        return None
+
+    def norm_output(self, beta: str) -> Node | None:
+        """The last addition of the norm with this beta: `x·scale + (beta - mean·scale)`, or `… + beta`."""
+        use = self._nth(beta, self._in_order(self.uses(beta)))
+        if use is None or use[0].op in SUMS:
+            return None if use is None else use[0]
+        return next((user for user, _ in self.graph.consumers.get(use[0], ()) if user.op in SUMS), None)
+
+    def softmax_after(self, bias: str) -> tuple[Node | None, tuple[tuple[Node, float], ...]]:
+        """The softmax that follows this query bias, and the scalings by a constant on the way to it."""
+        start = self.bias_add(bias)
+        queue, seen = [start] if start else [], set()
+        scalings: list[tuple[Node, float]] = []
+        while queue:
+            node = queue.pop(0)
+            for user, position in self.graph.consumers.get(node, ()):
+                if user in seen:
+                    continue
+                seen.add(user)
+                if user.op == "Softmax":
+                    return user, tuple(scalings)
+                if user.op in ("Mul", "RealDiv") and (factor := constant(user.inputs[1 - position])) is not None:
+                    value = float(factor) if factor.size == 1 else None
+                    if value:
+                        scalings.append((user, value if user.op == "Mul" else 1.0 / value))
+                queue.append(user)
+        return None, ()
+
+    def mask_added(self, query_bias: str) -> MaskAdded | None:
+        """The mask added before a query's softmax: of the two addends, the one that is a product with a constant."""
+        softmax, _ = self.softmax_after(query_bias)
+        total = through_shapes(softmax.inputs[0]).node if softmax is not None else None
+        if total is None or total.op not in ("Add", "AddV2"):
+            return None
+        for position, feed in enumerate(total.inputs):
+            node = through_shapes(feed).node
+            values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
+            if node.op == "Mul" and values and float(values[0]) < LARGEST_ADDER:
+                return MaskAdded(total.inputs[1 - position], node, float(values[0]))
+        return None
+
+    def lookup_input(self, table: str) -> Node | None:
+        """The graph input whose ids select rows of this embedding table, by gather or by one-hot product."""
+        for node, position in self.uses(table):
+            if node.op in LOOKUPS or node.op in PRODUCTS:
+                ids = node.inputs[1] if node.op in LOOKUPS else node.inputs[1 - position]
+                inputs = [found for found in upstream(ids) if found in self.graph.inputs]
+                if len(set(inputs)) == 1:
+                    return inputs[0]
+        return None
+
+    @cached_property
+    def dropouts(self) -> tuple[Dropout, ...]:
+        """Every dropout of the graph: a random mask that selects or scales a tensor.
+
+        tf.nn.dropout writes `random >= rate` since TF 1.14, and wrote `floor(keep_prob + random)` before.
+        """
+        found = []
+        for node in self.graph.nodes:
+            mask = _random_mask(node)
+            result, data = self._kept(node) if mask is not None else (None, None)
+            if mask is not None and result is not None and data is not None:
+                found.append(Dropout(mask[0], data, result, mask[1]))
+        return tuple(found)
+
+    @property
+    def unread_randomness(self) -> tuple[Node, ...]:
+        """Random operations that belong to no dropout of a known form: what they do is not understood."""
+        read = {dropout.random for dropout in self.dropouts}
+        return tuple(node for node in self.graph.nodes if node.op.startswith(RANDOM_PREFIXES) and node not in read)
+
+    def _kept(self, keep: Node) -> tuple[Node | None, Tensor | None]:
+        """The node that applies a keep mask, and the tensor before its scaling by 1/(1 - rate)."""
+        for user, position in self.graph.consumers.get(keep, ()):
+            if user.op == "Cast":
+                return self._kept(user)
+            if user.op in ("SelectV2", "Select"):
+                return user, _unscaled(user.inputs[1])
+            if user.op == "Mul":
+                return user, _unscaled(user.inputs[1 - position])
+        return None, None
+
+
+def upstream(tensor: Tensor, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
+    """Nodes from which a tensor is computed, nearest first, itself included; not beyond operations in `stop`."""
+    queue, seen = [tensor.node], {tensor.node}
+    for node in queue:
+        yield node
+        if node.op in stop and node is not tensor.node:
+            continue
+        for feed in node.inputs:
+            if feed.node not in seen:
+                seen.add(feed.node)
+                queue.append(feed.node)
+
+
+def between(end: Tensor, start: Node) -> tuple[Node, ...] | None:
+    """Nodes on the way from `start` (excluded) to `end`; None when `start` does not lead there."""
+    queue, seen, reached = [end.node], {end.node}, False
+    found = []
+    for node in queue:
+        if node is start:
+            reached = True
+            continue
+        found.append(node)
+        for feed in node.inputs:
+            if feed.node not in seen and node.op not in PRODUCTS:
+                seen.add(feed.node)
+                queue.append(feed.node)
+    return tuple(found) if reached else None
+
+
+def through_shapes(tensor: Tensor) -> Tensor:
+    """The tensor behind operations that only pass it on or reshape it."""
+    tensor = see_through(tensor)
+    while tensor.node.op in SHAPES:
+        tensor = see_through(tensor.node.inputs[0])
+    return tensor
+
+
+def constant(tensor: Tensor) -> np.ndarray | None:
+    """The value of a constant, seen through casts and identities; None for anything computed."""
+    tensor = see_through(tensor)
+    while tensor.node.op == "Cast":
+        tensor = see_through(tensor.node.inputs[0])
+    if tensor.node.op == "Sub":  # `1 - rate`, which TF 1.13 left to the graph
+        left, right = (constant(feed) for feed in tensor.node.inputs)
+        return None if left is None or right is None else left - right
+    return to_array(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
+
+
+def shortest_decimal(value: float) -> float:
+    """The shortest decimal with this float32 value: graphs hold 9.99999996e-13 where their authors wrote 1e-12."""
+    return float(str(np.float32(value)))
+
+
+def _random_mask(node: Node) -> tuple[float, Node] | None:
+    """The rate and the random operation of the dropout whose mask this node computes; None for any other node."""
+    if node.op == "GreaterEqual" and (random := _random_source(node.inputs[0])) is not None:
+        rate = constant(node.inputs[1])
+        return None if rate is None else (shortest_decimal(float(rate)), random)
+    if node.op == "Floor" and (total := see_through(node.inputs[0]).node).op in SUMS:
+        for position in (0, 1):
+            keep, random = constant(total.inputs[position]), _random_source(total.inputs[1 - position])
+            if keep is not None and random is not None:
+                return round(1.0 - shortest_decimal(float(keep)), 7), random
+    return None
+
+
+def _random_source(tensor: Tensor) -> Node | None:
+    return next((node for node in upstream(tensor) if node.op.startswith(RANDOM_PREFIXES)), None)
+
+
+def _unscaled(tensor: Tensor) -> Tensor:
+    tensor = see_through(tensor)
+    if tensor.node.op in ("Mul", "RealDiv"):
+        for position in (0, 1):
+            if constant(tensor.node.inputs[position]) is not None:
+                return see_through(tensor.node.inputs[1 - position])
+    return tensor

@@ -1,0 +1,78 @@
+"""Edits on a filled encoder: heads sliced out of its weights, layers put between its blocks or in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from surgery.edits import Place
+from surgery.tf.layers import called_instead, layers_at
+
+DENSE = {"query": 1, "key": 1, "value": 1, "attention_output": 0}
+"""The dense layers of an attention and the axis of their kernels that counts heads."""
+
+
+def prune_heads(
+    network: Any, variables: dict[str, tf.Variable], places: Sequence[Place], blocks: str, attention: str
+) -> None:
+    """Gives the attention of each block the weights of the heads that stay, as new variables of the same names.
+
+    `blocks` and `attention` are paths, see family.Setting; `variables` holds the weights by target and is changed.
+    """
+    by_id = {id(variable): target for target, variable in variables.items()}
+    layers = layers_at(network, blocks)
+    for number, place in enumerate(places[: len(layers)]):
+        if not place.pruned:
+            continue
+        (owner,) = layers_at(layers[number], attention)
+        for name, axis in DENSE.items():
+            dense = owner._output_dense if name == "attention_output" else getattr(owner, f"_{name}_dense")
+            leaves = {"kernel": axis} if name == "attention_output" else {"kernel": axis, "bias": 0}
+            for leaf, heads in leaves.items():
+                whole = getattr(dense, leaf)
+                kept = sliced(whole.numpy(), place.pruned, heads)
+                parent, _, last = by_id[id(whole)].rpartition("/")
+                with tf.name_scope(parent + "/"):
+                    fewer = tf.Variable(kept, trainable=whole.trainable, name=last)
+                variables[by_id[id(whole)]] = fewer
+                setattr(dense, leaf, fewer)
+
+
+def sliced(weight: np.ndarray, pruned: Sequence[int], axis: int) -> np.ndarray:
+    """A weight without these heads along the axis that counts them."""
+    return np.delete(weight, list(pruned), axis=axis)
+
+
+@contextmanager
+def edited_blocks(layers: Sequence[Any], places: Sequence[Place], *, shared: bool, returns: int) -> Iterator[list[Any]]:
+    """Runs inserted and replacing layers while the network is called; yields the blocks' own outputs, in order.
+
+    `layers` are the blocks, or the one that is called for each; a call returns `returns` values.
+    """
+    seen: list[Any] = []
+
+    def instead(call: Any, first: int) -> Any:
+        def run(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            place = places[len(seen) if shared else first]
+            if place.replaced is not None:
+                states = inputs[0] if isinstance(inputs, list | tuple) else inputs
+                output = place.replaced(states)
+                result = output if returns == 1 else (output, *[None] * (returns - 1))
+            else:
+                result = call(inputs, *args, **kwargs)
+            output = result[0] if returns > 1 else result
+            seen.append(output)
+            for layer in place.inserted:
+                output = layer(output)
+            return (output, *result[1:]) if returns > 1 else output
+
+        return run
+
+    with ExitStack() as stack:
+        for number, layer in enumerate(layers):
+            stack.enter_context(called_instead(layer, instead(layer.call, number)))
+        yield seen

@@ -1,0 +1,214 @@
+"""Writes an encoder as a SavedModel: one trace of the encoder a training mode, everything else calls those two.
+
+The root is a plain trackable object in the form of TF Hub's reusable SavedModels: `__call__`, `variables`,
+`trainable_variables`, `regularization_losses`, the module's assets and constants, and `.mlm` where the source has
+it. No Keras object hangs on it: those cost a trace of every layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from surgery.errors import WriteError
+from surgery.explanation.convention import Convention
+from surgery.module import InspectedModule
+from surgery.planning.outputs import BLOCKS, Outputs, Signature
+from surgery.tf import features
+from surgery.tf.encoder import Encoder
+from surgery.tf.reasons import reason
+
+Specs = dict[str, tf.TensorSpec]
+
+
+class Reusable(tf.Module):
+    """A root in the form of TF Hub's reusable SavedModels: the lists are plain attributes, which are saved."""
+
+    variables: Any = None
+    trainable_variables: Any = None
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is written: an encoder in the calling conventions of its module, with these outputs."""
+
+    module: InspectedModule
+    encoder: Encoder
+    constants: Mapping[str, Any]
+    outputs: Outputs
+
+
+def write_saved_model(export: Export, folder: Path) -> None:
+    """Saves the export into `folder`, which must not exist yet.
+
+    Raises WriteError when the disk refuses.
+    """
+    root, signatures = _root(export)
+    try:
+        tf.saved_model.save(root, str(folder), signatures=signatures)
+    except (tf.errors.OpError, OSError) as error:
+        raise WriteError(
+            f"writing the SavedModel to {folder}: {reason(error)}",
+            hint="check free space and permissions of the destination's disk",
+        ) from error
+
+
+def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
+    """The object to save, and its signatures."""
+    encoder, module = export.encoder, export.module
+    inference = encoder.inference
+    specs = {a.name: tf.TensorSpec([None, None], tf.int32, name=a.name) for a in inference.family.inputs}
+    encode = Traces(encoder, specs, export.outputs)
+    called = {training: encode(training=training, tapped=bool(export.outputs.taps)) for training in (True, False)}
+    root = Reusable()
+    _make_callable(root, inference.convention, specs, called)
+    signatures = {name: _signature(encode, wanted, specs) for name, wanted in export.outputs.signatures.items()}
+    for attribute, file in module.assets.items():
+        if "/" not in attribute:
+            setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / file)))
+    constants = []
+    for name, value in export.constants.items():
+        constant = tf.Variable(value, trainable=False, name=name)
+        setattr(root, name, constant)
+        constants.append(constant)
+    heads = {name: recipe.scope for name, recipe in inference.family.encoder.heads.items() if name in encoder.heads}
+    own = [
+        v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))
+    ]
+    _list_variables(root, [*own, *encoder.added, *constants])
+    for name, scope in heads.items():
+        head = Reusable()
+        positions = inference.family.encoder.heads[name].positions
+        with_positions = {**specs, positions: tf.TensorSpec([None, None], tf.int32, name=positions)}
+        encoded = {True: called[True], False: encode(training=False)}
+        functions = {t: _head_function(encoder, name, encoded[t], with_positions) for t in (True, False)}
+        _make_callable(head, inference.heads[name], with_positions, functions)
+        signatures[name] = _served(with_positions, lambda inputs, run=functions[False]: flat_outputs(run(*inputs)))
+        extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
+        _list_variables(head, [*own, *encoder.added, *extra])
+        setattr(root, name, head)
+    return root, signatures
+
+
+class Traces:
+    """The encoder's concrete functions, each traced once: all share its variables.
+
+    One without taps serves who does not ask for them; a tapped one gives the taps besides; a shallow one runs the
+    first blocks only.
+    """
+
+    def __init__(self, encoder: Encoder, specs: Specs, outputs: Outputs) -> None:
+        self.encoder, self.specs, self.outputs = encoder, specs, outputs
+        self._made: dict[tuple[bool, bool, int | None], Any] = {}
+
+    def __call__(self, *, training: bool, tapped: bool = False, depth: int | None = None) -> Any:
+        """A concrete function of the inputs in the specs' order; its outputs are those of `Encoder.encode`."""
+        key = (training, tapped, depth)
+        if key not in self._made:
+            taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.layer < depth)]
+
+            @tf.function(input_signature=list(self.specs.values()), autograph=False)
+            def encode(*inputs: tf.Tensor) -> dict[str, Any]:
+                named = dict(zip(self.specs, inputs, strict=True))
+                return self.encoder.encode(named, training=training, taps=taps, depth=depth)
+
+            self._made[key] = encode.get_concrete_function()
+        return self._made[key]
+
+
+def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
+    """A signature with these outputs, over the leanest trace that computes them."""
+    outputs = encode.outputs
+    tapped = any(name in outputs.tap_names for name in wanted.outputs)
+    function = encode(training=False, tapped=tapped, depth=wanted.depth)
+    offset = encode.encoder.inference.family.lists[BLOCKS]
+
+    def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        found = function(*inputs)
+        flat = flat_outputs(found, outputs.tapped_blocks)
+        for feature in outputs.features.values():
+            if set(feature.outputs) & set(wanted.outputs):
+                states = [found[BLOCKS][layer + offset] for layer in feature.layers]
+                flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
+        return {name: flat[name] for name in wanted.outputs}
+
+    return _served(specs, run)
+
+
+def _served(specs: Specs, run: Callable[[list[tf.Tensor]], dict[str, tf.Tensor]]) -> Any:
+    """A signature's function: named inputs in, flat named outputs out."""
+
+    @tf.function(input_signature=[dict(specs)], autograph=False)
+    def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return run([inputs[name] for name in specs])
+
+    return serve
+
+
+def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Callable[..., dict[str, Any]]:
+    """The encoder's outputs and the head's logits, as a function of the inputs in the specs' order."""
+    recipe = encoder.inference.family.encoder.heads[name]
+
+    wanted = {path.partition("[")[0] for path in encoder.inference.heads[name].outputs.values()}
+
+    def run(*inputs: tf.Tensor) -> dict[str, Any]:
+        *tokens, positions = inputs
+        outputs = encode(*tokens)
+        outputs = {**outputs, recipe.logits: encoder.head(name, outputs["sequence_output"], positions)}
+        # The same keys as the source's: a sub-model is called by people who know it.
+        return {key: value for key, value in outputs.items() if key in wanted}
+
+    return run
+
+
+def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functions: Mapping[bool, Any]) -> None:
+    """Gives an object Hub's `__call__(inputs, training=False)`.
+
+    A dict goes in and a dict comes out, as with Hub's modules since `/3`; a module that took a list takes it still,
+    and then returns what it returned.
+    """
+
+    def call(inputs: Any, training: bool = False) -> Any:
+        if isinstance(inputs, dict):
+            outputs = functions[bool(training)](*(inputs[name] for name in specs))
+            return {
+                **outputs,
+                **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs},
+            }
+        position_of = {name: int(path.strip("[]")) for name, path in convention.inputs.items()}
+        outputs = functions[bool(training)](*(inputs[position_of[name]] for name in specs))
+        return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
+
+    function = tf.function(call, autograph=False)
+    for training in (True, False):
+        function.get_concrete_function(dict(specs), training=training)
+        if convention.kind == "list":
+            ordered = sorted(convention.inputs, key=convention.inputs.__getitem__)
+            function.get_concrete_function([specs[name] for name in ordered], training=training)
+    owner.__call__ = function
+
+
+def flat_outputs(outputs: Mapping[str, Any], blocks: Mapping[str, Sequence[int]] | None = None) -> dict[str, tf.Tensor]:
+    """A list of tensors becomes one output an entry, `encoder_outputs_3`: signatures know no lists.
+
+    `blocks` are the numbers of a list's entries, where they are not 0, 1, 2 and so on.
+    """
+    flat: dict[str, tf.Tensor] = {}
+    for name, value in outputs.items():
+        if isinstance(value, list | tuple):
+            numbers = (blocks or {}).get(name, range(len(value)))
+            flat.update({f"{name}_{number}": tensor for number, tensor in zip(numbers, value, strict=False)})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _list_variables(owner: Any, variables: list[tf.Variable]) -> None:
+    """The lists that hub.KerasLayer reads from a reusable SavedModel."""
+    owner.variables = variables
+    owner.trainable_variables = [variable for variable in variables if variable.trainable]
+    owner.regularization_losses = []

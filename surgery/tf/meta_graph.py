@@ -1,0 +1,63 @@
+"""A meta graph cut down to its variables and the operations that restore them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from surgery.formats import saved_model as saved_model_pb
+from surgery.graphs.inline import reachable
+
+
+def read_meta_graph(folder: Path, tags: Sequence[str]) -> Any:
+    """The meta graph with exactly these tags. Raises KeyError when there is none."""
+    for meta_graph in saved_model_pb.read(folder / "saved_model.pb").meta_graphs:
+        if set(meta_graph.meta_info_def.tags) == set(tags):
+            return meta_graph
+    raise KeyError(f"no meta graph with the tags {sorted(tags)}")
+
+
+def only_variables(meta_graph: Any) -> Any:
+    """TensorFlow's MetaGraphDef with nothing but the variables and, where it has one, the saver.
+
+    TF1 hub.Modules have none: their checkpoint's keys are the names of the variables.
+    """
+    graph, saver = meta_graph.graph_def, meta_graph.saver_def
+    nodes = {node.name: node for node in graph.node}
+    roots = [node.name for node in graph.node if node.op == "VarHandleOp"]
+    if saver.restore_op_name:
+        roots += [saver.restore_op_name, saver.filename_tensor_name, saver.save_tensor_name]
+    kept = _ancestors(nodes, (_node_name(name) for name in roots))
+    small = type(meta_graph)(meta_info_def=meta_graph.meta_info_def)
+    if saver.restore_op_name:
+        small.saver_def.CopyFrom(saver)
+    small.graph_def.versions.CopyFrom(graph.versions)
+    small.graph_def.node.extend(node for node in graph.node if node.name in kept)
+    small.graph_def.library.function.extend(reachable(graph.library, small.graph_def.node))
+    return tf.compat.v1.MetaGraphDef.FromString(small.SerializeToString())
+
+
+def restore_by_name(handles: Mapping[str, tf.Tensor], prefix: str) -> list[Any]:
+    """Operations, in the current graph, that restore variables from the checkpoint's tensors of their names."""
+    names = list(handles)
+    dtypes = [handles[name].op.get_attr("dtype") for name in names]
+    values = tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), dtypes=dtypes)
+    return [tf.raw_ops.AssignVariableOp(resource=handles[n], value=v) for n, v in zip(names, values, strict=True)]
+
+
+def _ancestors(nodes: dict[str, Any], roots: Iterable[str]) -> set[str]:
+    kept: set[str] = set()
+    queue = list(roots)
+    while queue:
+        name = queue.pop()
+        if name not in kept:
+            kept.add(name)
+            queue += [_node_name(feed) for feed in nodes[name].input]
+    return kept
+
+
+def _node_name(tensor: str) -> str:
+    return tensor.removeprefix("^").partition(":")[0]

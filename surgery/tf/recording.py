@@ -1,0 +1,165 @@
+"""Runs the original and the export side by side: recordings of a battery, weights, calls and inner hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from surgery.explanation.architecture import Inference
+from surgery.explanation.convention import Convention
+from surgery.export.weights import sha256
+from surgery.module import InspectedModule
+from surgery.planning.outputs import SERVING
+from surgery.planning.outputs import Outputs as Wanted
+from surgery.planning.taps import Offer, Tapped
+from surgery.proof.battery import Batch
+from surgery.proof.contract import called_only, signature_inputs
+from surgery.proof.inner_tensors import inner_tensors, tap_tensors
+from surgery.proof.parity import Outputs, Recording
+from surgery.tf.encoder import Encoder
+from surgery.tf.export import flat_outputs
+from surgery.tf.meta_graph import read_meta_graph
+from surgery.tf.session import Runner, SavedModelSession
+
+Tick = Callable[[], None]
+
+REFERENCE = "the module's own graph in a v1 Session"
+
+
+def record_module(
+    module: InspectedModule,
+    inference: Inference,
+    battery: Sequence[Batch],
+    taps: Sequence[Tapped] = (),
+    tick: Tick = lambda: None,
+) -> Recording:
+    """What the module itself returns on a battery, under export names; a head's outputs as `mlm.…`.
+
+    Taps are read from its own graph, on the batches on which heads are run; one that is not found there is left out.
+    Its TF2 functions are run in a v1 Session, which is closed again before this returns.
+    """
+    tags = _serving_tags(module)
+    meta_graph = read_meta_graph(Path(module.folder), tags)
+    with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
+        runners = _runners(session, meta_graph, module, inference, taps)
+        shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
+        recording = []
+        for batch in battery:
+            run = runners["tapped" if taps and batch.heads else "__call__"]
+            outputs = {}
+            for name, value in run(batch.inputs).items():
+                if name in shapes:
+                    outputs[name] = value.reshape(shapes[name].shape(inference, *batch.inputs["input_mask"].shape))
+                else:
+                    outputs[name] = _by_token(name, value, batch)
+            for name in inference.heads if batch.heads else ():
+                outputs.update({f"{name}.{key}": value for key, value in runners[name](batch.inputs).items()})
+            recording.append(outputs)
+            tick()
+        return recording
+
+
+def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
+    """TF1 graphs may keep tokens flat between blocks, [batch * seq, hidden]: as [batch, seq, hidden].
+
+    Told by name, because at length 1 the pooled output [batch, hidden] has the same shape.
+    """
+    rows, length = batch.inputs["input_mask"].shape
+    return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
+
+
+def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Tapped] = ()) -> Recording:
+    """What the encoder in memory returns on a battery, heads and taps included."""
+    blocks: dict[str, list[int]] = {}
+    for tap in taps:
+        blocks.setdefault(tap.name, []).append(tap.layer)
+    recording = []
+    for batch in battery:
+        tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
+        outputs = encoder.encode(tokens, training=False, taps=taps)
+        flat = {name: tensor.numpy() for name, tensor in flat_outputs(outputs, blocks).items()}
+        for name in encoder.heads if batch.heads else ():
+            recipe = encoder.inference.family.encoder.heads[name]
+            logits = encoder.head(name, outputs["sequence_output"], tf.constant(batch.inputs[recipe.positions]))
+            flat[f"{name}.{recipe.logits}"] = logits.numpy()
+        recording.append(flat)
+    return recording
+
+
+class LoadedExport:
+    """An export reloaded from disk into a v1 Session, as a server would load it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._session = SavedModelSession(folder, ("serve",))
+
+    def __enter__(self) -> LoadedExport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def replay(
+        self, exported: InspectedModule, inference: Inference, outputs: Wanted, battery: Sequence[Batch], tick: Tick
+    ) -> Iterator[Outputs]:
+        """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
+
+        What only the call returns comes as `__call__.…`. A signature with other inputs is not run.
+        """
+        found = {name: set(signature.inputs) for name, signature in self._session.signatures.items()}
+        runners = {
+            name: self._session.signature(name)
+            for name, inputs in signature_inputs(inference, outputs).items()
+            if found.get(name) == inputs
+        }
+        called = called_only(inference, outputs)
+        trace = exported.trace("__call__", training=False)
+        if called and trace is not None:
+            meta_graph = read_meta_graph(self.folder, ("serve",))
+            paths = [path for path, _ in trace.flat_inputs]
+            inputs = dict(zip(paths, paths, strict=True))
+            convention = Convention("__call__", "dict", inputs, called, {})
+            runners["__call__"] = self._session.function(meta_graph, exported, trace, convention, {})
+        for batch in battery:
+            returned: dict[str, np.ndarray] = {}
+            for name, run in runners.items():
+                prefix = "" if name == SERVING else f"{name}."
+                if name in (SERVING, "__call__") or batch.heads:
+                    returned.update({prefix + key: value for key, value in run(batch.inputs).items()})
+            yield returned
+            tick()
+
+    def hashes(self, targets: Sequence[str]) -> dict[str, str]:
+        """SHA-256 of the variables of these names, as the session has restored them; missing ones are left out."""
+        return {name: sha256(value) for name, value in self._session.variables(targets)}
+
+
+def _runners(
+    session: SavedModelSession,
+    meta_graph: Any,
+    module: InspectedModule,
+    inference: Inference,
+    taps: Sequence[Tapped],
+) -> dict[str, Runner]:
+    """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them.
+
+    With taps there is a second one for the call, "tapped", that gives those as well.
+    """
+    found = {}
+    for name, convention in (("__call__", inference.convention), *inference.heads.items()):
+        trace = module.trace(name, training=False)
+        assert trace is not None, "read_convention has refused a module without it"
+        inner = inner_tensors(trace, inference) if name == "__call__" else {}
+        found[name] = session.function(meta_graph, module, trace, convention, inner)
+        if name == "__call__" and taps:
+            inner = {**inner, **tap_tensors(trace, inference, taps)}
+            found["tapped"] = session.function(meta_graph, module, trace, convention, inner)
+    return found
+
+
+def _serving_tags(module: InspectedModule) -> tuple[str, ...]:
+    return next(graph.tags for graph in module.meta_graphs if "train" not in graph.tags)

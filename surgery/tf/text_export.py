@@ -1,0 +1,160 @@
+"""Encoders that take text, and preprocessors: Model Garden's tokenizers, which are tensorflow_text's, in the graph.
+
+A model with these operations can be loaded only where tensorflow_text is registered, none of its signatures otherwise:
+it is a SavedModel of its own beside the tensor export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # registers the operations  # noqa: F401
+from official.nlp.modeling import layers
+from official.nlp.tools import export_tfhub_lib
+
+from surgery.errors import ModuleError, WriteError
+from surgery.explanation.tokenization import Tokenization
+from surgery.tf.reasons import reason
+
+TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
+KEPT = TOKENS[:2]
+SHORTEST = {1: 2, 2: 3}
+"""Tokens of empty texts, by how many there are in a row: [CLS] [SEP], and one more [SEP]."""
+
+
+class Packer:
+    """From strings [batch], one or a pair of them, to int32 [batch, seq] inputs as long as the batch's longest row.
+
+    They are longer by `right_context` tokens of padding, where there is room: see surgery.tables.family.Family.
+    """
+
+    def __init__(self, tokenization: Tokenization, length: int, right_context: int = 0) -> None:
+        self._right_context = right_context
+        try:
+            if tokenization.pieces:
+                self.tokenize = layers.SentencepieceTokenizer(
+                    model_file_path=str(tokenization.file),
+                    lower_case=tokenization.lower_case,
+                    strip_diacritics=True,  # as Model Garden's exporter does for ALBERT
+                )
+            else:
+                self.tokenize = layers.BertTokenizer(
+                    vocab_file=str(tokenization.file), lower_case=tokenization.lower_case, tokenize_with_offsets=False
+                )
+            special = self.tokenize.get_special_tokens_dict()
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise ModuleError(
+                f"reading the vocabulary {tokenization.file}: {reason(error)}", hint="the file is no such vocabulary"
+            ) from error
+        self._pack = layers.BertPackInputs(seq_length=length, special_tokens_dict=special)
+
+    def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Rows are cut at the packer's length, a pair fairly between the two."""
+        packed = self._pack([self.tokenize(text) for text in texts])
+        used = tf.reduce_max(tf.reduce_sum(packed["input_mask"], axis=1))
+        longest = tf.maximum(used, SHORTEST[len(texts)]) + self._right_context
+        return {name: packed[name][:, :longest] for name in TOKENS}
+
+
+class TextModel(tf.Module):
+    """The root of a text export: the tensor export and the tokenizer, tracked so that both are saved."""
+
+    def __init__(self, encoder: Any, packer: Packer) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tokenizer = packer.tokenize
+
+
+def write_text_model(export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path) -> None:
+    """Saves an export with signatures `text` and `text_pair` into `folder`, which must not exist yet.
+
+    They return what serving_default does; `NAME_text` is any other signature NAME of the export that takes tokens only.
+    """
+    encoder = tf.saved_model.load(str(export))
+    packer = Packer(tokenization, length, right_context)
+    signatures = {name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _told(encoder)}
+    try:
+        tf.saved_model.save(
+            TextModel(encoder, packer), str(folder), signatures={**signatures, "serving_default": signatures["text"]}
+        )
+    except (tf.errors.OpError, OSError) as error:
+        raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+
+
+def _told(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Each signature of a text export: its name, the tensor export's signature that it runs, and its inputs."""
+    yield "text", "serving_default", ("text",)
+    yield "text_pair", "serving_default", ("text", "text_pair")
+    for name, run in encoder.signatures.items():
+        if name != "serving_default" and set(run.structured_input_signature[1]) <= set(TOKENS):
+            yield f"{name}_text", name, ("text",)
+
+
+def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
+    """A signature of strings [batch] by name, which runs one of tokens and returns what that does and the tokens."""
+
+    def encode(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        packed = packer(*texts)
+        return {**run(**packed), **{name: packed[name] for name in KEPT}}
+
+    specs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
+    return tf.function(encode, input_signature=specs, autograph=False)
+
+
+def text_differences(
+    folder: Path, export: Path, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
+) -> tuple[str, ...]:
+    """Where a reloaded text export differs from its tensor export on Model Garden's own tokens, one line each."""
+    loaded, encoder = (tf.saved_model.load(str(path)) for path in (folder, export))
+    packer = Packer(tokenization, length, right_context)
+    # The longest text is run alone: every attention map of a batch as long as it would fill gigabytes.
+    longest = max(texts, key=len)
+    groups = [[text for text in texts if text != longest], [longest]]
+    found: dict[str, None] = {}
+    for (signature, of, names), group in product(_told(encoder), groups):
+        given = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
+        wanted = packer(*given.values())
+        expected = {**encoder.signatures[of](**wanted), **{name: wanted[name] for name in KEPT}}
+        returned = loaded.signatures[signature](**given)
+        for name, value in expected.items():
+            if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
+                found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
+    return tuple(found)
+
+
+def write_preprocessor(tokenization: Tokenization, length: int, folder: Path) -> None:
+    """Saves a preprocessor with Hub's text API into `folder`, by Model Garden's own exporter."""
+    pieces, words = (str(tokenization.file), None) if tokenization.pieces else (None, str(tokenization.file))
+    try:
+        export_tfhub_lib.export_preprocessing(
+            str(folder),
+            vocab_file=words,
+            sp_model_file=pieces,
+            do_lower_case=tokenization.lower_case,
+            tokenize_with_offsets=False,
+            default_seq_length=length,
+        )
+    except (tf.errors.OpError, OSError, ValueError, RuntimeError) as error:
+        raise WriteError(f"writing the preprocessor to {folder}: {reason(error)}") from error
+
+
+def preprocessor_differences(
+    folder: Path, tokenization: Tokenization, length: int, texts: Sequence[str]
+) -> tuple[str, ...]:
+    """Where a reloaded preprocessor differs from the layers that it was made of, one line each."""
+    loaded = tf.saved_model.load(str(folder))
+    packer = Packer(tokenization, length)
+    strings = tf.constant(list(texts))
+    wanted = packer(strings)
+    longest = wanted["input_mask"].shape[1]
+    found = loaded(strings)
+    return tuple(
+        f"{name} is not what Model Garden's layers return"
+        for name in TOKENS
+        if found[name].shape[1] != length or not np.array_equal(found[name][:, :longest], wanted[name])
+    )

@@ -1,0 +1,1 @@
+"""An export behind TensorFlow Serving: reply sizes, configuration files, commands, requests."""
