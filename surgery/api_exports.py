@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surgery.batching import BATCH_TOKENS
+
 if TYPE_CHECKING:
     from surgery.api import Source
     from surgery.jobs.extract import Extracted
@@ -24,7 +26,7 @@ def extract(
     id_column: str | None = None,
     with_text: bool = True,
     processes: int | None = None,
-    batch_tokens: int = 2048,
+    batch_tokens: int = BATCH_TOKENS,
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,

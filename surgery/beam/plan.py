@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.batching import MASK
 from surgery.beam import running
 from surgery.beam.arrow import column_type
 from surgery.beam.corpus import Columns
@@ -16,7 +17,6 @@ from surgery.jobs.texts import TextFacts, read_text_facts, text_destination
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 
 TEXT = "text"
-MASK = "input_mask"
 MOST_TOKENS = 512
 """A row's most tokens where the SavedModel does not say: BERT's positions. Only the size of batches hangs on it."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from surgery.batching import BATCH_TOKENS
 from surgery.beam.plan import Corpus
 from surgery.errors import UsageError, WriteError
 from surgery.export.manifest import PACKAGES, package_versions
@@ -20,7 +21,6 @@ from surgery.planning.plan import open_module
 
 RECORD = "_extraction.json"
 """What was run, and what came of it; readers of Parquet folders pass over names that start with "_"."""
-BATCH_TOKENS = 2048
 
 Progress = Callable[[str, int, int], None]
 Ran = tuple[dict[str, Any], float]

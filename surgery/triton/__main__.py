@@ -1,4 +1,7 @@
-"""Serve an export behind Triton; `scripts/serve-triton` starts this in the environment that it needs."""
+"""Serve an export behind Triton; `scripts/serve-triton` starts this in the environment that it needs.
+
+Until the command line is read, nothing is imported that a bare Python lacks: the help needs no environment.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,23 @@ import signal
 import sys
 import tempfile
 import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from triton_server.options import read_options
+from surgery.errors import SurgeryError
+from surgery.triton.options import read_options
+
+if TYPE_CHECKING:
+    from surgery.module import TensorInfo
+    from surgery.triton.exported import Served
+    from surgery.triton.process import Endpoints
 
 
 def main(arguments: list[str]) -> int:
     """Serves until SIGINT or SIGTERM. Returns the exit code."""
     options = read_options(arguments)
-    from surgery.errors import SurgeryError
-
     try:
         serve(options)
     except SurgeryError as error:
@@ -25,11 +35,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def serve(options) -> None:
+def serve(options: Namespace) -> None:
     """Checks everything that can be checked before Triton starts; then serves. Raises SurgeryError."""
-    from triton_server.exported import choose_signatures, find_export
-    from triton_server.process import make_backends, running, take_ports
-    from triton_server.repository import Batching, write_repository
+    from surgery.triton.exported import choose_signatures, find_export
+    from surgery.triton.process import make_backends, running, take_ports
+    from surgery.triton.repository import Batching, write_repository
 
     stop = StopSignals()
     models = choose_signatures(find_export(options.exported), options.signature, options.name)
@@ -38,8 +48,9 @@ def serve(options) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="serve-triton-") as folder:
         workspace = Path(folder)
+        batching = Batching(rows=options.max_batch, delay_us=options.delay_us)
         program = make_backends(workspace / "backends")
-        write_repository(workspace / "models", models, Batching(options.max_batch, options.delay_us), options.threads)
+        write_repository(workspace / "models", models, batching, options.threads)
         say(f"loading {models[0].folder} ...")
         with running(program, workspace, endpoints, options.verbose) as server:
             stop.second_time = server.kill
@@ -56,7 +67,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self.second_time = lambda: None
+        self.second_time: Callable[[], object] = lambda: None
         self.is_set = self._event.is_set
         self.wait = self._event.wait
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -68,12 +79,12 @@ class StopSignals:
         self._event.set()
 
 
-def announce(models, endpoints, repository: Path) -> None:
-    """A line a model on stdout: it is ready, where, and what goes in and out; on stderr, which requests share a run."""
-    from triton_server.exported import TRITON_TYPES
-    from triton_server.repository import LAYOUT_FILE, client_shape
+def announce(models: Sequence[Served], endpoints: Endpoints, repository: Path) -> None:
+    """One line per model on stdout: its URL, inputs and outputs; on stderr, which of its requests share a run."""
+    from surgery.triton.exported import TRITON_TYPES
+    from surgery.triton.repository import LAYOUT_FILE, client_shape
 
-    def told(tensors, batched) -> str:
+    def listed(tensors: Iterable[TensorInfo], batched: bool) -> str:
         return ", ".join(
             f"{tensor.key} {TRITON_TYPES[tensor.dtype].replace('STRING', 'BYTES')} {client_shape(tensor, batched)}"
             for tensor in tensors
@@ -82,17 +93,17 @@ def announce(models, endpoints, repository: Path) -> None:
     for served in models:
         print(
             f"ready: {endpoints.url}/v2/models/{served.model}/infer"
-            f" | in: {told(served.signature.inputs, served.batched)}"
-            f" | out: {told(served.signature.outputs, served.batched)}",
+            f" | in: {listed(served.signature.inputs, served.batched)}"
+            f" | out: {listed(served.signature.outputs, served.batched)}",
             flush=True,
         )
         say(f"{served.model}: {(repository / served.model / str(served.version) / LAYOUT_FILE).read_text()}")
     say(f"gRPC {endpoints.host}:{endpoints.grpc}, metrics {endpoints.metrics_url}; Ctrl-C stops it")
 
 
-def summary(endpoints) -> str:
+def summary(endpoints: Endpoints) -> str:
     """How many requests were answered in how many runs, from the server's metrics."""
-    from triton_server.process import open_here
+    from surgery.triton.process import open_here
 
     try:
         with open_here(endpoints.metrics_url, 5) as answer:

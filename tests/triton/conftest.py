@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import surgery
-from tests.runtime.triton.serving import ROOT, Server
+from tests.triton.serving import ROOT, Server
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +64,10 @@ def start(triton_python, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def export(source, tmp_path_factory):
+def export(modules, tmp_path_factory):
     """The sample with its attention maps among the outputs, and the text export beside it."""
     destination = tmp_path_factory.mktemp("served") / "bert" / "7"
-    surgery.convert(source("g3_small"), destination, taps=["attention_probs"], text=True, seq_length=40)
+    surgery.convert(modules("g3_small"), destination, taps=["attention_probs"], text=True, seq_length=40)
     return destination
 
 

@@ -16,12 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.runtime.triton.serving import ROOT, assert_same, descendants, running, token_inputs
-
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from triton_server.probing import learn_layout
-from triton_server.signature import SignatureRunner
+from surgery.batching.probing import learn_layout
+from surgery.tf.traced_signature import TracedSignature
+from tests.triton.serving import ROOT, assert_same, descendants, running, token_inputs
 
 
 @pytest.mark.parametrize(
@@ -65,7 +62,8 @@ def test_what_cannot_be_served_is_said_before_triton_starts(options, code, messa
         meant = {"EXPORT": str(export), "TAKEN": str(taken.getsockname()[1])}
         command = [
             triton_python,
-            str(ROOT / "scripts" / "serve_triton.py"),
+            "-m",
+            "surgery.triton",
             *(meant.get(word, word) for word in options),
         ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -83,7 +81,7 @@ def test_weights_that_cannot_be_read_are_said_with_the_reason_and_nothing_is_lef
     broken = shutil.copytree(export, tmp_path / "broken")
     (values,) = broken.glob("variables/variables.data-*")
     os.truncate(values, 1000)
-    command = [triton_python, str(ROOT / "scripts" / "serve_triton.py"), str(broken)]
+    command = [triton_python, "-m", "surgery.triton", str(broken)]
     command += [word for protocol in ("http", "grpc", "metrics") for word in (f"--{protocol}-port", "0")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -96,7 +94,7 @@ def test_weights_that_cannot_be_read_are_said_with_the_reason_and_nothing_is_lef
 
 
 def test_without_pytriton_the_error_names_the_script_that_brings_it(export, tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "serve_triton.py"), str(export), "--http-port", "0"]
+    command = [sys.executable, "-m", "surgery.triton", str(export), "--http-port", "0"]
     command += ["--grpc-port", "0", "--metrics-port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -117,9 +115,9 @@ def test_without_pytriton_the_error_names_the_script_that_brings_it(export, tmp_
         ("g4_mobilebert", False),
     ],
 )
-def test_padding_is_exact_for_all_but_mobilebert_whose_embeddings_see_the_next_token(name, padded, source):
+def test_padding_is_exact_for_all_but_mobilebert_whose_embeddings_see_the_next_token(name, padded, modules):
     tags, signature = ([], "tokens") if name.startswith("tf1") else (["serve"], "serving_default")
-    runner = SignatureRunner(str(source(name)), tags, signature)
+    runner = TracedSignature(str(modules(name)), tags, signature)
     layout, _ = learn_layout(runner.inputs, runner.outputs, runner.run)
     assert bool(layout.padded) is padded
     if padded:
@@ -130,7 +128,7 @@ def test_padding_is_exact_for_all_but_mobilebert_whose_embeddings_see_the_next_t
 
 
 def test_a_run_computes_the_outputs_that_are_asked_for_and_no_others(export):
-    runner = SignatureRunner(str(export), ["serve"], "serving_default")
+    runner = TracedSignature(str(export), ["serve"], "serving_default")
     inputs = token_inputs(np.random.default_rng(0), 16, 90)
 
     def seconds(wanted):

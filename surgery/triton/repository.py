@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from surgery.module import TensorInfo
-from triton_server.exported import TRITON_TYPES, Served
+from surgery.triton.exported import TRITON_TYPES, Served
 
 MODEL_FILE = """\
 import sys
 
-sys.path[:0] = {folders!r}  # Triton's process for a model heeds no PYTHONPATH
-from triton_server.model import TritonPythonModel  # noqa: E402,F401
+sys.path.insert(0, {folder!r})  # Triton's process for a model heeds no PYTHONPATH
+from surgery.triton.model import TritonPythonModel  # noqa: E402,F401
 """
 
 LAYOUT_FILE = "layout.txt"
 """Beside model.py: what the model found out as it loaded about sharing runs, as a sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batching:
     """At most `rows` in one batch; a request waits for company for at most `delay_us` microseconds."""
 
@@ -30,12 +30,11 @@ class Batching:
 
 
 def write_repository(folder: Path, models: Sequence[Served], batching: Batching, threads: int) -> None:
-    """Writes the repository into an empty folder. `threads` of TensorFlow for a run, 0 for one a core."""
+    """Writes the repository into an empty folder. `threads` compute one run, 0 for one per core."""
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
 
-    scripts = Path(__file__).parents[1]
-    model_file = MODEL_FILE.format(folders=[str(scripts), str(scripts.parent)])
+    model_file = MODEL_FILE.format(folder=str(Path(__file__).parents[2]))
     for served in models:
         config = json_format.ParseDict(configuration(served, batching, threads), model_config_pb2.ModelConfig())
         version = folder / served.model / str(served.version)
@@ -68,7 +67,7 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
         config["max_batch_size"] = batching.rows
         config["dynamic_batching"] = {"max_queue_delay_microseconds": batching.delay_us}
         for tensor in config["input"]:
-            # Else Triton makes a batch of equal shapes only; what may run together is decided in `batching`.
+            # Else Triton makes a batch of equal shapes only; what may run together is decided in `surgery.batching`.
             tensor["allow_ragged_batch"] = True
     return config
 
@@ -88,4 +87,4 @@ def tensor_config(tensor: TensorInfo, batched: bool) -> dict[str, Any]:
 
 def client_shape(tensor: TensorInfo, batched: bool) -> list[int]:
     """The shape as clients write it: -1 is any size, and an axis that Triton adds is there."""
-    return [-1] * batched + tensor_config(tensor, batched)["dims"]
+    return [*([-1] if batched else []), *tensor_config(tensor, batched)["dims"]]

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations of the text export
 
-from tests.runtime.triton.serving import ROOT, as_json, assert_same, token_inputs
+from tests.triton.serving import ROOT, as_json, assert_same, token_inputs
 
 CLIENTS = 32
 REQUESTS = 6  # a client

@@ -1,25 +1,25 @@
-"""What shares a run behind scripts/serve-triton, with models made of numpy: no server, no TensorFlow."""
+"""Which requests share a run, with models made of numpy: no server, no TensorFlow."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
-from triton_server.batching import Layout, group, join, split
-from triton_server.probing import Tensor, learn_layout
+from surgery.batching.probing import Tensor, learn_layout, prove
+from surgery.batching.sharing import Layout, group, join, split, split_texts
 
 INT = np.dtype(np.int32)
 FLOAT = np.dtype(np.float32)
 TEXT = np.dtype(object)
 TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
-TOKEN_INPUTS = {key: Tensor(INT, (None, None)) for key in TOKENS}
-TOKEN_OUTPUTS = {"states": Tensor(FLOAT, (None, None, 2)), "maps": Tensor(FLOAT, (None, 3, None, None))}
-PADDED = Layout(frozenset(TOKENS), {"states": (1,), "maps": (2, 3)})
+TOKEN_INPUTS = {key: Tensor(dtype=INT, shape=(None, None)) for key in TOKENS}
+TOKEN_OUTPUTS = {
+    "states": Tensor(dtype=FLOAT, shape=(None, None, 2)),
+    "maps": Tensor(dtype=FLOAT, shape=(None, 3, None, None)),
+}
+PADDED = Layout(padded=frozenset(TOKENS), sequence_axes={"states": (1,), "maps": (2, 3)})
 
 
 def attention(request, heeds_mask=True):
@@ -135,8 +135,11 @@ def tokenized(inputs):
 
 
 def test_answers_to_texts_are_as_long_as_the_longest_text_of_their_own_request():
-    inputs = {"text": Tensor(TEXT, (None,))}
-    outputs = {**TOKEN_OUTPUTS, **{key: Tensor(INT, (None, None)) for key in ("input_mask", "input_word_ids")}}
+    inputs = {"text": Tensor(dtype=TEXT, shape=(None,))}
+    outputs = {
+        **TOKEN_OUTPUTS,
+        **{key: Tensor(dtype=INT, shape=(None, None)) for key in ("input_mask", "input_word_ids")},
+    }
     layout, _ = learn_layout(inputs, outputs, tokenized)
     assert layout.mask_output == "input_mask"
     texts = ([b"a bb", b"c"], [b"a b c d e ff"], [b""])
@@ -149,13 +152,58 @@ def test_answers_to_texts_are_as_long_as_the_longest_text_of_their_own_request()
 
 
 def test_texts_whose_answers_cannot_be_cut_run_alone():
-    inputs = {"text": Tensor(TEXT, (None,))}
-    pieces = {"pieces": Tensor(TEXT, (None, None))}
+    inputs = {"text": Tensor(dtype=TEXT, shape=(None,))}
+    pieces = {"pieces": Tensor(dtype=TEXT, shape=(None, None))}
     assert learn_layout(inputs, pieces, tokenized)[0].alone
-    assert not learn_layout(inputs, {"score": Tensor(FLOAT, (None,))}, tokenized)[0].alone
+    assert not learn_layout(inputs, {"score": Tensor(dtype=FLOAT, shape=(None,))}, tokenized)[0].alone
 
 
 def test_an_output_whose_first_axis_is_not_the_batch_is_refused_rather_than_handed_out():
     requests = [request(3), request(3, seed=1)]
     with pytest.raises(ValueError, match=r"output total has the shape \(\) for a batch of 2 rows"):
         split({"total": np.array(1.0)}, requests, Layout())
+
+
+def test_without_buckets_all_lengths_share_a_run_but_rows_that_are_nothing_but_padding():
+    requests = [request(3), request(40), request(5, mask=[[0] * 5]), request(65)]
+    assert group(requests, PADDED, buckets=False) == [[0, 1, 3], [2]]
+
+
+def test_padding_is_proven_with_any_two_requests_and_names_the_output_that_changes():
+    layout = Layout(padded=frozenset(TOKENS))
+    assert prove(layout, request(4), request(9, rows=2), attention) == (PADDED, "")
+    proven, difference = prove(layout, request(4), request(9), lambda inputs: attention(inputs, heeds_mask=False))
+    assert proven is None
+    assert re.fullmatch("(states|maps) changes when a longer request joins", difference)
+    with pytest.raises(KeyError):  # what a model says of real requests is the caller's to know
+        prove(layout, request(4), request(9), lambda inputs: inputs["nothing"])
+
+
+def test_the_rows_of_texts_are_cut_to_their_own_tokens_along_free_axes_only():
+    mask = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], INT)
+    outputs = {
+        "input_mask": mask,
+        "states": np.arange(2 * 4 * 4).reshape(2, 4, 4),
+        "maps": np.ones((2, 4, 4, 4)),
+        "score": np.array([1.0, 2.0]),
+        "other": np.ones((2, 3)),
+    }
+    shapes = {
+        "input_mask": (None, None),
+        "states": (None, None, 4),
+        "maps": (None, 4, None, None),
+        "score": (None,),
+        "other": None,
+    }
+    first, second = split_texts(outputs, shapes)
+    assert {key: value.shape for key, value in first.items()} == {
+        "input_mask": (3,),
+        "states": (3, 4),
+        "maps": (4, 3, 3),
+        "score": (),
+        "other": (3,),
+    }
+    assert np.array_equal(second["states"], outputs["states"][1, :1])
+    assert second["score"] == 2.0
+    without = {key: shape for key, shape in shapes.items() if key != "input_mask"}
+    assert split_texts({key: outputs[key] for key in without}, without)[1]["states"].shape == (4, 4)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from surgery.errors import SurgeryError, UsageError
 
@@ -27,7 +28,7 @@ STOPPED_WITHIN = 40.0
 LOG_LINES_SHOWN = 25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Endpoints:
     """Where the server listens: an IPv4 address and three ports."""
 
@@ -78,7 +79,7 @@ def take_ports(address: str, **wanted: int) -> Endpoints:
     finally:
         for holder in held:
             holder.close()
-    return Endpoints(address, **ports)
+    return Endpoints(address=address, **ports)
 
 
 def make_backends(folder: Path) -> Path:
@@ -233,7 +234,7 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
             left.unlink(missing_ok=True)
 
 
-def open_here(url: str, timeout: float):
+def open_here(url: str, timeout: float) -> Any:
     """Opens a URL of this machine, whatever proxy the environment names."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=timeout)
 

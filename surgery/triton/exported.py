@@ -29,9 +29,17 @@ TRITON_TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Served:
-    """One signature as one Triton model. `batched`: axis 0 of every input and output is free, and is the batch."""
+    """One signature as one Triton model.
+
+    `model`: its name in URLs.
+    `version`: at least 1.
+    `folder`: of the SavedModel.
+    `tags`: those of the meta graph that is loaded.
+    `signature`: its inputs and outputs.
+    `batched`: axis 0 of every input and output is free, and is the batch.
+    """
 
     model: str
     version: int
@@ -77,12 +85,12 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> 
     several = len(signatures) > 1
     return [
         Served(
-            f"{model}.{signature.name}" if several and signature.name != DEFAULT_SIGNATURE else model,
-            version,
-            folder,
-            tags,
-            signature,
-            _is_batched(signature),
+            model=f"{model}.{signature.name}" if several and signature.name != DEFAULT_SIGNATURE else model,
+            version=version,
+            folder=folder,
+            tags=tags,
+            signature=signature,
+            batched=_is_batched(signature),
         )
         for signature in map(_servable, signatures)
     ]

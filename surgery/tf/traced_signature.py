@@ -1,4 +1,4 @@
-"""A signature of a SavedModel, run as far as its outputs are asked for."""
+"""A signature of a SavedModel as a tf.function, run as far as its outputs are asked for."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers its operations, for exports that take texts
 
-from triton_server.batching import Arrays
-from triton_server.probing import Tensor
+from surgery.batching.probing import Tensor
+from surgery.batching.sharing import Arrays
 
 SELECTIONS_KEPT = 64
 """Sets of outputs whose functions are kept; making one takes a tenth of a second."""
 
 
-class SignatureRunner:
-    """A signature of a SavedModel. Raises what TensorFlow raises when it cannot be loaded."""
+class TracedSignature:
+    """A signature of a SavedModel, for requests that each want other outputs.
+
+    Raises what TensorFlow raises when the SavedModel cannot be loaded.
+    """
 
     def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
         self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
@@ -37,7 +40,7 @@ class SignatureRunner:
     def _trace(self, wanted: frozenset[str]) -> Any:
         """A function that returns these outputs only: TensorFlow inlines the signature, and drops what nobody needs.
 
-        A v1 Session does not: for one output of the signature it computes them all.
+        A v1 Session does not: if one output of the signature is fetched by its own name, it computes them all.
         """
 
         def selected(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,5 +50,15 @@ class SignatureRunner:
         return tf.function(selected, input_signature=[dict(self._specs)], autograph=False)
 
 
+def use_threads(count: int) -> None:
+    """Sets how many threads compute one operation in this process, 0 for one per core; before anything is loaded."""
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+
+
+def is_about_the_inputs(error: Exception) -> bool:
+    """Whether an error of `TracedSignature.run` is the caller's: inputs that the signature refuses."""
+    return isinstance(error, (tf.errors.InvalidArgumentError, ValueError, TypeError))
+
+
 def _tensor(spec: Any) -> Tensor:
-    return Tensor(np.dtype(spec.dtype.as_numpy_dtype), spec.shape.as_list())
+    return Tensor(dtype=np.dtype(spec.dtype.as_numpy_dtype), shape=tuple(spec.shape.as_list()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -94,7 +95,7 @@ def _wrapped(text: str) -> str:
     return "\n\n".join(textwrap.fill(paragraph.replace("\n", " "), width) for paragraph in text.strip().split("\n\n"))
 
 
-def _number(least: int, most: int):
+def _number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         try:
             number = int(text)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("client.py")
 
 
