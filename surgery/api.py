@@ -7,17 +7,22 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from surgery.batching import BATCH_TOKENS
+from surgery.progress import Progress, silent
+
 if TYPE_CHECKING:
     from surgery.edits import Edit
+    from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedModel
+    from surgery.jobs.extract import Extracted
+    from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
     from surgery.jobs.verify import Verification
     from surgery.planning.outputs import Request
-    from surgery.planning.plan import Inspection, Plan
-    from surgery.progress import Progress
+    from surgery.planning.plan import Plan
 
 Source = str | PathLike[str]
 
@@ -27,7 +32,8 @@ def inspect(module: Source) -> Inspection:
 
     Raises ModuleError when it is no SavedModel. A module that no table explains is no error here.
     """
-    from surgery.planning.plan import explain_module, open_module
+    from surgery.explanation.inspection import explain_module
+    from surgery.sources.opening import open_module
 
     with open_module(str(module), with_weights=False) as found:
         return explain_module(found)
@@ -50,7 +56,8 @@ def plan(
     outputs that the encoder cannot have.
     """
     from surgery.export.publish import choose_destination
-    from surgery.planning.plan import make_plan, open_module
+    from surgery.planning.plan import make_plan
+    from surgery.sources.opening import open_module
 
     with open_module(str(module), with_weights=False) as found:
         wanted = None if destination is None else Path(destination)
@@ -91,7 +98,7 @@ def convert(
     SurgeryError (see surgery.errors); whatever happens, the destination is either as it was or the verified export.
     """
     from surgery.jobs.convert import convert_module
-    from surgery.jobs.texts import Texts
+    from surgery.planning.texts import Texts
     from surgery.proof.parity import Tolerance
 
     return convert_module(
@@ -105,7 +112,7 @@ def convert(
         request=_request(taps, layers, features, depths, signatures),
         texts=Texts(seq_length, None if vocab is None else Path(vocab), lower_case) if text else None,
         warmup=warmup,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -132,7 +139,7 @@ def verify(
         tolerance=Tolerance.of(atol, rtol),
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -182,7 +189,7 @@ def tap(
         signature=signature,
         overwrite=overwrite,
         keep_failed=keep_failed,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
     )
 
 
@@ -200,14 +207,84 @@ def preprocess(
 
     Raises UsageError when the module has no vocabulary, or does not say its casing, and no argument does.
     """
-    from surgery.jobs.texts import Texts, write_preprocessor
+    from surgery.jobs.texts import write_preprocessor
+    from surgery.planning.texts import Texts
 
     return write_preprocessor(
         str(module),
         None if destination is None else Path(destination),
         Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
         overwrite=overwrite,
-        progress=progress or (lambda step, done, total: None),
+        progress=progress or silent,
+    )
+
+
+def extract(
+    exported: Source,
+    inputs: Sequence[Source],
+    destination: Source,
+    *,
+    signature: str | None = None,
+    outputs: Sequence[str] | None = None,
+    columns: Sequence[str] = (),
+    id_column: str | None = None,
+    with_text: bool = True,
+    processes: int | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    beam_options: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Runs a signature of texts over files, and writes its `outputs` as sharded Parquet, a row a text, unpadded.
+
+    `inputs` are text files, one text a line, or Parquet files with `columns`, or globs. `beam_options` choose the
+    runner; without one it runs on this machine in `processes`. Raises SurgeryError; the folder appears when complete.
+    """
+    from surgery.beam.corpus import Corpus
+    from surgery.jobs.extract import extract_features
+
+    return extract_features(
+        str(exported),
+        Corpus(tuple(map(str, inputs)), tuple(columns), id_column),
+        str(destination),
+        signature=signature,
+        outputs=outputs,
+        with_text=with_text,
+        batch_tokens=batch_tokens,
+        processes=processes,
+        beam_options=beam_options,
+        overwrite=overwrite,
+        progress=progress or silent,
+    )
+
+
+def serving(
+    exported: Source,
+    *,
+    signatures: Sequence[str] = (),
+    batch: int = 1,
+    length: int | None = None,
+    output: Source | None = None,
+    warmup: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Serving:
+    """How to serve an export: replies of so many rows and tokens, commands, and files by name. Needs no TensorFlow.
+
+    `output` writes the files there; `warmup` writes the requests that TensorFlow Serving runs first, after they have
+    been read back and replayed, which needs TensorFlow. Raises SurgeryError; nothing is left half written.
+    """
+    from surgery.jobs.serve import serve_export
+
+    return serve_export(
+        Path(exported),
+        signatures,
+        batch=batch,
+        length=length,
+        output=None if output is None else Path(output),
+        warmup=warmup,
+        overwrite=overwrite,
+        progress=progress or silent,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from surgery.formats.tensors import Shape
 from surgery.wording import shape_text
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from surgery.graphs.flat import FlatGraph
 
-Shape = tuple[int | None, ...]
-"""Sizes by axis; None is an axis that is free. A tensor of unknown rank has the shape None."""
 
 Structure = Any
 """Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""

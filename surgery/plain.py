@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from surgery.proof.parity import ParityReport
-
 
 def plain(value: Any) -> Any:
     """Dataclasses, mappings and tuples as plain JSON data; NaN and infinities, which JSON lacks, become None."""
@@ -20,10 +18,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     return value
-
-
-def report_data(report: ParityReport) -> dict[str, Any]:
-    """A parity report with its verdict."""
-    data: dict[str, Any] = {"passed": report.passed, **plain(report)}
-    data["weights"]["passed"] = report.weights.passed
-    return data

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Called with a step, how far it is, and how far it goes (0: not known)."""
+"""Called as `progress(step, done, total)`: the step's name, units done so far, and units in all (0: not known)."""
+
+
+def silent(step: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 def counting(progress: Progress, step: str, total: int) -> Callable[[], None]:

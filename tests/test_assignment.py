@@ -10,10 +10,10 @@ import pytest
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
+from surgery.explanation.claims import explain
 from surgery.families import FAMILIES
 from surgery.module import InspectedModule
 from surgery.tables.layout import shape_of
-from surgery.tables.rules import explain
 from tests import editing
 from tests.editing import inspect_edited, inspected
 from tests.sample_names import CHECKPOINT_SAMPLES, TF1_SAMPLES, TF2_SAMPLES

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 import surgery
-from surgery.explanation.config import CodeEvidence, ConfigEvidence, model_type
+from surgery.explanation.config import model_type
 from surgery.families import FAMILIES
 from surgery.module import Config
+from surgery.tables.evidence import CodeEvidence, ConfigEvidence
 
 BERT_SIZES = {
     "num_hidden_layers": 3,

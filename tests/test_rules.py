@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from surgery.explanation.claims import explain
 from surgery.module import VariableInfo
-from surgery.tables.rules import Dialect, drop, explain, fill, move
+from surgery.tables.rules import Dialect, drop, fill, move
 
 
 def variable(name: str, *shape: int) -> VariableInfo:

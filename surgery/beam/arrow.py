@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from surgery.module import Shape, TensorInfo
+from surgery.formats.tensors import Shape
+from surgery.module import TensorInfo
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 PARQUET = (".parquet", ".pq")
@@ -117,3 +118,12 @@ def _fault(given: Sequence[Any], names: Sequence[str]) -> str | None:
         if not isinstance(value, str):
             return f"column {name}: not UTF-8" if isinstance(value, bytes) else f"column {name}: no string"
     return None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is read: files or globs, and for Parquet which column is which input, and which holds ids."""
+
+    inputs: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    id_column: str | None = None

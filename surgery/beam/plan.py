@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.batching import MASK
 from surgery.beam import running
 from surgery.beam.arrow import column_type
-from surgery.beam.corpus import Columns
+from surgery.beam.corpus import Columns, Corpus
 from surgery.beam.pipeline import Extraction
 from surgery.beam.shards import IDS, Layout
 from surgery.errors import ModuleError, UsageError
-from surgery.jobs.texts import TextFacts, read_text_facts, text_destination
+from surgery.export.text_facts import TextFacts, read_text_facts
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.planning.texts import text_destination
 
 TEXT = "text"
 MOST_TOKENS = 512
@@ -143,12 +143,3 @@ def _check_layout(layout: Layout, signature: SignatureInfo) -> None:
     names = layout.schema().names
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two columns would be named {', '.join(twice)}", hint="choose other --outputs, or --no-text")
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What is read: files or globs, and for Parquet which column is which input, and which holds ids."""
-
-    inputs: tuple[str, ...]
-    columns: tuple[str, ...] = ()
-    id_column: str | None = None

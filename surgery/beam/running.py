@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +22,11 @@ from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.shards import PARTS, SUMMARY
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
+from surgery.progress import Progress
 
 LOCAL = (None, "DirectRunner", "FnApiRunner")
 EVERY = 0.25
 """Seconds between two looks at how far the workers are."""
-
-Progress = Callable[[str, int, int], None]
 
 
 class Runner(NamedTuple):

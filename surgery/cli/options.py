@@ -123,3 +123,10 @@ def assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             found[field] = text
     return found
+
+
+SIGNATURE = click.option(
+    "--signature",
+    metavar="NAME",
+    help="The signature whose graph is meant.  [default: serving_default, or the only one]",
+)

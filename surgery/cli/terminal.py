@@ -8,11 +8,13 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from surgery.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +48,7 @@ def talk() -> Console:
 
 
 @contextmanager
-def working(verbose: bool, unit: str = "") -> Iterator[Callable[[str, int, int], None]]:
+def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
     """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`.
 
     With a `unit` ("texts"), what is counted is told with its rate.
@@ -55,19 +57,19 @@ def working(verbose: bool, unit: str = "") -> Iterator[Callable[[str, int, int],
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
         yield lambda step, done, total: click.echo(step, err=True) if done == 0 else None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich import progress as bars
 
     with _quiet_stderr():
         console = talk()
         columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            *([TextColumn("{task.fields[rate]}")] if unit else ()),
+            bars.SpinnerColumn(),
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(20),
+            bars.MofNCompleteColumn(),
+            bars.TimeElapsedColumn(),
+            *([bars.TextColumn("{task.fields[rate]}")] if unit else ()),
         )
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        with bars.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             tasks: dict[str, Any] = {}
 
             def progress(step: str, done: int, total: int) -> None:

@@ -13,7 +13,8 @@ from itertools import product
 from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
-from surgery.explanation.config import Published, read_published
+from surgery.explanation.claims import Claim, Explanation
+from surgery.explanation.config import read_published
 from surgery.explanation.convention import (
     Convention,
     described_convention,
@@ -25,9 +26,10 @@ from surgery.explanation.gathering import Evidence, Gathered, Graphs, supply
 from surgery.explanation.recognition import find_family
 from surgery.module import InspectedModule
 from surgery.tables import layout
+from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import Family
-from surgery.tables.readers import GraphEvidence
-from surgery.tables.rules import Claim, Explanation, fill
+from surgery.tables.published import Published
+from surgery.tables.rules import fill
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.claims import Claim
 from surgery.module import InspectedModule, VariableInfo, is_attribute
 from surgery.tables import layout
 from surgery.tables.layout import Layout
-from surgery.tables.rules import Claim
 
 
 @dataclass(frozen=True)

@@ -6,96 +6,16 @@ config does not name its publisher's code fixes. Each row says which; both are t
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.gathering import VALID, VALID_NAMES, Gathered
+from surgery.explanation.gathering import Gathered
 from surgery.module import Config
-from surgery.tables.readers import GraphEvidence
-
-
-@dataclass(frozen=True)
-class ConfigEvidence:
-    """A row: the architecture field that a key of the config tells, for modules that have all `anchors`.
-
-    `means` translates a word into the values that it may stand for: the first, unless other evidence has another.
-    """
-
-    field: str
-    key: str
-    anchors: tuple[str, ...] = ()
-    means: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CodeEvidence:
-    """A row: a field that the publisher's code fixes for all its models, and the place where it does."""
-
-    field: str
-    value: Any
-    place: str
-    anchors: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A key of the config that, where it stands, must have one of these values: the encoder has no other."""
-
-    key: str
-    allowed: tuple[Any, ...]
-    because: str
-
-
-@dataclass(frozen=True)
-class Names:
-    """The publisher's own names, written out for the reference computation, which shares nothing with the weight rows.
-
-    `block` is a block's scope, with `{}` for its number unless all blocks share one; names within a block are below it.
-    Dense kernels are stored [in, out], or [out, in] where `transposed`. A leaf may have been renamed over the years:
-    the first that is there counts. A missing `pooler`, `projection` or `masked_lm` has no weights under its name.
-    """
-
-    words: str
-    positions: str
-    types: str
-    embedding_norm: str
-    projection: str
-    block: str
-    query: str
-    key: str
-    value: str
-    attention_output: str
-    attention_norm: str
-    intermediate: str
-    output: str
-    output_norm: tuple[str, ...]
-    pooler: str
-    masked_lm: str = ""
-    scopes: tuple[str, ...] = ("",)
-    separator: str = "/"
-    kernel: str = "kernel"
-    gamma: tuple[str, ...] = ("gamma",)
-    beta: tuple[str, ...] = ("beta",)
-    transposed: bool = False
-
-
-@dataclass(frozen=True)
-class Published:
-    """One publisher's checkpoints of a family.
-
-    `model_types` are the names of the architecture in its configs; None is a config that names none. `graph` are rows
-    read from a graph of unknown purpose that lies beside the checkpoint.
-    """
-
-    model_types: tuple[str | None, ...]
-    evidence: tuple[ConfigEvidence | CodeEvidence, ...]
-    names: Names
-    demands: tuple[Demand, ...] = ()
-    graph: tuple[GraphEvidence, ...] = ()
+from surgery.tables.evidence import CodeEvidence, ConfigEvidence
+from surgery.tables.fields import VALID, VALID_NAMES
+from surgery.tables.published import Published
 
 
 def model_type(config: Config) -> str | None:

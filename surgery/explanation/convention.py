@@ -13,7 +13,8 @@ from surgery.errors import UnexplainedError
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
-from surgery.tables.family import Family, HeadRecipe
+from surgery.tables.family import Family
+from surgery.tables.recipe import HeadRecipe
 
 DEFAULT = ("default", "pooled_output")
 """Hub's text API since /3 returns the pooled output under both names; what a source itself calls default stays so."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from surgery.errors import ContradictionError, UsageError
 from surgery.module import InspectedModule
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
+from surgery.tables.fields import VALID, VALID_NAMES
 
 
 @dataclass(frozen=True)
@@ -87,27 +87,3 @@ def supply(assume: Mapping[str, Any], gathered: Gathered, family: Family) -> Non
         if not VALID[kind](value):
             raise UsageError(f"{option}: expected {VALID_NAMES[kind]} ({family.fields[field].meaning})")
         gathered.add(field, value, "option", option)
-
-
-VALID_NAMES: Mapping[str, str] = {
-    "size": "a whole number from 1",
-    "rate": "a rate from 0 below 1",
-    "epsilon": "an epsilon above 0 and below 1",
-    "flag": "true or false",
-    "activation": "the name of an activation",
-    "number": "a number",
-}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-VALID: Mapping[str, Callable[[Any], bool]] = {
-    "size": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
-    "rate": lambda value: _is_number(value) and 0 <= value < 1,
-    "epsilon": lambda value: _is_number(value) and 0 < value < 1,
-    "flag": lambda value: isinstance(value, bool),
-    "activation": lambda value: isinstance(value, str),
-    "number": _is_number,
-}

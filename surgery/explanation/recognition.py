@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from surgery.errors import UnexplainedError
+from surgery.explanation.claims import Explanation, explain
 from surgery.explanation.config import model_type
 from surgery.families import FAMILIES
 from surgery.module import InspectedModule, is_attribute
 from surgery.tables.family import Family
-from surgery.tables.rules import Dialect, Explanation, explain
+from surgery.tables.rules import Dialect
 
 
 def find_family(module: InspectedModule) -> tuple[Family, Explanation]:

@@ -13,9 +13,9 @@ from surgery.errors import WriteError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import AssignmentMap
 from surgery.module import InspectedModule, SignatureInfo
-from surgery.plain import plain, report_data
+from surgery.plain import plain
 from surgery.planning.outputs import TAPS, Request
-from surgery.proof.parity import ParityReport
+from surgery.proof.parity import ParityReport, report_data
 
 MANIFEST = Path("assets.extra") / "surgery.json"
 SCHEMA = 1

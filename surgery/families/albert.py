@@ -18,8 +18,9 @@ from surgery.families.publishers.hugging_face import GENERATION, hugging_face_ch
 from surgery.families.shared.rows import BLOCK, functional
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
-from surgery.tables.family import Activation, BlockInput, Constant, EncoderRecipe, OptionalLayer, Setting
-from surgery.tables.readers import GraphEvidence
+from surgery.tables.evidence import GraphEvidence
+from surgery.tables.family import BlockInput
+from surgery.tables.recipe import Activation, Constant, EncoderRecipe, OptionalLayer, Setting
 from surgery.tables.rules import Dialect
 
 SHARED = "transformer"

@@ -14,18 +14,10 @@ from surgery.families.publishers.hugging_face import GENERATION, hugging_face_ch
 from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
-from surgery.tables.family import (
-    Activation,
-    BlockInput,
-    EncoderRecipe,
-    Family,
-    Field,
-    HeadRecipe,
-    InputAnchor,
-    OptionalLayer,
-    Setting,
-)
-from surgery.tables.readers import GraphEvidence
+from surgery.tables.evidence import GraphEvidence
+from surgery.tables.family import BlockInput, Family, InputAnchor
+from surgery.tables.fields import Field
+from surgery.tables.recipe import Activation, EncoderRecipe, HeadRecipe, OptionalLayer, Setting
 from surgery.tables.rules import Dialect, move
 
 _FLAT_ATTENTION = (

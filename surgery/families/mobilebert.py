@@ -11,8 +11,10 @@ from surgery.families.bert import BERT
 from surgery.families.shared.taps import HIDDEN, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
-from surgery.tables.family import Activation, BlockInput, EncoderRecipe, Family, Field, InputAnchor, Setting, Tap
-from surgery.tables.readers import GraphEvidence
+from surgery.tables.evidence import GraphEvidence
+from surgery.tables.family import BlockInput, Family, InputAnchor, Tap
+from surgery.tables.fields import Field
+from surgery.tables.recipe import Activation, EncoderRecipe, Setting
 from surgery.tables.rules import Dialect, WeightRule, move
 
 BLOCK = "transformer_layer_{layer}"

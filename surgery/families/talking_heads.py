@@ -14,8 +14,9 @@ from surgery.families.shared.rows import BLOCK, MASKED_LM, SUFFIX
 from surgery.families.shared.taps import HIDDEN, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
-from surgery.tables.family import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting, Tap
-from surgery.tables.readers import GraphEvidence
+from surgery.tables.evidence import GraphEvidence
+from surgery.tables.family import Tap
+from surgery.tables.recipe import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting
 from surgery.tables.rules import Dialect, WeightRule, move
 
 ATTENTION = BLOCK + "/self_attention"

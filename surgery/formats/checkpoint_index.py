@@ -19,8 +19,7 @@ from tensorboard.compat.proto import tensor_shape_pb2
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from surgery.errors import ModuleError
-from surgery.formats.object_graph import dtype_name, shape_of
-from surgery.module import Shape
+from surgery.formats.tensors import Shape, dtype_name, shape_of
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER = 48

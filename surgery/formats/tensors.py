@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from surgery.formats.object_graph import dtype_name
+from tensorboard.compat.proto import types_pb2
 
 FIELDS = {
     "float32": "float_val",
@@ -36,3 +35,21 @@ def to_array(proto: Any) -> np.ndarray | None:
         last = values[-1] if values.size else np.zeros((), dtype)
         values = np.concatenate([values, np.full(count - values.size, last, dtype)])
     return values[:count].reshape(shape)
+
+
+def dtype_name(number: int) -> str:
+    """`DT_FLOAT` as "float32"; TensorFlow's Python names."""
+    names = {"float": "float32", "double": "float64", "half": "float16"}
+    name: str = types_pb2.DataType.Name(number).removeprefix("DT_").lower()
+    return names.get(name, name)
+
+
+def shape_of(proto: Any) -> Shape | None:
+    """A TensorShapeProto: None for unknown rank, None for a free axis."""
+    if proto.unknown_rank:
+        return None
+    return tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
+
+
+Shape = tuple[int | None, ...]
+"""Sizes by axis; None is an axis that is free. A tensor of unknown rank has the shape None."""

@@ -15,13 +15,14 @@ from typing import Any
 from surgery.errors import ModuleError, UsageError
 from surgery.formats import object_graph
 from surgery.formats.saved_model import tensor_names
+from surgery.formats.tensors import Shape
 from surgery.graphs.calls import Address, Body, tree_of_function, tree_of_graph, unique_names
 from surgery.graphs.flat import VARIABLES
 from surgery.graphs.flatten import Output
 from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, output_types
 from surgery.graphs.reach import computed_from
 from surgery.graphs.regions import Region, regions_of
-from surgery.module import Shape, SignatureInfo
+from surgery.module import SignatureInfo
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.common import meta_graphs
 from surgery.sources.files import Files

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgery.errors import ModuleError
-from surgery.module import Shape, SignatureInfo, TensorInfo
+from surgery.formats.tensors import Shape
+from surgery.module import SignatureInfo, TensorInfo
 
 SIZES = ((1, 1), (3, 7), (2, 32), (1, 224))
 """Length of the first axis and of the others, where they are free; the longer ones for graphs that want more."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from surgery.formats.object_graph import dtype_name, shape_of
-from surgery.module import Shape
+from surgery.formats.tensors import Shape, dtype_name, shape_of
 
 UNKNOWN = "unknown"
 """The dtype of an output of which the files do not say more."""

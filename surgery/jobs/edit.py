@@ -17,22 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from surgery.edits import Edit, Edited, Place, apply_edits
+from surgery.edits import Edit
 from surgery.errors import ParityError, UsageError
 from surgery.explanation.convention import EMBEDDING
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
 from surgery.export.weights import Weights, sha256
-from surgery.jobs.convert import Reference, check_export, record_reference, write_encoder
+from surgery.jobs.steps import Reference, check_export, record_reference, write_encoder
+from surgery.planning.edits import Edited, Place, apply_edits
 from surgery.planning.outputs import BLOCKS, Request
-from surgery.planning.plan import Plan, make_plan, open_module
-from surgery.progress import Progress, counting
+from surgery.planning.plan import Plan, make_plan
+from surgery.progress import Progress, counting, silent
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
 from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
+from surgery.sources.opening import open_module
 
 IN_MEMORY = "the edited encoder in memory"
 
@@ -63,7 +65,7 @@ class EditedModel:
         atol: float | None = None,
         rtol: float | None = None,
         overwrite: bool = False,
-        progress: Progress = lambda step, done, total: None,
+        progress: Progress = silent,
     ) -> EditedExport:
         """Writes and proves it, with the outputs that `surgery.convert` can add; see `export_edited`."""
         return export_edited(
@@ -102,7 +104,7 @@ def export_edited(
     request: Request | None = None,
     tolerance: Tolerance | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> EditedExport:
     """Writes an edited model; nothing is published unless what must stay the same has stayed.
 

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from surgery.batching import BATCH_TOKENS
-from surgery.beam.plan import Corpus
-from surgery.errors import UsageError, WriteError
+from surgery.beam.corpus import Corpus
+from surgery.beam.installed import require_beam
+from surgery.errors import WriteError
 from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import choose_destination, publish, staging
-from surgery.planning.plan import open_module
+from surgery.progress import Progress, silent
+from surgery.sources.opening import open_module
 
 RECORD = "_extraction.json"
 """What was run, and what came of it; readers of Parquet folders pass over names that start with "_"."""
 
-Progress = Callable[[str, int, int], None]
 Ran = tuple[dict[str, Any], float]
 """What was written (texts, tokens, rejected, shards), and the seconds that it took."""
 Run = Callable[[str, str | None], Ran]
@@ -60,7 +61,7 @@ def extract_features(
     processes: int | None = None,
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Extracted:
     """Runs a signature that takes strings over a corpus, and writes sharded Parquet to `destination`.
 
@@ -68,7 +69,7 @@ def extract_features(
     destination is then as it was before.
     """
     progress("inspect", 0, 0)
-    _needs_beam()
+    require_beam()
     from surgery.beam import running
     from surgery.beam.plan import plan_extraction
 
@@ -120,14 +121,3 @@ def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -
             raise WriteError(f"writing {destination}: {error.strerror}") from error
         publish(staged, place, overwrite=overwrite)
     return summary, seconds
-
-
-def _needs_beam() -> None:
-    try:
-        import apache_beam  # noqa: F401
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"extract runs on Apache Beam: {error.name} is not installed",
-            hint="pip install 'hub-surgery[beam]'",
-        ) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import UsageError, WriteError
 from surgery.export.publish import publish, publish_file, staging
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
+from surgery.progress import Progress, silent
 from surgery.tfserving import commands as client_code
 from surgery.tfserving.config_files import (
     BATCHING_CONFIG,
@@ -52,7 +53,7 @@ def serve_export(
     output: Path | None = None,
     warmup: bool = False,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Serving:
     """Describes an export to be served; with `output` writes the files, with `warmup` the warm-up requests.
 

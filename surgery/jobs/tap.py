@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
@@ -17,11 +17,10 @@ from surgery.graph_taps.listing import GraphListing, open_graph
 from surgery.graph_taps.made_inputs import made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
+from surgery.progress import Progress, silent
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
-
-Progress = Callable[[str, int, int], None]
 
 BATCHES = 2
 """Made inputs on which the outputs are compared."""
@@ -54,7 +53,7 @@ def tap_module(
     signature: str | None = None,
     overwrite: bool = False,
     keep_failed: bool = False,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Tapping:
     """Writes a SavedModel whose signature returns further tensors; nothing is published unless it is the same else.
 

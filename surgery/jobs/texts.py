@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from surgery.errors import ParityError, UsageError
-from surgery.explanation.architecture import Inference
-from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, read_constants
-from surgery.export.manifest import MANIFEST, SCHEMA, read_manifest, write_manifest
+from surgery.errors import ParityError
+from surgery.explanation.inspection import explain_module
+from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants
+from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
-from surgery.module import InspectedModule
-from surgery.planning.plan import explain_module, open_module
+from surgery.export.text_facts import TextFacts
+from surgery.planning.texts import Texts
+from surgery.progress import Progress, silent
 from surgery.sources.location import module_name
+from surgery.sources.opening import open_module
 
 TRIED = (
     "The quick brown fox jumps over the lazy dog.",
@@ -32,55 +32,12 @@ DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True)
-class Texts:
-    """What `--text` asks for: how many tokens a row may have (None: all that the encoder takes), and the tokenizer."""
-
-    length: int | None = None
-    vocab: Path | None = None
-    lower_case: bool | None = None
-
-    def resolved(self, inference: Inference) -> int:
-        """The length limit for an encoder. Raises UsageError beyond its positions."""
-        positions: int = inference.architecture["max_position_embeddings"]
-        if self.length is not None and not 3 <= self.length <= positions:
-            raise UsageError(f"--seq-length {self.length}: expected 3 to {positions}, the encoder's positions")
-        return self.length or positions
-
-    def tokenization(self, module: InspectedModule, constants: Mapping[str, Any]) -> Tokenization:
-        """The tokenizer, of the module or as supplied. Raises UsageError when either leaves it open."""
-        return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
-
-    def check(self, module: InspectedModule, inference: Inference) -> None:
-        """Raises what can be known before TensorFlow starts: no vocabulary, too many tokens, too long a row."""
-        self.resolved(inference)
-        # What casing a module's variable says is read later; that it has one is known now.
-        said = {v.attribute: True for v in module.variables if v.attribute}
-        check_vocabulary(self.tokenization(module, {**said, **module.constants}), inference.architecture["vocab_size"])
-
-
-@dataclass(frozen=True)
 class Preprocessor:
     """A published preprocessor: where it is, its tokenizer, and to how many tokens it packs."""
 
     destination: Path
     tokenization: Tokenization
     length: int
-
-
-@dataclass(frozen=True)
-class TextFacts:
-    """What a text export's manifest says: its most tokens in a row, whether they are SentencePiece's, and which."""
-
-    seq_length: int
-    pieces: bool
-    vocabulary: str
-
-
-def text_destination(destination: Path) -> Path:
-    """Where the text export goes: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
-    if destination.name.isdigit():
-        return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
-    return destination.with_name(f"{destination.name}_text")
 
 
 def write_texts(
@@ -102,15 +59,6 @@ def write_texts(
     )
 
 
-def read_text_facts(export: Path) -> TextFacts | None:
-    """What a text export says of itself; None of any other SavedModel, or where it is damaged."""
-    try:
-        said = read_manifest(export)["text"]
-        return TextFacts(int(said["seq_length"]), bool(said["pieces"]), str(said["vocabulary"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-
-
 def _vocabulary_within(vocabulary: Path, export: Path) -> Path:
     """Where an export has this vocabulary, relative to it; a SentencePiece model stands in the graph, and is copied."""
     content = vocabulary.read_bytes()
@@ -129,7 +77,7 @@ def write_preprocessor(
     texts: Texts,
     *,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Preprocessor:
     """Writes a module's preprocessor as a SavedModel of its own.
 

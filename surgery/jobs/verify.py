@@ -9,12 +9,13 @@ from typing import Any
 from surgery.errors import ModuleError, UsageError
 from surgery.export.manifest import MANIFEST, read_manifest, read_request
 from surgery.export.weights import Weights
-from surgery.jobs.convert import check_export, record_reference
-from surgery.planning.plan import Plan, make_plan, open_module
-from surgery.progress import Progress
+from surgery.jobs.steps import check_export, record_reference
+from surgery.planning.plan import Plan, make_plan
+from surgery.progress import Progress, silent
 from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
+from surgery.sources.opening import open_module
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def verify_export(
     tolerance: Tolerance | None = None,
     allow_nonfinite: bool = False,
     assume: dict[str, Any] | None = None,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Verification:
     """Compares an export with a module. A miss is a report that has not passed, not an exception.
 

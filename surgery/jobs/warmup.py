@@ -7,31 +7,15 @@ them fails; so each is read back and run before the file is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from surgery.errors import UsageError
 from surgery.export.publish import publish_file, staging
+from surgery.progress import Progress, silent
 from surgery.tfserving.config_files import require_serving
-from surgery.tfserving.example_inputs import example_inputs
+from surgery.tfserving.requests import WarmupRequest, warmup_requests
 from surgery.tfserving.served import WARMUP, Served, name_of, open_served
-
-MOST_RECORDS = 1000
-"""More the server refuses."""
-SHORTEST = 8
-LONGEST = 512
-"""Words of a text, and tokens of a row where nobody says how many the encoder takes, at the most."""
-
-
-@dataclass(frozen=True)
-class WarmupRequest:
-    """One request: the signature's name, how large, and dtype and nested lists by input."""
-
-    signature: str
-    label: str
-    inputs: dict[str, tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -40,30 +24,6 @@ class Warmup:
 
     file: Path
     requests: tuple[WarmupRequest, ...]
-
-
-def warmup_requests(served: Served) -> tuple[WarmupRequest, ...]:
-    """A short, a middling and the longest row for each signature, and the described batch where that is larger.
-
-    Raises UsageError when they are more than the server reads, ModuleError for inputs that cannot be made up.
-    """
-    longest = served.longest or LONGEST
-    lengths = sorted({min(SHORTEST, longest), max(1, longest // 2), longest})
-    shapes = [(1, length) for length in lengths]
-    shapes += [(served.batch, served.length)] if served.batch > 1 else []
-    found: dict[tuple[str, str], WarmupRequest] = {}
-    for signature in served.signatures:
-        for batch, length in shapes:
-            inputs = example_inputs(signature.signature, batch, length, whole=True)
-            # Where an axis is fixed, several of them are the same request.
-            key = (signature.name, repr(inputs))
-            found.setdefault(key, WarmupRequest(signature.name, f"{batch} x {length}", inputs))
-    if len(found) > MOST_RECORDS:
-        raise UsageError(
-            f"warming up {served.folder}: {len(found)} requests, expected at most {MOST_RECORDS}, the server's limit",
-            hint="name the signatures that matter with --signature NAME",
-        )
-    return tuple(found.values())
 
 
 def check_warmup(folder: Path, *, overwrite: bool) -> None:
@@ -78,7 +38,7 @@ def write_warmup(
     model: str,
     *,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Warmup:
     """Writes the warm-up file of an export, reads it back, runs every request, and only then puts it in place.
 
@@ -102,8 +62,6 @@ def write_warmup(
     return Warmup(place, requests)
 
 
-def warm_staged(
-    staged: Path, destination: Path, progress: Callable[[str, int, int], None] = lambda step, done, total: None
-) -> int:
+def warm_staged(staged: Path, destination: Path, progress: Progress = silent) -> int:
     """Warms up a staged export under the name that its destination gives it; returns the number of requests."""
     return len(write_warmup(open_served(staged), name_of(destination.absolute())[0], progress=progress).requests)

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import ModuleError, UnexplainedError
+from surgery.errors import ModuleError
 from surgery.explanation.architecture import Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
 from surgery.planning.outputs import Outputs, Request, resolve
-from surgery.proof.contract import signature_outputs
-from surgery.sources import inspect_folder, well_formed
-from surgery.sources.location import locate
-from surgery.sources.output_names import name_outputs
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What `inspect` shows: the module, and its inference or why no table explains it."""
-
-    module: InspectedModule
-    inference: Inference | None
-    unexplained: str | None
-    details: tuple[str, ...] = ()
+from surgery.planning.signatures import signature_outputs
+from surgery.sources import well_formed
 
 
 @dataclass(frozen=True)
@@ -39,24 +26,6 @@ class Plan:
     outputs: Outputs
     signatures: Mapping[str, tuple[str, ...]]
     destination: Path
-
-
-@contextmanager
-def open_module(module: str, *, with_weights: bool) -> Iterator[InspectedModule]:
-    """The inspected module behind a folder, archive or handle; its files are there until the block ends."""
-    with locate(module, with_weights=with_weights) as files:
-        with well_formed(files.name):
-            found = name_outputs(inspect_folder(files))
-        yield found
-
-
-def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:
-    """The module with its inference where a table explains it, else with the reason why none does."""
-    try:
-        with well_formed(module.name):
-            return Inspection(module, infer_architecture(module, assume), None)
-    except UnexplainedError as error:
-        return Inspection(module, None, error.message, error.details)
 
 
 def make_plan(

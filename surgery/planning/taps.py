@@ -45,7 +45,7 @@ class Tapped:
 
     @property
     def layer_path(self) -> str:
-        """The path of the layer below its block, see family.Setting."""
+        """The path of the layer below its block, see recipe.Setting."""
         return fill(self.row.layer, dict(self.holes))
 
 

@@ -12,37 +12,15 @@ from pathlib import Path
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap
-from surgery.explanation.convention import Convention, export_name, output_paths
+from surgery.explanation.convention import Convention, export_name
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
-from surgery.planning.outputs import SERVING, TAPS, Outputs
+from surgery.planning.outputs import TAPS, Outputs
+from surgery.planning.signatures import called_only, signature_inputs, signature_outputs
 from surgery.tables.anchors import Anchors
 
 NOT_COMPARED = frozenset({"attention_mask_adder"})
 """Fields in which a faithful export may differ: the adder changes nothing but rows of padding."""
-
-
-def signature_inputs(inference: Inference, outputs: Outputs) -> dict[str, set[str]]:
-    """The signatures of an export and the inputs of each."""
-    tokens = {anchor.name for anchor in inference.family.inputs}
-    heads = {name: tokens | {inference.family.encoder.heads[name].positions} for name in inference.heads}
-    return {**dict.fromkeys(outputs.signatures, tokens), **heads}
-
-
-def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple[str, ...]]:
-    """Output names of each signature that an export of this encoder has."""
-    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
-    signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
-    for head, convention in inference.heads.items():
-        logits = inference.family.encoder.heads[head].logits
-        signatures[head] = tuple(name for name in (*names, logits) if name in convention.outputs)
-    return signatures
-
-
-def called_only(inference: Inference, outputs: Outputs) -> dict[str, str]:
-    """What the call returns and `serving_default` does not: paths by export name."""
-    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
-    return {name: path for name, path in names.items() if name not in outputs.signatures[SERVING].outputs}
 
 
 def check_contract(

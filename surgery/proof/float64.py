@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.config import Names
 from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import Tapped
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
+from surgery.tables.published import Names
 
 Array = npt.NDArray[np.float64]
 Outputs = dict[str, npt.NDArray[np.float32]]

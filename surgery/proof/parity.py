@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from surgery.plain import plain
 from surgery.proof.battery import Batch
 
 Outputs = Mapping[str, np.ndarray]
@@ -208,3 +210,10 @@ def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> We
         elif found[target] != digest:
             mismatches.append(f"{target}: its bits differ from the module's")
     return WeightCheck(len(expected), tuple(mismatches))
+
+
+def report_data(report: ParityReport) -> dict[str, Any]:
+    """A parity report with its verdict."""
+    data: dict[str, Any] = {"passed": report.passed, **plain(report)}
+    data["weights"]["passed"] = report.weights.passed
+    return data

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from surgery.module import InspectedModule, SignatureInfo, Structure, TensorInfo, Trace, describe
-from surgery.plain import plain, report_data
+from surgery.plain import plain
+from surgery.proof.parity import report_data
 
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Inference
+    from surgery.explanation.inspection import Inspection
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport
     from surgery.jobs.texts import Preprocessor
     from surgery.jobs.verify import Verification
-    from surgery.planning.plan import Inspection, Plan
+    from surgery.planning.plan import Plan
 
 
 def inspection_data(inspection: Inspection, *, signature: str | None = None, variables: bool = False) -> dict[str, Any]:

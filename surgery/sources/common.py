@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
-from surgery.formats.object_graph import dtype_name, shape_of
+from surgery.formats.tensors import dtype_name, shape_of
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
 from surgery.sources.files import SAVED_MODEL, Files
 

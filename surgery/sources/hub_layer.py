@@ -14,6 +14,7 @@ from typing import Any
 
 from surgery.errors import ModuleError
 from surgery.formats import object_graph
+from surgery.formats.tensors import dtype_name
 from surgery.module import InspectedModule, VariableInfo
 from surgery.sources import tf2
 from surgery.sources.files import SAVED_MODEL, Files
@@ -70,7 +71,7 @@ def _layers(files: Files) -> dict[str, int]:
 
 
 def _is_weight(node: Any) -> bool:
-    return node.WhichOneof("kind") == "variable" and object_graph.dtype_name(node.variable.dtype).startswith("float")
+    return node.WhichOneof("kind") == "variable" and dtype_name(node.variable.dtype).startswith("float")
 
 
 def _below(graph: Any, root: int) -> Iterator[int]:

@@ -14,8 +14,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorboard.compat.proto import variable_pb2
 
-from surgery.formats.object_graph import dtype_name, shape_of
-from surgery.formats.tensors import to_array
+from surgery.formats.tensors import dtype_name, shape_of, to_array
 from surgery.graphs.flat import VARIABLES, FlatGraph
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.sources import common

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from surgery.formats import object_graph
+from surgery.formats.tensors import dtype_name, shape_of
 from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.sources.structures import argument_names, structure
 
 KNOWN_BY = SAVED_MODEL
 EXPECTED = f"SavedModel ({SAVED_MODEL})"
@@ -79,8 +81,8 @@ def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableIn
         if graph.nodes[node].WhichOneof("kind") != "variable":
             continue
         saved = graph.nodes[node].variable
-        shape = object_graph.shape_of(saved.shape) or ()
-        dtype = object_graph.dtype_name(saved.dtype)
+        shape = shape_of(saved.shape) or ()
+        dtype = dtype_name(saved.dtype)
         sizes = tuple(size or 0 for size in shape)
         path = where[node]
         found.append(
@@ -149,14 +151,14 @@ def _signature_traces(meta_graph: Any, where: dict[int, str]) -> dict[str, Trace
 
 def _function_traces(meta_graph: Any, name: str, node: int, where: dict[int, str]) -> list[Trace]:
     saved = meta_graph.object_graph_def.nodes[node].function
-    arguments = object_graph.argument_names(saved.function_spec)
+    arguments = argument_names(saved.function_spec)
     return [_trace(meta_graph, name, function, arguments, where) for function in saved.concrete_functions]
 
 
 def _trace(meta_graph: Any, name: str, function: str, arguments: tuple[str, ...], where: dict[int, str]) -> Trace:
     graph = meta_graph.object_graph_def
     concrete = graph.concrete_functions[function]
-    positional, keyword = object_graph.structure(concrete.canonicalized_input_signature)
+    positional, keyword = structure(concrete.canonicalized_input_signature)
     constants = {**dict(zip(arguments, positional, strict=False)), **keyword}
     training = constants.get("training")
     # A caller passes one structure of inputs; whatever else a Keras call takes is a Python constant.
@@ -170,7 +172,7 @@ def _trace(meta_graph: Any, name: str, function: str, arguments: tuple[str, ...]
         function=function,
         training=training if isinstance(training, bool) else None,
         inputs=positional[0] if one else positional or keyword,
-        outputs=object_graph.structure(concrete.output_signature),
+        outputs=structure(concrete.output_signature),
         captures=captures,
         open_graph=cache(lambda: FlatGraph.of_function(meta_graph.graph_def, function, captures)),
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from surgery.graphs.flat import Node, Tensor
@@ -23,24 +22,6 @@ class Reading(NamedTuple):
 
 
 Reader = Callable[..., "Reading | None"]
-
-
-@dataclass(frozen=True)
-class GraphEvidence:
-    """A row: the architecture field, how to read it, and the targets that anchor it.
-
-    `anchors` may contain `{layer}`: the place is then read in every block, and all must agree. `callable` is the
-    function that shows it, `training` which of its traces. An `optional` field may have no evidence at all; `absent` is
-    the value when the module has no such weights, which its names show.
-    """
-
-    field: str
-    read: Reader
-    anchors: tuple[str, ...]
-    training: bool = False
-    callable: str = "__call__"
-    optional: bool = False
-    absent: Any = None
 
 
 def applications(graph: Anchors, kernel: str) -> Reading | None:

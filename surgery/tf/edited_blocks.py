@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from surgery.edits import Place
+from surgery.planning.edits import Place
 from surgery.tf.layers import called_instead, layers_at
 
 DENSE = {"query": 1, "key": 1, "value": 1, "attention_output": 0}
@@ -21,7 +21,7 @@ def prune_heads(
 ) -> None:
     """Gives the attention of each block the weights of the heads that stay, as new variables of the same names.
 
-    `blocks` and `attention` are paths, see family.Setting; `variables` holds the weights by target and is changed.
+    `blocks` and `attention` are paths, see recipe.Setting; `variables` holds the weights by target and is changed.
     """
     by_id = {id(variable): target for target, variable in variables.items()}
     layers = layers_at(network, blocks)

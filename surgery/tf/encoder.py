@@ -16,13 +16,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from surgery.edits import Place
 from surgery.errors import SurgeryError, UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.export.weights import Weights
+from surgery.planning.edits import Place
 from surgery.planning.outputs import BLOCKS
 from surgery.planning.taps import Tapped
-from surgery.tables.family import Activation, BlockLayers, Constant, LayerClass, Setting
+from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.layers import Watched, layers_at, passing, watched
 

@@ -18,7 +18,7 @@ _STEP = re.compile(r"([^\[]+)((?:\[[^\]]*\])*)")
 
 
 def layers_at(owner: Any, path: str) -> list[Any]:
-    """The layers at a path of a recipe; see family.Setting. `[]` is each of a list, `[3]` and `[name]` one of them."""
+    """The layers at a path of a recipe; see recipe.Setting. `[]` is each of a list, `[3]` and `[name]` one of them."""
     found = [owner]
     for step in path.split("."):
         kind, _, name = step.rpartition(":")

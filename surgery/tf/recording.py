@@ -15,9 +15,9 @@ from surgery.export.weights import sha256
 from surgery.module import InspectedModule
 from surgery.planning.outputs import SERVING
 from surgery.planning.outputs import Outputs as Wanted
+from surgery.planning.signatures import called_only, signature_inputs
 from surgery.planning.taps import Offer, Tapped
 from surgery.proof.battery import Batch
-from surgery.proof.contract import called_only, signature_inputs
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.proof.parity import Outputs, Recording
 from surgery.tf.encoder import Encoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from surgery.errors import ModuleError, WriteError
-from surgery.jobs.warmup import WarmupRequest
 from surgery.module import SERVE
+from surgery.progress import Progress
 from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
+from surgery.tfserving.requests import WarmupRequest
 
 
 def prediction_log(model: str, request: WarmupRequest) -> Any:
@@ -59,7 +60,7 @@ def replay_logs(
     folder: Path,
     requests: Sequence[WarmupRequest],
     logs: Sequence[Any],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     *,
     with_text: bool,
 ) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.module import Shape, SignatureInfo, TensorInfo
+from surgery.formats.tensors import Shape
+from surgery.module import SignatureInfo, TensorInfo
 
 TEXTS = ("the quick brown fox", "hello, world")
 WORD_IDS = ("word_ids", "input_ids", "token_ids")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError, UsageError
+from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import read_manifest
+from surgery.export.text_facts import read_text_facts
 from surgery.formats import saved_model as saved_model_pb
-from surgery.jobs.texts import read_text_facts
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
-from surgery.planning.plan import explain_module
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.tfserving.example_inputs import sizes

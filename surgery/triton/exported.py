@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
-from surgery.planning.plan import open_module
+from surgery.sources.opening import open_module
 
 DEFAULT_SIGNATURE = "serving_default"
 TRITON_TYPES = {

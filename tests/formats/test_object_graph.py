@@ -6,7 +6,9 @@ import pytest
 from tensorboard.compat.proto import saved_object_graph_pb2, struct_pb2, tensor_shape_pb2, types_pb2
 
 from surgery.formats import object_graph
+from surgery.formats.tensors import dtype_name, shape_of
 from surgery.module import TensorInfo
+from surgery.sources.structures import structure
 
 
 def graph(*children: dict[str, int]) -> saved_object_graph_pb2.SavedObjectGraph:
@@ -33,16 +35,16 @@ def graph(*children: dict[str, int]) -> saved_object_graph_pb2.SavedObjectGraph:
     ],
 )
 def test_dtypes_have_tensorflow_s_python_names(number: int, name: str):
-    assert object_graph.dtype_name(number) == name
+    assert dtype_name(number) == name
 
 
 def test_shapes_tell_free_axes_from_unknown_rank():
     proto = tensor_shape_pb2.TensorShapeProto()
-    assert object_graph.shape_of(proto) == ()
+    assert shape_of(proto) == ()
     proto.dim.add(size=-1)
     proto.dim.add(size=64)
-    assert object_graph.shape_of(proto) == (None, 64)
-    assert object_graph.shape_of(tensor_shape_pb2.TensorShapeProto(unknown_rank=True)) is None
+    assert shape_of(proto) == (None, 64)
+    assert shape_of(tensor_shape_pb2.TensorShapeProto(unknown_rank=True)) is None
 
 
 def test_the_shortest_path_to_an_object_is_its_path():
@@ -68,7 +70,7 @@ def test_structures_become_nested_python_data():
     fields["pair"].tuple_value.values.add().int64_value = 3
     fields["pair"].tuple_value.values.add().string_value = "text"
     fields["nothing"].none_value.SetInParent()
-    assert object_graph.structure(value) == {
+    assert structure(value) == {
         "x": TensorInfo("inputs/x", "int32", (None,)),
         "flags": [True],
         "pair": (3, "text"),
@@ -77,10 +79,10 @@ def test_structures_become_nested_python_data():
 
 
 def test_an_empty_value_is_nothing():
-    assert object_graph.structure(struct_pb2.StructuredValue()) is None
+    assert structure(struct_pb2.StructuredValue()) is None
 
 
 def test_a_kind_that_is_no_plain_data_is_told_by_its_name():
     value = struct_pb2.StructuredValue()
     value.tensor_dtype_value = types_pb2.DT_FLOAT
-    assert object_graph.structure(value) in (types_pb2.DT_FLOAT, "tensor_dtype")
+    assert structure(value) in (types_pb2.DT_FLOAT, "tensor_dtype")

@@ -137,7 +137,7 @@ def test_a_wrong_head_taken_out_is_not_published(source, tmp_path, monkeypatch):
 
 def test_a_block_that_changed_too_early_is_not_published(source, tmp_path, monkeypatch):
     """The edit claims that block 0 stays; an encoder whose block 0 is edited as well must not pass for it."""
-    from surgery.edits import Edited
+    from surgery.planning.edits import Edited
 
     monkeypatch.setattr(Edited, "unchanged", property(lambda self: 2))
     with pytest.raises(surgery.ParityError, match="encoder_outputs_1: before the first effect of an edit"):

@@ -108,7 +108,7 @@ def test_records_that_do_not_read_back_leave_the_file_that_was_there(damage, exp
 
 
 def test_more_requests_than_the_server_reads_are_refused_before_tensorflow(export, monkeypatch):
-    monkeypatch.setattr("surgery.jobs.warmup.MOST_RECORDS", 2)
+    monkeypatch.setattr("surgery.tfserving.requests.MOST_RECORDS", 2)
     steps = []
     with pytest.raises(surgery.UsageError, match="3 requests, expected at most 2"):
         surgery.serving(export, warmup=True, progress=lambda step, *_: steps.append(step))

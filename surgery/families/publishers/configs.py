@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from surgery.explanation.config import CodeEvidence, ConfigEvidence, Demand
+from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand
 
 _POOLER, _MASKED_LM = "pooler_transform/kernel", "cls/predictions/transform/dense/kernel"
 _SIZES = (

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from surgery.explanation.config import Demand, Names, Published
 from surgery.families.publishers.configs import config_evidence
 from surgery.families.shared.rows import MASKED_LM, embeddings_rows, pooler_rows
 from surgery.tables import readers as read
-from surgery.tables.readers import GraphEvidence
+from surgery.tables.evidence import Demand, GraphEvidence
+from surgery.tables.published import Names, Published
 from surgery.tables.rules import WeightRule, drop, move
 
 LEFT_BEHIND = (

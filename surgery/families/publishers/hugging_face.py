@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from surgery.explanation.config import ConfigEvidence, Demand, Names, Published
 from surgery.families.publishers.configs import config_evidence
+from surgery.tables.evidence import ConfigEvidence, Demand
+from surgery.tables.published import Names, Published
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"

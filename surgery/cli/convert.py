@@ -1,0 +1,93 @@
+"""surgery convert: rebuild, verify and re-export a module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import surgery
+from surgery.cli.options import (
+    ASSUME,
+    ATOL,
+    JSON,
+    MODULE,
+    NONFINITE,
+    OVERWRITE,
+    RTOL,
+    VERBOSE,
+    Command,
+    assumed,
+    chooses_outputs,
+    reads_texts,
+    reports_errors,
+)
+from surgery.cli.terminal import show, working
+
+
+@click.command(
+    cls=Command,
+    short_help="Rebuild, verify and re-export a module.",
+    examples=(
+        "surgery convert ./module                      # into exported/module/1/",
+        "surgery convert module.tar.gz served/bert/7 --overwrite",
+        "surgery convert https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
+        "surgery convert ./module --tap attention_probs --feature text=mean@-4:/mean --depth 6",
+    ),
+)
+@MODULE
+@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@chooses_outputs
+@click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
+@reads_texts
+@click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
+@ATOL
+@RTOL
+@OVERWRITE
+@click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
+@NONFINITE
+@ASSUME
+@JSON
+@VERBOSE
+@reports_errors
+def convert(
+    module: str,
+    destination: Path | None,
+    atol: float | None,
+    rtol: float | None,
+    overwrite: bool,
+    keep_failed: bool,
+    allow_nonfinite: bool,
+    assume: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    **outputs: Any,
+) -> None:
+    """Rebuild the encoder, verify it, and write a SavedModel that names every block output.
+
+    Without DESTINATION it goes to exported/<module name>/<next version>/, which TensorFlow Serving can watch. Nothing
+    is published unless the reloaded export computes what the module computes.
+    """
+    from surgery.reports import data as report
+
+    with working(verbose) as progress:
+        done = surgery.convert(
+            module,
+            destination,
+            atol=atol,
+            rtol=rtol,
+            overwrite=overwrite,
+            keep_failed=keep_failed,
+            allow_nonfinite=allow_nonfinite,
+            assume=assumed(assume),
+            progress=progress,
+            **outputs,
+        )
+    data = report.conversion_data(done)
+    show(data if as_json else data["parity"], "parity", as_json)
+    if not as_json:
+        for place in (done.destination, done.text_destination):
+            if place is not None:
+                warmed = f", with {done.warmups[place]} warm-up requests" if place in done.warmups else ""
+                click.echo(f"wrote {place}{warmed}")

@@ -1,0 +1,36 @@
+"""surgery plan: what convert would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import surgery
+from surgery.cli.options import (
+    ASSUME,
+    JSON,
+    MODULE,
+    Command,
+    assumed,
+    chooses_outputs,
+    reports_errors,
+)
+from surgery.cli.terminal import show
+
+
+@click.command(
+    cls=Command,
+    short_help="Show what convert would do, weight by weight.",
+    examples=("surgery plan ./module", "surgery plan ./module --json | jq '.dropped'"),
+)
+@MODULE
+@chooses_outputs
+@ASSUME
+@JSON
+@reports_errors
+def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) -> None:
+    """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
+    from surgery.reports import data as report
+
+    show(report.plan_data(surgery.plan(module, assume=assumed(assume), **outputs)), "plan", as_json)

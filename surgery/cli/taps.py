@@ -1,0 +1,34 @@
+"""surgery taps: the sublayers that convert can add as outputs."""
+
+from __future__ import annotations
+
+import click
+
+import surgery
+from surgery.cli.options import (
+    ASSUME,
+    JSON,
+    MODULE,
+    Command,
+    assumed,
+    reports_errors,
+)
+from surgery.cli.terminal import show
+
+
+@click.command(
+    cls=Command,
+    short_help="List the sublayers that convert can add as outputs.",
+    examples=("surgery taps ./module", "surgery taps ./module --batch 1 --length 512 --json"),
+)
+@MODULE
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of a request.")
+@click.option("--length", type=click.IntRange(min=1), default=128, show_default=True, help="Tokens of a row.")
+@ASSUME
+@JSON
+@reports_errors
+def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:
+    """List what --tap can name in a module: shape, meaning, and bytes per reply of one block. Needs no TensorFlow."""
+    from surgery.reports import data as report
+
+    show(report.taps_data(surgery.plan(module, assume=assumed(assume)), batch, length), "taps", as_json)

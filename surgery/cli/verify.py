@@ -1,0 +1,69 @@
+"""surgery verify: compare an export with its module."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+import surgery
+from surgery.cli.options import (
+    ASSUME,
+    ATOL,
+    JSON,
+    MODULE,
+    NONFINITE,
+    RTOL,
+    VERBOSE,
+    Command,
+    assumed,
+    reports_errors,
+)
+from surgery.cli.terminal import show, talk, working
+
+
+@click.command(
+    cls=Command,
+    short_help="Compare an export with its module.",
+    examples=("surgery verify ./module exported/module/1",),
+)
+@MODULE
+@click.argument("exported", type=click.Path(path_type=Path))
+@ATOL
+@RTOL
+@NONFINITE
+@ASSUME
+@JSON
+@VERBOSE
+@reports_errors
+def verify(
+    module: str,
+    exported: Path,
+    atol: float | None,
+    rtol: float | None,
+    allow_nonfinite: bool,
+    assume: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Compare any export with its module: outputs, weights and contract. Exits with 5 when they differ."""
+    from surgery.reports import data as report
+
+    with working(verbose) as progress:
+        found = surgery.verify(
+            module,
+            exported,
+            atol=atol,
+            rtol=rtol,
+            allow_nonfinite=allow_nonfinite,
+            assume=assumed(assume),
+            progress=progress,
+        )
+    data = report.verification_data(found)
+    show(data if as_json else data["parity"], "parity", as_json)
+    for note in found.notes if not as_json else ():
+        click.echo(f"note: {note}")
+    if not found.report.passed:
+        talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(5)

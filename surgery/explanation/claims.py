@@ -1,0 +1,114 @@
+"""Which variable each row of a dialect claims: an explanation holds only when nothing is left over on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+from surgery.module import VariableInfo
+from surgery.tables.rules import NUMBERED, Dialect, WeightRule, fill, holes_of
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A variable and the row that claims it, with the text of the row's holes."""
+
+    variable: VariableInfo
+    rule: WeightRule
+    holes: Mapping[str, str]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Where the variable goes: nowhere, to one place, or to two that share it in the source."""
+        return tuple(fill(target, self.holes) for target in (self.rule.target, self.rule.also) if target is not None)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a dialect makes of a listing of variables. It explains the module only when nothing is left over."""
+
+    dialect: Dialect
+    claims: tuple[Claim, ...]
+    unclaimed: tuple[VariableInfo, ...]
+    ambiguous: tuple[tuple[VariableInfo, tuple[WeightRule, ...]], ...] = ()
+    idle: tuple[WeightRule, ...] = field(default=())
+    missing: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.claims) and not (self.unclaimed or self.ambiguous or self.idle or self.missing)
+
+    def complaints(self) -> tuple[str, ...]:
+        """Why it is no explanation, one line a reason."""
+        lines = [f"no row claims {v.name} {list(v.shape)}" for v in self.unclaimed]
+        lines += [f"{v.name} is claimed by {' and '.join(r.source for r in rows)}" for v, rows in self.ambiguous]
+        lines += [f"nothing matches the row {rule.source}" for rule in self.idle]
+        lines += [f"nothing matches {name}" for name in self.missing]
+        return tuple(lines)
+
+
+def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
+    """Holds every variable against every row: exactly one row must claim each, and no row may stay idle."""
+    claims, unclaimed, ambiguous = [], [], []
+    used: Used = {}
+    for variable in variables:
+        found = [(rule, holes) for rule in dialect.rules if (holes := rule.match(variable.name)) is not None]
+        for rule, holes in found:
+            used.setdefault(rule, []).append(holes)
+        if len(found) == 1:
+            claims.append(Claim(variable, *found[0]))
+        elif found:
+            ambiguous.append((variable, tuple(rule for rule, _ in found)))
+        else:
+            unclaimed.append(variable)
+    claims, used = _ranked(claims, used)
+    groups = {rule.optional for rule in used if rule.optional}
+    idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
+    numbers = {hole: _numbers(hole, used) for hole in NUMBERED}
+    missing = tuple(
+        _filled(rule.source, wanted)
+        for rule, seen in used.items()
+        for wanted in _wanted(rule, numbers)
+        if not any(wanted.items() <= holes.items() for holes in seen)
+    )
+    return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
+
+
+Used = dict[WeightRule, list[dict[str, str]]]
+
+
+def _ranked(claims: list[Claim], used: Used) -> tuple[list[Claim], Used]:
+    """Replaces suffixes that Keras gave to blocks, `""`, `_1`, `_12`, by their rank: they count on within a process."""
+    suffixes = {holes["layer"] for seen in used.values() for holes in seen if "layer" in holes}
+    if all(suffix.isdigit() for suffix in suffixes):
+        return claims, used
+    order = sorted(suffixes, key=lambda suffix: int(suffix.lstrip("_") or 0))
+    rank = {suffix: str(i) for i, suffix in enumerate(order)}
+
+    def ranked(holes: Mapping[str, str]) -> dict[str, str]:
+        return {**holes, "layer": rank[holes["layer"]]} if "layer" in holes else dict(holes)
+
+    return (
+        [Claim(claim.variable, claim.rule, ranked(claim.holes)) for claim in claims],
+        {rule: [ranked(holes) for holes in seen] for rule, seen in used.items()},
+    )
+
+
+def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list[str]:
+    return sorted({holes[hole] for seen in used.values() for holes in seen if hole in holes}, key=int)
+
+
+def _wanted(rule: WeightRule, numbers: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
+    """Every combination of holes that a row must find: its alternatives, for each number that any row names."""
+    counted = [hole for hole, _ in holes_of(rule.source) if hole in numbers]
+    for chosen in product(*(numbers[hole] for hole in counted)):
+        for alternative in rule.alternatives:
+            yield {**dict(zip(counted, chosen, strict=True)), **alternative}
+
+
+def _filled(source: str, chosen: Mapping[str, str]) -> str:
+    for hole, regex in holes_of(source):
+        written = "{" + (f"{hole}:{regex}" if regex else hole) + "}"
+        source = source.replace(written, chosen.get(hole, "" if regex.startswith("(?:") else written))
+    return source

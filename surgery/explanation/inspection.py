@@ -1,0 +1,31 @@
+"""What inspect shows: a module, with its inference or the reason why no table explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from surgery.errors import UnexplainedError
+from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.module import InspectedModule
+from surgery.sources import well_formed
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` shows: the module, and its inference or why no table explains it."""
+
+    module: InspectedModule
+    inference: Inference | None
+    unexplained: str | None
+    details: tuple[str, ...] = ()
+
+
+def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:
+    """The module with its inference where a table explains it, else with the reason why none does."""
+    try:
+        with well_formed(module.name):
+            return Inspection(module, infer_architecture(module, assume), None)
+    except UnexplainedError as error:
+        return Inspection(module, None, error.message, error.details)

@@ -1,0 +1,47 @@
+"""What --text asks for, resolved against an encoder: the length of a row, the tokenizer, the destination."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.errors import UsageError
+from surgery.explanation.architecture import Inference
+from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
+from surgery.module import InspectedModule
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What `--text` asks for: how many tokens a row may have (None: all that the encoder takes), and the tokenizer."""
+
+    length: int | None = None
+    vocab: Path | None = None
+    lower_case: bool | None = None
+
+    def resolved(self, inference: Inference) -> int:
+        """The length limit for an encoder. Raises UsageError beyond its positions."""
+        positions: int = inference.architecture["max_position_embeddings"]
+        if self.length is not None and not 3 <= self.length <= positions:
+            raise UsageError(f"--seq-length {self.length}: expected 3 to {positions}, the encoder's positions")
+        return self.length or positions
+
+    def tokenization(self, module: InspectedModule, constants: Mapping[str, Any]) -> Tokenization:
+        """The tokenizer, of the module or as supplied. Raises UsageError when either leaves it open."""
+        return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
+
+    def check(self, module: InspectedModule, inference: Inference) -> None:
+        """Raises what can be known before TensorFlow starts: no vocabulary, too many tokens, too long a row."""
+        self.resolved(inference)
+        # What casing a module's variable says is read later; that it has one is known now.
+        said = {v.attribute: True for v in module.variables if v.attribute}
+        check_vocabulary(self.tokenization(module, {**said, **module.constants}), inference.architecture["vocab_size"])
+
+
+def text_destination(destination: Path) -> Path:
+    """Where the text export goes: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
+    if destination.name.isdigit():
+        return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
+    return destination.with_name(f"{destination.name}_text")

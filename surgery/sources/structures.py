@@ -1,0 +1,37 @@
+"""Structures of a saved function's arguments and results, from StructuredValue to nested Python data (struct.proto)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surgery.formats.tensors import dtype_name, shape_of
+from surgery.module import Structure, TensorInfo
+
+
+def structure(value: Any) -> Structure:
+    """A StructuredValue as nested Python data; TensorSpecs become TensorInfo with the spec's name as its key."""
+    kind = value.WhichOneof("kind")
+    if kind == "list_value":
+        return [structure(item) for item in value.list_value.values]
+    if kind == "tuple_value":
+        return tuple(structure(item) for item in value.tuple_value.values)
+    if kind == "named_tuple_value":
+        return {pair.key: structure(pair.value) for pair in value.named_tuple_value.values}
+    if kind == "dict_value":
+        return {key: structure(item) for key, item in value.dict_value.fields.items()}
+    if kind in ("tensor_spec_value", "bounded_tensor_spec_value"):
+        spec = getattr(value, kind)
+        return TensorInfo(spec.name, dtype_name(spec.dtype), shape_of(spec.shape))
+    if kind == "none_value" or kind is None:
+        return None
+    plain = getattr(value, kind)
+    return plain if isinstance(plain, bool | int | float | str) else kind.removesuffix("_value")
+
+
+def argument_names(function_spec: Any) -> tuple[str, ...]:
+    """Names of the positional arguments of a saved function, without `self`."""
+    spec = structure(function_spec.fullargspec)
+    if not isinstance(spec, dict):
+        return ()
+    names = tuple(spec.get("args") or ())
+    return names[1:] if function_spec.is_method and names[:1] == ("self",) else names

@@ -1,0 +1,44 @@
+"""Hyperparameters: what each means, what kind of value it has, and which values are valid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Field:
+    """A hyperparameter: what it means, and what values it may have, by kind.
+
+    "size" is a whole number from 1, "rate" a fraction from 0 below 1, "epsilon" a small positive number, "flag" true or
+    false, "activation" a name, "number" any number.
+    """
+
+    meaning: str
+    kind: str
+
+
+VALID_NAMES: Mapping[str, str] = {
+    "size": "a whole number from 1",
+    "rate": "a rate from 0 below 1",
+    "epsilon": "an epsilon above 0 and below 1",
+    "flag": "true or false",
+    "activation": "the name of an activation",
+    "number": "a number",
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+VALID: Mapping[str, Callable[[Any], bool]] = {
+    "size": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    "rate": lambda value: _is_number(value) and 0 <= value < 1,
+    "epsilon": lambda value: _is_number(value) and 0 < value < 1,
+    "flag": lambda value: isinstance(value, bool),
+    "activation": lambda value: isinstance(value, str),
+    "number": _is_number,
+}
