@@ -192,10 +192,10 @@ def test_an_error_is_judged_by_the_precision_that_a_runtime_states(script, tmp_p
     ids = np.arange(3, dtype=np.int32)
     tokens = {"input_mask": np.ones((3, 5), np.int32)}
     outputs = {"states": "x:0", "ids": "y:0"}
-    signature = exchange.Signature("text", {"input_mask": "m:0"}, outputs, "")
-    request = exchange.Request("bert", (signature,), (tokens,))
+    signature = exchange.Signature(name="text", inputs={"input_mask": "m:0"}, outputs=outputs, alone="")
+    request = exchange.Request(export="bert", signatures=(signature,), batches=(tokens,))
     told = {"loads": True, "precision": precision, "note": "", "expects": list(outputs)}
-    answer = script.Answer(tmp_path, "1.0", {"text": told})
+    answer = script.Answer(folder=tmp_path, version="1.0", signatures={"text": told})
     rounded = {precision: {"text": [{"states": wanted + 0.02}]}} if precision != "float32" else {}
 
     def faults(states, numbers):

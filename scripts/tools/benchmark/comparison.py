@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The raw samples of a quantity: the subject's, and those of the reference that it is held against."""
 

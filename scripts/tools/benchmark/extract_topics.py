@@ -37,14 +37,24 @@ def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     found = []
     for reference in [name for name in sides if name != EXTRACT]:
         wall = [[cost.wall for cost in costs[name]] for name in (EXTRACT, reference)]
-        found.append(
-            Comparison("extract", f"wall, {reference}", "s", EXTRACT, wall[0], reference, wall[1], False, True)
-        )
+        rows = [(f"wall, {reference}", "s", wall, True)]
         for what, count in (("texts", texts), ("real tokens", tokens)):
-            rates = [[count / seconds for seconds in side] for side in wall]
-            found.append(Comparison("extract", what, f"{what}/s", EXTRACT, rates[0], reference, rates[1], False, True))
+            rows.append((what, f"{what}/s", [[count / seconds for seconds in side] for side in wall], True))
         peaks = [[cost.peak for cost in costs[name]] for name in (EXTRACT, reference)]
-        found.append(Comparison("extract", "peak memory", "MiB", EXTRACT, peaks[0], reference, peaks[1]))
+        rows.append(("peak memory", "MiB", peaks, False))
+        found += [
+            Comparison(
+                topic="extract",
+                quantity=quantity,
+                unit=unit,
+                subject=EXTRACT,
+                subject_samples=ours,
+                reference=reference,
+                reference_samples=theirs,
+                is_paired=is_paired,
+            )
+            for quantity, unit, (ours, theirs), is_paired in rows
+        ]
     return found
 
 
@@ -61,7 +71,15 @@ def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]
     wall = {name: [json.loads(cost.output)["seconds"] for cost in costs[name]] for name in sides}
     alone = named(1)
     return [
-        Comparison("processes", f"{count} on {count} cores", "s", named(count), wall[named(count)], alone, wall[alone])
+        Comparison(
+            topic="processes",
+            quantity=f"{count} on {count} cores",
+            unit="s",
+            subject=named(count),
+            subject_samples=wall[named(count)],
+            reference=alone,
+            reference_samples=wall[alone],
+        )
         for count in counts_of_processes[1:]
     ]
 

@@ -14,7 +14,7 @@ from scripts.tools.benchmark.progress import say
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
     """What one process cost, from its start to its end, and what it printed."""
 
@@ -51,7 +51,7 @@ def run(command: list[str], folder: pathlib.Path, cores: Collection[int] | None 
             tail = (output + err.read().decode(errors="replace"))[-3000:]
             raise SystemExit(f"{' '.join(command)}\nended with exit code {process.returncode}:\n{tail}")
     peak_unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * peak_unit / 2**20, output)
+    return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss * peak_unit / 2**20, output=output)
 
 
 def by_turns(sides: Mapping[str, Callable[[], Cost]], repeats: int) -> dict[str, list[Cost]]:

@@ -20,13 +20,13 @@ def compare_costs(topic: str, costs: dict[str, list[Cost]]) -> list[Comparison]:
     subject, reference = costs
     return [
         Comparison(
-            topic,
-            quantity,
-            unit,
-            subject,
-            [getattr(cost, field) for cost in costs[subject]],
-            reference,
-            [getattr(cost, field) for cost in costs[reference]],
+            topic=topic,
+            quantity=quantity,
+            unit=unit,
+            subject=subject,
+            subject_samples=[getattr(cost, field) for cost in costs[subject]],
+            reference=reference,
+            reference_samples=[getattr(cost, field) for cost in costs[reference]],
         )
         for quantity, unit, field in (
             ("wall", "s", "wall"),
@@ -64,7 +64,16 @@ def measure_load(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     costs = by_turns(sides, repeats or 3)
     seconds = {name: [float(json.loads(cost.output)["load"]) for cost in costs[name]] for name in sides}
     return [
-        Comparison("load", "tf.saved_model", "s", name, seconds[name], "source", seconds["source"], name == NOISE)
+        Comparison(
+            topic="load",
+            quantity="tf.saved_model",
+            unit="s",
+            subject=name,
+            subject_samples=seconds[name],
+            reference="source",
+            reference_samples=seconds["source"],
+            is_noise=name == NOISE,
+        )
         for name in ("export", NOISE)
     ]
 
@@ -74,7 +83,16 @@ def measure_latency(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     say("calling both models by turns, in one process")
     cost = fixture.program("time_calls", str(fixture.module), str(fixture.export()))
     return [
-        Comparison("latency", shape, "ms", name, milliseconds[name], "source", milliseconds["source"], name == NOISE)
+        Comparison(
+            topic="latency",
+            quantity=shape,
+            unit="ms",
+            subject=name,
+            subject_samples=milliseconds[name],
+            reference="source",
+            reference_samples=milliseconds["source"],
+            is_noise=name == NOISE,
+        )
         for shape, milliseconds in json.loads(cost.output).items()
         for name in ("export", NOISE)
     ]
@@ -89,13 +107,24 @@ def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     for shape, milliseconds in json.loads(cost.output).items():
         depths = [name for name in milliseconds if name.startswith("depth_")]
         whole = depths[-1]
-        for name in ("all block outputs", "with attention_probs", "with every tap", NOISE):
-            sides = (name, milliseconds[name], "source", milliseconds["source"])
-            comparisons.append(Comparison("taps", f"{shape}, {name}", "ms", *sides, name == NOISE, True))
-        for name in depths[:-1]:
-            share = int(name[6:]) / int(whole[6:])
-            sides = (name, milliseconds[name], "all block outputs", milliseconds["all block outputs"])
-            comparisons.append(Comparison("taps", f"{shape}, depth {share:.2f} L", "ms", *sides, False, True))
+        rows = [
+            (name, name, "source") for name in ("all block outputs", "with attention_probs", "with every tap", NOISE)
+        ]
+        rows += [(f"depth {int(name[6:]) / int(whole[6:]):.2f} L", name, "all block outputs") for name in depths[:-1]]
+        comparisons += [
+            Comparison(
+                topic="taps",
+                quantity=f"{shape}, {what}",
+                unit="ms",
+                subject=subject,
+                subject_samples=milliseconds[subject],
+                reference=reference,
+                reference_samples=milliseconds[reference],
+                is_noise=subject == NOISE,
+                is_paired=True,
+            )
+            for what, subject, reference in rows
+        ]
     return comparisons
 
 
@@ -110,7 +139,17 @@ def measure_sizes(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     comparisons = []
     for quantity, place in (("saved_model.pb", "saved_model.pb"), ("variables", "variables")):
         export, source = (bytes_at(folder / place) for folder in (fixture.export(), fixture.module))
-        comparisons.append(Comparison("sizes", quantity, "MB", "export", [export], "source", [source]))
+        comparisons.append(
+            Comparison(
+                topic="sizes",
+                quantity=quantity,
+                unit="MB",
+                subject="export",
+                subject_samples=[export],
+                reference="source",
+                reference_samples=[source],
+            )
+        )
     return comparisons
 
 

@@ -17,12 +17,18 @@ Outputs = Mapping[str, Sequence[Arrays]]
 """Outputs by signature: for each batch, by name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignatureResult:
-    """One signature in one runtime. `diffs` are of the outputs that are alive, `lost` those that are not.
+    """One signature in one runtime.
 
-    `others` are the names that the runtime has and the signature has not, each with the lost output whose values it
-    has, or "".
+    `expected`: the outputs asked of it.
+    `reason`: why it does not load.
+    `note`: what the program has to say of it.
+    `precision`: the one with which the runtime says that it computes.
+    `diffs`: of the outputs that are alive.
+    `lost`: the outputs that are not.
+    `others`: the names that the runtime has and the signature has not, each with the lost output whose values it has,
+    or "".
     """
 
     name: str
@@ -40,7 +46,7 @@ class SignatureResult:
         return tuple(diff for diff in self.diffs if not diff.passed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """A runtime's row. `failure` says why nothing is known of any signature; `ran` is False where it was not tried."""
 
@@ -95,7 +101,13 @@ def judge(
         for signature in request.signatures
         if signature.name in answer.signatures
     ]
-    return Result(runtime, answer.version, tuple(judged), answer.failure, answer.ran)
+    return Result(
+        runtime=runtime,
+        version=answer.version,
+        signatures=tuple(judged),
+        failure=answer.failure,
+        ran=answer.ran,
+    )
 
 
 def _judge_signature(
@@ -103,7 +115,9 @@ def _judge_signature(
 ) -> SignatureResult:
     told, wanted = answer.signatures[signature.name], reference[signature.name]
     if not told["loads"]:
-        return SignatureResult(signature.name, False, tuple(signature.outputs), reason=told["reason"])
+        return SignatureResult(
+            name=signature.name, loads=False, expected=tuple(signature.outputs), reason=told["reason"]
+        )
     found = read_outputs(answer.folder, signature.name, len(request.batches))
     expected, precision = tuple(told["expects"]), told["precision"]
     lost = tuple(name for name in expected if any(name not in outputs for outputs in found))
@@ -118,7 +132,16 @@ def _judge_signature(
         other: next((name for name in lost if _same(wanted, found, name, other)), "")
         for other in sorted(found[0].keys() - signature.outputs.keys())
     }
-    return SignatureResult(signature.name, True, expected, "", told["note"], precision, tuple(diffs), lost, others)
+    return SignatureResult(
+        name=signature.name,
+        loads=True,
+        expected=expected,
+        note=told["note"],
+        precision=precision,
+        diffs=tuple(diffs),
+        lost=lost,
+        others=others,
+    )
 
 
 def _tolerance(name: str, wanted: Sequence[Arrays], precision: str, rounded: Sequence[Arrays] | None) -> Tolerance:

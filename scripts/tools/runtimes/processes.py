@@ -21,23 +21,29 @@ SECONDS = 600
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a program answered by signature, or why there is no answer. `folder` has the outputs."""
+    """What a program answered, or why there is no answer.
+
+    `folder`: it has the outputs.
+    `version`: of the runtime.
+    `signatures`: by name, whether each opened and ran, or why not (`programs.exchange.answer`).
+    `failure`: why nothing is known of any signature.
+    `ran`: False if the environment could not be made.
+    """
 
     folder: Path
     version: str = ""
     signatures: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: str = ""
     ran: bool = True
-    """False where the environment could not be made, so that nothing is known of the runtime."""
 
 
 def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
     """Starts a runtime's program on a written request. Raises nothing for what happens in there."""
     python, failure = python_of(runtime.environment)
     if failure:
-        return Answer(folder, failure=failure, ran=False)
+        return Answer(folder=folder, failure=failure, ran=False)
     folder.mkdir(parents=True)
     command = [
         python,
@@ -56,14 +62,14 @@ def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk, timeout=SECONDS
             )
         except subprocess.TimeoutExpired:
-            return Answer(folder, failure=f"did not answer within {SECONDS} s")
+            return Answer(folder=folder, failure=f"did not answer within {SECONDS} s")
         if done.returncode != 0 or not (folder / "answer.json").exists():
             talk.seek(0)
             lines = [line for line in talk.read().splitlines() if line.strip()]
             said = one_line(lines[-1]) if lines else "it said nothing"
-            return Answer(folder, failure=f"the process ended with exit code {done.returncode}: {said}")
+            return Answer(folder=folder, failure=f"the process ended with exit code {done.returncode}: {said}")
     told = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
-    return Answer(folder, told["version"], told["signatures"])
+    return Answer(folder=folder, version=told["version"], signatures=told["signatures"])
 
 
 @functools.cache

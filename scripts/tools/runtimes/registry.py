@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from surgery.proof.parity import Tolerance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """A row of the table.
 
@@ -25,26 +25,38 @@ class Runtime:
 
 
 RUNTIMES = (
-    Runtime("call", "TensorFlow, call", "run_call.py", must_load=True),
-    Runtime("signature", "TensorFlow, signature", "run_signature.py", must_load=True),
-    Runtime("session", "v1 Session", "run_session.py", must_load=True),
-    Runtime("c", "C API", "run_c_api.py"),
-    Runtime("openvino", "OpenVINO, its default", "run_openvino.py", "openvino"),
-    Runtime("openvino-f32", "OpenVINO, f32 hint", "run_openvino.py", "openvino", ("f32",)),
-    Runtime("litert", "LiteRT", "run_litert.py"),
-    Runtime("onnx", "ONNX Runtime", "run_onnx.py", "onnx"),
+    Runtime(name="call", title="TensorFlow, call", program="run_call.py", must_load=True),
+    Runtime(name="signature", title="TensorFlow, signature", program="run_signature.py", must_load=True),
+    Runtime(name="session", title="v1 Session", program="run_session.py", must_load=True),
+    Runtime(name="c", title="C API", program="run_c_api.py"),
+    Runtime(name="openvino", title="OpenVINO, its default", program="run_openvino.py", environment="openvino"),
+    Runtime(
+        name="openvino-f32",
+        title="OpenVINO, f32 hint",
+        program="run_openvino.py",
+        environment="openvino",
+        arguments=("f32",),
+    ),
+    Runtime(name="litert", title="LiteRT", program="run_litert.py"),
+    Runtime(name="onnx", title="ONNX Runtime", program="run_onnx.py", environment="onnx"),
 )
 
-REFERENCE = Runtime("reference", "reference", "run_signature.py", arguments=("plain",), must_load=True)
+REFERENCE = Runtime(
+    name="reference", title="reference", program="run_signature.py", arguments=("plain",), must_load=True
+)
 """The signatures in TensorFlow with every operation as it stands in the graph: no grappler, no oneDNN."""
 
 BELOW_FLOAT32 = {"bfloat16": 2**-8, "float16": 2**-11}
 """Precisions with their largest relative error of rounding one number."""
 
 ROUNDED = {
-    precision: Runtime(f"reference-{precision}", f"reference, {precision} weights", "run_signature.py", None, words)
+    precision: Runtime(
+        name=f"reference-{precision}",
+        title=f"reference, {precision} weights",
+        program="run_signature.py",
+        arguments=("plain", precision),
+    )
     for precision in BELOW_FLOAT32
-    for words in [("plain", precision)]
 }
 """The reference with its weights rounded: what this precision costs a model, whatever computes it."""
 

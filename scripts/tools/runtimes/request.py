@@ -34,7 +34,7 @@ def make_request(export: Path, workplace: Path) -> Request:
         alone = workplace / "alone" / name
         write_alone(export, name, alone)
         inputs, outputs = ({key: info.name for key, info in side.items()} for side in _sides(definition))
-        signatures.append(Signature(name, inputs, outputs, str(alone)))
+        signatures.append(Signature(name=name, inputs=inputs, outputs=outputs, alone=str(alone)))
     keys = {key for signature in signatures for key in signature.inputs}
     batches = _texts() if "text" in keys else _tokens(export)
     unknown = keys - batches[0].keys()
@@ -45,7 +45,7 @@ def make_request(export: Path, workplace: Path) -> Request:
         )
     served = {key for signature in signatures for key in signature.outputs}
     lists = [key for keys in _manifest(export).get("outputs", {}).values() for key in keys if key in served]
-    return Request(str(export), tuple(signatures), batches, tuple(dict.fromkeys(lists)))
+    return Request(export=str(export), signatures=tuple(signatures), batches=batches, lists=tuple(dict.fromkeys(lists)))
 
 
 def write_alone(export: Path, signature: str, folder: Path) -> None:

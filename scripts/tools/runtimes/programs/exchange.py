@@ -19,9 +19,13 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Signature:
-    """A signature of the export: tensor names (`name:0`) by key. `alone` is a copy where it is `serving_default`."""
+    """A signature of the export.
+
+    `inputs`, `outputs`: the names of tensors (`name:0`) by key.
+    `alone`: the folder of a copy of the export with this signature only, as `serving_default`.
+    """
 
     name: str
     inputs: dict[str, str]
@@ -29,12 +33,13 @@ class Signature:
     alone: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a runtime is asked: each signature on each batch. A batch has the inputs of all signatures.
+    """What a runtime is asked: each signature on each batch.
 
-    Inputs are int32 [batch, seq], or text as numpy's `str` [batch]. `lists` are the keys of the outputs that the
-    export's call returns, in the order of its lists.
+    `export`: the folder of the SavedModel.
+    `batches`: each has the inputs of all signatures, int32 [batch, seq], or text as numpy's `str` [batch].
+    `lists`: the keys of the outputs that the export's call returns, in the order of its lists.
     """
 
     export: str
@@ -43,9 +48,15 @@ class Request:
     lists: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A signature that a runtime has opened. `expects` are the outputs asked of it, unless all of the signature's."""
+    """A signature that a runtime has opened.
+
+    `run`: from inputs by key to outputs by the names that the runtime has for them.
+    `precision`: the one with which the runtime says that it computes.
+    `note`: what a reader of the results should know.
+    `expects`: the outputs asked of it; None for all of the signature's.
+    """
 
     run: Callable[[Arrays], Arrays]
     precision: str = "float32"
@@ -70,7 +81,7 @@ def read_request(folder: Path) -> Request:
     about = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     batches = tuple(_arrays(folder / f"inputs.{n}.npz") for n in range(len(list(folder.glob("inputs.*.npz")))))
     signatures = tuple(Signature(**signature) for signature in about["signatures"])
-    return Request(about["export"], signatures, batches, tuple(about["lists"]))
+    return Request(export=about["export"], signatures=signatures, batches=batches, lists=tuple(about["lists"]))
 
 
 def answer(open_signature: Callable[[Request, Signature], Opened | None], version: str) -> None:

@@ -29,7 +29,7 @@ def main() -> None:
                     found |= run_client(client, request.export, feeds, fetches)
                 return found
 
-            return Opened(run)
+            return Opened(run=run)
 
         answer(open_signature, f"TensorFlow {importlib.metadata.version('tensorflow')}")
 

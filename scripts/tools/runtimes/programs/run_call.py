@@ -25,7 +25,7 @@ def open_signature(request: Request, signature: Signature) -> Opened | None:
         found = model({key: tf.constant(value) for key, value in inputs.items()}, training=False)
         return {name: value for name, value in named(found, request.lists).items() if name in signature.outputs}
 
-    return Opened(run)
+    return Opened(run=run)
 
 
 def named(outputs: dict[str, Any], order: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -27,7 +27,7 @@ def open_signature(request: Request, signature: Signature) -> Opened:
         # The runner resizes what has dynamic sizes, and its outputs are views of memory that it uses again.
         return {key: value.copy() for key, value in runner(**inputs).items()}
 
-    return Opened(run)
+    return Opened(run=run)
 
 
 def why(converter: tf.lite.TFLiteConverter, error: Exception) -> str:

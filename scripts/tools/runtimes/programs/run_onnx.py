@@ -32,7 +32,7 @@ def open_signature(request: Request, signature: Signature) -> Opened:
     def run(inputs: Arrays) -> Arrays:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
-    return Opened(run)
+    return Opened(run=run)
 
 
 if __name__ == "__main__":

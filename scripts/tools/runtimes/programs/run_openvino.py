@@ -31,7 +31,7 @@ def open_signature(request: Request, signature: Signature) -> Opened:
         results = compiled(dict(inputs))
         return {name: results[port] for port in compiled.outputs for name in port.get_names()}
 
-    return Opened(run, precision=PRECISIONS.get(name, name))
+    return Opened(run=run, precision=PRECISIONS.get(name, name))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def open_signature(request: Request, signature: Signature) -> Opened:
         found: Arrays = session.run(signature.outputs, feeds)
         return found
 
-    return Opened(run)
+    return Opened(run=run)
 
 
 if __name__ == "__main__":

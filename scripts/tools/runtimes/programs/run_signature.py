@@ -34,7 +34,7 @@ def open_signature(request: Request, signature: Signature) -> Opened:
         found = function(**{key: tf.constant(value) for key, value in inputs.items()})
         return {key: value.numpy() for key, value in found.items()}
 
-    return Opened(run)
+    return Opened(run=run)
 
 
 if __name__ == "__main__":
