@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import surgery
+from surgery.batching import BATCH_TOKENS
 from surgery.cli.options import JSON, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
@@ -48,7 +49,11 @@ class WithBeamOptions(Command):
     "--processes", type=click.IntRange(min=1), metavar="N", help="Workers on this machine.  [default: one per core]"
 )
 @click.option(
-    "--batch-tokens", type=click.IntRange(min=1), default=2048, show_default=True, help="Tokens of a batch, at most."
+    "--batch-tokens",
+    type=click.IntRange(min=1),
+    default=BATCH_TOKENS,
+    show_default=True,
+    help="Tokens of a batch, at most.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DIR when the new one is complete.")
 @JSON
