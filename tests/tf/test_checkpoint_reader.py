@@ -9,8 +9,8 @@ import tensorflow as tf
 from surgery.formats.checkpoint_index import read_index
 from surgery.formats.checkpoint_values import CheckpointValues
 from surgery.formats.slice_keys import Extent, slice_key
-from tests.builders.checkpoints import write_tensors
-from tests.sample_names import TF1_CHECKPOINTS, TF1_SAMPLES, TF2_SAMPLES
+from tests.support.builders.checkpoints import write_tensors
+from tests.support.sample_names import TF1_CHECKPOINTS, TF1_SAMPLES, TF2_SAMPLES
 
 DTYPES = (
     *("float16", "float32", "float64", "bfloat16", "complex64", "complex128", "bool"),
