@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +21,6 @@ from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.proof.parity import Outputs, Recording
 from surgery.tf.encoder import Encoder
 from surgery.tf.export import flat_outputs
-from surgery.tf.meta_graph import read_meta_graph
 from surgery.tf.session import Runner, SavedModelSession
 
 Tick = Callable[[], None]
@@ -43,9 +41,8 @@ def record_module(
     Its TF2 functions are run in a v1 Session, which is closed again before this returns.
     """
     tags = _serving_tags(module)
-    meta_graph = read_meta_graph(Path(module.folder), tags)
     with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
-        runners = _runners(session, meta_graph, module, inference, taps)
+        runners = _runners(session, module, inference, taps)
         shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
         recording = []
         for batch in battery:
@@ -125,11 +122,10 @@ class LoadedExport:
         called = called_only(inference, outputs)
         trace = exported.trace("__call__", training=False)
         if called and trace is not None:
-            meta_graph = read_meta_graph(self.folder, ("serve",))
             paths = [path for path, _ in trace.flat_inputs]
             inputs = dict(zip(paths, paths, strict=True))
             convention = Convention("__call__", "dict", inputs, called, {})
-            runners["__call__"] = self._session.function(meta_graph, exported, trace, convention, {})
+            runners["__call__"] = self._session.function(exported, trace, convention, {})
         for batch in battery:
             returned: dict[str, np.ndarray] = {}
             for name, run in runners.items():
@@ -146,7 +142,6 @@ class LoadedExport:
 
 def _runners(
     session: SavedModelSession,
-    meta_graph: Any,
     module: InspectedModule,
     inference: Inference,
     taps: Sequence[Tapped],
@@ -160,10 +155,10 @@ def _runners(
         trace = module.trace(name, training=False)
         assert trace is not None, "read_convention has refused a module without it"
         inner = inner_tensors(trace, inference) if name == "__call__" else {}
-        found[name] = session.function(meta_graph, module, trace, convention, inner)
+        found[name] = session.function(module, trace, convention, inner)
         if name == "__call__" and taps:
             inner = {**inner, **tap_tensors(trace, inference, taps)}
-            found["tapped"] = session.function(meta_graph, module, trace, convention, inner)
+            found["tapped"] = session.function(module, trace, convention, inner)
     return found
 
 

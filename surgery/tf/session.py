@@ -107,7 +107,6 @@ class SavedModelSession:
 
     def function(
         self,
-        meta_graph: Any,
         module: InspectedModule,
         trace: Trace,
         convention: Convention,

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.explanation.convention import Convention
-from surgery.tf.meta_graph import read_meta_graph
 from surgery.tf.session import SavedModelSession
 from tests.support.builders import others, plain_models
 from tests.support.editing import inspected
@@ -40,7 +39,7 @@ MODELS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
 def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Tensors of a TF2 signature's graph, read in a v1 Session beside the module's own restored variables.
 
-    Another inliner and another importer than those of `tap` lead to them.
+    They are found through the graph's data, and run as imported: nothing is loaded, traced or saved as by `tap`.
     """
     found = inspected(module)
     trace = found.signature_traces[signature]
@@ -51,7 +50,7 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
     }
     convention = Convention(signature, "dict", {leaf.key: path for path, leaf in trace.flat_inputs}, {}, {})
     with SavedModelSession(module, ["serve"], variables_only=True) as session:
-        run = session.function(read_meta_graph(module, ["serve"]), found, trace, convention, inner)
+        run = session.function(found, trace, convention, inner)
         values = run(inputs)
     return [values[name] for name in names]
 
