@@ -67,7 +67,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
         assert claim.rule.layout is not None
         shape = layout.shape_of(claim.rule.layout.target, inference.sizes)
         assignments += [
-            Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.source, claim.rule.part)
+            Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.pattern, claim.rule.part)
             for target in claim.targets
         ]
     _refuse_double_targets(module, assignments)

@@ -42,8 +42,8 @@ class Explanation:
     def complaints(self) -> tuple[str, ...]:
         """Why it is no explanation, one line a reason."""
         lines = [f"no row claims {v.name} {list(v.shape)}" for v in self.unclaimed]
-        lines += [f"{v.name} is claimed by {' and '.join(r.source for r in rows)}" for v, rows in self.ambiguous]
-        lines += [f"nothing matches the row {rule.source}" for rule in self.idle]
+        lines += [f"{v.name} is claimed by {' and '.join(r.pattern for r in rows)}" for v, rows in self.ambiguous]
+        lines += [f"nothing matches the row {rule.pattern}" for rule in self.idle]
         lines += [f"nothing matches {name}" for name in self.missing]
         return tuple(lines)
 
@@ -67,7 +67,7 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
     idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
     numbers = {hole: _numbers(hole, used) for hole in NUMBERED}
     missing = tuple(
-        _filled(rule.source, wanted)
+        _filled(rule.pattern, wanted)
         for rule, seen in used.items()
         for wanted in _wanted(rule, numbers)
         if not any(wanted.items() <= holes.items() for holes in seen)
@@ -101,14 +101,14 @@ def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list
 
 def _wanted(rule: WeightRule, numbers: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
     """Every combination of holes that a row must find: its alternatives, for each number that any row names."""
-    counted = [hole for hole, _ in holes_of(rule.source) if hole in numbers]
+    counted = [hole for hole, _ in holes_of(rule.pattern) if hole in numbers]
     for chosen in product(*(numbers[hole] for hole in counted)):
         for alternative in rule.alternatives:
             yield {**dict(zip(counted, chosen, strict=True)), **alternative}
 
 
-def _filled(source: str, chosen: Mapping[str, str]) -> str:
-    for hole, regex in holes_of(source):
+def _filled(pattern: str, chosen: Mapping[str, str]) -> str:
+    for hole, regex in holes_of(pattern):
         written = "{" + (f"{hole}:{regex}" if regex else hole) + "}"
-        source = source.replace(written, chosen.get(hole, "" if regex.startswith("(?:") else written))
-    return source
+        pattern = pattern.replace(written, chosen.get(hole, "" if regex.startswith("(?:") else written))
+    return pattern

@@ -34,20 +34,20 @@ def _norm(name: str, size: str) -> tuple[WeightRule, ...]:
 
 
 def _embeddings() -> tuple[WeightRule, ...]:
-    source = EMBEDDING + "{number:(?:_[0-9]+)?}"
+    pattern = EMBEDDING + "{number:(?:_[0-9]+)?}"
     return (
-        move(f"{source}/word_embedding/embeddings", f"{EMBEDDING}/word_embedding/embeddings", "vocab embedding"),
-        move(f"{source}/type_embedding/embeddings", f"{EMBEDDING}/type_embedding/embeddings", "types hidden"),
+        move(f"{pattern}/word_embedding/embeddings", f"{EMBEDDING}/word_embedding/embeddings", "vocab embedding"),
+        move(f"{pattern}/type_embedding/embeddings", f"{EMBEDDING}/type_embedding/embeddings", "types hidden"),
         move(
-            f"{source}/position_embedding/embeddings", f"{EMBEDDING}/position_embedding/embeddings", "positions hidden"
+            f"{pattern}/position_embedding/embeddings", f"{EMBEDDING}/position_embedding/embeddings", "positions hidden"
         ),
         move(
-            f"{source}/embedding_projection/kernel",
+            f"{pattern}/embedding_projection/kernel",
             f"{EMBEDDING}/embedding_projection/kernel",
             "(trigram embedding) hidden",
         ),
-        move(f"{source}/embedding_projection/bias", f"{EMBEDDING}/embedding_projection/bias", "hidden"),
-        move(source + "/embedding_norm/{leaf:gamma|beta}", EMBEDDING + "/embedding_norm/{leaf}", "hidden"),
+        move(f"{pattern}/embedding_projection/bias", f"{EMBEDDING}/embedding_projection/bias", "hidden"),
+        move(pattern + "/embedding_norm/{leaf:gamma|beta}", EMBEDDING + "/embedding_norm/{leaf}", "hidden"),
     )
 
 

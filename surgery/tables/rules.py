@@ -25,7 +25,7 @@ NUMBERED = ("layer", "ffn")
 
 @dataclass(frozen=True)
 class WeightRule:
-    """One row: a source name pattern and either a target with a layout, or the reason why it is dropped.
+    """One row: a pattern of source names and either a target with a layout, or the reason why it is dropped.
 
     `part` is the sub-model that carries the target ("encoder", or "mlm" for the masked-LM head). `optional` names a
     group of rows of which all claim something, or none; a row without a group must claim something. Where a hole
@@ -33,7 +33,7 @@ class WeightRule:
     source uses in two places and the encoder has twice.
     """
 
-    source: str
+    pattern: str
     target: str | None
     layout: Layout | None
     part: str = "encoder"
@@ -45,18 +45,18 @@ class WeightRule:
     def alternatives(self) -> tuple[dict[str, str], ...]:
         """Every combination of the holes that list plain alternatives."""
         listed = {
-            hole: regex.split("|") for hole, regex in holes_of(self.source) if re.fullmatch(r"\w+(\|\w+)+", regex)
+            hole: regex.split("|") for hole, regex in holes_of(self.pattern) if re.fullmatch(r"\w+(\|\w+)+", regex)
         }
         return tuple(dict(zip(listed, texts, strict=True)) for texts in product(*listed.values()))
 
     def match(self, name: str) -> dict[str, str] | None:
         """The text of each hole when the whole name matches, else None."""
-        found = _compile(self.source).fullmatch(name)
+        found = _compile(self.pattern).fullmatch(name)
         return found.groupdict() if found else None
 
 
 def move(
-    source: str,
+    pattern: str,
     target: str,
     layout: str,
     *,
@@ -65,12 +65,12 @@ def move(
     also: str | None = None,
 ) -> WeightRule:
     """A row that carries a variable to a target: `move("a/{layer}/kernel", "b_{layer}/kernel", "in out -> out in")`."""
-    return WeightRule(source, target, parse(layout), part=part, optional=optional, also=also)
+    return WeightRule(pattern, target, parse(layout), part=part, optional=optional, also=also)
 
 
-def drop(source: str, *, because: str) -> WeightRule:
+def drop(pattern: str, *, because: str) -> WeightRule:
     """A row that leaves a variable behind, knowingly. Always optional, a group of its own."""
-    return WeightRule(source, None, None, because=because, optional=f"drop {source}")
+    return WeightRule(pattern, None, None, because=because, optional=f"drop {pattern}")
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,9 @@ def diverges(source, tmp_path):
 def swapped_query_and_key(row):
     other = {"query": "key", "key": "query", "value": "value"}
     if row.target is not None and "{qkv}" in row.target:  # google's row for all three
-        source = row.source.replace("{qkv:query|key|value}", "{qkv}")
+        pattern = row.pattern.replace("{qkv:query|key|value}", "{qkv}")
         return [
-            replace(row, source=source.replace("{qkv}", name), target=row.target.replace("{qkv}", place))
+            replace(row, pattern=pattern.replace("{qkv}", name), target=row.target.replace("{qkv}", place))
             for name, place in other.items()
         ]
     found = re.search(r"/(query|key)/", row.target or "")

@@ -42,16 +42,16 @@ def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tupl
     """
     block = _SCOPE + block
     scoped = {name: _SCOPE + text for name, text in names.items() if name in ("pooler", "projection")}
-    heads = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
+    patterns = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
     rows = [
         move(f"{_SCOPE}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
         for table, target_table, axis in _TABLES
     ]
     rows += _norm(_SCOPE + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
-    for name, source in heads.items():
+    for name, pattern in patterns.items():
         place = f"{target}/self_attention/{name}"
-        rows.append(move(f"{source}.weight", f"{place}/kernel", "(heads size) hidden -> hidden heads size"))
-        rows.append(move(f"{source}.bias", f"{place}/bias", "(heads size) -> heads size"))
+        rows.append(move(f"{pattern}.weight", f"{place}/kernel", "(heads size) hidden -> hidden heads size"))
+        rows.append(move(f"{pattern}.bias", f"{place}/bias", "(heads size) -> heads size"))
     output, place = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
     rows.append(move(f"{output}.weight", f"{place}/kernel", "hidden (heads size) -> heads size hidden"))
     rows.append(move(f"{output}.bias", f"{place}/bias", "hidden"))
@@ -74,18 +74,18 @@ _TABLES = (
 )
 
 
-def _linear(source: str, target: str, out: str, into: str) -> list[WeightRule]:
+def _linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
     return [
-        move(f"{source}.weight", f"{target}/kernel", f"{out} {into} -> {into} {out}"),
-        move(f"{source}.bias", f"{target}/bias", out),
+        move(f"{pattern}.weight", f"{target}/kernel", f"{out} {into} -> {into} {out}"),
+        move(f"{pattern}.bias", f"{target}/bias", out),
     ]
 
 
-def _norm(source: str, target: str, width: str) -> list[WeightRule]:
+def _norm(pattern: str, target: str, width: str) -> list[WeightRule]:
     """Early checkpoints say gamma and beta, later ones weight and bias."""
     return [
-        move(f"{source}.{_GAMMA}", f"{target}/gamma", width),
-        move(f"{source}.{_BETA}", f"{target}/beta", width),
+        move(f"{pattern}.{_GAMMA}", f"{target}/gamma", width),
+        move(f"{pattern}.{_BETA}", f"{target}/beta", width),
     ]
 
 
