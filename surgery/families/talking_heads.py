@@ -104,8 +104,8 @@ def _taps() -> tuple[Tap, ...]:
             (BLOCK + "/self_attention_layer_norm/beta",),
         ),
         *(
-            Tap(name, "batch seq inner", meaning, f"{block}.{layer}[0]", side, source, (FEEDFORWARD + place,))
-            for name, meaning, layer, side, source, place in (
+            Tap(name, "batch seq inner", meaning, f"{block}.{layer}[0]", side, finder, (FEEDFORWARD + anchor,))
+            for name, meaning, layer, side, finder, anchor in (
                 (
                     "intermediate_preactivation",
                     "inside the feed-forward, before the activation",

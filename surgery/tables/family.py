@@ -21,7 +21,7 @@ class Tap:
     """A sublayer whose tensor can be an output: where it is in the rebuilt encoder, and where in a module's own graph.
 
     `layer` is a path from a block (see Setting), and the tensor its call's first input or its output (`side`). `axes`
-    are its axes, "batch", "seq" or axes of the weights. `source` finds it in a graph by the weights `anchors`.
+    are its axes, "batch", "seq" or axes of the weights. `finder` finds it in a graph by the weights `anchors`.
     `counted` names a numbered hole, such as "ffn", of which there is one tap each; `when` are fields and values of the
     encoders that have it.
     """
@@ -31,7 +31,7 @@ class Tap:
     meaning: str
     layer: str
     side: str
-    source: Callable[..., Tensor | None]
+    finder: Callable[..., Tensor | None]
     anchors: tuple[str, ...]
     when: tuple[tuple[str, Any], ...] = ()
     counted: str | None = None
