@@ -72,12 +72,12 @@ def test_every_field_of_a_checkpoint_has_the_value_of_its_config_or_code(name: s
     ],
 )
 def test_each_field_is_told_with_the_place_where_it_stands(name, field, source, place, modules):
-    evidence = {(e.field, e.source): e.place for e in surgery.inspect(modules(name)).inference.evidence}
+    evidence = {(e.field, e.kind): e.place for e in surgery.inspect(modules(name)).inference.evidence}
     assert evidence[field, source] == place
 
 
 def test_sizes_are_read_in_the_config_and_seen_in_names_or_shapes_too(modules):
-    evidence = {(e.field, e.source) for e in surgery.inspect(modules("hf_bert")).inference.evidence}
+    evidence = {(e.field, e.kind) for e in surgery.inspect(modules("hf_bert")).inference.evidence}
     assert {("num_hidden_layers", "config"), ("num_hidden_layers", "names")} <= evidence
     assert ("attention_head_size", "shapes") in evidence
 

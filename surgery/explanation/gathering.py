@@ -19,7 +19,7 @@ class Evidence:
 
     field: str
     value: Any
-    source: str
+    kind: str
     place: str
     count: int = 1
 
@@ -35,7 +35,7 @@ class Gathered:
         self.places: set[str] = set()
         self.unread: set[str] = set()
 
-    def add(self, field: str, value: Any, source: str, place: str) -> None:
+    def add(self, field: str, value: Any, kind: str, place: str) -> None:
         if field in self.values and self.values[field] != value:
             raise ContradictionError(
                 f"inferring the architecture of {self.module.name}: {field} is {self.values[field]} "
@@ -44,11 +44,11 @@ class Gathered:
             )
         self.values[field] = value
         self.places.add(place)
-        before = self.evidence.get((field, source))
+        before = self.evidence.get((field, kind))
         if before is None:
-            self.evidence[field, source] = Evidence(field, value, source, place)
+            self.evidence[field, kind] = Evidence(field, value, kind, place)
         else:
-            self.evidence[field, source] = Evidence(field, value, source, before.place, before.count + 1)
+            self.evidence[field, kind] = Evidence(field, value, kind, before.place, before.count + 1)
 
     def place(self, field: str) -> str:
         return next((e.place for (name, _), e in self.evidence.items() if name == field), "nowhere")
@@ -83,7 +83,7 @@ def supply(assume: Mapping[str, Any], gathered: Gathered, family: Family) -> Non
             raise UsageError(
                 f"{option}: {family.name} has no field {field}", hint="known fields: " + ", ".join(family.fields)
             )
-        kind = family.fields[field].kind
-        if not VALID[kind](value):
-            raise UsageError(f"{option}: expected {VALID_NAMES[kind]} ({family.fields[field].meaning})")
+        values = family.fields[field].kind
+        if not VALID[values](value):
+            raise UsageError(f"{option}: expected {VALID_NAMES[values]} ({family.fields[field].meaning})")
         gathered.add(field, value, "option", option)

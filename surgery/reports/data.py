@@ -83,7 +83,7 @@ def architecture_data(inference: Inference) -> dict[str, Any]:
                 "field": field,
                 "value": value,
                 "evidence": [
-                    {"source": e.source, "place": e.place, "places": e.count}
+                    {"source": e.kind, "place": e.place, "places": e.count}
                     for e in inference.evidence
                     if e.field == field
                 ],
