@@ -54,7 +54,7 @@ class Inference:
     claims: tuple[Claim, ...]
     sizes: Mapping[str, int]
     convention: Convention
-    heads: Mapping[str, Convention]
+    submodels: Mapping[str, Convention]
     published: Published | None = None
 
     @property
@@ -103,7 +103,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
                 f"inferring the architecture of {module.name}: {field} is {gathered.values[field]} "
                 f"(read at {gathered.place(field)}), but Model Garden's encoder has {value} only"
             )
-    convention, heads = _conventions(module, family, graphs, found, gathered.values["num_hidden_layers"])
+    convention, submodels = _conventions(module, family, graphs, found, gathered.values["num_hidden_layers"])
     generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
     values = {field: gathered.values[field] for field in family.fields if field in gathered.values}
     return Inference(
@@ -113,7 +113,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         claims=found.claims,
         sizes=sizes,
         convention=convention,
-        heads=heads,
+        submodels=submodels,
         published=published,
     )
 
@@ -121,19 +121,19 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
 def _conventions(
     module: InspectedModule, family: Family, graphs: Graphs, found: Explanation, blocks: int
 ) -> tuple[Convention, dict[str, Convention]]:
-    """How `__call__` and the heads are called: as the module's graph says, or a checkpoint as its export will be."""
+    """How `__call__` and the sub-models are called: read from the graph, or for a checkpoint as its export will be."""
     outputs = present_outputs(family, graphs.targets)
     if module.config is not None:
         parts = {claim.rule.part for claim in found.claims}
-        heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in parts}
+        submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
         described = partial(described_convention, family, outputs=output_paths(family, outputs, blocks))
-        return described("__call__"), {name: described(name, head=recipe) for name, recipe in heads.items()}
-    heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in module.callables}
+        return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
+    submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
     return (
         read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs),
         {
             name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs, recipe)
-            for name, recipe in heads.items()
+            for name, recipe in submodels.items()
         },
     )
 

@@ -78,7 +78,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
     if not claim.targets:
         return claim.rule.because or "the table drops it"
-    if claim.rule.part != "encoder" and claim.rule.part not in inference.heads:
+    if claim.rule.part != "encoder" and claim.rule.part not in inference.submodels:
         return f"the module has no callable .{claim.rule.part} that would use it"
     return None
 

@@ -14,7 +14,7 @@ from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
-from surgery.tables.recipe import HeadRecipe
+from surgery.tables.recipe import SubmodelRecipe
 
 DEFAULT = ("default", "pooled_output")
 """Hub's text API since /3 returns the pooled output under both names; what a source itself calls default stays so."""
@@ -43,7 +43,7 @@ def read_convention(
     callable_name: str,
     graph: Anchors | None,
     known: tuple[str, ...],
-    head: HeadRecipe | None = None,
+    submodel: SubmodelRecipe | None = None,
 ) -> Convention:
     """Reads the convention of a callable from its inference trace; `known` are the outputs that the encoder will have.
 
@@ -56,28 +56,28 @@ def read_convention(
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
-    inputs = _inputs(module, family, trace, graph, head)
+    inputs = _inputs(module, family, trace, graph, submodel)
     taps = tap_names(family)
-    outputs, aliases = _outputs(module, {*known, *([head.logits] if head else [])}, taps, trace, graph)
-    if head is None and DEFAULT[1] in outputs:
+    outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
+    if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
     return Convention(callable_name, kind, inputs, outputs, aliases)
 
 
 def described_convention(
-    family: Family, callable_name: str, outputs: Mapping[str, str], head: HeadRecipe | None = None
+    family: Family, callable_name: str, outputs: Mapping[str, str], submodel: SubmodelRecipe | None = None
 ) -> Convention:
     """The convention of a checkpoint's callable, which has no function of its own: as TF Hub's exporter writes it.
 
-    Its inputs and outputs have the encoder's own names; a head leaves `embedding_output` to the encoder, and adds its
-    logits. `outputs` are paths by export name, see `output_paths`.
+    Its inputs and outputs have the encoder's own names. A sub-model leaves `embedding_output` to the encoder and adds
+    its logits. `outputs` are paths by export name, see `output_paths`.
     """
     inputs = {anchor.name: anchor.name for anchor in family.inputs}
-    if head is None:
+    if submodel is None:
         aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
         return Convention(callable_name, "dict", inputs, outputs, aliases)
     own = {name: path for name, path in outputs.items() if name != EMBEDDING}
-    positions, logits = {head.positions: head.positions}, {head.logits: head.logits}
+    positions, logits = {submodel.positions: submodel.positions}, {submodel.logits: submodel.logits}
     return Convention(callable_name, "dict", {**inputs, **positions}, {**own, **logits}, {})
 
 
@@ -101,9 +101,9 @@ def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
 
 
 def _inputs(
-    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
+    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, submodel: SubmodelRecipe | None
 ) -> dict[str, str]:
-    """Known by the embedding table that an input looks up; a head's extra input by its key."""
+    """Known by the embedding table that an input looks up; a sub-model's extra input by its key."""
     nodes = {node: path for (path, _), node in zip(trace.flat_inputs, graph.graph.inputs, strict=True)}
     found: dict[str, str] = {}
     for anchor in family.inputs:
@@ -111,14 +111,14 @@ def _inputs(
         if node is not None:
             found[anchor.name] = nodes[node]
     rest = [path for path in nodes.values() if path not in found.values()]
-    for name in (head.positions, *head.also_called) if head is not None else ():
-        if head is not None and name in rest:
-            found[head.positions] = name
+    for name in (submodel.positions, *submodel.also_called) if submodel is not None else ():
+        if submodel is not None and name in rest:
+            found[submodel.positions] = name
             rest.remove(name)
     without = [anchor.name for anchor in family.inputs if anchor.table is None]
     if len(rest) == len(without) == 1:
         found[without[0]] = rest[0]
-    wanted = {anchor.name for anchor in family.inputs} | ({head.positions} if head else set())
+    wanted = {anchor.name for anchor in family.inputs} | ({submodel.positions} if submodel else set())
     if set(found) != wanted or len(set(found.values())) != len(nodes):
         raise UnexplainedError(
             f"reading the inputs of {module.name}'s {trace.callable}: expected {', '.join(sorted(wanted))}, "

@@ -127,6 +127,6 @@ ALBERT = replace(
             Setting(f"{_BLOCK}._attention_dropout", "rate", "attention_output_dropout"),
             Setting(f"{_BLOCK}._inner_dropout_layer", "rate", "intermediate_dropout"),
         ),
-        heads=BERT.encoder.heads,
+        submodels=BERT.encoder.submodels,
     ),
 )

@@ -17,7 +17,7 @@ from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import BlockInput, Family, InputAnchor
 from surgery.tables.fields import Field
-from surgery.tables.recipe import Activation, EncoderRecipe, HeadRecipe, OptionalLayer, Setting
+from surgery.tables.recipe import Activation, EncoderRecipe, OptionalLayer, Setting, SubmodelRecipe
 from surgery.tables.rules import Dialect, move
 
 _FLAT_ATTENTION = (
@@ -229,8 +229,8 @@ BERT = Family(
             Setting(f"{_BLOCKS}._attention_dropout", "rate", "attention_output_dropout"),
             Setting(f"{_BLOCKS}._inner_dropout_layer", "rate", "intermediate_dropout"),
         ),
-        heads={
-            "mlm": HeadRecipe(
+        submodels={
+            "mlm": SubmodelRecipe(
                 layer="official.nlp.modeling.layers:MaskedLM",
                 scope="cls/predictions",
                 positions="masked_lm_positions",

@@ -219,7 +219,7 @@ TALKING_HEADS = replace(
             Setting(f"{_BLOCKS}._feedforward_block._output_layer_norm[]", "epsilon", "layer_norm_eps"),
             Setting(f"{_BLOCKS}._attention_dropout", "rate", "attention_output_dropout"),
         ),
-        heads=BERT.encoder.heads,
+        submodels=BERT.encoder.submodels,
     ),
     fields={
         name: field for name, field in BERT.fields.items() if name not in ("embedding_size", "intermediate_dropout")

@@ -85,7 +85,7 @@ def write_encoder(
 
     encoder = build_encoder(plan.inference, weights)
     battery, expected = reference.battery, reference.expected
-    longest = sorted((i for i, batch in enumerate(battery) if batch.heads), key=lambda i: -battery[i].length)[
+    longest = sorted((i for i, batch in enumerate(battery) if batch.submodels), key=lambda i: -battery[i].length)[
         :FIRST_LOOK
     ]
     first, wanted = [battery[i] for i in longest], [expected[i] for i in longest]

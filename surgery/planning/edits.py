@@ -174,5 +174,5 @@ def _renumbered(inference: Inference, places: Sequence[Place]) -> Inference:
         outputs = {n: path for n, path in convention.outputs.items() if not n.startswith(f"{BLOCKS}_") or n in names}
         return replace(convention, outputs=outputs)
 
-    heads = {name: shorter(convention) for name, convention in kept.heads.items()}
-    return replace(kept, convention=shorter(kept.convention), heads=heads)
+    submodels = {name: shorter(convention) for name, convention in kept.submodels.items()}
+    return replace(kept, convention=shorter(kept.convention), submodels=submodels)

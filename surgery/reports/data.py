@@ -100,7 +100,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "format": plan.module.format,
         **architecture_data(plan.inference),
         "convention": plain(plan.inference.convention),
-        "heads": {name: plain(convention) for name, convention in plan.inference.heads.items()},
+        "heads": {name: plain(convention) for name, convention in plan.inference.submodels.items()},
         "assignments": [
             {
                 "variable": a.variable.name,

@@ -51,7 +51,7 @@ class BlockLayers:
 
 
 @dataclass(frozen=True)
-class HeadRecipe:
+class SubmodelRecipe:
     """A sub-model on top of the encoder, such as the masked-LM head behind `.mlm`.
 
     `layer` is its class; `positions` the extra input (`also_called` by older modules), `logits` the output it adds. Its
@@ -95,6 +95,6 @@ class EncoderRecipe:
     block_returns: int = 1
     attention: str | None = None
     settings: tuple[Setting, ...] = ()
-    heads: Mapping[str, HeadRecipe] = field(default_factory=dict)
+    submodels: Mapping[str, SubmodelRecipe] = field(default_factory=dict)
     renames: tuple[tuple[str, str], ...] = ()
     optional: Mapping[str, OptionalLayer] = field(default_factory=dict)
