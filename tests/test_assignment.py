@@ -94,7 +94,7 @@ def test_every_dialect_of_bert_has_a_sample(explained):
 
 
 def test_every_published_dialect_has_a_sample(explained):
-    published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.published is not None}
+    published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.publisher is not None}
     listings = [explained(name)[0].variables for name in CHECKPOINT_SAMPLES]
     seen = {place for place, d in published.items() if any(explain(d, listing).complete for listing in listings)}
     assert published.keys() - seen == {SECOND_NORM_DIALECT}

@@ -85,7 +85,7 @@ def test_a_graph_with_loops_shows_nothing(checkpoint):
 def test_a_graph_is_no_function_to_call(checkpoint):
     found = surgery.plan(checkpoint(erf))
     assert (found.module.traces, found.module.callables) == ((), ())
-    assert found.inference.published is not None
+    assert found.inference.publisher is not None
 
 
 def test_the_graph_is_that_of_the_same_prefix(checkpoint):

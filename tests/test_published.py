@@ -139,14 +139,14 @@ def test_an_assumed_activation_decides_what_google_s_gelu_means_everywhere(modul
     assert (found.architecture["hidden_act"], found.architecture["mlm_act"]) == ("gelu", "gelu")
 
 
-def published():
-    return [dialect.published for family in FAMILIES for dialect in family.dialects if dialect.published is not None]
+def publishers():
+    return [dialect.publisher for family in FAMILIES for dialect in family.dialects if dialect.publisher is not None]
 
 
 def test_every_row_of_a_publisher_tells_a_field_of_its_family():
     for family in FAMILIES:
         for dialect in family.dialects:
-            for row in dialect.published.evidence if dialect.published is not None else ():
+            for row in dialect.publisher.evidence if dialect.publisher is not None else ():
                 assert isinstance(row, ConfigEvidence | CodeEvidence)
                 assert row.field in family.fields
 
@@ -154,6 +154,6 @@ def test_every_row_of_a_publisher_tells_a_field_of_its_family():
 def test_what_a_word_may_mean_is_an_activation_that_can_be_computed():
     from surgery.proof.float64 import ACTIVATIONS
 
-    rows = [row for kind in published() for row in kind.evidence if isinstance(row, ConfigEvidence) and row.means]
-    assert len(rows) >= 2 * len(published())
+    rows = [row for kind in publishers() for row in kind.evidence if isinstance(row, ConfigEvidence) and row.means]
+    assert len(rows) >= 2 * len(publishers())
     assert {meaning for row in rows for meanings in row.means.values() for meaning in meanings} == set(ACTIVATIONS)

@@ -14,7 +14,7 @@ from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
-from surgery.explanation.config import read_published
+from surgery.explanation.config import read_publisher
 from surgery.explanation.convention import (
     Convention,
     described_convention,
@@ -28,7 +28,7 @@ from surgery.module import InspectedModule
 from surgery.tables import layout
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import Family
-from surgery.tables.published import Published
+from surgery.tables.publisher import Publisher
 from surgery.tables.rules import fill
 
 
@@ -55,7 +55,7 @@ class Inference:
     sizes: Mapping[str, int]
     convention: Convention
     submodels: Mapping[str, Convention]
-    published: Published | None = None
+    publisher: Publisher | None = None
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -70,8 +70,8 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     module or a field has no evidence, ContradictionError when two pieces of evidence disagree.
     """
     family, found = find_family(module)
-    published = found.dialect.published if module.config is not None else None
-    if published is None and module.trace("__call__", training=False) is None:
+    publisher = found.dialect.publisher if module.config is not None else None
+    if publisher is None and module.trace("__call__", training=False) is None:
         raise UnexplainedError(
             f"inferring the architecture of {module.name}: it has no inference trace of __call__",
             hint="the module must have been saved with its call function, as TF Hub's are",
@@ -79,9 +79,9 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     gathered = Gathered(module, family)
     paths = {target: claim.variable.address for claim in found.claims for target in claim.targets}
     graphs = Graphs(module, paths)
-    if published is not None and module.config is not None:
-        _read_bare_graph(published, graphs, gathered)
-        read_published(published, module.config, paths, gathered, assume or {})
+    if publisher is not None and module.config is not None:
+        _read_bare_graph(publisher, graphs, gathered)
+        read_publisher(publisher, module.config, paths, gathered, assume or {})
     counts = _count(found, family, graphs, gathered)
     for row in family.evidence:
         _read_graph(row, graphs, _places(row.anchors, counts, family.repeated), gathered)
@@ -114,7 +114,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         sizes=sizes,
         convention=convention,
         submodels=submodels,
-        published=published,
+        publisher=publisher,
     )
 
 
@@ -138,10 +138,10 @@ def _conventions(
     )
 
 
-def _read_bare_graph(published: Published, graphs: Graphs, gathered: Gathered) -> None:
+def _read_bare_graph(publisher: Publisher, graphs: Graphs, gathered: Gathered) -> None:
     """Reads what a graph of unknown purpose shows, where it shows anything."""
     graph = graphs.bare
-    for row in published.graph if graph is not None else ():
+    for row in publisher.graph if graph is not None else ():
         places = [anchors for anchors, _ in _places(row.anchors, {"layer": 1}, None)]
         for anchors in places:
             reading = row.read(graph, *anchors)

@@ -15,7 +15,7 @@ from surgery.explanation.gathering import Gathered
 from surgery.module import Config
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
 from surgery.tables.fields import VALID, VALID_NAMES
-from surgery.tables.published import Published
+from surgery.tables.publisher import Publisher
 
 
 def model_type(config: Config) -> str | None:
@@ -27,21 +27,21 @@ def model_type(config: Config) -> str | None:
     return None if named is None else str(named)
 
 
-def read_published(
-    published: Published, config: Config, targets: Container[str], gathered: Gathered, assume: Mapping[str, Any]
+def read_publisher(
+    publisher: Publisher, config: Config, targets: Container[str], gathered: Gathered, assume: Mapping[str, Any]
 ) -> None:
     """Adds what config and code say to the evidence; `assume` decides what a word means that may mean several things.
 
     Raises UnexplainedError for a demand that is not met, and for a value that no field can have.
     """
-    for demand in published.demands:
+    for demand in publisher.demands:
         if demand.key in config.values and config.values[demand.key] not in demand.allowed:
             raise UnexplainedError(
                 f"reading {config.file} of {gathered.module.name}: {demand.key} is {config.values[demand.key]!r}, "
                 f"expected {' or '.join(repr(value) for value in demand.allowed)}: {demand.because}"
             )
     meant: dict[str, Any] = {}
-    for row in published.evidence:
+    for row in publisher.evidence:
         if any(anchor not in targets for anchor in row.anchors):
             continue
         if isinstance(row, CodeEvidence):

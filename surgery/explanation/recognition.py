@@ -45,11 +45,11 @@ def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:
     dialects = [(family, dialect) for family in FAMILIES for dialect in family.dialects]
     if module.config is None:
         return dialects
-    published = [(family, dialect, dialect.published) for family, dialect in dialects if dialect.published is not None]
+    publishers = [(family, dialect, dialect.publisher) for family, dialect in dialects if dialect.publisher is not None]
     named = model_type(module.config)
-    found = [(family, dialect) for family, dialect, kind in published if named in kind.model_types]
+    found = [(family, dialect) for family, dialect, kind in publishers if named in kind.model_types]
     if not found:
-        known = sorted({name for _, _, kind in published for name in kind.model_types if name is not None})
+        known = sorted({name for _, _, kind in publishers for name in kind.model_types if name is not None})
         raise UnexplainedError(
             f"looking for a weight table that explains {module.name} ({module.format}): {module.config.file} names the "
             f"architecture {named}; known are {', '.join(known)}",

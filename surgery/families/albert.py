@@ -44,7 +44,7 @@ def _google(norm: dict[str, str]) -> Dialect:
     return Dialect(
         {"dict": "TF1 (google-research/albert)"},
         google_rows(block, SHARED, names, projection=projection),
-        published=google_checkpoints("albert", GOOGLE_NAMES, SHARED, ONE_GROUP),
+        publisher=google_checkpoints("albert", GOOGLE_NAMES, SHARED, ONE_GROUP),
     )
 
 
@@ -67,7 +67,7 @@ _HUGGING_FACE = Dialect(
         },
     ),
     # transformers' AlbertLayer has a dropout after the feed-forward, and never calls it.
-    published=hugging_face_checkpoints(
+    publisher=hugging_face_checkpoints(
         ("albert",), HUGGING_FACE_NAMES, ("embedding_dropout", "attention_output_dropout"), ONE_GROUP
     ),
 )

@@ -81,7 +81,7 @@ TF1 = Dialect(
             "output_layer_norm": "output/LayerNorm",
         },
     ),
-    published=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
+    publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
 )
 HUGGING_FACE = Dialect(
     {"dict": GENERATION},
@@ -101,7 +101,7 @@ HUGGING_FACE = Dialect(
             "projection": "embeddings_project",
         },
     ),
-    published=hugging_face_checkpoints(
+    publisher=hugging_face_checkpoints(
         ("bert", "electra"),
         HUGGING_FACE_NAMES,
         ("embedding_dropout", "attention_output_dropout", "output_dropout"),

@@ -12,7 +12,7 @@ from surgery.export.weights import Weights
 from surgery.module import Tensors
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting
-from surgery.proof import float64 as published
+from surgery.proof import float64
 from surgery.proof.battery import Batch, make_battery
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import expected_outputs, inner_outputs
@@ -53,16 +53,16 @@ def record_reference(plan: Plan, progress: Progress) -> Reference:
     battery = make_battery(plan.inference.architecture)
     tensors = module.open_tensors()
     tensors.check(assignment.variable for assignment in plan.weights.assignments)
-    if plan.inference.published is not None:
+    if plan.inference.publisher is not None:
         steps = partial(progress, "compute the reference")
-        recording = published.record_published(module, plan.inference, tensors, battery, plan.outputs.taps, steps)
-        what = published.description(module)
+        recording = float64.record_float64(module, plan.inference, tensors, battery, plan.outputs.taps, steps)
+        what = float64.description(module)
     else:
         tick = counting(progress, "run the module", len(battery))
         recording = comparison.record_module(module, plan.inference, battery, plan.outputs.taps, tick)
         what = comparison.REFERENCE
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
-    inner = () if plan.inference.published is not None else inner_outputs(plan.inference, plan.outputs)
+    inner = () if plan.inference.publisher is not None else inner_outputs(plan.inference, plan.outputs)
     return Reference(what, battery, expected, tensors, tuple(name for name in inner if _is_in(name, expected)))
 
 

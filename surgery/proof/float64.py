@@ -1,6 +1,6 @@
 """What a checkpoint computes, in float64 numpy: the reference where there is no graph to run.
 
-Nothing of the rebuilt encoder is in it: weights are read under the publisher's own names (`published.Names`), not
+Nothing of the rebuilt encoder is in it: weights are read under the publisher's own names (`publisher.Names`), not
 through the weight rows, and the arithmetic is written out from the papers: attention from Vaswani et al.
 (arXiv:1706.03762), BERT's post-norm block, embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805),
 the factorised embedding and shared block from Lan et al. (arXiv:1909.11942). All batches go through one block before
@@ -23,7 +23,7 @@ from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import Tapped
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
-from surgery.tables.published import Names
+from surgery.tables.publisher import Names
 
 Array = npt.NDArray[np.float64]
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -35,7 +35,7 @@ def description(module: InspectedModule) -> str:
     return f"the function that {file} describes, computed in float64 numpy (a checkpoint has no graph)"
 
 
-def record_published(
+def record_float64(
     module: InspectedModule,
     inference: Inference,
     tensors: Tensors,
@@ -61,8 +61,8 @@ def _record(
     taps: Sequence[Tapped],
     progress: Callable[[int, int], None],
 ) -> Recording:
-    assert inference.published is not None, "a checkpoint is explained by a published dialect"
-    names, values = inference.published.names, inference.architecture.values
+    assert inference.publisher is not None, "a checkpoint is explained by the dialect of a publisher"
+    names, values = inference.publisher.names, inference.architecture.values
     weights = _Weights(module, names, tensors)
     blocks: int = values["num_hidden_layers"]
     states = _embed(weights, names, values, battery)

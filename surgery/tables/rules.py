@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from surgery.tables.layout import Layout, parse
 
 if TYPE_CHECKING:
-    from surgery.tables.published import Published
+    from surgery.tables.publisher import Publisher
 
 NUMBERED = ("layer", "ffn")
 """Holes that count: blocks, and feed-forward networks within a block."""
@@ -77,12 +77,12 @@ def drop(pattern: str, *, because: str) -> WeightRule:
 class Dialect:
     """One generation's names for a family: `generation` per calling convention ("list" or "dict" in).
 
-    `published` says how its checkpoints are to be read, where it has any.
+    `publisher` says how its checkpoints are to be read, where it has any.
     """
 
     generation: Mapping[str, str]
     rules: tuple[WeightRule, ...]
-    published: Published | None = None
+    publisher: Publisher | None = None
 
 
 def fill(template: str, holes: Mapping[str, str]) -> str:

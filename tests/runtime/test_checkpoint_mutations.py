@@ -19,7 +19,7 @@ def mistaken(monkeypatch):
 
     def install(change):
         def with_changed(family):
-            dialects = [dialect if dialect.published is None else change(dialect) for dialect in family.dialects]
+            dialects = [dialect if dialect.publisher is None else change(dialect) for dialect in family.dialects]
             return replace(family, dialects=tuple(dialects))
 
         monkeypatch.setattr(recognition, "FAMILIES", tuple(map(with_changed, recognition.FAMILIES)))
@@ -118,8 +118,8 @@ def test_an_encoder_that_keeps_keras_s_epsilon_shows_in_the_embeddings(diverges,
 )
 def test_a_mistake_in_the_reference_s_own_names_shows_too(field, name, mistaken, diverges):
     def misnamed(dialect):
-        names = replace(dialect.published.names, **{field: name})
-        return replace(dialect, published=replace(dialect.published, names=names))
+        names = replace(dialect.publisher.names, **{field: name})
+        return replace(dialect, publisher=replace(dialect.publisher, names=names))
 
     mistaken(misnamed)
     assert diverges("hf_bert") == "encoder_outputs_0"

@@ -14,7 +14,7 @@ from surgery.families.publishers.configs import config_evidence
 from surgery.families.shared.rows import MASKED_LM, embeddings_rows, pooler_rows
 from surgery.tables import readers as read
 from surgery.tables.evidence import Demand, GraphEvidence
-from surgery.tables.published import Names, Published
+from surgery.tables.publisher import Names, Publisher
 from surgery.tables.rules import WeightRule, drop, move
 
 LEFT_BEHIND = (
@@ -77,10 +77,10 @@ def google_rows(
     return (*rows, *LEFT_BEHIND)
 
 
-def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Demand, ...] = ()) -> Published:
+def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Demand, ...] = ()) -> Publisher:
     """What `bert_config.json` or `albert_config.json` and the code say; `anchor` is the targets' block scope."""
     activation = (f"{anchor}/intermediate/bias", f"{anchor}/output/kernel")
-    return Published(
+    return Publisher(
         model_types=(None, model),
         evidence=config_evidence(
             {"gelu": ("gelu_tanh", "gelu"), "relu": ("relu",)},

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from surgery.families.publishers.configs import config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.published import Names, Published
+from surgery.tables.publisher import Names, Publisher
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"
@@ -94,7 +94,7 @@ def hugging_face_checkpoints(
     names: Names,
     dropouts: tuple[str, ...],
     demands: tuple[Demand, ...] = (),
-) -> Published:
+) -> Publisher:
     """transformers' checkpoints; `dropouts` are the fields that `hidden_dropout_prob` tells."""
     activations = {
         "gelu": ("gelu",),
@@ -103,7 +103,7 @@ def hugging_face_checkpoints(
         "gelu_pytorch_tanh": ("gelu_tanh",),
         "relu": ("relu",),
     }
-    return Published(
+    return Publisher(
         model_types=model_types,
         evidence=(
             *config_evidence(

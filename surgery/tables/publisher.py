@@ -41,7 +41,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Published:
+class Publisher:
     """One publisher's checkpoints of a family.
 
     `model_types` are the names of the architecture in its configs; None is a config that names none. `graph` are rows
