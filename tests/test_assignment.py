@@ -59,8 +59,8 @@ def test_every_target_is_filled_once_with_the_shape_of_its_layout(name: str, exp
     _, _, weights = explained(name)
     assert len(weights.by_target) == len(weights.assignments)
     for assignment in weights.assignments:
-        assert assignment.variable.shape == shape_of(assignment.layout.source, weights.sizes)
-        assert assignment.shape == shape_of(assignment.layout.target, weights.sizes)
+        assert assignment.variable.shape == shape_of(assignment.layout.left, weights.sizes)
+        assert assignment.shape == shape_of(assignment.layout.right, weights.sizes)
 
 
 @pytest.mark.parametrize("name", [*SAMPLES, *G1])

@@ -65,7 +65,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
                 hint="Model Garden's encoders compute in float32; convert the module's weights first",
             )
         assert claim.rule.layout is not None
-        shape = layout.shape_of(claim.rule.layout.target, inference.sizes)
+        shape = layout.shape_of(claim.rule.layout.right, inference.sizes)
         assignments += [
             Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.pattern, claim.rule.part)
             for target in claim.targets
