@@ -129,13 +129,13 @@ class Config:
 class OutputName:
     """What an opaque key of a signature is in the call: `encoder_outputs[3]` for `bert_encoder_1_4`.
 
-    `places` has several entries when the call returns one tensor in several places.
+    `paths` has several entries when the call returns one tensor at several of them.
     """
 
     signature: str
     key: str
     callable: str
-    places: tuple[str, ...]
+    paths: tuple[str, ...]
     how: str
 
 

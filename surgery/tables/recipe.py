@@ -39,7 +39,7 @@ class Activation:
 class LayerClass:
     """A constructor argument that is a class, as `module:Name`."""
 
-    place: str
+    path: str
 
 
 @dataclass(frozen=True)

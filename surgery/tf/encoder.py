@@ -231,14 +231,14 @@ def _argument(given: Any, values: Mapping[str, Any]) -> Any:
             return value
         case Activation(field):
             return _activation(values[field])
-        case LayerClass(place):
-            return _load(place)
+        case LayerClass(path):
+            return _load(path)
         case BlockLayers(layer, arguments):
             made = []
             for block in range(values["num_hidden_layers"]):
                 own = _argument(arguments, values)
                 own["name"] = own["name"].format(layer=block)
-                made.append(_load(layer.place)(**own))
+                made.append(_load(layer.path)(**own))
             return made
         case _:
             return {name: _argument(argument, values) for name, argument in given.items()}
@@ -252,8 +252,8 @@ def _activation(name: str) -> Any:
     return ACTIVATIONS[name]
 
 
-def _load(place: str) -> Any:
-    module, _, name = place.partition(":")
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 

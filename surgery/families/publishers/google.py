@@ -64,10 +64,10 @@ def google_rows(
         *(replace(row, pattern=row.pattern.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
     ]
     norms = {name: "/".join((target, name, "{leaf}")) for name in ("self_attention_layer_norm", "output_layer_norm")}
-    for name, place in norms.items():
+    for name, norm in norms.items():
         if name in names:
             also = norms["output_layer_norm"] if "output_layer_norm" not in names else None
-            rows.append(move(f"{block}/{names[name]}/{{leaf:gamma|beta}}", place, "hidden", also=also))
+            rows.append(move(f"{block}/{names[name]}/{{leaf:gamma|beta}}", norm, "hidden", also=also))
     for name, kernel, bias in (("intermediate", "hidden inner", "inner"), ("output", "inner hidden", "hidden")):
         rows.append(move(f"{block}/{names[name]}/kernel", f"{target}/{name}/kernel", kernel))
         rows.append(move(f"{block}/{names[name]}/bias", f"{target}/{name}/bias", bias))

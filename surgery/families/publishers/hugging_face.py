@@ -49,12 +49,12 @@ def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tupl
     ]
     rows += _norm(_SCOPE + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
     for name, pattern in patterns.items():
-        place = f"{target}/self_attention/{name}"
-        rows.append(move(f"{pattern}.weight", f"{place}/kernel", "(heads size) hidden -> hidden heads size"))
-        rows.append(move(f"{pattern}.bias", f"{place}/bias", "(heads size) -> heads size"))
-    output, place = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
-    rows.append(move(f"{output}.weight", f"{place}/kernel", "hidden (heads size) -> heads size hidden"))
-    rows.append(move(f"{output}.bias", f"{place}/bias", "hidden"))
+        dense = f"{target}/self_attention/{name}"
+        rows.append(move(f"{pattern}.weight", f"{dense}/kernel", "(heads size) hidden -> hidden heads size"))
+        rows.append(move(f"{pattern}.bias", f"{dense}/bias", "(heads size) -> heads size"))
+    output, dense = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
+    rows.append(move(f"{output}.weight", f"{dense}/kernel", "hidden (heads size) -> heads size hidden"))
+    rows.append(move(f"{output}.bias", f"{dense}/bias", "hidden"))
     rows += _norm(f"{block}.{names['attention_norm']}", f"{target}/self_attention_layer_norm", "hidden")
     rows += _linear(f"{block}.{names['intermediate']}", f"{target}/intermediate", "inner", "hidden")
     rows += _linear(f"{block}.{names['output']}", f"{target}/output", "hidden", "inner")
