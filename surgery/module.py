@@ -19,7 +19,7 @@ Structure = Any
 """Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TensorInfo:
     """One input or output: its key in a signature or structure, dtype, shape, and its name in the graph."""
 
@@ -29,7 +29,7 @@ class TensorInfo:
     name: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignatureInfo:
     """A named entry point of a meta graph, as TensorFlow Serving sees it."""
 
@@ -39,7 +39,7 @@ class SignatureInfo:
     method_name: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetaGraphInfo:
     """One meta graph. `tags` is empty for the inference graph of a TF1 hub.Module."""
 
@@ -49,7 +49,7 @@ class MetaGraphInfo:
     function_count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VariableInfo:
     """A variable. `path` is its address below the root object ("variables/3"; None in TF1 graphs).
 
@@ -76,7 +76,7 @@ class VariableInfo:
         return self.path or self.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trace:
     """One concrete function of a callable, for one value of `training` (None where it has no such argument).
 
@@ -117,7 +117,7 @@ def no_tensors() -> Tensors:
     raise LookupError("this module has no weights to read")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A checkpoint's configuration file: its name, and what it says by key."""
 
@@ -125,7 +125,7 @@ class Config:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputName:
     """What an opaque key of a signature is in the call: `encoder_outputs[3]` for `bert_encoder_1_4`.
 
@@ -139,7 +139,7 @@ class OutputName:
     how: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InspectedModule:
     """All that a module's files say without TensorFlow.
 

@@ -13,7 +13,7 @@ VOCAB, POSITIONS, TYPES = 1200, 96, 2
 
 def battery(vocab: int = VOCAB, positions: int = POSITIONS, types: int = TYPES):
     values = {"vocab_size": vocab, "max_position_embeddings": positions, "type_vocab_size": types}
-    return make_battery(Architecture("bert", "test", values))
+    return make_battery(Architecture(family="bert", generation="test", values=values))
 
 
 def arrays(name: str, **sizes: int) -> list[np.ndarray]:

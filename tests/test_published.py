@@ -106,7 +106,7 @@ def test_a_shared_block_is_applied_as_often_as_the_config_says(name, configured)
     ],
 )
 def test_the_architecture_is_named_by_its_type_or_in_early_configs_by_its_class(values, named):
-    assert model_type(Config("config.json", values)) == named
+    assert model_type(Config(file="config.json", values=values)) == named
 
 
 def test_an_early_config_without_a_type_is_known_by_its_class(configured, modules):

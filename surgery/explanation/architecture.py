@@ -32,7 +32,7 @@ from surgery.tables.publisher import Publisher
 from surgery.tables.rules import fill
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
     """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig)."""
 
@@ -44,7 +44,7 @@ class Architecture:
         return self.values[field]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inference:
     """What a module is and why: its family's table, architecture, evidence, claims and calling convention."""
 
@@ -108,7 +108,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     values = {field: gathered.values[field] for field in family.fields if field in gathered.values}
     return Inference(
         family=family,
-        architecture=Architecture(family.name, generation, values),
+        architecture=Architecture(family=family.name, generation=generation, values=values),
         evidence=tuple(e for e in gathered.evidence.values() if e.field in values),
         claims=found.claims,
         sizes=sizes,

@@ -13,7 +13,7 @@ from surgery.tables import layout
 from surgery.tables.layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Assignment:
     """One variable's way into the encoder. `shape` is the target's; `part` the sub-model that owns it."""
 
@@ -25,7 +25,7 @@ class Assignment:
     part: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dropped:
     """A variable that is left behind, and why."""
 
@@ -33,7 +33,7 @@ class Dropped:
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AssignmentMap:
     """Every variable of a module, exactly once. `kept` are its constants, such as `do_lower_case`, by attribute."""
 
@@ -53,11 +53,11 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
     Raises UnexplainedError when two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
-    dropped = [Dropped(v, v.outside) for v in module.variables if v.outside is not None]
+    dropped = [Dropped(variable=v, because=v.outside) for v in module.variables if v.outside is not None]
     for claim in inference.claims:
         reason = _reason_to_drop(claim, inference)
         if reason is not None:
-            dropped.append(Dropped(claim.variable, reason))
+            dropped.append(Dropped(variable=claim.variable, because=reason))
             continue
         if claim.variable.dtype != "float32":
             raise UnexplainedError(
@@ -67,12 +67,19 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
         assert claim.rule.layout is not None
         shape = layout.shape_of(claim.rule.layout.right, inference.sizes)
         assignments += [
-            Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.pattern, claim.rule.part)
+            Assignment(
+                variable=claim.variable,
+                target=target,
+                layout=claim.rule.layout,
+                shape=shape,
+                rule=claim.rule.pattern,
+                part=claim.rule.part,
+            )
             for target in claim.targets
         ]
     _refuse_double_targets(module, assignments)
     kept = tuple(variable for variable in module.variables if variable.outside is None and is_attribute(variable))
-    return AssignmentMap(tuple(assignments), tuple(dropped), kept, inference.sizes)
+    return AssignmentMap(assignments=tuple(assignments), dropped=tuple(dropped), kept=kept, sizes=inference.sizes)
 
 
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:

@@ -10,7 +10,7 @@ from surgery.module import VariableInfo
 from surgery.tables.rules import NUMBERED, Dialect, WeightRule, fill, holes_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A variable and the row that claims it, with the text of the row's holes."""
 
@@ -24,7 +24,7 @@ class Claim:
         return tuple(fill(target, self.holes) for target in (self.rule.target, self.rule.also) if target is not None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """What a dialect makes of a listing of variables. It explains the module only when nothing is left over."""
 
@@ -57,7 +57,8 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
         for rule, holes in found:
             used.setdefault(rule, []).append(holes)
         if len(found) == 1:
-            claims.append(Claim(variable, *found[0]))
+            ((rule, holes),) = found
+            claims.append(Claim(variable=variable, rule=rule, holes=holes))
         elif found:
             ambiguous.append((variable, tuple(rule for rule, _ in found)))
         else:
@@ -72,7 +73,14 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
         for wanted in _wanted(rule, numbers)
         if not any(wanted.items() <= holes.items() for holes in seen)
     )
-    return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
+    return Explanation(
+        dialect=dialect,
+        claims=tuple(claims),
+        unclaimed=tuple(unclaimed),
+        ambiguous=tuple(ambiguous),
+        idle=idle,
+        missing=missing,
+    )
 
 
 Used = dict[WeightRule, list[dict[str, str]]]
@@ -90,7 +98,7 @@ def _ranked(claims: list[Claim], used: Used) -> tuple[list[Claim], Used]:
         return {**holes, "layer": rank[holes["layer"]]} if "layer" in holes else dict(holes)
 
     return (
-        [Claim(claim.variable, claim.rule, ranked(claim.holes)) for claim in claims],
+        [Claim(variable=claim.variable, rule=claim.rule, holes=ranked(claim.holes)) for claim in claims],
         {rule: [ranked(holes) for holes in seen] for rule, seen in used.items()},
     )
 

@@ -21,7 +21,7 @@ DEFAULT = ("default", "pooled_output")
 EMBEDDING = "embedding_output"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Convention:
     """A callable of the source in the encoder's words.
 
@@ -61,7 +61,7 @@ def read_convention(
     outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
     if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
-    return Convention(callable_name, kind, inputs, outputs, aliases)
+    return Convention(callable=callable_name, kind=kind, inputs=inputs, outputs=outputs, aliases=aliases)
 
 
 def described_convention(
@@ -75,10 +75,12 @@ def described_convention(
     inputs = {anchor.name: anchor.name for anchor in family.inputs}
     if submodel is None:
         aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
-        return Convention(callable_name, "dict", inputs, outputs, aliases)
+        return Convention(callable=callable_name, kind="dict", inputs=inputs, outputs=outputs, aliases=aliases)
     own = {name: path for name, path in outputs.items() if name != EMBEDDING}
     positions, logits = {submodel.positions: submodel.positions}, {submodel.logits: submodel.logits}
-    return Convention(callable_name, "dict", {**inputs, **positions}, {**own, **logits}, {})
+    return Convention(
+        callable=callable_name, kind="dict", inputs={**inputs, **positions}, outputs={**own, **logits}, aliases={}
+    )
 
 
 def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from surgery.tables.family import Family
 from surgery.tables.fields import VALID, VALID_NAMES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """A field's value and where it was read. `count` places agree on it; `place` is the first."""
 
@@ -46,9 +46,11 @@ class Gathered:
         self.places.add(place)
         before = self.evidence.get((field, kind))
         if before is None:
-            self.evidence[field, kind] = Evidence(field, value, kind, place)
+            self.evidence[field, kind] = Evidence(field=field, value=value, kind=kind, place=place)
         else:
-            self.evidence[field, kind] = Evidence(field, value, kind, before.place, before.count + 1)
+            self.evidence[field, kind] = Evidence(
+                field=field, value=value, kind=kind, place=before.place, count=before.count + 1
+            )
 
     def place(self, field: str) -> str:
         return next((e.place for (name, _), e in self.evidence.items() if name == field), "nowhere")

@@ -12,7 +12,7 @@ from surgery.module import InspectedModule
 from surgery.sources import well_formed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
     """What `inspect` shows: the module, and its inference or why no table explains it."""
 
@@ -26,6 +26,6 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
     """The module with its inference where a table explains it, else with the reason why none does."""
     try:
         with well_formed(module.name):
-            return Inspection(module, infer_architecture(module, assume), None)
+            return Inspection(module=module, inference=infer_architecture(module, assume), unexplained=None)
     except UnexplainedError as error:
-        return Inspection(module, None, error.message, error.details)
+        return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)

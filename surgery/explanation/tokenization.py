@@ -13,7 +13,7 @@ from surgery.module import InspectedModule, is_attribute
 VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tokenization:
     """A WordPiece vocabulary, a token a line, or a SentencePiece model (`pieces`); `why` is the evidence for casing."""
 
@@ -48,12 +48,14 @@ def find_tokenization(
             )
         file, pieces = Path(module.folder) / module.assets[named], named == PIECES
     if lower_case is not None:
-        return Tokenization(file, pieces, lower_case, "option")
+        return Tokenization(file=file, pieces=pieces, lower_case=lower_case, why="option")
     if CASING in constants:
-        return Tokenization(file, pieces, bool(constants[CASING]), f"the module's {CASING}")
+        return Tokenization(file=file, pieces=pieces, lower_case=bool(constants[CASING]), why=f"the module's {CASING}")
     if pieces:
         # official/nlp/tools/export_tfhub_lib.py, get_do_lower_case: always, with a SentencePiece model.
-        return Tokenization(file, pieces, True, "Model Garden's exporter, for every SentencePiece model")
+        return Tokenization(
+            file=file, pieces=pieces, lower_case=True, why="Model Garden's exporter, for every SentencePiece model"
+        )
     raise UsageError(
         f"{doing}: nothing says whether its texts are lower-cased",
         hint="supply it: --lower-case (an uncased model) or --no-lower-case",

@@ -117,7 +117,7 @@ def check_export(
     from surgery.tf import recording as comparison
 
     hashes = weights.hashes()
-    exported = inspect_folder(Files(folder, folder.name))
+    exported = inspect_folder(Files(folder=folder, name=folder.name))
     battery, expected = reference.battery, reference.expected
     with well_formed(str(folder)):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)

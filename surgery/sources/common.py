@@ -32,10 +32,10 @@ def meta_graphs(saved_model: Any) -> tuple[MetaGraphInfo, ...]:
             tags=tuple(sorted(graph.meta_info_def.tags)),
             signatures=tuple(
                 SignatureInfo(
-                    name,
-                    _tensors(graph.signature_def[name].inputs),
-                    _tensors(graph.signature_def[name].outputs),
-                    graph.signature_def[name].method_name,
+                    name=name,
+                    inputs=_tensors(graph.signature_def[name].inputs),
+                    outputs=_tensors(graph.signature_def[name].outputs),
+                    method_name=graph.signature_def[name].method_name,
                 )
                 for name in sorted(graph.signature_def)
                 if name != INIT_OP_SIGNATURE
@@ -97,7 +97,7 @@ def read_config(path: Path) -> Config:
         raise ModuleError(f"reading {path}: {error}", hint="the file is damaged: fetch it again") from error
     if not isinstance(values, dict):
         raise ModuleError(f"reading {path}: expected a JSON object, found a {type(values).__name__}")
-    return Config(path.name, values)
+    return Config(file=path.name, values=values)
 
 
 def item_size(dtype: str) -> int:
@@ -127,6 +127,11 @@ def _shard_count(name: str) -> int:
 
 def _tensors(infos: Any) -> tuple[TensorInfo, ...]:
     return tuple(
-        TensorInfo(key, dtype_name(infos[key].dtype), shape_of(infos[key].tensor_shape), infos[key].name or None)
+        TensorInfo(
+            key=key,
+            dtype=dtype_name(infos[key].dtype),
+            shape=shape_of(infos[key].tensor_shape),
+            name=infos[key].name or None,
+        )
         for key in sorted(infos)
     )

@@ -10,7 +10,7 @@ from typing import Any
 SAVED_MODEL = "saved_model.pb"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Files:
     """A module's folder and name.
 

@@ -137,7 +137,7 @@ def _variable(name: str, part: Any) -> VariableInfo:
     shape = tuple(part.get_shape())
     dtype = DTYPES.get(part.get_dtype(), part.get_dtype())
     size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
-    return VariableInfo(name, dtype, shape, "float" in dtype, nbytes=size)
+    return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
 def _tokenizer(folder: Path) -> dict[str, Any]:

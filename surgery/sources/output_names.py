@@ -32,8 +32,14 @@ def name_outputs(module: InspectedModule) -> InspectedModule:
             found = _by_graph(trace, signature) or _by_rank(trace, signature)
             if found is not None:
                 pairs, feeds, how = found
-                outputs += [OutputName(name, key, callable_name, names, how) for key, names in pairs.items()]
-                inputs += [OutputName(name, key, callable_name, (feed,), how) for key, feed in feeds.items()]
+                outputs += [
+                    OutputName(signature=name, key=key, callable=callable_name, paths=names, how=how)
+                    for key, names in pairs.items()
+                ]
+                inputs += [
+                    OutputName(signature=name, key=key, callable=callable_name, paths=(feed,), how=how)
+                    for key, feed in feeds.items()
+                ]
                 break
     return replace(module, output_names=tuple(outputs), input_names=tuple(inputs))
 

@@ -21,7 +21,7 @@ def structure(value: Any) -> Structure:
         return {key: structure(item) for key, item in value.dict_value.fields.items()}
     if kind in ("tensor_spec_value", "bounded_tensor_spec_value"):
         spec = getattr(value, kind)
-        return TensorInfo(spec.name, dtype_name(spec.dtype), shape_of(spec.shape))
+        return TensorInfo(key=spec.name, dtype=dtype_name(spec.dtype), shape=shape_of(spec.shape))
     if kind == "none_value" or kind is None:
         return None
     plain = getattr(value, kind)

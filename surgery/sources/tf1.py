@@ -80,7 +80,9 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
         dtype = dtype_name(node.attr["dtype"].type)
         shape = tuple(size or 0 for size in shape_of(node.attr["shape"].shape) or ())
         size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
-        found.append(VariableInfo(node.name, dtype, shape, node.name in trainable, nbytes=size))
+        found.append(
+            VariableInfo(name=node.name, dtype=dtype, shape=shape, trainable=node.name in trainable, nbytes=size)
+        )
     return tuple(found)
 
 
@@ -106,7 +108,7 @@ def _traces(meta_graphs: Any) -> Iterator[Trace]:
 
 
 def _tensor(key: str, info: Any) -> TensorInfo:
-    return TensorInfo(key, dtype_name(info.dtype), shape_of(info.tensor_shape), info.name)
+    return TensorInfo(key=key, dtype=dtype_name(info.dtype), shape=shape_of(info.tensor_shape), name=info.name)
 
 
 def _constants(meta_graph: Any) -> dict[str, Any]:

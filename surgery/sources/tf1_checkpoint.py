@@ -52,7 +52,11 @@ def inspect(files: Files) -> InspectedModule:
         meta_graphs=(),
         variables=tuple(
             VariableInfo(
-                name, entry.dtype, tuple(size or 0 for size in entry.shape), "float" in entry.dtype, nbytes=entry.nbytes
+                name=name,
+                dtype=entry.dtype,
+                shape=tuple(size or 0 for size in entry.shape),
+                trainable="float" in entry.dtype,
+                nbytes=entry.nbytes,
             )
             for name, entry in sorted(index.entries.items())
         ),

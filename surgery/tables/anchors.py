@@ -8,8 +8,8 @@ Variables are named by their target in the rebuilt encoder.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,8 @@ LARGEST_ADDER = -1e3
 """What is added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
 
 
-class Dropout(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
     """A dropout: its rate, the tensor it acts on, the node that gives its result, and its random operation."""
 
     rate: float
@@ -39,7 +40,8 @@ class Dropout(NamedTuple):
     random: Node
 
 
-class MaskAdded(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class MaskAdded:
     """A mask added to attention logits: the logits before it, the product that is added, and what padding is given."""
 
     logits: Tensor
@@ -160,7 +162,7 @@ class Anchors:
             node = through_shapes(feed).node
             values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
             if node.op == "Mul" and values and float(values[0]) < LARGEST_ADDER:
-                return MaskAdded(total.inputs[1 - position], node, float(values[0]))
+                return MaskAdded(logits=total.inputs[1 - position], mask=node, adder=float(values[0]))
         return None
 
     def lookup_input(self, table: str) -> Node | None:
@@ -184,7 +186,7 @@ class Anchors:
             mask = _random_mask(node)
             result, data = self._kept(node) if mask is not None else (None, None)
             if mask is not None and result is not None and data is not None:
-                found.append(Dropout(mask[0], data, result, mask[1]))
+                found.append(Dropout(rate=mask[0], data=data, result=result, random=mask[1]))
         return tuple(found)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from surgery.tables.readers import Reader
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphEvidence:
     """A row: the architecture field, how to read it, and the targets that anchor it.
 
@@ -28,7 +28,7 @@ class GraphEvidence:
     absent: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConfigEvidence:
     """A row: the architecture field that a key of the config tells, for modules that have all `anchors`.
 
@@ -41,7 +41,7 @@ class ConfigEvidence:
     means: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodeEvidence:
     """A row: a field that the publisher's code fixes for all its models, and the place where it does."""
 
@@ -51,7 +51,7 @@ class CodeEvidence:
     anchors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Demand:
     """A key of the config that, where it stands, must have one of these values: the encoder has no other."""
 

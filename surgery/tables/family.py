@@ -16,7 +16,7 @@ from surgery.tables.recipe import EncoderRecipe
 from surgery.tables.rules import Dialect
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tap:
     """A sublayer whose tensor can be an output: where it is in the rebuilt encoder, and where in a module's own graph.
 
@@ -30,14 +30,14 @@ class Tap:
     axes: str
     meaning: str
     layer: str
-    side: str
+    side: str = "output"
     finder: Callable[..., Tensor | None]
     anchors: tuple[str, ...]
     when: tuple[tuple[str, Any], ...] = ()
     counted: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputAnchor:
     """An encoder input, known by the embedding table that its ids look up; None for the one that looks up nothing."""
 
@@ -45,7 +45,7 @@ class InputAnchor:
     table: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockInput:
     """The weights of a block from which its input is found in any graph: its first kernel, and the norm that may stand
     before it in a pre-norm block."""
@@ -55,7 +55,7 @@ class BlockInput:
     norm_beta: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One family of encoders: everything that is particular to it.
 

@@ -21,7 +21,7 @@ Group = tuple[str, ...]
 """Axes stored as one; a plain axis is a group of one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """A parsed sentence. `left` and `right` are groups of axis names over the same set of axes."""
 
@@ -65,7 +65,7 @@ def parse(sentence: str) -> Layout:
             raise ValueError(f"layout '{sentence}' names an axis twice")
     if {axis for group in left for axis in group} != {axis for group in right for axis in group}:
         raise ValueError(f"layout '{sentence}' does not have the same axes on both sides")
-    return Layout(sentence.strip(), left, right)
+    return Layout(sentence=sentence.strip(), left=left, right=right)
 
 
 def bind(layout: Layout, shape: tuple[int, ...], sizes: Mapping[str, int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphEvidence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Names:
     """The publisher's own names, written out for the reference computation, which shares nothing with the weight rows.
 
@@ -40,7 +40,7 @@ class Names:
     transposed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Publisher:
     """One publisher's checkpoints of a family.
 

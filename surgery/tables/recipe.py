@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """An attribute of a layer that takes a field's value where the constructor has no argument for it.
 
@@ -21,28 +21,28 @@ class Setting:
     field: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Constant:
     """A constructor argument that is the same for all encoders of a family."""
 
     value: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Activation:
     """A constructor argument that is the activation which a field names."""
 
     field: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerClass:
     """A constructor argument that is a class, as `module:Name`."""
 
     path: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockLayers:
     """A constructor argument that is a list with one layer a block, whose name may contain `{layer}`."""
 
@@ -50,7 +50,7 @@ class BlockLayers:
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubmodelRecipe:
     """A sub-model on top of the encoder, such as the masked-LM head behind `.mlm`.
 
@@ -67,7 +67,7 @@ class SubmodelRecipe:
     also_called: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptionalLayer:
     """A layer of the encoder that a module may lack: its path (see Setting), and the scope of its weights."""
 
@@ -75,7 +75,7 @@ class OptionalLayer:
     scope: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncoderRecipe:
     """The Model Garden encoder: its class, and where each constructor argument comes from.
 

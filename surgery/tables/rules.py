@@ -23,7 +23,7 @@ NUMBERED = ("layer", "ffn")
 """Holes that count: blocks, and feed-forward networks within a block."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightRule:
     """One row: a pattern of source names and either a target with a layout, or the reason why it is dropped.
 
@@ -65,15 +65,15 @@ def move(
     also: str | None = None,
 ) -> WeightRule:
     """A row that carries a variable to a target: `move("a/{layer}/kernel", "b_{layer}/kernel", "in out -> out in")`."""
-    return WeightRule(pattern, target, parse(layout), part=part, optional=optional, also=also)
+    return WeightRule(pattern=pattern, target=target, layout=parse(layout), part=part, optional=optional, also=also)
 
 
 def drop(pattern: str, *, because: str) -> WeightRule:
     """A row that leaves a variable behind, knowingly. Always optional, a group of its own."""
-    return WeightRule(pattern, None, None, because=because, optional=f"drop {pattern}")
+    return WeightRule(pattern=pattern, target=None, layout=None, because=because, optional=f"drop {pattern}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dialect:
     """One generation's names for a family: `generation` per calling convention ("list" or "dict" in).
 

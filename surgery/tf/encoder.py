@@ -227,13 +227,13 @@ def _argument(given: Any, values: Mapping[str, Any]) -> Any:
     match given:
         case str(field):
             return values[field]
-        case Constant(value):
+        case Constant(value=value):
             return value
-        case Activation(field):
+        case Activation(field=field):
             return _activation(values[field])
-        case LayerClass(path):
+        case LayerClass(path=path):
             return _load(path)
-        case BlockLayers(layer, arguments):
+        case BlockLayers(layer=layer, arguments=arguments):
             made = []
             for block in range(values["num_hidden_layers"]):
                 own = _argument(arguments, values)

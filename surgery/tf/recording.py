@@ -122,7 +122,7 @@ class LoadedExport:
             meta_graph = read_meta_graph(self.folder, ("serve",))
             paths = [path for path, _ in trace.flat_inputs]
             inputs = dict(zip(paths, paths, strict=True))
-            convention = Convention("__call__", "dict", inputs, called, {})
+            convention = Convention(callable="__call__", kind="dict", inputs=inputs, outputs=called, aliases={})
             runners["__call__"] = self._session.function(meta_graph, exported, trace, convention, {})
         for batch in battery:
             returned: dict[str, np.ndarray] = {}

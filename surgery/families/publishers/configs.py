@@ -18,10 +18,10 @@ _SIZES = (
     "type_vocab_size",
 )
 ONE_GROUP = tuple(
-    Demand(key, (1,), "the rebuilt encoder applies one block at every depth")
+    Demand(key=key, allowed=(1,), because="the rebuilt encoder applies one block at every depth")
     for key in ("num_hidden_groups", "inner_group_num")
 )
-_EMBEDDING_SIZE = ConfigEvidence("embedding_size", "embedding_size", ("embedding_projection/kernel",))
+_EMBEDDING_SIZE = ConfigEvidence(field="embedding_size", key="embedding_size", anchors=("embedding_projection/kernel",))
 
 
 def config_evidence(
@@ -35,11 +35,14 @@ def config_evidence(
     anchors = {"pooler_act": (_POOLER,), "mlm_layer_norm_eps": (_MASKED_LM,)}
     fixed = {"norm_first": False, "pooler_act": "tanh", **dict.fromkeys(sorted(hidden - set(dropouts)), 0.0), **code}
     return (
-        *(ConfigEvidence(field, field) for field in _SIZES),
+        *(ConfigEvidence(field=field, key=field) for field in _SIZES),
         _EMBEDDING_SIZE,
-        ConfigEvidence("hidden_act", "hidden_act", means=activations),
-        ConfigEvidence("mlm_act", "hidden_act", (_MASKED_LM,), means=activations),
-        ConfigEvidence("attention_probs_dropout", "attention_probs_dropout_prob"),
-        *(ConfigEvidence(field, "hidden_dropout_prob") for field in dropouts),
-        *(CodeEvidence(field, value, place, anchors.get(field, ())) for field, value in fixed.items()),
+        ConfigEvidence(field="hidden_act", key="hidden_act", means=activations),
+        ConfigEvidence(field="mlm_act", key="hidden_act", anchors=(_MASKED_LM,), means=activations),
+        ConfigEvidence(field="attention_probs_dropout", key="attention_probs_dropout_prob"),
+        *(ConfigEvidence(field=field, key="hidden_dropout_prob") for field in dropouts),
+        *(
+            CodeEvidence(field=field, value=value, place=place, anchors=anchors.get(field, ()))
+            for field, value in fixed.items()
+        ),
     )

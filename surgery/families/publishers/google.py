@@ -89,8 +89,13 @@ def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Dem
             f"google-research/{model}, modeling.py",
         ),
         graph=(
-            GraphEvidence("hidden_act", read.activation, activation, optional=True),
-            GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, ("embeddings/layer_norm/gamma",), optional=True),
+            GraphEvidence(field="hidden_act", read=read.activation, anchors=activation, optional=True),
+            GraphEvidence(
+                field="layer_norm_eps",
+                read=read.layer_norm_epsilon,
+                anchors=("embeddings/layer_norm/gamma",),
+                optional=True,
+            ),
         ),
         demands=demands,
         names=names,
