@@ -17,10 +17,20 @@ from surgery.tables.anchors import Anchors, between, constant, shortest_decimal,
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A value and the place where it was read."""
+    """A value and the place where it was read.
+
+    Attributes:
+        value: the value of the field, or "unknown (…)" with a description of an unknown form.
+        place: name of the node where it stands.
+    """
 
     value: Any
     place: str
+
+    @property
+    def known(self) -> bool:
+        """False where something stands at the place, but in a form that no reader knows."""
+        return not str(self.value).startswith("unknown")
 
 
 Reader = Callable[..., "Reading | None"]
