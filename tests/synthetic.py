@@ -78,13 +78,9 @@ def module(traces: Sequence[Trace], signatures: Mapping[str, Trace]) -> Inspecte
         name="synthetic",
         folder=".",
         format="TF2 SavedModel",
-        tensorflow_version="",
-        meta_graphs=(),
         variables=(),
-        assets={},
         traces=tuple(traces),
         signature_traces=signatures,
-        attached_messages={},
         fingerprint={},
         saved_model_bytes=0,
     )

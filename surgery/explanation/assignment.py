@@ -1,4 +1,4 @@
-"""Where every variable of a module goes: into the encoder under a layout, kept beside it, or dropped with a reason."""
+"""The way of every variable: into the encoder under a layout, kept beside it, or dropped with a reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from surgery.tables.layout import Layout
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One variable's way into the encoder. `shape` is the target's; `part` the sub-model that owns it."""
+    """One variable's way into the encoder.
+
+    Attributes:
+        variable: the variable.
+        target: name of the weight in the encoder.
+        layout: the axes before and after.
+        shape: shape of the target.
+        rule: pattern of the row that claims the variable.
+        part: the part that owns the target: "encoder", or the name of a sub-model.
+    """
 
     variable: VariableInfo
     target: str
@@ -27,7 +36,12 @@ class Assignment:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """A variable that is left behind, and why."""
+    """A variable that is left behind.
+
+    Attributes:
+        variable: the variable.
+        because: the reason.
+    """
 
     variable: VariableInfo
     because: str
@@ -35,7 +49,14 @@ class Dropped:
 
 @dataclass(frozen=True, kw_only=True)
 class AssignmentMap:
-    """Every variable of a module, exactly once. `kept` are its constants, such as `do_lower_case`, by attribute."""
+    """Every variable of a module, exactly once.
+
+    Attributes:
+        assignments: variables that go into the encoder.
+        dropped: variables that are left behind.
+        kept: the module's constants, such as `do_lower_case`, which the export has as they are.
+        sizes: size by axis of the layouts.
+    """
 
     assignments: tuple[Assignment, ...]
     dropped: tuple[Dropped, ...]
@@ -44,13 +65,15 @@ class AssignmentMap:
 
     @property
     def by_target(self) -> dict[str, Assignment]:
+        """The assignments by target."""
         return {assignment.target: assignment for assignment in self.assignments}
 
 
 def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
     """Turns the claims of the table into assignments.
 
-    Raises UnexplainedError when two variables claim one target, or a weight is not float32.
+    Raises:
+        UnexplainedError: two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
     dropped = [Dropped(variable=v, because=v.outside) for v in module.variables if v.outside is not None]
@@ -91,10 +114,10 @@ def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
 
 
 def _refuse_double_targets(module: InspectedModule, assignments: list[Assignment]) -> None:
-    sources: dict[str, list[str]] = {}
+    claimed_by: dict[str, list[str]] = {}
     for assignment in assignments:
-        sources.setdefault(assignment.target, []).append(assignment.variable.name)
-    double = [f"{target} is claimed by {' and '.join(names)}" for target, names in sources.items() if len(names) > 1]
+        claimed_by.setdefault(assignment.target, []).append(assignment.variable.name)
+    double = [f"{target} is claimed by {' and '.join(names)}" for target, names in claimed_by.items() if len(names) > 1]
     if double:
         raise UnexplainedError(
             f"mapping the weights of {module.name} to the encoder",

@@ -1,7 +1,7 @@
-"""What the publisher of a checkpoint says of its function: a config file, and the code that reads it.
+"""Observations in a checkpoint's config, and in its publisher's code.
 
-A checkpoint has no graph. Its hyperparameters are evidence all the same: the config names most of them, and what the
-config does not name its publisher's code fixes. Each row says which; both are told with the place where they stand.
+A checkpoint has no graph. The config names most of its hyperparameters, and the publisher's code fixes the others. Each
+row of the publisher says which of the two it is; both are evidence, with the place where the value stands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What inspect shows: a module, with its inference or the reason why no table explains it."""
+"""A module, with its inference or the reason why no table explains it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from surgery.sources import well_formed
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What `inspect` shows: the module, and its inference or why no table explains it."""
+    """The answer of `inspect`: a module, and its inference or the reason why no table explains it.
+
+    Attributes:
+        module: the module.
+        inference: what it is, and why; None where no table explains it.
+        unexplained: why no table explains it; None where one does.
+        details: what the nearest table could not explain, one line each.
+    """
 
     module: InspectedModule
     inference: Inference | None

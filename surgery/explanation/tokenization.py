@@ -1,4 +1,4 @@
-"""Which tokenizer a module's word ids come from: its vocabulary, or SentencePiece model, and whether it lower-cases."""
+"""The tokenizer that a module's word ids come from: a vocabulary or SentencePiece model, and its casing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenization:
-    """A WordPiece vocabulary, a token a line, or a SentencePiece model (`pieces`); `why` is the evidence for casing."""
+    """A tokenizer.
+
+    Attributes:
+        file: a WordPiece vocabulary with one token per line, or a SentencePiece model.
+        pieces: True for a SentencePiece model.
+        lower_case: whether texts are lower-cased first.
+        why: the evidence for `lower_case`.
+    """
 
     file: Path
     pieces: bool
@@ -30,9 +37,16 @@ def find_tokenization(
     vocab: Path | None = None,
     lower_case: bool | None = None,
 ) -> Tokenization:
-    """The module's own tokenizer, or what options supply. `constants` are the module's, such as `do_lower_case`.
+    """Finds the module's own tokenizer, or takes what the options supply.
 
-    Raises UsageError, naming the option, when the module has no vocabulary or does not say its casing.
+    Args:
+        module: the module.
+        constants: its constants, such as `do_lower_case`, see read_constants.
+        vocab: a vocabulary or `.model` file instead of the module's.
+        lower_case: the casing instead of the module's.
+
+    Raises:
+        UsageError: the module has no vocabulary, or nothing gives its casing; the hint names the option that does.
     """
     doing = f"looking for the tokenizer of {module.name}"
     if vocab is not None:
@@ -71,7 +85,7 @@ def read_constants(module: InspectedModule) -> dict[str, Any]:
 
 
 def check_vocabulary(tokenization: Tokenization, vocab_size: int) -> None:
-    """A vocabulary may not have more tokens than the encoder has rows. Raises ModuleError."""
+    """Raises ModuleError when the vocabulary has more tokens than the encoder has rows."""
     if tokenization.pieces:
         return
     tokens = len(tokenization.file.read_text(encoding="utf-8").splitlines())

@@ -1,8 +1,8 @@
 """ALBERT (Lan et al., arXiv:1909.11942) as TF Hub serves it: one block's weights for all blocks, narrow embeddings.
 
 Names are those of Model Garden's AlbertEncoder: BERT's, with one `transformer/` instead of `transformer/layer_i/`. The
-list-call module `/1` names its attention output beside the attention, as BERT's second generation does. How many blocks
-there are is not in the names: it is how often the graph applies them.
+list-call module `/1` names its attention output beside the attention, as BERT's second generation does. The names do
+not count the blocks; the number is how often the graph applies the one block.
 """
 
 from __future__ import annotations

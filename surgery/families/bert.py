@@ -1,4 +1,4 @@
-"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: every generation of names for one encoder.
+"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: every generation of names of one encoder.
 
 G1 is the subclassed BertModel of October 2019, G2 the functional TransformerEncoder of Model Garden 2.1 and 2.2, G3
 the BertEncoder of 2.3 and 2.4 (all three take a list), G4 every dict-call module since. ELECTRA's, LaBSE's, MuRIL's

@@ -2,7 +2,7 @@
 
 Names are those of Model Garden's MobileBERTEncoder, which is also the exporter of Hub's modules. `no_norm` is the
 paper's elementwise affine map; its teacher has layer norms instead. Queries and keys come from a bottleneck of their
-own, from the block's input, or from the block's bottleneck: the graph says which.
+own, from the block's input, or from the block's bottleneck; the graph shows which.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _embeddings() -> tuple[WeightRule, ...]:
 
 
 def _dialect(query: str, value: str, *shared: WeightRule) -> Dialect:
-    """`query` and `value` are the axes from which queries and keys, and values, are made."""
+    """A dialect: `query` is the axis from which queries and keys are made, `value` the axis from which values are."""
     attention = BLOCK + "/attention"
     return Dialect(
         generation={"dict": "G4 (Model Garden's TF Hub exporter)"},
@@ -88,7 +88,7 @@ _NORMS = (
 
 
 def _taps() -> tuple[Tap, ...]:
-    """`intermediate` and `ffn_output` are those of the last stacked feed-forward; each of them is there as well."""
+    """All taps. `intermediate` and `ffn_output` belong to the last stacked feed-forward, `ffn_0_…` to each of them."""
     narrow = "batch seq bottleneck"
     attention, bottlenecks, stacked = "block_layers[attention]", "block_layers[bottleneck_input]", "block_layers[ffn]"
     shared = "block_layers[kq_shared_bottleneck]"

@@ -79,7 +79,7 @@ _BLOCKS = "_hidden_layers[]"
 
 
 def _taps() -> tuple[Tap, ...]:
-    """The logits are those that the heads have mixed; the probabilities are mixed once more before they weigh."""
+    """All taps. The logits are already mixed across heads; the probabilities are mixed once more before they weigh."""
     attention = attention_taps("_attention_layer", ATTENTION)
     after_probabilities = [tap.name for tap in attention].index("attention_probs") + 1
     layer = "_feedforward_block"

@@ -1,4 +1,4 @@
-"""What several sources have in common: meta graphs and signatures, files and what is missing of them, fingerprints."""
+"""Parts that several sources share: meta graphs and signatures, missing files, fingerprints."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def assets_by_tensor(meta_graph: Any) -> dict[str, str]:
 
 
 def fingerprint(folder: Path, *names: str) -> dict[str, str]:
-    """SHA-256 of files by name, those that are there; a checkpoint's index holds a CRC of every tensor."""
+    """SHA-256 by name of those files that exist. A checkpoint's index holds a checksum of every tensor."""
     return {name: _sha256(path) for name in names if (path := folder / name).is_file()}
 
 
@@ -67,7 +67,7 @@ def missing_files(files: Files, expected: Iterable[str]) -> tuple[str, ...]:
 
 
 def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
-    """What is missing or empty of the checkpoint `prefix.index`, `prefix.data-*`, one line each."""
+    """Files of the checkpoint `prefix.index`, `prefix.data-*` that are missing or empty, one line each."""
     problems = []
     if not _present(files.folder / f"{prefix}.index"):
         problems.append(f"{prefix}.index is missing or empty: the weights cannot be found")
@@ -101,7 +101,7 @@ def read_config(path: Path) -> Config:
 
 
 def item_size(dtype: str) -> int:
-    """Bytes of an element; 0 for strings and what else has no fixed size that numpy knows."""
+    """Bytes of an element; 0 for strings and other dtypes without a fixed size in numpy."""
     try:
         return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
     except TypeError:

@@ -1,4 +1,4 @@
-"""From what a person types to a folder: a module folder, an archive of one, or a Hub handle."""
+"""From the spelling of a module to its folder: a module folder, an archive of one, a checkpoint, or a Hub handle."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
 
 
 def module_name(module: str) -> str:
-    """The name that a handle, an archive or a folder gives its module, without a version number.
+    """The name of a module by its handle, archive or folder, without a version number.
 
     `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`; a checkpoint
     has the name of its folder, because all are called `bert_model.ckpt`.

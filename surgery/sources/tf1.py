@@ -1,4 +1,4 @@
-"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones. Their facts stand in graph collections.
+"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones. Their facts are in graph collections.
 
 The collection names are TensorFlow 1's; `hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
 (tensorflow_hub/module_attachment.proto up to 0.15: `key` = 1, `value` = 2).
@@ -54,7 +54,6 @@ def inspect(files: Files) -> InspectedModule:
         variables=variables,
         assets=assets,
         traces=tuple(_traces(saved_model.meta_graphs)),
-        signature_traces={},
         attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
         constants=_constants(inference),
         fingerprint=common.fingerprint(folder, *common.SIGNED),

@@ -1,4 +1,4 @@
-"""Evidence rows: which hyperparameter is read where, in a graph, in a config, or in a publisher's code."""
+"""Evidence rows: where each hyperparameter is read, in a graph, in a config, or in a publisher's code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from surgery.tables.readers import Reader
 
 @dataclass(frozen=True, kw_only=True)
 class GraphEvidence:
-    """A row: the architecture field, how to read it, and the targets that anchor it.
+    """A row: an architecture field that a graph shows.
 
-    `anchors` may contain `{layer}`: the place is then read in every block, and all must agree. `callable` is the
-    function that shows it, `training` which of its traces. An `optional` field may have no evidence at all; `absent` is
-    the value when the module has no such weights, which its names show.
+    Attributes:
+        field: the architecture field.
+        read: function of a graph and the anchors that reads the value, see readers.
+        anchors: targets of the weights that anchor the spot. With `{layer}` every block is read, and all must agree.
+        training: True for the training trace of the callable, False for the inference trace.
+        callable: the callable whose graph shows it.
+        optional: True where the field may have no evidence at all.
+        absent: the value of a module without these weights, as its names then show; None where they decide nothing.
     """
 
     field: str
@@ -30,9 +35,13 @@ class GraphEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigEvidence:
-    """A row: the architecture field that a key of the config tells, for modules that have all `anchors`.
+    """A row: an architecture field that a key of the config gives.
 
-    `means` translates a word into the values that it may stand for: the first, unless other evidence has another.
+    Attributes:
+        field: the architecture field.
+        key: the key of the config.
+        anchors: targets that a module must have for the row to apply.
+        means: values that a word of the config may stand for. The first counts unless other evidence has another one.
     """
 
     field: str
@@ -43,7 +52,14 @@ class ConfigEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeEvidence:
-    """A row: a field that the publisher's code fixes for all its models, and the place where it does."""
+    """A row: an architecture field that the publisher's code fixes for all its models.
+
+    Attributes:
+        field: the architecture field.
+        value: its value.
+        place: the file of the publisher's code that fixes it.
+        anchors: targets that a module must have for the row to apply.
+    """
 
     field: str
     value: Any
@@ -53,7 +69,13 @@ class CodeEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """A key of the config that, where it stands, must have one of these values: the encoder has no other."""
+    """A row: a key of the config that, if present, must have one of a few values, because the encoder has no other.
+
+    Attributes:
+        key: the key of the config.
+        allowed: the values that it may have.
+        because: the reason, for the error message.
+    """
 
     key: str
     allowed: tuple[Any, ...]

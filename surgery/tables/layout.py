@@ -1,9 +1,9 @@
 """Layouts as sentences about axes: `hidden (heads size) -> hidden heads size`.
 
-A sentence names the axes of a source tensor and of its target; parentheses join axes that are stored as one. The
-same sentence says how to move the tensor, which sizes its shape binds, and what the target's shape must be. The idea
-is that of einops' patterns (Rogozhnikov, "Einops: Clear and Reliable Tensor Manipulations", ICLR 2022); here sizes
-are bound across a whole weight table.
+The left side names the axes of a stored tensor, the right side those of its target. Parentheses join axes that are
+stored as one. The same sentence says how to move the tensor, which sizes its shape binds, and what the target's shape
+must be. The idea is that of einops' patterns (Rogozhnikov, "Einops: Clear and Reliable Tensor Manipulations", ICLR
+2022); here sizes are bound across a whole weight table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A parsed sentence. `left` and `right` are groups of axis names over the same set of axes."""
+    """A parsed sentence: the axes of a stored tensor and of the rebuilt encoder's.
+
+    Attributes:
+        sentence: the sentence.
+        left: groups of axis names of the stored tensor; a group of several is stored as one axis.
+        right: groups of the same axis names of the rebuilt encoder's tensor.
+    """
 
     sentence: str
     left: tuple[Group, ...]

@@ -1,4 +1,4 @@
-"""What the publisher of a checkpoint says of its function, as rows: config keys, code, and names. Pure data."""
+"""A checkpoint's publisher: what its configs, its code and its names say of the function. Pure data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,34 @@ from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphE
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """The publisher's own names, written out for the reference computation, which shares nothing with the weight rows.
+    """The publisher's own names of a checkpoint's weights.
 
-    `block` is a block's scope, with `{}` for its number unless all blocks share one; names within a block are below it.
-    Dense kernels are stored [in, out], or [out, in] where `transposed`. A leaf may have been renamed over the years:
-    the first that is there counts. A missing `pooler`, `projection` or `masked_lm` has no weights under its name.
+    They are written out for the float64 computation, which shares nothing with the weight rows, so that a slip in
+    either shows. A name is that of a layer; "" says that the layer has no weights.
+
+    Attributes:
+        words: table of the word embeddings.
+        positions: table of the position embeddings.
+        types: table of the token-type embeddings.
+        embedding_norm: norm of the embeddings.
+        projection: dense layer from embedding size to hidden size.
+        block: scope of a block, with `{}` for its number unless all blocks share one.
+        query: dense layer of the queries, below the block, as all that follow up to `output_norm`.
+        key: dense layer of the keys.
+        value: dense layer of the values.
+        attention_output: dense layer after the attention.
+        attention_norm: norm after the attention.
+        intermediate: first dense layer of the feed-forward.
+        output: second dense layer of the feed-forward.
+        output_norm: norm after the feed-forward; of several names the first that the checkpoint has counts.
+        pooler: dense layer of the pooled output.
+        masked_lm: scope of the masked-LM head.
+        scopes: scopes under which the checkpoint may keep all names.
+        separator: what separates a layer's name from its leaf.
+        kernel: leaf of a dense layer's kernel.
+        gamma: leaf of a norm's scale; of several names the first that the checkpoint has counts.
+        beta: leaf of a norm's offset, likewise.
+        transposed: True where kernels are stored as [out, in], False where as [in, out].
     """
 
     words: str
@@ -44,8 +67,12 @@ class Names:
 class Publisher:
     """One publisher's checkpoints of a family.
 
-    `model_types` are the names of the architecture in its configs; None is a config that names none. `graph` are rows
-    read from a graph of unknown purpose that lies beside the checkpoint.
+    Attributes:
+        model_types: names of the architecture in its configs; None stands for a config that names none.
+        evidence: rows of the config and of the publisher's code.
+        names: the publisher's own names of the weights.
+        demands: keys of the config that must have one of a few values.
+        graph: rows read from the graph of unknown purpose that may lie beside a checkpoint.
     """
 
     model_types: tuple[str | None, ...]

@@ -1,7 +1,7 @@
-"""Readers of hyperparameters that names and shapes do not tell, from the graph; a family's table says which to use.
+"""Readers of the hyperparameters that names and shapes do not show; a family's table says which to use.
 
-Each reader gets a graph anchored at its weights and the targets of one place, and returns what stands there with
-the name of the node where it stands, or None when the place does not exist in this graph.
+Each reader gets a graph anchored at its weights, and the targets that anchor one spot. It returns the value that stands
+there with the name of the node, or None when the graph has no such spot.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def norm_kind(graph: Anchors, gamma: str) -> Reading | None:
 
 
 def fed_by_norm(graph: Anchors, kernel: str, beta: str) -> Reading | None:
-    """Whether what is multiplied with a kernel is the output of the norm with this beta."""
+    """True when the tensor that is multiplied with a kernel is the output of the norm with this beta."""
     feed, norm = graph.product_input(kernel), graph.norm_output(beta)
     if feed is None or norm is None:
         return None
@@ -156,7 +156,7 @@ def fed_by_norm(graph: Anchors, kernel: str, beta: str) -> Reading | None:
 
 
 def tanh_follows(graph: Anchors, bias: str) -> Reading | None:
-    """True when a dense layer's activation is tanh, which is all that the rebuilt pooler can have."""
+    """True when a dense layer's activation is tanh, the only one that the rebuilt pooler can have."""
     found = activation_after(graph, bias)
     if found is None or found.value == "tanh":
         return None if found is None else Reading(value=True, place=found.place)
@@ -164,7 +164,7 @@ def tanh_follows(graph: Anchors, bias: str) -> Reading | None:
 
 
 def mask_adder(graph: Anchors, query_bias: str) -> Reading | None:
-    """What is added to the logits of padding: -10000 in early graphs, -1e9 in later ones."""
+    """The number that is added to the logits of padding: -10000 in early graphs, -1e9 in later ones."""
     found = graph.mask_added(query_bias)
     return None if found is None else Reading(value=found.adder, place=found.mask.path)
 

@@ -1,4 +1,4 @@
-"""What the configs of published checkpoints say of BERT and its relatives, whoever publishes them."""
+"""Rows of the configs of BERT and its relatives that all publishers share."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ _EMBEDDING_SIZE = ConfigEvidence(field="embedding_size", key="embedding_size", a
 def config_evidence(
     activations: Mapping[str, tuple[str, ...]], dropouts: tuple[str, ...], code: Mapping[str, Any], place: str
 ) -> tuple[ConfigEvidence | CodeEvidence, ...]:
-    """The rows of a config: its sizes, activation and rates; and what the code at `place` fixes beside it.
+    """The rows of a config and of the code that reads it.
 
-    `dropouts` are the fields that `hidden_dropout_prob` tells; where the code has no dropout the rate is 0.
+    Args:
+        activations: values that a word for an activation may stand for, see ConfigEvidence.means.
+        dropouts: fields that `hidden_dropout_prob` gives; other dropouts have the rate 0, because the code has none.
+        code: fields that the code fixes, with their values.
+        place: the file of the publisher's code.
     """
     hidden = {"embedding_dropout", "attention_output_dropout", "intermediate_dropout", "output_dropout"}
     anchors = {"pooler_act": (_POOLER,), "mlm_layer_norm_eps": (_MASKED_LM,)}

@@ -1,8 +1,8 @@
 """google-research's TF1 names, in its TF Hub modules and checkpoints; for the latter also its configs and code.
 
 Its modeling.py (bert and albert) norms with tf.contrib.layers.layer_norm, whose epsilon is 1e-12, and adds -10000 to
-the logits of padding. Its "gelu" was the exact one in 2018 and the approximation by tanh from 2019 on: a checkpoint's
-own graph tells, where it lies beside it; without one the word means what the code says today.
+the logits of padding. Its "gelu" was the exact one in 2018 and the approximation by tanh from 2019 on. A graph beside
+the checkpoint shows which one is meant; without a graph the word has the meaning of today's code.
 """
 
 from __future__ import annotations
@@ -29,15 +29,20 @@ LEFT_BEHIND = (
     drop("cls/squad/{leaf}", because="a question-answering head is no part of the encoder"),
     drop("{name:(?:output_weights|output_bias)}", because="a classification head is no part of the encoder"),
 )
-"""Rows for what google-research's training leaves in a checkpoint beside the encoder and its masked-LM head."""
+"""Rows of the variables that training leaves in a checkpoint beside the encoder and its masked-LM head."""
 
 
 def google_rows(
     block: str, target: str, names: Mapping[str, str], *, projection: str | None = None
 ) -> tuple[WeightRule, ...]:
-    """Rows for google-research's names: `block` is a block's scope, `names` its sublayers' by target.
+    """Rows for google-research's names.
 
-    Without a name for `output_layer_norm` a block has one norm, which it applies twice.
+    Args:
+        block: scope of a block.
+        target: scope of a block in the rebuilt encoder.
+        names: names of the sublayers below a block, by their names in the rebuilt encoder. Without a name for
+            `output_layer_norm` a block has one norm, which it applies twice.
+        projection: name of the dense layer from embedding size to hidden size; None where there is none.
     """
     attention = f"{block}/{names['attention']}"
     flat = "hidden (heads size) -> hidden heads size"
@@ -78,7 +83,14 @@ def google_rows(
 
 
 def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Demand, ...] = ()) -> Publisher:
-    """What `bert_config.json` or `albert_config.json` and the code say; `anchor` is the targets' block scope."""
+    """google-research's checkpoints of a family.
+
+    Args:
+        model: the architecture, "bert" or "albert".
+        names: google-research's names of the weights.
+        anchor: scope of a block in the targets.
+        demands: demands on the config.
+    """
     activation = (f"{anchor}/intermediate/bias", f"{anchor}/output/kernel")
     return Publisher(
         model_types=(None, model),

@@ -1,7 +1,7 @@
 """Hugging Face's names, configs and code: transformers, models/{bert,electra,albert}/modeling_*.py.
 
-Its configs tell both GELUs and epsilon apart; torch's Linear keeps its kernel as [out, in]. A checkpoint of the bare
-model has no scope, one with a head has the model's: `bert.`, `electra.`, `albert.`.
+Its configs distinguish both GELUs and name epsilon; torch's Linear keeps its kernel as [out, in]. Names in a checkpoint
+of the bare model have no scope; in a checkpoint with a head they have the model's: `bert.`, `electra.`, `albert.`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ _LEFT_BEHIND = (
 
 
 def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tuple[WeightRule, ...]:
-    """Rows for transformers' names: torch's Linear keeps its kernel as [out, in].
+    """Rows for transformers' names.
 
-    `block` is a block's scope, `target` that of the rebuilt encoder; `names` are the sublayers', the pooler's and the
-    projection's names.
+    Args:
+        block: scope of a block.
+        target: scope of a block in the rebuilt encoder.
+        names: names of a block's sublayers, of the pooler and of the projection.
     """
     block = _SCOPE + block
     scoped = {name: _SCOPE + text for name, text in names.items() if name in ("pooler", "projection")}
@@ -82,7 +84,7 @@ def _linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
 
 
 def _norm(pattern: str, target: str, width: str) -> list[WeightRule]:
-    """Early checkpoints say gamma and beta, later ones weight and bias."""
+    """Rows of a norm, whose leaves are gamma and beta in early checkpoints, weight and bias in later ones."""
     return [
         move(f"{pattern}.{_GAMMA}", f"{target}/gamma", width),
         move(f"{pattern}.{_BETA}", f"{target}/beta", width),
@@ -95,7 +97,14 @@ def hugging_face_checkpoints(
     dropouts: tuple[str, ...],
     demands: tuple[Demand, ...] = (),
 ) -> Publisher:
-    """transformers' checkpoints; `dropouts` are the fields that `hidden_dropout_prob` tells."""
+    """transformers' checkpoints of a family.
+
+    Args:
+        model_types: names of the architecture in the config.
+        names: transformers' names of the weights.
+        dropouts: fields that `hidden_dropout_prob` gives.
+        demands: demands on the config beyond those on all models.
+    """
     activations = {
         "gelu": ("gelu",),
         "gelu_python": ("gelu",),
