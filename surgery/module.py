@@ -192,15 +192,15 @@ class InspectedModule:
         name: name of the module.
         folder: the folder with its files.
         format: the format for people, such as "TF2 SavedModel".
+        variables: every variable.
+        fingerprint: SHA-256 by name of the files that identify it.
+        saved_model_bytes: size of its graph's file in bytes.
         tensorflow_version: the TensorFlow that wrote it; "" for a checkpoint.
         meta_graphs: its meta graphs, in file order; a checkpoint has none.
-        variables: every variable.
         assets: asset files, relative to the folder, by the attribute under which the module has them.
         traces: concrete functions of its callables; a checkpoint has none.
         signature_traces: the concrete function behind each signature, by name.
         attached_messages: messages attached to a TF1 hub.Module, as bytes by key, by tags.
-        fingerprint: SHA-256 by name of the files that identify it.
-        saved_model_bytes: size of its graph's file in bytes.
         constants: facts such as `do_lower_case` that a TF1 module's signature `tokenization_info` or a tokenizer's
             config gives; a TF2 module keeps them in variables.
         output_names: meaning of each signature's outputs.
