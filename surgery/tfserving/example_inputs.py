@@ -27,7 +27,8 @@ def example_inputs(
 ) -> dict[str, tuple[str, Any]]:
     """Dtype and nested lists of values, by input. The last of several rows ends in padding.
 
-    With `whole` a text has `length` words; else it is a short sentence. Raises ModuleError for an input of a kind that cannot be made up.
+    With `whole` a text has `length` words; else it is a short sentence.
+    Raises ModuleError for an input of a kind that cannot be made up.
     """
     found = {}
     for tensor in signature.inputs:
