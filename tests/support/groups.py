@@ -11,8 +11,8 @@ import pytest
 MADE_OF_SAMPLES = frozenset({"source", "converted", "tapped", "load"})
 """Fixtures that make something of a sample by its name."""
 
-SLOW = ("tests/whole/", "tests/runtime/", "tests/tools/", "tests/triton/")
-"""Folders of whole jobs: what they do takes seconds, and all of it takes minutes."""
+SLOW = ("tests/whole/", "tests/tools/", "tests/triton/", "tests/docs/test_walk_through.py")
+"""Whole jobs: what they do takes seconds, and all of it takes minutes."""
 
 
 def group_of(item: pytest.Item) -> str:
