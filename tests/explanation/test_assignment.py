@@ -16,10 +16,9 @@ from surgery.module import InspectedModule
 from surgery.tables.layout import shape_of
 from tests.support import editing
 from tests.support.editing import inspect_edited, inspected
-from tests.support.sample_names import CHECKPOINT_SAMPLES, TF1_SAMPLES, TF2_SAMPLES
+from tests.support.sample_names import CHECKPOINT_SAMPLES, GRAPH_SAMPLES, TF2_SAMPLES
 
-FROM_TF2 = ("g1_built", *TF2_SAMPLES)
-SAMPLES = (*FROM_TF2, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
+SAMPLES = (*GRAPH_SAMPLES, *CHECKPOINT_SAMPLES)
 G1 = ("g1_small", "g1_other")
 SECOND_NORM_DIALECT = ("albert", 2)
 """TF1 ALBERT whose block has a second norm of its own: test_checkpoint_assignment.py gives a sample one."""
@@ -49,7 +48,7 @@ def test_every_variable_is_assigned_kept_or_dropped_exactly_once(name: str, expl
     gone += [d.variable.name for d in weights.dropped]
     assert sorted(gone) == sorted([*(v.name for v in module.variables), *twice])
     assert len(twice) == (2 if name in ("tf1_albert_small", "tf1_albert_checkpoint") else 0)
-    lower_case = name in (*FROM_TF2, *G1) and name != "g4_albert"
+    lower_case = name in ("g1_built", *TF2_SAMPLES, *G1) and name != "g4_albert"
     assert [v.attribute for v in weights.kept] == (["do_lower_case"] if lower_case else [])
     assert weights.dropped == ()
 
