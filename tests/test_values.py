@@ -1,4 +1,4 @@
-"""Values of the tables, the explanation and the sources are frozen, built with keywords, and explain each field."""
+"""Values from the formats up to the explanation are frozen, built with keywords, and explain each field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import pytest
 import surgery
 from surgery.module import Config
 
-WHERE = ("surgery.tables.", "surgery.families.", "surgery.explanation.", "surgery.sources.", "surgery.module")
+WHERE = (
+    *("surgery.formats.", "surgery.graphs.", "surgery.tables.", "surgery.families."),
+    *("surgery.explanation.", "surgery.sources.", "surgery.module"),
+)
 MODULES = [
     importlib.import_module(found.name)
     for found in pkgutil.walk_packages(surgery.__path__, "surgery.")

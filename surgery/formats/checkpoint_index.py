@@ -39,13 +39,14 @@ LITTLE_ENDIAN = 0
 class Entry:
     """A tensor of a checkpoint, or one slice of a tensor.
 
-    `dtype` is TensorFlow's Python name, such as "float32".
-    `shape` is that of the whole tensor; of the slice in a slice's entry.
-    `shard` is the number of the file that has its bytes.
-    `offset` is the position of its first byte in that file.
-    `nbytes` is how many bytes it takes there; of a partitioned tensor, how many its slices take.
-    `checksum` is the masked CRC-32C of its bytes.
-    `slices` are the parts of which a partitioned tensor consists; empty for a tensor in one piece.
+    Attributes:
+        dtype: TensorFlow's Python name, such as "float32".
+        shape: The shape of the tensor, or of the slice.
+        shard: The number of the file that has its bytes.
+        offset: The position of its first byte in that file.
+        nbytes: How many bytes it takes there; those of all slices, where a tensor is partitioned.
+        checksum: The masked CRC-32C of its bytes.
+        slices: The parts of which a partitioned tensor consists; empty for a tensor in one piece.
     """
 
     dtype: str
@@ -61,9 +62,10 @@ class Entry:
 class Index:
     """All entries of a checkpoint.
 
-    `shards` is the number of files over which the values are spread.
-    `entries` are the tensors by key.
-    `slices` are the parts of partitioned tensors by their binary key (`formats.slice_keys`).
+    Attributes:
+        shards: The number of files over which the values are spread.
+        entries: The tensors by key.
+        slices: The parts of partitioned tensors by their binary key (`formats.slice_keys`).
     """
 
     shards: int

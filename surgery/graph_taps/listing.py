@@ -161,7 +161,7 @@ def _rows(
     meta_graph: Any, signature: SignatureInfo, root: Body, names: Mapping[Address, str], regions: Sequence[Region]
 ) -> tuple[tuple[GraphTensor, ...], frozenset[str]]:
     """Tensors in the order of the file, and the names of operations that only return handles."""
-    enclosed = frozenset(place for region in regions for place in region.places)
+    enclosed = frozenset(place for region in regions for place in region.spots)
     computed = _computed(meta_graph, signature, root)
     definitions = definitions_of(meta_graph)
     tensors: list[GraphTensor] = []
@@ -177,7 +177,7 @@ def _rows(
             if dtype in HANDLES:
                 handles.add(name)
             else:
-                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address, index)))
+                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address=address, index=index)))
     return tuple(tensors), frozenset(handles)
 
 

@@ -1,7 +1,7 @@
-"""A graph with its function calls opened, call by call: every operation in every place where it is run.
+"""A graph with its function calls opened, call by call: every operation at every spot where it is run.
 
 Nothing is copied or rewritten. A body knows the body that calls it, so a tensor can be followed through the arguments
-of a call to the caller, and through a call's results into the called body. A place is an address: the names of the
+of a call to the caller, and through a call's results into the called body. The address of a spot is the names of the
 calls that lead to an operation, and its own. Encodings are TensorFlow's: `node`, `node:1` in a GraphDef;
 `node:output:0`, `argument` in a FunctionDef (tensorflow/core/framework/function.proto).
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from surgery.graphs.functions import functions_of
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 MOST_OPERATIONS = 2_000_000
@@ -24,8 +26,9 @@ Address = tuple[str, ...]
 class Following:
     """What of a graph is followed.
 
-    `opens` says of a node, given the functions by name, whether the body that it calls takes its place.
-    `controls` says whether control inputs count, which carry no data.
+    Attributes:
+        opens: Says of a node, given the functions by name, whether the body that it calls is followed instead of it.
+        controls: Whether control inputs count, which carry no data.
     """
 
     opens: Callable[[Any, Mapping[str, Any]], bool]
@@ -66,13 +69,21 @@ class Port(NamedTuple):
 
 
 class Body:
-    """A graph, or a function's body in the place of one call; the bodies of its own calls are opened on demand.
+    """A graph, or a function's body as one call runs it; the bodies of its own calls are opened on demand.
 
-    `graph` is what all bodies share. `nodes` are the operations by name, calls included. `arguments` maps a function's
-    arguments to the caller's tensors (to nothing in the root, where they are free). `results` are what it returns,
-    `controls` what has run when it is done. `caller` is the body that calls it, with the node `call`.
+    Raises ValueError when all bodies together have more than MOST_OPERATIONS.
 
-    Raises ValueError when the graph stands for more than MOST_OPERATIONS.
+    Attributes:
+        graph: What all bodies share.
+        nodes: The operations by name, calls included.
+        arguments: A function's arguments with the caller's tensors; in the root they are free, and stand for nothing.
+        results: The tensors that it returns.
+        controls: The operations that have run when it is done.
+        caller: The body that calls it; None for the root.
+        call: The node of the caller that calls it.
+        functions: Names of the functions that are being called, outermost first.
+        address: Names of the calls that lead to it.
+        calls: The bodies of its calls, by the name of the call.
     """
 
     def __init__(
@@ -140,9 +151,13 @@ class Body:
 
 
 class Graph:
-    """What all bodies of one graph share: the GraphDef, its functions by name, and what of them is followed.
+    """What all bodies of one graph share.
 
-    `opened` counts the operations of all bodies.
+    Attributes:
+        graph_def: The GraphDef.
+        following: What of it is followed.
+        functions: Its functions by name.
+        opened: How many operations all bodies have together.
     """
 
     def __init__(self, graph_def: Any, following: Following) -> None:
@@ -197,35 +212,6 @@ def opened(root: Body) -> Body:
     while bodies:
         bodies.extend(bodies.pop().calls.values())
     return root
-
-
-def functions_of(graph_def: Any) -> dict[str, Any]:
-    """A GraphDef's functions by name."""
-    return {function.signature.name: function for function in graph_def.library.function}
-
-
-def called_functions(node: Any) -> tuple[str, ...]:
-    """Names of the functions that an operation calls, whatever the attributes are called."""
-    names: list[str] = []
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        if value.HasField("func"):
-            names.append(value.func.name)
-        names += [function.name for function in value.list.func]
-    return tuple(names)
-
-
-def reachable(library: Any, nodes: Any) -> list[Any]:
-    """The functions of a library that nodes call, directly or through one another, in name order."""
-    functions = {function.signature.name: function for function in library.function}
-    reached: set[str] = set()
-    queue = [name for node in nodes for name in called_functions(node)]
-    while queue:
-        name = queue.pop()
-        if name not in reached and name in functions:
-            reached.add(name)
-            queue += [called for node in functions[name].node_def for called in called_functions(node)]
-    return [functions[name] for name in sorted(reached)]
 
 
 def _enter(caller: Body, call: Any) -> Body:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import Address, Body, Port, reachable
+from surgery.graphs.calls import Address, Body, Port
+from surgery.graphs.functions import reachable
 from surgery.graphs.names import scoped, unique_names
 from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
 
@@ -25,8 +26,9 @@ from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
 class Style:
     """What of the operations is written.
 
-    `left_out` are operations that hand on what they take, and in whose place their input is taken.
-    `dropped` are the beginnings of the names of attributes that are not written.
+    Attributes:
+        left_out: Operations that only hand on what they take: their input is used instead of them.
+        dropped: Beginnings of the names of attributes that are not written.
     """
 
     left_out: frozenset[str]
@@ -39,18 +41,28 @@ VALUES_ALONE = Style(left_out=TRANSPARENT, dropped=("_",))
 """To be run once, for its values: attributes that only annotate are dropped."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Output:
-    """An output of an operation, wherever it stands; outputs count through all output arguments."""
+    """An output of an operation, wherever it stands.
+
+    Attributes:
+        address: Names of the calls that lead to the operation, and its own.
+        index: The number of the output, counted through all output arguments.
+    """
 
     address: Address
     index: int
 
 
-class Flattened(NamedTuple):
-    """A GraphDef without calls, the free names that it uses, and the names of the tensors asked for.
+@dataclass(frozen=True, kw_only=True)
+class Flattened:
+    """A graph with its calls written out.
 
-    `controls` are the operations that have to run even if no tensor needs them.
+    Attributes:
+        graph_def: A GraphDef without calls.
+        free: The arguments of the graph that it uses: names that it has no operations for.
+        tensors: Names of the tensors asked for, in their order.
+        controls: Names of the operations that have to run even if no tensor needs them.
     """
 
     graph_def: Any
@@ -73,12 +85,15 @@ def flatten(root: Body, ports: Sequence[Port], definition: Callable[[str], Any],
     graph_def = root.graph.graph_def
     result = type(graph_def)()
     result.versions.CopyFrom(graph_def.versions)
-    for place in wiring.needed(ports):
-        wiring.write(place, result.node.add())
+    for spot in wiring.needed(ports):
+        wiring.write(spot, result.node.add())
     _copy_functions(graph_def.library, result)
     used = {feed.removeprefix("^").removesuffix(":0") for node in result.node for feed in node.input}
     return Flattened(
-        result, frozenset(root.arguments) & used, tuple(wiring.output(port) for port in ports), wiring.controls()
+        graph_def=result,
+        free=frozenset(root.arguments) & used,
+        tensors=tuple(wiring.output(port) for port in ports),
+        controls=wiring.controls(),
     )
 
 
@@ -102,7 +117,7 @@ def _copy_functions(library: Any, result: Any) -> None:
     )
 
 
-class _Place(NamedTuple):
+class _Spot(NamedTuple):
     """An operation of a body; without a name the moment before a called body starts, or after it is done."""
 
     body: Body
@@ -117,7 +132,7 @@ class _Wiring:
         self._root, self._definition, self._style = root, definition, style
         self._names = unique_names(root)
         self._taken = {*self._names.values(), *root.arguments}
-        self._moments: dict[_Place, str] = {}
+        self._moments: dict[_Spot, str] = {}
         self._waits = cache(self._has_to_wait)
 
     def behind(self, port: Port) -> Port:
@@ -133,28 +148,28 @@ class _Wiring:
             port = feeds[number]
         return port
 
-    def needed(self, ports: Iterable[Port]) -> list[_Place]:
+    def needed(self, ports: Iterable[Port]) -> list[_Spot]:
         """All that has to be written; iterative, for deep graphs, and indifferent to loops."""
-        needed: dict[_Place, None] = {}
-        stack = [*_places(ports), *(_after(self._root, control) for control in self._root.controls)]
+        needed: dict[_Spot, None] = {}
+        stack = [*_spots(ports), *(_after(self._root, control) for control in self._root.controls)]
         while stack:
-            place = stack.pop()
-            if place not in needed:
-                needed[place] = None
-                stack.extend(self._required(place))
+            spot = stack.pop()
+            if spot not in needed:
+                needed[spot] = None
+                stack.extend(self._required(spot))
         return list(needed)
 
-    def write(self, place: _Place, node: Any) -> None:
+    def write(self, spot: _Spot, node: Any) -> None:
         """Fills in a node."""
-        node.name, node.op = self._name(place), "NoOp"
-        if place.name:
-            proto = place.body.nodes[place.name]
+        node.name, node.op = self._name(spot), "NoOp"
+        if spot.name:
+            proto = spot.body.nodes[spot.name]
             node.op = proto.op
-            node.input.extend(self.output(port) for port in self._feeds(place))
+            node.input.extend(self.output(port) for port in self._feeds(spot))
             for key, value in proto.attr.items():
                 if not key.startswith(self._style.dropped):
                     node.attr[key].CopyFrom(value)
-        node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(place)))
+        node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(spot)))
 
     def controls(self) -> tuple[str, ...]:
         """Names of what the root has to run."""
@@ -166,59 +181,59 @@ class _Wiring:
             return f"{port.name}:{port.port}"
         node = port.body.nodes[port.name]
         index = int(port.port) if port.port.isdigit() else output_index(port.port, node, self._op_def(node.op))
-        return f"{self._name(_Place(port.body, port.name))}:{index}"
+        return f"{self._name(_Spot(port.body, port.name))}:{index}"
 
-    def _feeds(self, place: _Place) -> list[Port]:
-        return [self.behind(port) for port in place.body.feeds(place.name)]
+    def _feeds(self, spot: _Spot) -> list[Port]:
+        return [self.behind(port) for port in spot.body.feeds(spot.name)]
 
     def _op_def(self, op: str) -> Any:
         functions = self._root.graph.functions
         return functions[op].signature if op in functions else self._definition(op)
 
-    def _name(self, place: _Place) -> str:
-        address = place.body.address
-        if place.name:
-            return self._names[(*address, place.name)]
-        if place not in self._moments:
-            name = scoped(address[:-1], address[-1]) + ("/done" if place.done else "/start")
+    def _name(self, spot: _Spot) -> str:
+        address = spot.body.address
+        if spot.name:
+            return self._names[(*address, spot.name)]
+        if spot not in self._moments:
+            name = scoped(address[:-1], address[-1]) + ("/done" if spot.done else "/start")
             while name in self._taken:
                 name += "_"
             self._taken.add(name)
-            self._moments[place] = name
-        return self._moments[place]
+            self._moments[spot] = name
+        return self._moments[spot]
 
-    def _required(self, place: _Place) -> Iterator[_Place]:
+    def _required(self, spot: _Spot) -> Iterator[_Spot]:
         """What has to be written when this is: a body runs whole or not at all."""
-        yield from self._waits_for(place)
-        if place.name:
-            yield from _places(self._feeds(place))
-        yield from (_after(place.body, control) for control in place.body.controls)
+        yield from self._waits_for(spot)
+        if spot.name:
+            yield from _spots(self._feeds(spot))
+        yield from (_after(spot.body, control) for control in spot.body.controls)
 
-    def _waits_for(self, place: _Place) -> Iterator[_Place]:
+    def _waits_for(self, spot: _Spot) -> Iterator[_Spot]:
         """What has to have run before this, beside what feeds it."""
-        body = place.body
-        if place.name:
-            yield from self._controls(body, body.nodes[place.name])
-        elif place.done:
+        body = spot.body
+        if spot.name:
+            yield from self._controls(body, body.nodes[spot.name])
+        elif spot.done:
             yield from (_after(body, control) for control in body.controls)
-            yield from _places(self.behind(body.owner(result)) for result in body.results)
+            yield from _spots(self.behind(body.owner(result)) for result in body.results)
         elif body.caller is not None:
             yield from self._controls(body.caller, body.call)
 
-    def _controls(self, body: Body, node: Any) -> Iterator[_Place]:
+    def _controls(self, body: Body, node: Any) -> Iterator[_Spot]:
         """A node's control inputs; for one that nothing in its body feeds, what its body has to wait for."""
         yield from (_after(body, name) for name in body.waits_for(node))
         if self._waits(body) and all(feed.partition(":")[0] in body.arguments for feed in node.input):
-            yield _Place(body, "")
+            yield _Spot(body, "")
 
     def _has_to_wait(self, body: Body) -> bool:
         return body.caller is not None and any(True for _ in self._controls(body.caller, body.call))
 
 
-def _places(ports: Iterable[Port]) -> Iterator[_Place]:
-    return (_Place(port.body, port.name) for port in ports if not port.is_free)
+def _spots(ports: Iterable[Port]) -> Iterator[_Spot]:
+    return (_Spot(port.body, port.name) for port in ports if not port.is_free)
 
 
-def _after(body: Body, name: str) -> _Place:
+def _after(body: Body, name: str) -> _Spot:
     """The moment when an operation has run; for a call, when its body is done."""
-    return _Place(body.calls[name], "", done=True) if name in body.calls else _Place(body, name)
+    return _Spot(body.calls[name], "", done=True) if name in body.calls else _Spot(body, name)

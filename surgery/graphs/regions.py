@@ -10,28 +10,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import Address, Body, called_functions, functions_of, tree_of_function
+from surgery.graphs.calls import Address, Body, tree_of_function
 from surgery.graphs.frames import Frame, enclosing_frames
+from surgery.graphs.functions import called_functions, functions_of
 from surgery.graphs.names import scoped
 
 LOOPS = frozenset({"While", "StatelessWhile", "For"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Region:
-    """A loop, a branch, or a function that an operation runs, by the name of that operation.
+    """A loop, a branch, or a function that an operation runs.
 
-    `inside` are the names of the operations in it, `places` those that stand in the graph itself. `leaving` are the
-    operations outside that have its results: the While, say, and what takes its outputs. `unchanged` are the outputs
-    of a While that only hand on what went in.
+    Attributes:
+        name: The name of the operation that runs it; in TensorFlow 1 that of the loop's frame or the condition.
+        op: The type of that operation.
+        kind: "loop", "branch" or "function".
+        inside: Names of the operations in it.
+        spots: Addresses of those that stand in the graph itself.
+        leaving: Operations outside that have its results: the While, and what takes its outputs.
+        unchanged: Outputs of a While that only hand on what went in, by number.
     """
 
     name: str
     op: str
     kind: str
     inside: frozenset[str]
-    places: frozenset[Address]
+    spots: frozenset[Address]
     leaving: tuple[Address, ...]
     unchanged: frozenset[int] = frozenset()
 
@@ -68,9 +74,9 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
                 leaving.setdefault(key_of[came_from], {})[address] = None
     return tuple(
         Region(
-            *key,
+            **key._asdict(),
             inside=frozenset(names_inside),
-            places=frozenset(address for address in framed if key_of[address] == key),
+            spots=frozenset(address for address in framed if key_of[address] == key),
             leaving=tuple(leaving.get(key, ())),
             unchanged=unchanged.get(key, frozenset()),
         )
@@ -79,7 +85,7 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
 
 
 def _framed(body: Body, around: _Key | None) -> dict[Address, _Key]:
-    """The outermost loop or branch of TensorFlow 1 around each place; a call within one takes its body along."""
+    """The outermost loop or branch of TensorFlow 1 around each spot; a call within one takes its body along."""
     frames = enclosing_frames(body.nodes)
     found: dict[Address, _Key] = {}
     for name in body.nodes:

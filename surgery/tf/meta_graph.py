@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from surgery.formats import saved_model as saved_model_pb
-from surgery.graphs.calls import reachable
+from surgery.graphs.functions import reachable
 
 
 def read_meta_graph(folder: Path, tags: Sequence[str]) -> Any:

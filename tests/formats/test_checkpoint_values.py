@@ -183,12 +183,10 @@ def test_slices_that_do_not_make_a_tensor_are_refused(parts, message, made):
 class TestOfAModule:
     """The same, as a module's variables: the error names the variable and the files."""
 
-    VARIABLE = VariableInfo(WORDS, "float32", (1200, 24), True)
-
-    def refused(self, prefix, variable=VARIABLE):
+    def refused(self, prefix, name=WORDS, shape=(1200, 24)):
         with pytest.raises(ModuleError) as caught:
-            CheckpointTensors(prefix).read(variable)
-        assert str(caught.value).startswith(f"reading {variable.name} from {prefix}.*: ")
+            CheckpointTensors(prefix).read(VariableInfo(name=name, dtype="float32", shape=shape, trainable=True))
+        assert str(caught.value).startswith(f"reading {name} from {prefix}.*: ")
         return caught.value
 
     def test_a_flipped_byte(self, prefix):
@@ -214,11 +212,11 @@ class TestOfAModule:
         assert "No such file or directory" in self.refused(prefix).message
 
     def test_an_unknown_key(self, prefix):
-        error = self.refused(prefix, VariableInfo("no/such", "float32", (1,), True))
+        error = self.refused(prefix, "no/such", (1,))
         assert "no tensor under the key no/such" in error.message
 
     def test_another_shape(self, prefix):
-        error = self.refused(prefix, VariableInfo(WORDS, "float32", (1200, 25), True))
+        error = self.refused(prefix, WORDS, (1200, 25))
         assert "the graph says [1200, 25], the checkpoint has [1200, 24]" in error.message
 
     @pytest.mark.parametrize("content", [b"", b"nothing of the kind", None])

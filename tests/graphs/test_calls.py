@@ -105,7 +105,7 @@ def written(library, *tensors):
 
 
 def test_calls_are_written_out_and_outputs_counted_through_all_arguments(library):
-    flat, nodes = written(library, "abs:y:0", Output(("scope/one", "split"), 1))
+    flat, nodes = written(library, "abs:y:0", Output(address=("scope/one", "split"), index=1))
     assert flat.tensors == ("abs:0", "scope/split:1")
     assert flat.free == {"x"}
     assert nodes["scope/neg"] == ["x:0"]

@@ -71,7 +71,7 @@ def test_results_of_a_loop_are_what_takes_something_from_inside():
     (region,) = regions_of(graph_def, root, unique_names(root))
     assert (region.name, region.kind) == ("loop", "loop")
     assert region.leaving == (("exit",),)
-    assert ("body",) in region.places
+    assert ("body",) in region.spots
 
 
 def test_a_while_s_functions_are_inside_under_its_scope_and_its_outputs_outside():
