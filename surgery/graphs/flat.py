@@ -41,7 +41,11 @@ class Tensor(NamedTuple):
 class Node:
     """An operation, or what a free argument stands for.
 
-    `path` is its name below the scopes of the calls that lead to it; `proto` is its NodeDef, None for an argument.
+    Attributes:
+        path: Its name below the scopes of the calls that lead to it; of an argument, its name or that of its variable.
+        op: Its type; for an argument "Placeholder", or that of the operation that makes the variable.
+        proto: Its NodeDef; None for an argument.
+        body: The body in which it stands; None for an argument.
     """
 
     __slots__ = ("_graph", "_inputs", "body", "op", "path", "proto")
@@ -71,9 +75,11 @@ class Node:
 class FlatGraph:
     """A function, or a GraphDef, as one flat graph with inputs, variables and outputs.
 
-    `root` is the graph with its calls. `inputs` are the placeholders of the function's own arguments, in order;
-    `variables` maps the path of a captured variable to the placeholder that stands for its handle; `outputs` are the
-    results, in order.
+    Attributes:
+        root: The graph with its calls.
+        inputs: The placeholders of the function's own arguments, in order.
+        variables: The placeholder of each captured variable's handle, by the variable's path.
+        outputs: The results, in order.
     """
 
     def __init__(

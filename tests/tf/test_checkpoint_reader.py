@@ -47,10 +47,12 @@ def test_every_value_of_a_tf1_checkpoint_is_tensorflow_s(name, modules):
 @pytest.mark.parametrize("shape", [(2, 3, 5), (), (0, 4), (1,)])
 def test_every_dtype_is_read_in_every_kind_of_shape(dtype, shape, tmp_path):
     value = (np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2).astype(tf.as_dtype(dtype).as_numpy_dtype)
-    # The text is written first and has an odd length, so that what follows begins at no boundary.
-    write_tensors(tmp_path / "ckpt", {"text": np.array(b"odd"), "v": value})
+    # The text is written first, and takes 9 bytes with its length and a checksum: what follows begins at no boundary.
+    write_tensors(tmp_path / "ckpt", {"text": np.array(b"text"), "v": value})
     assert_reads_the_same(tmp_path / "ckpt")
-    assert CheckpointValues(tmp_path / "ckpt").read("v").tobytes() == value.tobytes()
+    values = CheckpointValues(tmp_path / "ckpt")
+    assert values.entries["v"].offset == 9
+    assert values.read("v").tobytes() == value.tobytes()
 
 
 @pytest.mark.parametrize(
