@@ -6,11 +6,11 @@ Merge. Both are told in the same words: what stands inside, by name, and where i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import Address, Body, tree_of_function
+from surgery.graphs.calls import MOST_OPERATIONS, Address, Body, tree_of_function
 from surgery.graphs.frames import Frame, enclosing_frames
 from surgery.graphs.functions import called_functions, functions_of
 from surgery.graphs.names import scoped
@@ -51,6 +51,7 @@ class _Key(NamedTuple):
 def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tuple[Region, ...]:
     """The outermost regions of a graph, in its order; `names` are those of its operations."""
     library = functions_of(graph_def)
+    known: dict[str, list[str]] = {}
     key_of = _framed(root, None)
     framed = frozenset(key_of)
     inside: dict[_Key, set[str]] = {}
@@ -63,7 +64,7 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
         elif run := [name for name in (*called_functions(node), node.op) if name in library]:
             key = key_of[address] = _Key(names[address], node.op, _kind(node.op))
             prefix = scoped(body.address, "")
-            inside[key] = {prefix + name for function in run for name in _operations(graph_def, function, frozenset())}
+            inside[key] = {prefix + name for function in run for name in _operations(graph_def, function, known)}
             leaving[key] = {address: None}
             unchanged[key] = _unchanged(library[node.attr["body"].func.name]) if node.op in LOOPS else frozenset()
     for body, node in root.walk() if inside else ():
@@ -111,13 +112,22 @@ def _kind(op: str) -> str:
     return "loop" if op in LOOPS else "branch" if op in BRANCHES else "function"
 
 
-def _operations(graph_def: Any, function: str, seen: frozenset[str]) -> Iterator[str]:
-    """Names of all operations of a function, and of the functions that these run."""
-    if function in seen:
-        return
-    library = functions_of(graph_def)
-    for body, node in tree_of_function(graph_def, function).walk():
-        yield scoped(body.address, node.name)
-        for inner in (*called_functions(node), node.op):
-            if inner in library:
-                yield from (scoped(body.address, name) for name in _operations(graph_def, inner, seen | {function}))
+def _operations(graph_def: Any, function: str, known: dict[str, list[str]]) -> list[str]:
+    """Names of all operations of a function, and of the functions that these run.
+
+    `known` are the names of functions that were asked for before; a function that runs itself adds nothing again.
+    Raises ValueError for more than MOST_OPERATIONS.
+    """
+    if function not in known:
+        known[function] = []
+        names: list[str] = []
+        library = functions_of(graph_def)
+        for body, node in tree_of_function(graph_def, function).walk():
+            names.append(scoped(body.address, node.name))
+            for inner in (*called_functions(node), node.op):
+                if inner in library:
+                    names += [scoped(body.address, name) for name in _operations(graph_def, inner, known)]
+            if len(names) > MOST_OPERATIONS:
+                raise ValueError(f"{function} runs more than {MOST_OPERATIONS} operations")
+        known[function] = names
+    return known[function]

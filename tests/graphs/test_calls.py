@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from surgery.errors import ModuleError
 from surgery.graphs import calls
 from surgery.graphs.calls import DATA, Port, opened, tree_of_function, tree_of_graph
 from surgery.graphs.flat import FlatGraph
 from surgery.graphs.flatten import VALUES_ALONE, Output, flatten, port_at
 from surgery.graphs.names import unique_names
+from surgery.sources import well_formed
 from tests.support.synthetic import FLOAT, Function, new_graph
 
 
@@ -235,3 +237,14 @@ def test_a_long_row_of_calls_does_not_outgrow_the_stack():
     outer.returns(y=tensor)
     graph = FlatGraph.of_function(graph_def, "outer", [])
     assert graph.outputs[0].node is graph.inputs[0]
+
+
+def test_functions_nested_deeper_than_the_stack_are_a_damaged_module():
+    graph_def = new_graph()
+    Function(graph_def, "f0", ["x"]).returns(y="x")
+    for number in range(2000):
+        function = Function(graph_def, f"f{number + 1}", ["x"])
+        function.returns(y=function.call(f"f{number}", "x")[0])
+    assert tree_of_function(graph_def, "f2000").owner("statefulpartitionedcall_0:output:0").is_free
+    with pytest.raises(ModuleError, match="do not fit together"), well_formed("the module"):
+        list(tree_of_function(graph_def, "f2000").walk())

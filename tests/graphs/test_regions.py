@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from surgery.graphs import regions
 from surgery.graphs.calls import tree_of_function, tree_of_graph
 from surgery.graphs.frames import Frame, enclosing_frames
 from surgery.graphs.names import unique_names
@@ -118,3 +119,31 @@ def test_a_graph_that_feeds_itself_outside_of_loops_is_refused():
     graph_def = graph_of(("switch", "Switch", ["a", "a"]), ("a", "Neg", ["b"]), ("b", "Neg", ["a"]))
     with pytest.raises(ValueError, match="feeds itself"):
         enclosing_frames({node.name: node for node in graph_def.node})
+
+
+def test_loops_in_loops_that_stand_for_endless_operations_are_refused(monkeypatch):
+    monkeypatch.setattr(regions, "MOST_OPERATIONS", 10000)
+    graph_def = new_graph()
+    Function(graph_def, "f0", ["x"]).op("Neg", "x")
+    for number in range(60):
+        function = Function(graph_def, f"f{number + 1}", ["x"])
+        for scope in "ab":
+            function.op("Case", "x", name=f"{scope}/{number}")
+            function.proto.node_def[-1].attr["branches"].list.func.add(name=f"f{number}")
+    root = tree_of_function(graph_def, "f60")
+    with pytest.raises(ValueError, match="runs more than 10000 operations"):
+        regions_of(graph_def, root, unique_names(root))
+
+
+def test_a_function_whose_branch_runs_it_again_is_listed_once():
+    graph_def = new_graph()
+    function = Function(graph_def, "f", ["x"])
+    for name in ("one", "two"):
+        function.op("If", "x", name=name)
+        function.proto.node_def[-1].attr["then_branch"].func.name = "f"
+    outer = Function(graph_def, "outer", ["x"])
+    outer.op("If", "x", name="scope/if")
+    outer.proto.node_def[-1].attr["then_branch"].func.name = "f"
+    root = tree_of_function(graph_def, "outer")
+    (region,) = regions_of(graph_def, root, unique_names(root))
+    assert region.inside == {"one", "two"}
