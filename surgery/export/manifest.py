@@ -12,6 +12,7 @@ from typing import Any
 from surgery.errors import WriteError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import AssignmentMap
+from surgery.explanation.outputs import split_entry
 from surgery.module import InspectedModule, SignatureInfo
 from surgery.plain import plain
 from surgery.planning.outputs import TAPS, Request
@@ -107,10 +108,10 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
 
 
 def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
-    tapped = [tensor.key.rpartition("_") for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
+    tapped = [split_entry(tensor.key) for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
     depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
     return Request(
-        taps=tuple(f"{name}@{number}" for name, _, number in tapped if number.isdigit()),
+        taps=tuple(f"{entry[0]}@{entry[1]}" for entry in tapped if entry is not None),
         depths=tuple(int(depth) for depth in depths if depth.isdigit()),
     )
 

@@ -19,13 +19,13 @@ import numpy as np
 
 from surgery.edits import Edit
 from surgery.errors import ParityError, UsageError
-from surgery.explanation.convention import EMBEDDING
+from surgery.explanation.outputs import EMBEDDING
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
 from surgery.export.weights import Weights, sha256
 from surgery.jobs.steps import Reference, check_export, record_reference, write_encoder
 from surgery.planning.edits import Edited, Place, apply_edits
-from surgery.planning.outputs import BLOCKS, Request
+from surgery.planning.outputs import Request
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof.contract import check_contract, check_interface
@@ -232,8 +232,7 @@ def _compare_unchanged(
     """
     from surgery.tf import recording as comparison
 
-    offset = edited.plan.inference.family.lists[BLOCKS]
-    names = [EMBEDDING, *(f"{BLOCKS}_{number}" for number in range(edited.unchanged + offset))]
+    names = [EMBEDDING, *edited.plan.inference.outputs.entries_after(edited.unchanged)]
     plan = edited.plan
     plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
     with comparison.LoadedExport(whole) as loaded:

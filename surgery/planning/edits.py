@@ -8,11 +8,11 @@ from typing import Any
 
 from surgery.edits import DropBlocks, Edit, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
 from surgery.errors import UsageError
-from surgery.explanation.architecture import Architecture, Inference
+from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
-from surgery.explanation.convention import Convention, output_paths
-from surgery.planning.outputs import BLOCKS, Request, resolve
+from surgery.explanation.convention import Convention
+from surgery.planning.outputs import Request, resolve
 from surgery.planning.plan import Plan
 from surgery.planning.signatures import signature_outputs
 from surgery.planning.taps import select_layers
@@ -60,7 +60,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
         raise UsageError(
             f"editing {plan.module.name}: no edit is given", hint="such as --keep 0:6 or --prune-heads 0,3@-1"
         )
-    places = tuple(Place(number) for number in range(plan.inference.architecture["num_hidden_layers"]))
+    places = tuple(Place(number) for number in range(plan.inference.architecture.blocks))
     hits = []
     for edit in edits:
         places, count = _apply(edit, places, plan.inference)
@@ -165,13 +165,12 @@ def _renumbered(inference: Inference, places: Sequence[Place]) -> Inference:
         for claim in inference.claims
         if claim.holes.get("layer", "") in numbers or "layer" not in claim.holes
     ]
-    values = {**inference.architecture.values, "num_hidden_layers": len(places)}
-    architecture = Architecture(inference.architecture.family, inference.architecture.generation, values)
+    architecture = inference.architecture.with_blocks(len(places))
     kept = replace(inference, architecture=architecture, claims=tuple[Claim, ...](claims))
-    names = set(output_paths(kept.family, kept.output_names, len(places)))
+    gone = inference.outputs.paths.keys() - kept.outputs.paths.keys()
 
     def shorter(convention: Convention) -> Convention:
-        outputs = {n: path for n, path in convention.outputs.items() if not n.startswith(f"{BLOCKS}_") or n in names}
+        outputs = {name: path for name, path in convention.outputs.items() if name not in gone}
         return replace(convention, outputs=outputs)
 
     heads = {name: shorter(convention) for name, convention in kept.heads.items()}

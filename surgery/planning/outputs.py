@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.convention import EMBEDDING, output_paths
+from surgery.explanation.outputs import EMBEDDING, EncoderOutputs, entry_name
 from surgery.planning.taps import Tapped, resolve_taps, select_layers
 
 SERVING = "serving_default"
 TAPS = "taps"
-BLOCKS = "encoder_outputs"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 MIXES = ("none", "mean", "sum", "concat")
 POOLINGS = ("none", "cls", "mean", "max", "mean_max", "mean_sqrt_len")
@@ -54,7 +53,7 @@ class Feature:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return tuple(f"{self.name}_{layer}" for layer in self.layers) if self.mix == "none" else (self.name,)
+        return tuple(entry_name(self.name, layer) for layer in self.layers) if self.mix == "none" else (self.name,)
 
 
 @dataclass(frozen=True)
@@ -100,15 +99,15 @@ def resolve(inference: Inference, request: Request) -> Outputs:
 
     `layers` restricts the block outputs of `serving_default`. Raises UsageError, naming the option.
     """
-    blocks = inference.architecture["num_hidden_layers"]
-    base = tuple(output_paths(inference.family, inference.output_names, blocks))
+    names, blocks = inference.outputs, inference.architecture.blocks
+    base = tuple(names.paths)
     taps = resolve_taps(inference, request.taps)
     features = _features(request.features, blocks)
-    offset = inference.family.lists[BLOCKS]
-    kept = None if request.layers is None else select_layers(request.layers, blocks, f"--layers {request.layers}")
-    shown = {f"{BLOCKS}_{number + offset}" for number in kept} if kept is not None else set(base)
-    serving = tuple(name for name in base if name in shown or not re.fullmatch(rf"{BLOCKS}_[0-9]+", name))
-    signatures = {SERVING: Signature(serving)}
+    hidden: set[str] = set()
+    if request.layers is not None:
+        chosen = select_layers(request.layers, blocks, f"--layers {request.layers}")
+        hidden = set(names.entries_after(blocks)) - {names.block_output(block) for block in chosen}
+    signatures = {SERVING: Signature(tuple(name for name in base if name not in hidden))}
     if taps:
         signatures[TAPS] = Signature(tuple(tap.output for tap in taps))
     for feature in features.values():
@@ -116,12 +115,12 @@ def resolve(inference: Inference, request: Request) -> Outputs:
     for depth in dict.fromkeys(request.depths):
         if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= blocks:
             raise UsageError(f"--depth {depth}: the encoder has {blocks} blocks, expected 1 to {blocks}")
-        signatures[f"depth_{depth}"] = Signature(_shallow(base, depth, offset), _depth(depth, blocks))
+        signatures[f"depth_{depth}"] = Signature(_shallow(names, depth), _depth(depth, blocks))
     known = [*base, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
     taken = {*signatures, *inference.heads, TAPS, "__call__"}
     for spelled in request.signatures:
         name, outputs = _composed(spelled, known, taken)
-        signatures[name] = Signature(outputs, _needed(outputs, taps, features, offset, blocks))
+        signatures[name] = Signature(outputs, _needed(outputs, taps, features, names))
         taken.add(name)
     _refuse_collisions(features, {*base, *(tap.output for tap in taps)}, {*inference.heads, SERVING, TAPS})
     return Outputs(request, taps, features, signatures)
@@ -196,19 +195,18 @@ def _refuse_collisions(features: Mapping[str, Feature], outputs: set[str], signa
 
 
 def _needed(
-    outputs: Sequence[str], taps: Sequence[Tapped], features: Mapping[str, Feature], offset: int, blocks: int
+    outputs: Sequence[str], taps: Sequence[Tapped], features: Mapping[str, Feature], names: EncoderOutputs
 ) -> int | None:
     """How many blocks have to run for these outputs; None for all."""
-    depths = {tap.output: tap.layer + 1 for tap in taps} | {EMBEDDING: 1}
-    depths |= {f"{BLOCKS}_{number + offset}": number + 1 for number in range(-offset, blocks)}
+    depths = {tap.output: tap.layer + 1 for tap in taps} | dict.fromkeys((EMBEDDING, *names.entries_after(0)), 1)
+    depths |= {name: number + 1 for number, name in enumerate(names.block_outputs)}
     depths |= {name: max(f.layers) + 1 for f in features.values() for name in f.outputs}
-    return _depth(max(1, *(depths.get(name, blocks) for name in outputs)), blocks)
+    return _depth(max(depths.get(name, names.blocks) for name in outputs), names.blocks)
 
 
-def _shallow(base: Sequence[str], depth: int, offset: int) -> tuple[str, ...]:
-    """What the first blocks give: what enters them, and their outputs, of which the last is the sequence output."""
-    blocks = [f"{BLOCKS}_{number}" for number in range(depth + offset)]
-    return ("sequence_output", *(name for name in base if name in blocks), EMBEDDING)
+def _shallow(names: EncoderOutputs, depth: int) -> tuple[str, ...]:
+    """The outputs of the first blocks: what enters them, and theirs, of which the last is the sequence output."""
+    return ("sequence_output", *names.entries_after(depth), EMBEDDING)
 
 
 def _depth(depth: int, blocks: int) -> int | None:

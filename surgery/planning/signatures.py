@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from surgery.explanation.architecture import Inference
-from surgery.explanation.convention import output_paths
 from surgery.planning.outputs import SERVING, Outputs
 
 
@@ -16,7 +15,7 @@ def signature_inputs(inference: Inference, outputs: Outputs) -> dict[str, set[st
 
 def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple[str, ...]]:
     """Output names of each signature that an export of this encoder has."""
-    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
+    names = inference.outputs.paths
     signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
     for head, convention in inference.heads.items():
         logits = inference.family.encoder.heads[head].logits
@@ -26,5 +25,6 @@ def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple
 
 def called_only(inference: Inference, outputs: Outputs) -> dict[str, str]:
     """What the call returns and `serving_default` does not: paths by export name."""
-    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
-    return {name: path for name, path in names.items() if name not in outputs.signatures[SERVING].outputs}
+    return {
+        name: path for name, path in inference.outputs.paths.items() if name not in outputs.signatures[SERVING].outputs
+    }

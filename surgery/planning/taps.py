@@ -15,6 +15,7 @@ from itertools import groupby
 
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.outputs import entry_name
 from surgery.tables.family import Tap
 from surgery.tables.rules import fill
 
@@ -36,7 +37,7 @@ class Tapped:
 
     @property
     def output(self) -> str:
-        return f"{self.name}_{self.layer}"
+        return entry_name(self.name, self.layer)
 
     @property
     def anchors(self) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def offered(inference: Inference) -> dict[str, Offer]:
 
 def resolve_taps(inference: Inference, selections: Iterable[str]) -> tuple[Tapped, ...]:
     """The taps that `NAME[@LAYERS]` select, each once, by tap and block. Raises UsageError for what there is not."""
-    offers, blocks = offered(inference), inference.architecture["num_hidden_layers"]
+    offers, blocks = offered(inference), inference.architecture.blocks
     chosen: dict[tuple[str, int], Tapped] = {}
     for selection in selections:
         name, at, layers = selection.partition("@")

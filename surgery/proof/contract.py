@@ -13,6 +13,7 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap
 from surgery.explanation.convention import Convention, export_name
+from surgery.explanation.outputs import entry_name
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.planning.outputs import TAPS, Outputs
@@ -165,5 +166,5 @@ def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str
 def _export_name(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
     stem, _, index = path.removesuffix("]").partition("[")
     if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
-        return f"{stem}_{tapped_blocks[stem][int(index)]}"
+        return entry_name(stem, tapped_blocks[stem][int(index)])
     return export_name(path, leaf)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from surgery.explanation.outputs import split_entry
 from surgery.plain import plain
 from surgery.proof.battery import Batch
 
@@ -134,9 +135,9 @@ def compare(
 def computation_order(name: str) -> tuple[int, int, str]:
     """Sort key: a head after the encoder, embeddings first, then blocks by number, then what is made of the last."""
     head, _, output = name.rpartition(".")
-    number = output.rpartition("_")[2]
-    if number.isdigit():
-        return (10 * bool(head) + 1, int(number), name)
+    entry = split_entry(output)
+    if entry is not None:
+        return (10 * bool(head) + 1, entry[1], name)
     rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
     return (10 * bool(head) + rank, 0, name)
 

@@ -133,7 +133,7 @@ def taps_data(plan: Plan, batch: int, length: int) -> dict[str, Any]:
     return {
         "name": plan.module.name,
         "family": inference.family.name,
-        "blocks": inference.architecture["num_hidden_layers"],
+        "blocks": inference.architecture.blocks,
         "batch": batch,
         "length": length,
         "taps": [

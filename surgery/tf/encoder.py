@@ -17,10 +17,10 @@ import tensorflow as tf
 import tf_keras
 
 from surgery.errors import SurgeryError, UnexplainedError, UsageError
-from surgery.explanation.architecture import Inference
+from surgery.explanation.architecture import Architecture, Inference
+from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.export.weights import Weights
 from surgery.planning.edits import Place
-from surgery.planning.outputs import BLOCKS
 from surgery.planning.taps import Tapped
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
@@ -73,10 +73,10 @@ class Encoder:
         `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, and each tap as a list, by
         block; all float32. With a depth, blocks that have not run hand on what they got.
         """
-        recipe, present = self.inference.family.encoder, self.inference.output_names
+        recipe, names = self.inference.family.encoder, self.inference.outputs
         blocks = layers_at(self.network, recipe.blocks)
         shared = self.inference.family.repeated is not None
-        absent = [optional.layer for name, optional in recipe.optional.items() if name not in present]
+        absent = [optional.layer for name, optional in recipe.optional.items() if name not in names.names]
         with ExitStack() as stack:
             # A shallower encoder has no pooled output of its own: the source never pools an inner block.
             unused = [] if depth is None else [optional.layer for optional in recipe.optional.values()]
@@ -97,10 +97,10 @@ class Encoder:
                     (layer,) = layers_at(blocks[owner], tap.layer_path)
                     seen[tap.layer_path, owner] = stack.enter_context(watched(layer))
             found = self.network(dict(inputs), training=training)
-        outputs = {name: found[key] for key, name in recipe.outputs.items() if name in present}
-        outputs["embedding_output"] = entered.inputs[0]
+        outputs = {name: found[key] for key, name in recipe.outputs.items() if name in names.names}
+        outputs[EMBEDDING] = entered.inputs[0]
         if self.places:
-            outputs[BLOCKS] = [*outputs[BLOCKS][: self.inference.family.lists[BLOCKS]], *own]
+            outputs[BLOCKS] = [*outputs[BLOCKS][: names.entry(0)], *own]
         for tap in taps:
             passed = seen[tap.layer_path, 0 if shared else tap.layer]
             tensors = passed.inputs if tap.row.side == "input" else passed.outputs
@@ -122,10 +122,10 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     tokens = tf.zeros([1, 1], tf.int32)
     heads = {}
     absent = tuple(
-        f"{optional.scope}/" for name, optional in recipe.optional.items() if name not in inference.output_names
+        f"{optional.scope}/" for name, optional in recipe.optional.items() if name not in inference.outputs.names
     )
     with _born_with_weights(recipe.renames, weights, absent) as variables:
-        network = _load(recipe.network)(**_argument(recipe.arguments, architecture.values), name=SCOPE)
+        network = _load(recipe.network)(**_argument(recipe.arguments, architecture), name=SCOPE)
         outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
         for name, head in recipe.heads.items():
             if name in inference.heads:
@@ -222,26 +222,26 @@ def _born_with_weights(
         raise
 
 
-def _argument(given: Any, values: Mapping[str, Any]) -> Any:
-    """A constructor argument as a recipe describes it, for these values of the architecture."""
+def _argument(given: Any, architecture: Architecture) -> Any:
+    """A constructor argument as a recipe describes it, for this architecture."""
     match given:
         case str(field):
-            return values[field]
+            return architecture[field]
         case Constant(value):
             return value
         case Activation(field):
-            return _activation(values[field])
+            return _activation(architecture[field])
         case LayerClass(place):
             return _load(place)
         case BlockLayers(layer, arguments):
             made = []
-            for block in range(values["num_hidden_layers"]):
-                own = _argument(arguments, values)
+            for block in range(architecture.blocks):
+                own = _argument(arguments, architecture)
                 own["name"] = own["name"].format(layer=block)
                 made.append(_load(layer.place)(**own))
             return made
         case _:
-            return {name: _argument(argument, values) for name, argument in given.items()}
+            return {name: _argument(argument, architecture) for name, argument in given.items()}
 
 
 def _activation(name: str) -> Any:
