@@ -182,7 +182,7 @@ def test_a_tap_alone_is_all_blocks_and_with_layers_those(inference):
 def test_taps_are_in_the_order_of_computation_each_once_however_they_are_asked_for(inference):
     chosen = resolve_taps(inference("g3_small"), ["ffn_output@0", "key@-1", "key@3,1", "query@0", "query@-4"])
     assert [tap.output for tap in chosen] == ["query_0", "key_1", "key_3", "ffn_output_0"]
-    assert [(tap.name, tap.layer) for tap in chosen][:2] == [("query", 0), ("key", 1)]
+    assert [(tap.name, tap.block) for tap in chosen][:2] == [("query", 0), ("key", 1)]
 
 
 def test_a_tap_of_a_block_names_its_own_weights(inference):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs, entry_name
-from surgery.planning.taps import Tapped, resolve_taps, select_layers
+from surgery.planning.taps import TapAtBlock, blocks_by_tap, resolve_taps, select_layers
 
 SERVING = "serving_default"
 TAPS = "taps"
@@ -69,7 +69,7 @@ class Outputs:
     """All that an export gives beside its source's heads. `signatures` has `serving_default` first."""
 
     request: Request
-    taps: tuple[Tapped, ...] = ()
+    taps: tuple[TapAtBlock, ...] = ()
     features: Mapping[str, Feature] = field(default_factory=dict)
     signatures: Mapping[str, Signature] = field(default_factory=dict)
 
@@ -80,10 +80,7 @@ class Outputs:
     @property
     def tapped_blocks(self) -> dict[str, tuple[int, ...]]:
         """The blocks that each tap's list in the call holds, by the tap's name."""
-        found: dict[str, tuple[int, ...]] = {}
-        for tap in self.taps:
-            found[tap.name] = (*found.get(tap.name, ()), tap.layer)
-        return found
+        return blocks_by_tap(self.taps)
 
     @property
     def extra(self) -> dict[str, Signature]:
@@ -195,10 +192,10 @@ def _refuse_collisions(features: Mapping[str, Feature], outputs: set[str], signa
 
 
 def _needed(
-    outputs: Sequence[str], taps: Sequence[Tapped], features: Mapping[str, Feature], names: EncoderOutputs
+    outputs: Sequence[str], taps: Sequence[TapAtBlock], features: Mapping[str, Feature], names: EncoderOutputs
 ) -> int | None:
     """How many blocks have to run for these outputs; None for all."""
-    depths = {tap.output: tap.layer + 1 for tap in taps} | dict.fromkeys((EMBEDDING, *names.entries_after(0)), 1)
+    depths = {tap.output: tap.block + 1 for tap in taps} | dict.fromkeys((EMBEDDING, *names.entries_after(0)), 1)
     depths |= {name: number + 1 for number, name in enumerate(names.block_outputs)}
     depths |= {name: max(f.layers) + 1 for f in features.values() for name in f.outputs}
     return _depth(max(depths.get(name, names.blocks) for name in outputs), names.blocks)

@@ -21,7 +21,7 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING
 from surgery.module import InspectedModule, Tensors, VariableInfo
-from surgery.planning.taps import Tapped
+from surgery.planning.taps import TapAtBlock
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
 from surgery.tables.published import Names
@@ -41,7 +41,7 @@ def record_published(
     inference: Inference,
     tensors: Tensors,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped] = (),
+    taps: Sequence[TapAtBlock] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recording:
     """What the checkpoint's encoder returns on a battery, and its masked-LM head as `mlm.mlm_logits`, as float32.
@@ -59,7 +59,7 @@ def _record(
     inference: Inference,
     tensors: Tensors,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped],
+    taps: Sequence[TapAtBlock],
     progress: Callable[[int, int], None],
 ) -> Recording:
     assert inference.published is not None, "a checkpoint is explained by a published dialect"
@@ -71,7 +71,7 @@ def _record(
     for number, block_output in enumerate(block_outputs):
         progress(number, len(block_outputs))
         block = _Block.read(weights, names, number, values)
-        wanted = [tap for tap in taps if tap.layer == number]
+        wanted = [tap for tap in taps if tap.block == number]
         for index, batch in enumerate(battery):
             inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
             states[index] = inner["block_output"]

@@ -8,12 +8,12 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.flat import Tensor
 from surgery.module import Trace
-from surgery.planning.taps import Tapped
+from surgery.planning.taps import TapAtBlock
 from surgery.tables.anchors import Anchors
 from surgery.tables.rules import fill
 
 
-def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[Tapped]) -> dict[str, Tensor]:
+def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[TapAtBlock]) -> dict[str, Tensor]:
     """The tensors of taps by output name, as the module's own graph has them; those that it does not show are left out.
 
     They may be flat: [batch * seq, …], or with heads joined.
@@ -22,7 +22,7 @@ def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[Tapped]) -> d
     whole = Anchors(trace.open_graph(), paths)
     found = {}
     for tap in taps:
-        graph = whole.at(tap.layer) if inference.family.repeated else whole
+        graph = whole.at(tap.block) if inference.family.repeated else whole
         tensor = tap.row.source(graph, *tap.anchors)
         if tensor is not None:
             found[tap.output] = tensor

@@ -21,7 +21,7 @@ from surgery.explanation.architecture import Architecture, Inference
 from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.export.weights import Weights
 from surgery.planning.edits import Place
-from surgery.planning.taps import Tapped
+from surgery.planning.taps import TapAtBlock
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.layers import Watched, layers_at, passing, watched
@@ -64,7 +64,7 @@ class Encoder:
         inputs: Mapping[str, tf.Tensor],
         *,
         training: bool,
-        taps: Sequence[Tapped] = (),
+        taps: Sequence[TapAtBlock] = (),
         depth: int | None = None,
     ) -> dict[str, Any]:
         """Runs the network, or its first `depth` blocks, on int32 [batch, seq] inputs.
@@ -92,7 +92,7 @@ class Encoder:
             entered = stack.enter_context(watched(blocks[0]))
             seen: dict[tuple[str, int], Watched] = {}
             for tap in taps:
-                owner = 0 if shared else tap.layer
+                owner = 0 if shared else tap.block
                 if (tap.layer_path, owner) not in seen:
                     (layer,) = layers_at(blocks[owner], tap.layer_path)
                     seen[tap.layer_path, owner] = stack.enter_context(watched(layer))
@@ -102,9 +102,9 @@ class Encoder:
         if self.places:
             outputs[BLOCKS] = [*outputs[BLOCKS][: names.entry(0)], *own]
         for tap in taps:
-            passed = seen[tap.layer_path, 0 if shared else tap.layer]
+            passed = seen[tap.layer_path, 0 if shared else tap.block]
             tensors = passed.inputs if tap.row.side == "input" else passed.outputs
-            outputs.setdefault(tap.name, []).append(tensors[tap.layer if shared else 0])
+            outputs.setdefault(tap.name, []).append(tensors[tap.block if shared else 0])
         return outputs
 
     def head(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:

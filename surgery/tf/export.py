@@ -110,7 +110,7 @@ class Traces:
         """A concrete function of the inputs in the specs' order; its outputs are those of `Encoder.encode`."""
         key = (training, tapped, depth)
         if key not in self._made:
-            taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.layer < depth)]
+            taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.block < depth)]
 
             @tf.function(input_signature=list(self.specs.values()), autograph=False)
             def encode(*inputs: tf.Tensor) -> dict[str, Any]:

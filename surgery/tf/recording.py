@@ -16,7 +16,7 @@ from surgery.module import InspectedModule
 from surgery.planning.outputs import SERVING
 from surgery.planning.outputs import Outputs as Wanted
 from surgery.planning.signatures import called_only, signature_inputs
-from surgery.planning.taps import Offer, Tapped
+from surgery.planning.taps import TapAtBlock, blocks_by_tap
 from surgery.proof.battery import Batch
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.proof.parity import Outputs, Recording
@@ -34,7 +34,7 @@ def record_module(
     module: InspectedModule,
     inference: Inference,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped] = (),
+    taps: Sequence[TapAtBlock] = (),
     tick: Tick = lambda: None,
 ) -> Recording:
     """What the module itself returns on a battery, under export names; a head's outputs as `mlm.…`.
@@ -46,14 +46,14 @@ def record_module(
     meta_graph = read_meta_graph(Path(module.folder), tags)
     with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
         runners = _runners(session, meta_graph, module, inference, taps)
-        shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
+        offers = {tap.output: tap.offer for tap in taps}
         recording = []
         for batch in battery:
             run = runners["tapped" if taps and batch.heads else "__call__"]
             outputs = {}
             for name, value in run(batch.inputs).items():
-                if name in shapes:
-                    outputs[name] = value.reshape(shapes[name].shape(inference, *batch.inputs["input_mask"].shape))
+                if name in offers:
+                    outputs[name] = value.reshape(offers[name].shape(inference, *batch.inputs["input_mask"].shape))
                 else:
                     outputs[name] = _by_token(name, value, batch)
             for name in inference.heads if batch.heads else ():
@@ -72,11 +72,9 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
 
 
-def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Tapped] = ()) -> Recording:
+def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[TapAtBlock] = ()) -> Recording:
     """What the encoder in memory returns on a battery, heads and taps included."""
-    blocks: dict[str, list[int]] = {}
-    for tap in taps:
-        blocks.setdefault(tap.name, []).append(tap.layer)
+    blocks = blocks_by_tap(taps)
     recording = []
     for batch in battery:
         tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
@@ -143,7 +141,7 @@ def _runners(
     meta_graph: Any,
     module: InspectedModule,
     inference: Inference,
-    taps: Sequence[Tapped],
+    taps: Sequence[TapAtBlock],
 ) -> dict[str, Runner]:
     """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them.
 
