@@ -65,7 +65,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class ExportOutputs:
     """All that an export gives beside its source's heads. `signatures` has `serving_default` first."""
 
     request: Request
@@ -91,7 +91,7 @@ class Outputs:
         return next((feature for feature in self.features.values() if output in feature.outputs), None)
 
 
-def resolve(inference: Inference, request: Request) -> Outputs:
+def resolve(inference: Inference, request: Request) -> ExportOutputs:
     """Reads a request against an encoder; everything wrong in it is found before anything slow begins.
 
     `layers` restricts the block outputs of `serving_default`. Raises UsageError, naming the option.
@@ -120,7 +120,7 @@ def resolve(inference: Inference, request: Request) -> Outputs:
         signatures[name] = Signature(outputs, _needed(outputs, taps, features, names))
         taken.add(name)
     _refuse_collisions(features, {*base, *(tap.output for tap in taps)}, {*inference.heads, SERVING, TAPS})
-    return Outputs(request, taps, features, signatures)
+    return ExportOutputs(request, taps, features, signatures)
 
 
 def _features(spelled: Sequence[str], blocks: int) -> dict[str, Feature]:

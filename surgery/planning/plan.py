@@ -11,7 +11,7 @@ from surgery.errors import ModuleError
 from surgery.explanation.architecture import Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
-from surgery.planning.outputs import Outputs, Request, resolve
+from surgery.planning.outputs import ExportOutputs, Request, resolve
 from surgery.planning.signatures import signature_outputs
 from surgery.sources import well_formed
 
@@ -23,7 +23,7 @@ class Plan:
     module: InspectedModule
     inference: Inference
     weights: AssignmentMap
-    outputs: Outputs
+    outputs: ExportOutputs
     signatures: Mapping[str, tuple[str, ...]]
     destination: Path
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgery.explanation.architecture import Inference
-from surgery.planning.outputs import SERVING, Feature, Outputs
+from surgery.planning.outputs import SERVING, ExportOutputs, Feature
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
 
 
 def expected_outputs(
-    inference: Inference, outputs: Outputs, battery: Sequence[Batch], recorded: Recording
+    inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], recorded: Recording
 ) -> Recording:
     """What every signature must return on a battery: `serving_default` under plain names, others as `taps.query_0`.
 
@@ -43,7 +43,7 @@ def expected_outputs(
     return expected
 
 
-def inner_outputs(inference: Inference, outputs: Outputs) -> tuple[str, ...]:
+def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
     """Outputs of every signature that a module's own call does not return: their numbers come from inside its graph."""
     block_outputs = inference.outputs.block_outputs
     hidden = set(inference.outputs.paths) - set(inference.convention.outputs)

@@ -27,7 +27,6 @@ from surgery.proof.parity import Recording
 from surgery.tables.published import Names
 
 Array = npt.NDArray[np.float64]
-Outputs = dict[str, npt.NDArray[np.float32]]
 
 
 def description(module: InspectedModule) -> str:
@@ -67,7 +66,7 @@ def _record(
     weights = _Weights(module, names, tensors)
     block_outputs = inference.outputs.block_outputs
     states = _embed(weights, names, values, battery)
-    recording: list[Outputs] = [{EMBEDDING: x.astype(np.float32)} for x in states]
+    recording: list[dict[str, npt.NDArray[np.float32]]] = [{EMBEDDING: x.astype(np.float32)} for x in states]
     for number, block_output in enumerate(block_outputs):
         progress(number, len(block_outputs))
         block = _Block.read(weights, names, number, values)

@@ -19,10 +19,10 @@ from surgery.explanation.outputs import split_entry
 from surgery.plain import plain
 from surgery.proof.battery import Batch
 
-Outputs = Mapping[str, np.ndarray]
-"""Outputs of one batch by name."""
+Arrays = Mapping[str, np.ndarray]
+"""The outputs of one batch by name."""
 
-Recording = Sequence[Outputs]
+Recording = Sequence[Arrays]
 """Outputs for each batch of a battery; a batch may lack outputs that were not run on it."""
 
 
@@ -119,7 +119,7 @@ class ParityReport:
 
 
 def compare(
-    battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], tolerance: Tolerance
+    battery: Sequence[Batch], expected: Recording, found: Iterable[Arrays], tolerance: Tolerance
 ) -> tuple[OutputDiff, ...]:
     """Compares what two sides return on a battery, output by output, in the order of computation.
 

@@ -18,7 +18,7 @@ from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
 from surgery.explanation.outputs import BLOCKS, entry_name
 from surgery.module import InspectedModule
-from surgery.planning.outputs import Outputs, Signature
+from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
 from surgery.tf.reasons import reason
@@ -40,7 +40,7 @@ class Export:
     module: InspectedModule
     encoder: Encoder
     constants: Mapping[str, Any]
-    outputs: Outputs
+    outputs: ExportOutputs
 
 
 def write_saved_model(export: Export, folder: Path) -> None:
@@ -102,7 +102,7 @@ class Traces:
     first blocks only.
     """
 
-    def __init__(self, encoder: Encoder, specs: Specs, outputs: Outputs) -> None:
+    def __init__(self, encoder: Encoder, specs: Specs, outputs: ExportOutputs) -> None:
         self.encoder, self.specs, self.outputs = encoder, specs, outputs
         self._made: dict[tuple[bool, bool, int | None], Any] = {}
 

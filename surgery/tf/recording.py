@@ -13,13 +13,12 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.convention import Convention
 from surgery.export.weights import sha256
 from surgery.module import InspectedModule
-from surgery.planning.outputs import SERVING
-from surgery.planning.outputs import Outputs as Wanted
+from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
 from surgery.planning.taps import TapAtBlock, blocks_by_tap
 from surgery.proof.battery import Batch
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
-from surgery.proof.parity import Outputs, Recording
+from surgery.proof.parity import Arrays, Recording
 from surgery.tf.encoder import Encoder
 from surgery.tf.export import flat_outputs
 from surgery.tf.meta_graph import read_meta_graph
@@ -102,8 +101,13 @@ class LoadedExport:
         self._session.close()
 
     def replay(
-        self, exported: InspectedModule, inference: Inference, outputs: Wanted, battery: Sequence[Batch], tick: Tick
-    ) -> Iterator[Outputs]:
+        self,
+        exported: InspectedModule,
+        inference: Inference,
+        outputs: ExportOutputs,
+        battery: Sequence[Batch],
+        tick: Tick,
+    ) -> Iterator[Arrays]:
         """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
 
         What only the call returns comes as `__call__.…`. A signature with other inputs is not run.
