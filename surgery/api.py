@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
     from surgery.jobs.verify import Verification
-    from surgery.planning.outputs import Request
     from surgery.planning.plan import Plan
+    from surgery.planning.requests import Request
 
 Source = str | PathLike[str]
 
@@ -109,7 +109,9 @@ def convert(
         allow_nonfinite=allow_nonfinite,
         assume=assume,
         request=_request(taps, layers, features, depths, signatures),
-        texts=Texts(seq_length, None if vocab is None else Path(vocab), lower_case) if text else None,
+        texts=Texts(length=seq_length, vocab=None if vocab is None else Path(vocab), lower_case=lower_case)
+        if text
+        else None,
         warmup=warmup,
         progress=progress or silent,
     )
@@ -212,7 +214,7 @@ def preprocess(
     return write_preprocessor(
         str(module),
         None if destination is None else Path(destination),
-        Texts(seq_length, None if vocab is None else Path(vocab), lower_case),
+        Texts(length=seq_length, vocab=None if vocab is None else Path(vocab), lower_case=lower_case),
         overwrite=overwrite,
         progress=progress or silent,
     )
@@ -294,6 +296,6 @@ def _request(
     depths: Sequence[int],
     signatures: Sequence[str],
 ) -> Request:
-    from surgery.planning.outputs import Request
+    from surgery.planning.requests import Request
 
-    return Request(tuple(taps), layers, tuple(features), tuple(depths), tuple(signatures))
+    return Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures)

@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+
+from surgery.cli.options import as_option
+from surgery.cli.plan import plan
+from surgery.errors import SurgeryError
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -22,3 +28,9 @@ def surgery(*arguments: object, cwd: Path | None = None, **variables: str) -> su
     return subprocess.run(
         command, capture_output=True, text=True, cwd=cwd, env=environment(**variables), check=False, timeout=60
     )
+
+
+def on_the_command_line(error: SurgeryError) -> SurgeryError:
+    """An error as `surgery plan` spells it: with options in the place of arguments."""
+    with click.Context(plan):
+        return error.spelled(as_option)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from surgery.cli.terminal import talk
-from surgery.errors import SurgeryError, UsageError
+from surgery.errors import Argument, SurgeryError, UsageError
 
 
 class Command(click.Command):
@@ -29,6 +29,14 @@ class Command(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in self.examples))
 
 
+def as_option(argument: Argument) -> str:
+    """An argument as the command that is running spells it: `--tap query@9` for `taps="query@9"`."""
+    flags = {param.name: param.opts[0] for param in click.get_current_context().command.params}
+    if argument.name not in flags:
+        return str(argument)
+    return flags[argument.name] if argument.value is None else f"{flags[argument.name]} {argument.value}"
+
+
 def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """Turns a SurgeryError into its message on stderr and its exit code."""
 
@@ -37,7 +45,9 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except SurgeryError as error:
-            talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            talk().print(
+                f"error: {error.spelled(as_option)}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.

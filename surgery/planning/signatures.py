@@ -7,14 +7,14 @@ from surgery.planning.outputs import SERVING, ExportOutputs
 
 
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
-    """The signatures of an export and the inputs of each."""
+    """The inputs of each signature that an export of this encoder has, by signature."""
     tokens = {anchor.name for anchor in inference.family.inputs}
     heads = {name: tokens | {inference.family.encoder.heads[name].positions} for name in inference.heads}
     return {**dict.fromkeys(outputs.signatures, tokens), **heads}
 
 
 def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str, tuple[str, ...]]:
-    """Output names of each signature that an export of this encoder has."""
+    """The outputs of each signature that an export of this encoder has, by signature."""
     names = inference.outputs.paths
     signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
     for head, convention in inference.heads.items():
@@ -24,7 +24,7 @@ def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str,
 
 
 def called_only(inference: Inference, outputs: ExportOutputs) -> dict[str, str]:
-    """What the call returns and `serving_default` does not: paths by export name."""
+    """The outputs that the call returns and `serving_default` does not: paths by export name."""
     return {
         name: path for name, path in inference.outputs.paths.items() if name not in outputs.signatures[SERVING].outputs
     }

@@ -1,7 +1,6 @@
 """Taps: sublayers of a block whose tensors an export gives as further outputs, chosen by name and by block.
 
-Each family's table lists its own; this module reads what a person types, `NAME[@LAYERS]`, and says what an encoder
-offers. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`; the embedding is no block.
+Each family's table lists its own. Here stands which of them an encoder offers, and at which blocks they are asked for.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from surgery.errors import UsageError
+from surgery.errors import Argument, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import entry_name
-from surgery.tables.family import Tap
+from surgery.planning.requests import TAP_FORM, Tap, layers_text
+from surgery.tables.family import Tap as TapRow
 from surgery.tables.rules import fill
 
 BYTES_PER_VALUE = 4
@@ -32,7 +32,7 @@ class Offer:
     `holes`: what fills the row's names, by hole.
     """
 
-    row: Tap
+    row: TapRow
     name: str
     holes: tuple[tuple[str, str], ...]
 
@@ -65,7 +65,7 @@ class TapAtBlock:
     block: int
 
     @property
-    def row(self) -> Tap:
+    def row(self) -> TapRow:
         """The row of the family's table."""
         return self.offer.row
 
@@ -109,22 +109,24 @@ def offered(inference: Inference) -> dict[str, Offer]:
     return found
 
 
-def resolve_taps(inference: Inference, selections: Iterable[str]) -> tuple[TapAtBlock, ...]:
-    """The taps that `NAME[@LAYERS]` select, each once, by tap and block. Raises UsageError for what there is not."""
+def resolve_taps(inference: Inference, asked: Iterable[str | Tap]) -> tuple[TapAtBlock, ...]:
+    """The taps that are asked for, each once, by tap and block. Raises UsageError for one that there is not."""
     offers, blocks = offered(inference), inference.architecture.blocks
     chosen: dict[tuple[str, int], TapAtBlock] = {}
-    for selection in selections:
-        name, at, layers = selection.partition("@")
-        option = f"--tap {selection}"
-        if name not in offers:
-            reason = inference.family.no_taps.get(name)
-            nearest = difflib.get_close_matches(name, offers, n=3, cutoff=0.4)
+    for item in asked:
+        option = Argument("taps", item)
+        tap = Tap.read(item) if isinstance(item, str) else item
+        if not isinstance(tap, Tap):
+            raise UsageError((option, f": expected {TAP_FORM}"))
+        if tap.name not in offers:
+            reason = inference.family.no_taps.get(tap.name)
+            nearest = difflib.get_close_matches(tap.name, offers, n=3, cutoff=0.4)
             raise UsageError(
-                f"{option}: {inference.family.name} has no tap {name}" + (f": {reason}" if reason else ""),
+                (option, f": {inference.family.name} has no tap {tap.name}" + (f": {reason}" if reason else "")),
                 hint="did you mean " + " or ".join(nearest) + "?" if nearest else "it has " + ", ".join(offers),
             )
-        for block in select_layers(layers, blocks, option) if at else range(blocks):
-            chosen[name, block] = TapAtBlock(offer=offers[name], block=block)
+        for block in select_layers(layers_text(tap.layers), blocks, option):
+            chosen[tap.name, block] = TapAtBlock(offer=offers[tap.name], block=block)
     order = {name: position for position, name in enumerate(offers)}
     return tuple(chosen[key] for key in sorted(chosen, key=lambda key: (order[key[0]], key[1])))
 
@@ -137,26 +139,28 @@ def blocks_by_tap(taps: Iterable[TapAtBlock]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
+def select_layers(text: str, blocks: int, option: str | Argument, *, as_typed: bool = False) -> tuple[int, ...]:
     """Blocks by number, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them; ascending, or as typed.
 
-    Raises UsageError, naming the option, for what is no such list, out of range, or empty.
+    `option` begins the message of the UsageError that is raised for what is no such list, out of range, or empty.
     """
     found: dict[int, None] = {}
     for part in text.split(","):
         numbers = part.strip().split(":")
         if len(numbers) > 3 or not all(re.fullmatch(r"-?[0-9]+|", number) for number in numbers) or not part.strip():
-            raise UsageError(f"{option}: cannot read '{part}' as blocks", hint="as Python counts: 0,3,-1 or -4: or ::2")
+            raise UsageError(
+                (option, f": cannot read '{part}' as blocks"), hint="as Python counts: 0,3,-1 or -4: or ::2"
+            )
         if len(numbers) == 1:
             number = int(numbers[0])
             if not -blocks <= number < blocks:
-                raise UsageError(f"{option}: there is no block {number}, there are {blocks}: 0 to {blocks - 1}")
+                raise UsageError((option, f": there is no block {number}, there are {blocks}: 0 to {blocks - 1}"))
             found[number % blocks] = None
         elif numbers[2:] and numbers[2] and int(numbers[2]) == 0:
-            raise UsageError(f"{option}: a slice's step cannot be 0")
+            raise UsageError((option, ": a slice's step cannot be 0"))
         else:
             chosen = range(blocks)[slice(*(int(number) if number else None for number in numbers))]
             found.update(dict.fromkeys(chosen))
     if not found:
-        raise UsageError(f"{option}: selects none of the {blocks} blocks")
+        raise UsageError((option, f": selects none of the {blocks} blocks"))
     return tuple(found) if as_typed else tuple(sorted(found))

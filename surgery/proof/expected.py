@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgery.explanation.architecture import Inference
-from surgery.planning.outputs import SERVING, ExportOutputs, Feature
+from surgery.planning.features import ResolvedFeature
+from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
 
@@ -64,7 +65,7 @@ def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ..
     return tuple(found)
 
 
-def compute(feature: Feature, states: Sequence[np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
+def compute(feature: ResolvedFeature, states: Sequence[np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
     """A feature's outputs by name, float64, from its layers' outputs [batch, seq, width] and `mask` [batch, seq]."""
     layers = [np.asarray(x, np.float64) for x in states]
     if feature.mix == "none":
