@@ -15,7 +15,7 @@ from surgery.export.weights import sha256
 from surgery.module import InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
-from surgery.planning.taps import TapAtBlock, blocks_by_tap
+from surgery.planning.taps import Offer, TapAtBlock, blocks_by_tap
 from surgery.proof.battery import Batch
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.proof.parity import Arrays, Recording
@@ -52,7 +52,7 @@ def record_module(
             outputs = {}
             for name, value in run(batch.inputs).items():
                 if name in offers:
-                    outputs[name] = value.reshape(offers[name].shape(inference, *batch.inputs["input_mask"].shape))
+                    outputs[name] = value.reshape(_sizes(offers[name], inference, batch))
                 else:
                     outputs[name] = _by_token(name, value, batch)
             for name in inference.heads if batch.heads else ():
@@ -60,6 +60,12 @@ def record_module(
             recording.append(outputs)
             tick()
         return recording
+
+
+def _sizes(offer: Offer, inference: Inference, batch: Batch) -> tuple[int, ...]:
+    """The shape of a tap's tensor for a batch, every axis known."""
+    rows, length = batch.inputs["input_mask"].shape
+    return tuple(size for size in offer.shape(inference, rows, length) if size is not None)
 
 
 def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
