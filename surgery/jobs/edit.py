@@ -9,7 +9,7 @@ bits.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from surgery.arguments import OneOrMore
 from surgery.edits import Edit
 from surgery.errors import ParityError, UsageError
 from surgery.explanation.outputs import EMBEDDING
@@ -57,11 +58,11 @@ class EditedModel:
         self,
         destination: str | PathLike[str] | None = None,
         *,
-        taps: str | Tap | Iterable[str | Tap] = (),
+        taps: OneOrMore[str | Tap] = (),
         layers: Layers | None = None,
-        features: str | Feature | Iterable[str | Feature] = (),
-        depths: int | Iterable[int] = (),
-        signatures: str | Iterable[str] | Mapping[str, str | Iterable[str]] = (),
+        features: OneOrMore[str | Feature] = (),
+        depths: OneOrMore[int] = (),
+        signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
         atol: float | None = None,
         rtol: float | None = None,
         overwrite: bool = False,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from surgery.errors import Argument, UsageError
+from surgery.arguments import argument
+from surgery.errors import UsageError
 from surgery.explanation.outputs import entry_name
 from surgery.planning.requests import FEATURE_FORM, MIXES, POOLINGS, Feature, layers_text
 from surgery.planning.taps import select_layers
@@ -47,20 +48,20 @@ def resolve_features(asked: Sequence[str | Feature], blocks: int) -> dict[str, R
     """Features by name, for an encoder of so many blocks. Raises UsageError for what there cannot be."""
     found: dict[str, ResolvedFeature] = {}
     for item in asked:
-        option = Argument("features", item)
+        option = argument("features", item)
         feature = Feature.read(item) if isinstance(item, str) else item
         if not isinstance(feature, Feature):
-            raise UsageError((option, f": expected {FEATURE_FORM}, such as text=mean@-4:/mean"))
+            raise UsageError(f"{option}: expected {FEATURE_FORM}, such as text=mean@-4:/mean")
         if not NAME.fullmatch(str(feature.name)):
-            raise UsageError((option, f": '{feature.name}' is no name for an output; use letters, digits and _"))
+            raise UsageError(f"{option}: '{feature.name}' is no name for an output; use letters, digits and _")
         if feature.name in found:
-            raise UsageError((option, f": there is a feature {feature.name} already"))
+            raise UsageError(f"{option}: there is a feature {feature.name} already")
         # In the order in which they are given: weights and a concatenation follow it.
         layers = select_layers(layers_text(feature.layers), blocks, option, as_typed=True)
         weights = _weights(feature.mix, len(layers), option)
         if feature.pooling not in POOLINGS:
             hint = "poolings: " + ", ".join(POOLINGS)
-            raise UsageError((option, f": there is no pooling '{feature.pooling}'"), hint=hint)
+            raise UsageError(f"{option}: there is no pooling '{feature.pooling}'", hint=hint)
         mix = "weights" if weights else str(feature.mix)
         found[feature.name] = ResolvedFeature(
             name=feature.name, layers=layers, mix=mix, weights=weights, pooling=feature.pooling
@@ -68,7 +69,7 @@ def resolve_features(asked: Sequence[str | Feature], blocks: int) -> dict[str, R
     return found
 
 
-def _weights(mix: str | Sequence[float], layers: int, option: Argument) -> tuple[float, ...]:
+def _weights(mix: str | Sequence[float], layers: int, option: str) -> tuple[float, ...]:
     """The numbers of a mix by weights; none for a mix by name."""
     if isinstance(mix, str) and mix in MIXES:
         return ()
@@ -76,11 +77,11 @@ def _weights(mix: str | Sequence[float], layers: int, option: Argument) -> tuple
         weights = tuple(float(number) for number in (mix.split(",") if isinstance(mix, str) else mix))
     except (TypeError, ValueError):
         raise UsageError(
-            (option, f": there is no mix '{mix}'"),
+            f"{option}: there is no mix '{mix}'",
             hint=f"mixes: {', '.join(MIXES)}, or a weight for each layer: 0.2,0.3,0.5",
         ) from None
     if len(weights) != layers:
-        raise UsageError((option, f": expected {layers} weights, one for each layer, found {len(weights)}"))
+        raise UsageError(f"{option}: expected {layers} weights, one for each layer, found {len(weights)}")
     if not all(abs(weight) < float("inf") for weight in weights):
-        raise UsageError((option, ": a weight is not finite"))
+        raise UsageError(f"{option}: a weight is not finite")
     return weights

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from surgery.errors import Argument, UsageError
+from surgery.arguments import argument
+from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
 from surgery.planning.features import NAME, ResolvedFeature, resolve_features
@@ -82,8 +83,8 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
         signatures[feature.name] = Signature(outputs=feature.outputs, depth=_depth(feature.depth, blocks))
     for depth in request.depths:
         if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= blocks:
-            option = Argument("depths", depth)
-            raise UsageError((option, f": the encoder has {blocks} blocks, expected 1 to {blocks}"))
+            option = argument("depths", depth)
+            raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"depth_{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
     taken = {*signatures, *inference.heads, TAPS, "__call__"}
@@ -99,32 +100,27 @@ def _served(names: EncoderOutputs, layers: str | None) -> tuple[str, ...]:
     """The outputs of `serving_default`: all, or of the block outputs those of `layers` only."""
     if layers is None:
         return tuple(names.paths)
-    chosen = select_layers(layers, names.blocks, Argument("layers", layers))
+    chosen = select_layers(layers, names.blocks, argument("layers", layers))
     hidden = set(names.entries_after(names.blocks)) - {names.block_output(block) for block in chosen}
     return tuple(name for name in names.paths if name not in hidden)
 
 
 def _composed(short: str, known: Sequence[str], taken: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     """The name and the outputs of a composed signature, whose short form is `NAME=OUTPUT,OUTPUT`."""
-    option = Argument("signatures", short)
+    option = argument("signatures", short)
     name, equals, listed = str(short).partition("=")
     outputs = tuple(dict.fromkeys(output.strip() for output in listed.split(",") if output.strip()))
     if not equals or not NAME.fullmatch(name) or not outputs:
-        raise UsageError((option, ": expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _"))
+        raise UsageError(f"{option}: expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _")
     if name in taken:
-        raise UsageError((option, f": there is a signature {name} already"))
+        raise UsageError(f"{option}: there is a signature {name} already")
     unknown = [output for output in outputs if output not in known]
     if unknown:
         nearest = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
         raise UsageError(
-            (option, f": there is no output {unknown[0]}"),
-            hint=(
-                "did you mean " + " or ".join(nearest) + "? " if nearest else "",
-                "taps have to be asked for with ",
-                Argument("taps"),
-                ", features with ",
-                Argument("features"),
-            ),
+            f"{option}: there is no output {unknown[0]}",
+            hint=("did you mean " + " or ".join(nearest) + "? " if nearest else "")
+            + f"taps have to be asked for with {argument('taps')}, features with {argument('features')}",
         )
     return name, outputs
 
@@ -132,11 +128,11 @@ def _composed(short: str, known: Sequence[str], taken: Iterable[str]) -> tuple[s
 def _refuse_collisions(features: Mapping[str, ResolvedFeature], outputs: set[str], signatures: set[str]) -> None:
     outputs = set(outputs)
     for feature in features.values():
-        option = Argument("features", f"{feature.name}=…")
+        option = argument("features", f"{feature.name}=…")
         if feature.name in signatures or re.fullmatch(r"depth_[0-9]+", feature.name):
-            raise UsageError((option, f": there is a signature {feature.name} already"))
+            raise UsageError(f"{option}: there is a signature {feature.name} already")
         if double := [name for name in feature.outputs if name in outputs]:
-            raise UsageError((option, f": there is an output {double[0]} already"))
+            raise UsageError(f"{option}: there is an output {double[0]} already")
         outputs.update(feature.outputs)
 
 

@@ -14,9 +14,10 @@ encoder does not have. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any
+
+from surgery.arguments import OneOrMore, one_or_more
 
 MIXES = ("none", "mean", "sum", "concat")
 POOLINGS = ("none", "cls", "mean", "max", "mean_max", "mean_sqrt_len")
@@ -107,21 +108,21 @@ class Request:
     def of(
         cls,
         *,
-        taps: str | Tap | Iterable[str | Tap] = (),
+        taps: OneOrMore[str | Tap] = (),
         layers: Layers | None = None,
-        features: str | Feature | Iterable[str | Feature] = (),
-        depths: int | Iterable[int] = (),
-        signatures: str | Iterable[str] | Mapping[str, str | Iterable[str]] = (),
+        features: OneOrMore[str | Feature] = (),
+        depths: OneOrMore[int] = (),
+        signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
     ) -> Request:
         """The request of these arguments: one of a kind or several, `signatures` also as outputs by name."""
         if isinstance(signatures, Mapping):
-            signatures = [f"{name}={','.join(map(str, _several(outputs)))}" for name, outputs in signatures.items()]
+            signatures = [f"{name}={','.join(map(str, one_or_more(outputs)))}" for name, outputs in signatures.items()]
         return cls(
-            taps=_several(taps),
+            taps=one_or_more(taps),
             layers=None if layers is None else layers_text(layers),
-            features=_several(features),
-            depths=_several(depths),
-            signatures=_several(signatures),
+            features=one_or_more(features),
+            depths=one_or_more(depths),
+            signatures=one_or_more(signatures),
         )
 
     @property
@@ -134,9 +135,4 @@ class Request:
 
 def layers_text(layers: Layers) -> str:
     """LAYERS as the command line takes them: "0,3,-1"."""
-    return layers if isinstance(layers, str) else ",".join(map(str, _several(layers)))
-
-
-def _several(given: Any) -> tuple[Any, ...]:
-    """One thing or several as a tuple. A string is one thing, never its letters."""
-    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else (given,)
+    return layers if isinstance(layers, str) else ",".join(map(str, one_or_more(layers)))

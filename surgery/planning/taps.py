@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from surgery.errors import Argument, UsageError
+from surgery.arguments import argument
+from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import entry_name
 from surgery.planning.requests import TAP_FORM, Tap, layers_text
@@ -114,15 +115,15 @@ def resolve_taps(inference: Inference, asked: Iterable[str | Tap]) -> tuple[TapA
     offers, blocks = offered(inference), inference.architecture.blocks
     chosen: dict[tuple[str, int], TapAtBlock] = {}
     for item in asked:
-        option = Argument("taps", item)
+        option = argument("taps", item)
         tap = Tap.read(item) if isinstance(item, str) else item
         if not isinstance(tap, Tap):
-            raise UsageError((option, f": expected {TAP_FORM}"))
+            raise UsageError(f"{option}: expected {TAP_FORM}")
         if tap.name not in offers:
             reason = inference.family.no_taps.get(tap.name)
             nearest = difflib.get_close_matches(tap.name, offers, n=3, cutoff=0.4)
             raise UsageError(
-                (option, f": {inference.family.name} has no tap {tap.name}" + (f": {reason}" if reason else "")),
+                f"{option}: {inference.family.name} has no tap {tap.name}" + (f": {reason}" if reason else ""),
                 hint="did you mean " + " or ".join(nearest) + "?" if nearest else "it has " + ", ".join(offers),
             )
         for block in select_layers(layers_text(tap.layers), blocks, option):
@@ -139,7 +140,7 @@ def blocks_by_tap(taps: Iterable[TapAtBlock]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def select_layers(text: str, blocks: int, option: str | Argument, *, as_typed: bool = False) -> tuple[int, ...]:
+def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
     """Blocks by number, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them; ascending, or as typed.
 
     `option` begins the message of the UsageError that is raised for what is no such list, out of range, or empty.
@@ -148,19 +149,17 @@ def select_layers(text: str, blocks: int, option: str | Argument, *, as_typed: b
     for part in text.split(","):
         numbers = part.strip().split(":")
         if len(numbers) > 3 or not all(re.fullmatch(r"-?[0-9]+|", number) for number in numbers) or not part.strip():
-            raise UsageError(
-                (option, f": cannot read '{part}' as blocks"), hint="as Python counts: 0,3,-1 or -4: or ::2"
-            )
+            raise UsageError(f"{option}: cannot read '{part}' as blocks", hint="as Python counts: 0,3,-1 or -4: or ::2")
         if len(numbers) == 1:
             number = int(numbers[0])
             if not -blocks <= number < blocks:
-                raise UsageError((option, f": there is no block {number}, there are {blocks}: 0 to {blocks - 1}"))
+                raise UsageError(f"{option}: there is no block {number}, there are {blocks}: 0 to {blocks - 1}")
             found[number % blocks] = None
         elif numbers[2:] and numbers[2] and int(numbers[2]) == 0:
-            raise UsageError((option, ": a slice's step cannot be 0"))
+            raise UsageError(f"{option}: a slice's step cannot be 0")
         else:
             chosen = range(blocks)[slice(*(int(number) if number else None for number in numbers))]
             found.update(dict.fromkeys(chosen))
     if not found:
-        raise UsageError((option, f": selects none of the {blocks} blocks"))
+        raise UsageError(f"{option}: selects none of the {blocks} blocks")
     return tuple(found) if as_typed else tuple(sorted(found))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import Argument, UsageError
+from surgery.arguments import argument
+from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
 from surgery.module import InspectedModule
@@ -31,7 +32,7 @@ class Texts:
         positions: int = inference.architecture["max_position_embeddings"]
         if self.length is not None and not 3 <= self.length <= positions:
             raise UsageError(
-                (Argument("seq_length", self.length), f": expected 3 to {positions}, the encoder's positions")
+                f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"
             )
         return self.length or positions
 

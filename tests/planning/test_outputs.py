@@ -345,18 +345,18 @@ def test_composed_signatures_may_be_given_by_name(outputs):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"taps": "query@9"}, 'taps="query@9": there is no block 9'),
-        ({"layers": "9"}, 'layers="9": there is no block 9'),
-        ({"layers": 9}, 'layers="9": there is no block 9'),
-        ({"features": "text=avg"}, "features=\"text=avg\": there is no mix 'avg'"),
+        ({"taps": "query@9"}, "taps='query@9': there is no block 9"),
+        ({"layers": "9"}, "layers='9': there is no block 9"),
+        ({"layers": 9}, "layers='9': there is no block 9"),
+        ({"features": "text=avg"}, "features='text=avg': there is no mix 'avg'"),
         ({"features": Feature("text", mix=[0.5], layers=":2")}, "features=Feature(name='text', mix=[0.5], layers=':2'"),
         ({"features": Feature("text", mix=None)}, "features=Feature(name='text', mix=None"),
         ({"features": 3}, "features=3: expected NAME=MIX@LAYERS/POOLING"),
-        ({"features": "taps=mean"}, 'features="taps=…": there is a signature taps already'),
+        ({"features": "taps=mean"}, "features='taps=…': there is a signature taps already"),
         ({"depths": 4}, "depths=4: the encoder has 3 blocks, expected 1 to 3"),
-        ({"depths": "4"}, 'depths="4": the encoder has 3 blocks'),
+        ({"depths": "4"}, "depths='4': the encoder has 3 blocks"),
         ({"depths": [[1]]}, "depths=[1]: the encoder has 3 blocks"),
-        ({"signatures": {"probe": "query_0"}}, 'signatures="probe=query_0": there is no output query_0'),
+        ({"signatures": {"probe": "query_0"}}, "signatures='probe=query_0': there is no output query_0"),
         ({"signatures": 3}, "signatures=3: expected NAME=OUTPUT,OUTPUT"),
     ],
     ids=str,
@@ -371,7 +371,7 @@ def test_in_python_an_error_names_the_argument(request_, message, outputs):
 def test_a_hint_names_arguments_or_options_as_the_message_does(outputs):
     with pytest.raises(UsageError) as caught:
         outputs(signatures="probe=zzz")
-    assert caught.value.hint == "taps have to be asked for with taps=, features with features="
+    assert caught.value.hint == "taps have to be asked for with taps=..., features with features=..."
     spelled = on_the_command_line(caught.value)
     assert spelled.hint == "taps have to be asked for with --tap, features with --feature"
     assert str(spelled) == f"--signature probe=zzz: there is no output zzz\n  what to do: {spelled.hint}"

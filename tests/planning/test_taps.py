@@ -219,7 +219,7 @@ def test_an_unknown_tap_is_refused_with_the_nearest_names(name: str, tap: str, n
         resolve_taps(inference(name), [tap])
     family = inference(name).family.name
     problem = f"{family} has no tap {tap.partition('@')[0]}"
-    assert caught.value.message == f'taps="{tap}": {problem}'
+    assert caught.value.message == f"taps={tap!r}: {problem}"
     assert on_the_command_line(caught.value).message == f"--tap {tap}: {problem}"
     assert "did you mean" in caught.value.hint
     assert nearest in caught.value.hint.removesuffix("?").split()
@@ -234,13 +234,13 @@ def test_a_name_that_is_near_to_none_is_refused_with_all_of_them(tap: str, infer
 
 @pytest.mark.parametrize("tap", ["query@", "query@x", "query@0@1"])
 def test_a_tap_whose_blocks_cannot_be_read_is_refused(tap: str, inference):
-    with pytest.raises(UsageError, match=rf'^taps="{tap}": cannot read') as caught:
+    with pytest.raises(UsageError, match=rf"^taps='{tap}': cannot read") as caught:
         resolve_taps(inference("hf_bert"), [tap])
     assert on_the_command_line(caught.value).message.startswith(f"--tap {tap}: cannot read")
 
 
 def test_a_tap_at_a_block_that_there_is_not_is_refused(inference):
-    with pytest.raises(UsageError, match=r'^taps="key@3": there is no block 3, there are 3') as caught:
+    with pytest.raises(UsageError, match=r"^taps='key@3': there is no block 3, there are 3") as caught:
         resolve_taps(inference("hf_bert"), ["query@2", "key@3"])
     assert on_the_command_line(caught.value).message == "--tap key@3: there is no block 3, there are 3: 0 to 2"
 

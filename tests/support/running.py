@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-
-import click
 
 from surgery.cli.options import as_option
 from surgery.cli.plan import plan
@@ -32,5 +31,5 @@ def surgery(*arguments: object, cwd: Path | None = None, **variables: str) -> su
 
 def on_the_command_line(error: SurgeryError) -> SurgeryError:
     """An error as `surgery plan` spells it: with options in the place of arguments."""
-    with click.Context(plan):
-        return error.spelled(as_option)
+    message, _, hint = error.spelled(partial(as_option, plan)).partition("\n  what to do: ")
+    return type(error)(message, hint=hint or None)
