@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from surgery.batching import BATCH_TOKENS
 from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def extract(
     id_column: str | None = None,
     with_text: bool = True,
     processes: int | None = None,
-    batch_tokens: int = 2048,
+    batch_tokens: int = BATCH_TOKENS,
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,

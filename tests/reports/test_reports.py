@@ -41,7 +41,7 @@ def facts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
             if name not in FOR_PROGRAMS:
                 yield from facts(value, name)
     elif isinstance(data, list) and data and all(isinstance(size, int) or size is None for size in data):
-        yield key, render.shape(data)
+        yield key, render.shape_text(data)
     elif isinstance(data, list):
         for value in data:
             yield from facts(value, key)
@@ -113,7 +113,7 @@ def test_the_text_of_a_plan_names_every_variable_target_and_output(name: str, mo
     for assignment in data["assignments"]:
         names = [assignment["variable"], assignment["target"]]
         (line,) = (line for line in shown.splitlines() if line.split()[1:3] == names)
-        assert render.shape(assignment["from"]) in line
+        assert render.shape_text(assignment["from"]) in line
     for outputs in data["signatures"].values():
         assert ", ".join(outputs) in shown
     assert "kept: Variable as the attribute do_lower_case" in shown
@@ -189,6 +189,30 @@ def test_a_failed_comparison_says_what_failed_and_how():
     assert "1 of 2 bit-equal" in shown
     assert "a/kernel: its bits differ" in shown
     assert "an input is named otherwise" in shown
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "verdict"),
+    [
+        (("embedding_output", "encoder_outputs_0"), "; 2 outputs are bit-equal to the unedited export's"),
+        (("embedding_output",), "; 1 output is bit-equal to the unedited export's"),
+        ((), ""),
+    ],
+)
+def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...], verdict: str):
+    outputs = (diff("embedding_output", bit_equal=True), diff("pooled_output"))
+    compared = ParityReport("the edited encoder in memory", Tolerance(), 3, outputs, ALL_EQUAL, ())
+    data = {
+        "edits": [{"edit": "drop blocks 1", "places": 1}],
+        "blocks": [{"origin": 0, "pruned_heads": []}, {"origin": 2, "pruned_heads": []}],
+        "unchanged": list(unchanged),
+        "changed": ["pooled_output"],
+        "parity": report_data(compared),
+    }
+    shown = text("edit", data)
+    assert shown.splitlines()[-1] == f"verdict: the export computes the edited encoder{verdict}"
+    assert "the same function" not in shown
+    assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
 
 
 @pytest.mark.parametrize(
