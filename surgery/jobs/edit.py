@@ -194,7 +194,7 @@ def _write_edited(
     hashes = {
         target: sha256(_without_heads(target, weights, edited.blocks[blocks[target]])) for target in encoder.variables
     }
-    exported = inspect_folder(Files(folder, folder.name))
+    exported = inspect_folder(Files(folder=folder, name=folder.name))
     with well_formed(str(folder)):
         contract = (
             check_interface(plan.module, exported, plan.inference, plan.outputs)
@@ -220,7 +220,7 @@ def _write_edited(
 def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndarray:
     """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
     value = weights.value(target)
-    axes = [group[0] for group in weights.assignments[target].layout.target]
+    axes = [group[0] for group in weights.assignments[target].layout.right]
     return np.delete(value, list(block.pruned), axis=axes.index("heads")) if block.pruned and "heads" in axes else value
 
 
@@ -238,7 +238,9 @@ def _compare_unchanged(
     plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
     with comparison.LoadedExport(whole) as loaded:
         unedited = list(
-            loaded.replay(inspect_folder(Files(whole, "unedited")), plan.inference, plain, battery, lambda: None)
+            loaded.replay(
+                inspect_folder(Files(folder=whole, name="unedited")), plan.inference, plain, battery, lambda: None
+            )
         )
     names = [name for name in names if all(name in outputs for outputs in found)]
     moved = [

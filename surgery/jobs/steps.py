@@ -12,7 +12,7 @@ from surgery.export.weights import Weights
 from surgery.module import Tensors
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting
-from surgery.proof import float64 as published
+from surgery.proof import float64
 from surgery.proof.battery import Batch, make_battery
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import expected_outputs, inner_outputs
@@ -53,16 +53,16 @@ def record_reference(plan: Plan, progress: Progress) -> Reference:
     battery = make_battery(plan.inference.architecture)
     tensors = module.open_tensors()
     tensors.check(assignment.variable for assignment in plan.weights.assignments)
-    if plan.inference.published is not None:
+    if plan.inference.publisher is not None:
         steps = partial(progress, "compute the reference")
-        recording = published.record_published(module, plan.inference, tensors, battery, plan.outputs.taps, steps)
-        what = published.description(module)
+        recording = float64.record_float64(module, plan.inference, tensors, battery, plan.outputs.taps, steps)
+        what = float64.description(module)
     else:
         tick = counting(progress, "run the module", len(battery))
         recording = comparison.record_module(module, plan.inference, battery, plan.outputs.taps, tick)
         what = comparison.REFERENCE
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
-    inner = () if plan.inference.published is not None else inner_outputs(plan.inference, plan.outputs)
+    inner = () if plan.inference.publisher is not None else inner_outputs(plan.inference, plan.outputs)
     return Reference(what, battery, expected, tensors, tuple(name for name in inner if _is_in(name, expected)))
 
 
@@ -85,7 +85,7 @@ def write_encoder(
 
     encoder = build_encoder(plan.inference, weights)
     battery, expected = reference.battery, reference.expected
-    longest = sorted((i for i, batch in enumerate(battery) if batch.heads), key=lambda i: -battery[i].length)[
+    longest = sorted((i for i, batch in enumerate(battery) if batch.submodels), key=lambda i: -battery[i].length)[
         :FIRST_LOOK
     ]
     first, wanted = [battery[i] for i in longest], [expected[i] for i in longest]
@@ -117,7 +117,7 @@ def check_export(
     from surgery.tf import recording as comparison
 
     hashes = weights.hashes()
-    exported = inspect_folder(Files(folder, folder.name))
+    exported = inspect_folder(Files(folder=folder, name=folder.name))
     battery, expected = reference.battery, reference.expected
     with well_formed(str(folder)):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)

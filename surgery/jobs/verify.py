@@ -45,7 +45,9 @@ def verify_export(
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
     with open_module(module, with_weights=True) as source:
         told = (exported / MANIFEST).is_file()
-        request = read_request(exported, {} if told else inspect_folder(Files(exported, exported.name)).signatures)
+        request = read_request(
+            exported, {} if told else inspect_folder(Files(folder=exported, name=exported.name)).signatures
+        )
         try:
             plan = make_plan(source, exported, assume, request)
         except UsageError:  # what was asked of another module: the comparison will say what is there too much

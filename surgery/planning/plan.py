@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, resolve
@@ -21,12 +21,13 @@ from surgery.sources import well_formed
 class Plan:
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
-    `module`: the module's facts.
-    `inference`: its family and architecture, with the evidence.
-    `weights`: where every variable goes, or why it is dropped.
-    `outputs`: the outputs that were asked for.
-    `signatures`: the outputs of every signature of the export, by signature.
-    `destination`: the folder of the export.
+    Attributes:
+        module: The module's facts.
+        inference: Its family and architecture, with the evidence.
+        weights: Where every variable goes, or why it is dropped.
+        outputs: The outputs that were asked for.
+        signatures: The outputs of every signature of the export, by signature.
+        destination: The folder of the export.
     """
 
     module: InspectedModule
@@ -35,6 +36,11 @@ class Plan:
     outputs: ExportOutputs
     signatures: Mapping[str, tuple[str, ...]]
     destination: Path
+
+    @property
+    def architecture(self) -> Architecture:
+        """The hyperparameters by field."""
+        return self.inference.architecture
 
 
 def make_plan(

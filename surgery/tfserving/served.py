@@ -128,7 +128,7 @@ def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, leng
         raise ModuleError(
             f"opening the export {folder}: expected a {SAVED_MODEL} there", hint=_where(folder) or "give its folder"
         )
-    module = inspect_folder(Files(folder, folder.name))
+    module = inspect_folder(Files(folder=folder, name=folder.name))
     signatures = _signatures(module, names)
     longest = longest_row(folder, module)
     if length is None:

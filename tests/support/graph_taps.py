@@ -49,7 +49,13 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
         name: next(feed for node in by_path.values() for feed in node.inputs if feed.node.path == name)
         for name in names
     }
-    convention = Convention(signature, "dict", {leaf.key: path for path, leaf in trace.flat_inputs}, {}, {})
+    convention = Convention(
+        callable=signature,
+        kind="dict",
+        inputs={leaf.key: path for path, leaf in trace.flat_inputs},
+        outputs={},
+        aliases={},
+    )
     with SavedModelSession(module, ["serve"], variables_only=True) as session:
         run = session.function(read_meta_graph(module, ["serve"]), found, trace, convention, inner)
         values = run(inputs)
