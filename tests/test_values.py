@@ -1,4 +1,4 @@
-"""Values of the tables, the explanation, the plan and the sources are frozen, built with keywords, and explain each field."""
+"""Values of tables, explanation, planning and sources are frozen, built with keywords, and explain each field."""
 
 from __future__ import annotations
 
