@@ -20,12 +20,17 @@ SLOW = ("tests/whole/", "tests/tools/", "tests/triton/", "tests/docs/test_walk_t
 BY_SAMPLE = ("tests/whole/convert/", "tests/whole/verify/")
 """Folders whose tests share conversions of samples."""
 
+OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/test_requests.py")
+"""What shares the text exports."""
+
 NAMED = re.compile(rf"(?:^|-)({'|'.join(sorted(map(re.escape, (*SAMPLES, *BUILT)), key=len, reverse=True))})(?:-|$)")
 
 
 def group_of(name: str) -> str:
-    """The sample that stands among a test's parameters, else its file."""
+    """The sample that stands among a test's parameters, or the text exports, else its file."""
     file, _, test = name.partition("::")
+    if file.startswith(OF_TEXTS):
+        return "texts"
     parameters = test.partition("[")[2].removesuffix("]")
     found = NAMED.search(parameters) if file.startswith(BY_SAMPLE) else None
     return found[1] if found else file
