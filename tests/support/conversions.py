@@ -78,6 +78,24 @@ def tapped(
 
 
 @pytest.fixture(scope="session")
+def text_exports(
+    source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, Path]]:
+    """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
+
+    Texts are cut at 24 tokens, and an encoder of two blocks stands in both.
+    """
+
+    @cache
+    def make(name: str) -> tuple[Path, Path]:
+        place = tmp_path_factory.mktemp("texts") / "bert" / "7"
+        done = surgery.convert(source(name), place, text=True, seq_length=24, depths=[2])
+        return done.destination, done.text_destination
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def load(converted: Callable[[str], Converted]) -> Callable[..., Any]:
     """`load(name)` is the loaded export, `load(name, "source")` the module itself; neither to be changed.
 

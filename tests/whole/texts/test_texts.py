@@ -163,9 +163,8 @@ def test_the_preprocessor_has_the_api_of_tf_hubs(source, tmp_path):
     assert (done.tokenization.lower_case, done.length) == (True, 12)
 
 
-def test_a_sentencepiece_module_has_both(source, tmp_path):
-    done = surgery.convert(source("tf1_albert_small"), tmp_path / "albert" / "1", text=True)
-    loaded = tf.saved_model.load(str(done.text_destination))
+def test_a_sentencepiece_module_has_both(text_exports, source, tmp_path):
+    loaded = tf.saved_model.load(str(text_exports("tf1_albert_small")[1]))
     assert loaded.signatures["text"](text=tf.constant(["Hello world"]))["input_mask"].numpy().min() == 1
     assert surgery.preprocess(source("tf1_albert_small"), tmp_path / "pre" / "1").tokenization.pieces
 
