@@ -68,7 +68,7 @@ def edit(
     Edits are made in the order keep, drop, prune. In Python there are more: see surgery.edits.
     """
     from surgery.edits import DropBlocks, KeepBlocks
-    from surgery.reports import data as report
+    from surgery.reports import edit as report
 
     edits: list[Edit] = [KeepBlocks(keep)] if keep is not None else []
     edits += [DropBlocks(drop)] if drop is not None else []
@@ -76,10 +76,7 @@ def edit(
     model = surgery.edit(module, *edits, assume=assumed(assume))
     with working(verbose) as progress:
         done = model.export(destination, progress=progress, **options)
-    data = report.edit_data(done)
-    show(data, "edit", as_json)
-    if not as_json:
-        click.echo(f"wrote {done.destination}")
+    show(report.data(done), report.text, as_json)
 
 
 def _prune(text: str) -> PruneHeads:

@@ -59,9 +59,9 @@ def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: boo
     INPUT is a text file of one text a line, .gz or not, a .parquet file, or a glob of such. Options for Apache Beam
     follow after --; without a --runner there, it runs on this machine. Other workers open EXPORTED by the same path.
     """
-    from surgery.reports.extraction import extraction_data
+    from surgery.reports import extraction as report
 
     chosen = None if outputs is None else [name.strip() for name in outputs.split(",") if name.strip()]
     with working(verbose, unit="texts") as progress:
         done = surgery.extract(outputs=chosen, beam_options=ctx.meta[BEAM], progress=progress, **options)
-    show(extraction_data(done), "extraction", as_json)
+    show(report.data(done), report.text, as_json)

@@ -6,7 +6,7 @@ import click
 
 import surgery
 from surgery.cli.options import JSON, MODULE, SIGNATURE, Command, reports_errors
-from surgery.cli.terminal import talk
+from surgery.cli.terminal import show, talk
 
 
 @click.command(
@@ -29,9 +29,9 @@ def graph(module: str, signature: str | None, match: str | None, as_json: bool) 
     Any SavedModel will do, of TensorFlow 1 or 2. Function calls are followed inwards; every name can be given to
     surgery tap. Into a pipe goes one row a tensor. --match tells capitals apart, and * stands for slashes too.
     """
-    from surgery.reports import graph as graph_report
+    from surgery.reports import graph as report
 
     found = surgery.graph(module, signature=signature, match=match)
-    graph_report.show_listing(graph_report.listing_data(found), as_json)
+    show(report.data(found), report.text, as_json)
     if match is not None and not found.tensors:
         talk().print(f"note: no tensor of {found.files.name} matches {match}", markup=False, soft_wrap=True)

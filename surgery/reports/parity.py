@@ -1,20 +1,22 @@
-"""A parity report as text: what was compared with what, how far it is off, and the verdict."""
+"""A parity report: what was compared with what, how far it is off, and the verdict."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from surgery.reports.page import table_of, title
+from surgery.proof.parity import ParityReport, report_data
+from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
-Data = dict[str, Any]
+
+def data(report: ParityReport) -> Data:
+    """All that was compared, with the verdict."""
+    return report_data(report)
 
 
-def parity(console: Console, data: Data) -> None:
-    """A parity report: per output the errors, then weights, contract and verdict."""
+def text(console: Console, data: Data) -> None:
+    """Per output the errors, then weights, contract and verdict."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
     rows = []

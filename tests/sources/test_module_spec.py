@@ -90,9 +90,9 @@ def test_without_tags_the_inference_graph_is_meant(modules):
 
 def test_an_unknown_signature_tag_set_or_message_is_a_key_error_that_names_those_there_are(modules):
     module = surgery.inspect(modules("tf1_bert_small")).module
-    with pytest.raises(KeyError, match="no signature 'default'; there are .*tokens"):
+    with pytest.raises(KeyError, match=r"no signature 'default'; there are .*tokens"):
         module.input_info()
-    with pytest.raises(KeyError, match="no meta graph with the tags .*serve.*train"):
+    with pytest.raises(KeyError, match=r"no meta graph with the tags .*serve.*train"):
         module.signature_names(["serve"])
     with pytest.raises(KeyError, match="about"):
         module.attached_message("about")
