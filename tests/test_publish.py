@@ -59,7 +59,7 @@ def test_an_existing_destination_is_refused_without_overwrite(tmp_path):
     export(tmp_path / "1", "old")
     with pytest.raises(UsageError, match="exists already") as caught:
         choose_destination(tmp_path / "1", "bert", overwrite=False)
-    assert "--overwrite" in caught.value.hint
+    assert "overwrite=True" in caught.value.hint
     assert choose_destination(tmp_path / "1", "bert", overwrite=True) == tmp_path / "1"
 
 

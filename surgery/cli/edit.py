@@ -73,7 +73,12 @@ def edit(
     edits: list[Edit] = [KeepBlocks(keep)] if keep is not None else []
     edits += [DropBlocks(drop)] if drop is not None else []
     edits += [_prune(text) for text in pruned]
-    model = surgery.edit(module, *edits, assume=assumed(assume))
+    try:
+        model = surgery.edit(module, *edits, assume=assumed(assume))
+    except UsageError as error:
+        if edits:
+            raise
+        raise UsageError(error.message, hint="such as --keep 0:6 or --prune-heads 0,3@-1") from None
     with working(verbose) as progress:
         done = model.export(destination, progress=progress, **options)
     show(report.data(done), report.text, as_json)

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
 from surgery.explanation.config import read_published
@@ -95,7 +96,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         raise UnexplainedError(
             f"inferring the architecture of {module.name}: no evidence for {', '.join(missing)}"
             + "".join(f"\n  {field}: {gathered.wanted[field]}" for field in missing),
-            hint="if you know the value, supply it: " + " ".join(f"--assume {field}=VALUE" for field in missing),
+            hint=f"if you know the value, supply it: {argument('assume', dict.fromkeys(missing, ...))}",
         )
     for field, value in family.fixed.items():
         if gathered.values.get(field, value) != value:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ContradictionError, UsageError
 from surgery.module import InspectedModule
 from surgery.tables.anchors import Anchors
@@ -40,7 +41,7 @@ class Gathered:
             raise ContradictionError(
                 f"inferring the architecture of {self.module.name}: {field} is {self.values[field]} "
                 f"(read at {self.place(field)}), but {value} at {place}",
-                hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
+                hint=f"the module mixes two values of one hyperparameter, or an {argument('assume')} is wrong",
             )
         self.values[field] = value
         self.places.add(place)
@@ -78,7 +79,7 @@ class Graphs:
 def supply(assume: Mapping[str, Any], gathered: Gathered, family: Family) -> None:
     """Adds the caller's word as evidence. Raises UsageError for a field or a value that there cannot be."""
     for field, value in assume.items():
-        option = f"--assume {field}={value}"
+        option = argument("assume", {field: value})
         if field not in family.fields:
             raise UsageError(
                 f"{option}: {family.name} has no field {field}", hint="known fields: " + ", ".join(family.fields)
@@ -86,4 +87,4 @@ def supply(assume: Mapping[str, Any], gathered: Gathered, family: Family) -> Non
         kind = family.fields[field].kind
         if not VALID[kind](value):
             raise UsageError(f"{option}: expected {VALID_NAMES[kind]} ({family.fields[field].meaning})")
-        gathered.add(field, value, "option", option)
+        gathered.add(field, value, "option", f"--assume {field}={value}")

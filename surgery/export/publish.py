@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
 
 EXCHANGE = 2
@@ -43,11 +44,12 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
         return parent / str(max(versions, default=0) + 1)
     if destination.exists() and not overwrite:
         raise UsageError(
-            f"writing to {destination}: it exists already", hint="choose another destination, or give --overwrite"
+            f"writing to {destination}: it exists already",
+            hint=f"choose another destination, or give {argument('overwrite', True)}",
         )
     if destination.exists() and not (destination / known_by).is_file() and not _is_empty(destination):
         raise UsageError(
-            f"overwriting {destination}: it has no {known_by}, so --overwrite will not remove it",
+            f"overwriting {destination}: it has no {known_by}, so {argument('overwrite', True)} will not remove it",
             hint="choose another destination, or remove it yourself",
         )
     return destination

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, kept_folder, publish, staging
@@ -81,7 +82,7 @@ def convert_module(
                 kept = (
                     f"the failed export is kept at {kept_folder(folder)}"
                     if keep_failed
-                    else "--keep-failed keeps the export to look at"
+                    else f"{argument('keep_failed', True)} keeps the export to look at"
                 )
                 raise ParityError(
                     f"comparing the export with {source.name}: it is not the same function, nothing was published\n  "

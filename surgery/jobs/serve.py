@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
 from surgery.export.publish import publish, publish_file, staging
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
@@ -97,12 +98,12 @@ def _files(served: Served) -> dict[str, str]:
 def _check_output(output: Path, *, overwrite: bool) -> None:
     require_serving(f"writing {MODELS_CONFIG}")
     if output.exists() and not output.is_dir():
-        raise UsageError(f"--output {output}: it is a file", hint="give a folder")
+        raise UsageError(f"{argument('output', output)}: it is a file", hint="give a folder")
     there = [name for name in (MODELS_CONFIG, BATCHING_CONFIG, client_code.CLIENT) if (output / name).exists()]
     if there and not overwrite:
         raise UsageError(
-            f"--output {output}: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
-            hint="choose another folder, or give --overwrite",
+            f"{argument('output', output)}: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
+            hint=f"choose another folder, or give {argument('overwrite', True)}",
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import choose_destination, kept_folder, publish, staging
@@ -98,7 +99,7 @@ def tap_module(
                     + "".join(f"\n  {fault}" for fault in faults),
                     hint=f"the failed export is kept at {kept_folder(folder)}"
                     if keep_failed
-                    else "--keep-failed keeps the export to look at",
+                    else f"{argument('keep_failed', True)} keeps the export to look at",
                 )
             _copy_extra(listing.files.folder, folder)
             progress("publish", 0, 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.export.publish import publish_file, staging
 from surgery.progress import Progress, silent
@@ -30,7 +31,9 @@ def check_warmup(folder: Path, *, overwrite: bool) -> None:
     """Raises UsageError, before anything slow, where the extra is missing or a file may not be replaced."""
     require_serving("writing warm-up requests")
     if (folder / WARMUP).exists() and not overwrite:
-        raise UsageError(f"writing {folder / WARMUP}: it exists already", hint="give --overwrite to replace it")
+        raise UsageError(
+            f"writing {folder / WARMUP}: it exists already", hint=f"give {argument('overwrite', True)} to replace it"
+        )
 
 
 def write_warmup(

@@ -58,7 +58,8 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     """The edited encoder's plan. Raises UsageError for an edit that hits nothing, or aims at what there is not."""
     if not edits:
         raise UsageError(
-            f"editing {plan.module.name}: no edit is given", hint="such as --keep 0:6 or --prune-heads 0,3@-1"
+            f"editing {plan.module.name}: no edit is given",
+            hint="such as KeepBlocks('0:6') or PruneHeads((0, 3), '-1')",
         )
     places = tuple(Place(number) for number in range(plan.inference.architecture["num_hidden_layers"]))
     hits = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
@@ -25,7 +26,9 @@ class Texts:
         """The length limit for an encoder. Raises UsageError beyond its positions."""
         positions: int = inference.architecture["max_position_embeddings"]
         if self.length is not None and not 3 <= self.length <= positions:
-            raise UsageError(f"--seq-length {self.length}: expected 3 to {positions}, the encoder's positions")
+            raise UsageError(
+                f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"
+            )
         return self.length or positions
 
     def tokenization(self, module: InspectedModule, constants: Mapping[str, Any]) -> Tokenization:

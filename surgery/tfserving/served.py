@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import read_manifest
@@ -113,7 +114,7 @@ def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, leng
     if length is None:
         length = min(LENGTH, longest or LENGTH)
     if longest is not None and length > longest:
-        raise UsageError(f"--length {length}: {folder} has rows of at most {longest} tokens")
+        raise UsageError(f"{argument('length', length)}: {folder} has rows of at most {longest} tokens")
     model, version, base_path = name_of(folder)
     graphs = [graph for graph in saved_model_pb.read(folder / SAVED_MODEL).meta_graphs if _is_served(graph)]
     path = folder / WARMUP
@@ -196,7 +197,7 @@ def _signatures(module: InspectedModule, names: Sequence[str]) -> tuple[Signatur
     unknown = [name for name in names if name not in offered]
     if unknown or not offered:
         raise UsageError(
-            f"--signature {', '.join(unknown)}: {module.folder} has no such signature"
+            f"{argument('signatures', ', '.join(unknown))}: {module.folder} has no such signature"
             if unknown
             else f"opening the export {module.folder}: it has no signature, so there is nothing to serve",
             hint="it has " + (", ".join(offered) or "none"),

@@ -173,7 +173,7 @@ def test_a_sentencepiece_module_has_both(source, tmp_path):
 
 def test_a_module_without_a_vocabulary_names_the_option_before_tensorflow(source, tmp_path):
     steps = []
-    with pytest.raises(surgery.UsageError, match="--vocab") as caught:
+    with pytest.raises(surgery.UsageError, match="vocab=") as caught:
         surgery.convert(
             source("no_vocab"), tmp_path / "out" / "1", text=True, progress=lambda step, *_: steps.append(step)
         )
