@@ -244,7 +244,7 @@ def extract(
 
     return extract_features(
         str(exported),
-        Corpus(tuple(map(str, inputs)), tuple(columns), id_column),
+        Corpus(inputs=tuple(map(str, inputs)), columns=tuple(columns), id_column=id_column),
         str(destination),
         signature=signature,
         outputs=outputs,

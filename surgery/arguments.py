@@ -1,7 +1,7 @@
 """Arguments of the public functions: one thing or several, and an argument's name in the text of an error.
 
-Python says `overwrite=True` where the command line says `--overwrite`. The error is
-the same for both. Its text therefore marks each argument, with name and value, and whoever shows the error spells them.
+Python says `overwrite=True` where the command line says `--overwrite`. An error is raised once for both. Its text
+therefore marks each argument, with name and value, and whoever shows the error spells them.
 """
 
 from __future__ import annotations

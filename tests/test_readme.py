@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import surgery
 from surgery.cli.main import main
 from surgery.planning.taps import offered
-from tests.sample_names import (
+from tests.support.sample_names import (
     CHECKPOINT_SAMPLES,
     LAYER_SAMPLES,
     SUPPORT,

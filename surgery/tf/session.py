@@ -57,7 +57,7 @@ class SavedModelSession:
         try:
             with self._graph.as_default():
                 if variables_only:
-                    meta_graph = only_variables(read_meta_graph(folder, tags))
+                    meta_graph = only_variables(read_meta_graph(Path(folder), tags))
                     saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
                     prefix = os.path.join(folder, "variables", "variables")
                     if saver is not None:

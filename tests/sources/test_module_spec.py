@@ -19,7 +19,7 @@ import pytest
 
 import surgery
 from surgery.module import InspectedModule, TensorInfo
-from tests.editing import edited
+from tests.support.editing import edited
 
 ANSWERS = json.loads((Path(__file__).parent / "tensorflow_hub_0_12.json").read_text())
 ATTACHED = "tf1_bert_small with attached messages"
