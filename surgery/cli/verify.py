@@ -61,6 +61,6 @@ def verify(
             progress=progress,
         )
     show(report.data(found), report.text, as_json)
-    if not found.report.passed:
+    if not found.passed:
         talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(5)

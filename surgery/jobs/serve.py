@@ -44,6 +44,11 @@ class Serving:
     written: Path | None
     warmup: Warmup | None
 
+    @property
+    def fits(self) -> bool:
+        """True if the reply of every signature fits into gRPC's default limit of 4 MiB."""
+        return all(signature.reply.fits for signature in self.served.signatures)
+
 
 def serve_export(
     folder: Path,

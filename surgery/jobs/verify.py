@@ -27,6 +27,11 @@ class Verification:
     report: ParityReport
     notes: tuple[str, ...]
 
+    @property
+    def passed(self) -> bool:
+        """True if the export is the same function as the module."""
+        return self.report.passed
+
 
 def verify_export(
     module: str,

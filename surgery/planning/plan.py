@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
 from surgery.planning.outputs import Outputs, Request, resolve
@@ -26,6 +26,11 @@ class Plan:
     outputs: Outputs
     signatures: Mapping[str, tuple[str, ...]]
     destination: Path
+
+    @property
+    def architecture(self) -> Architecture:
+        """The hyperparameters by field."""
+        return self.inference.architecture
 
 
 def make_plan(

@@ -94,5 +94,7 @@ def test_an_unknown_signature_tag_set_or_message_is_a_key_error_that_names_those
         module.input_info()
     with pytest.raises(KeyError, match=r"no meta graph with the tags .*serve.*train"):
         module.signature_names(["serve"])
-    with pytest.raises(KeyError, match="about"):
+    with pytest.raises(KeyError, match="no attached message 'about'; there are"):
         module.attached_message("about")
+    with pytest.raises(KeyError, match=r"no meta graph with the tags .*serve.*train"):
+        module.attached_message("about", ["serve"])
