@@ -1,4 +1,4 @@
-"""What `import surgery` offers: functions, types that can be named, one thing or several, and examples that are true."""
+"""What `import surgery` offers: functions, types that can be named, one thing or several, and true examples."""
 
 from __future__ import annotations
 
