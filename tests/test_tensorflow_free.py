@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.probing import HEAVY, run
+from tests.support.probing import EXTRAS, HEAVY, run
 from tests.support.running import ROOT, environment
 from tests.support.synthetic import CNN, write_saved_model
 
@@ -73,4 +73,17 @@ def test_importing_the_package_imports_next_to_nothing():
     done = subprocess.run(
         [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, env=environment(), check=True
     )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_triton_server_loads_neither_tensorflow_nor_triton_as_it_is_imported():
+    """Only the model does, which Triton runs in a process of its own; so the help needs a bare Python."""
+    modules = ["exported", "process", "repository", "options", "__main__"]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module(f'surgery.triton.{{name}}')\n"
+        "print([n for n in sys.argv[1:] if n in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, *HEAVY, *EXTRAS, "pytriton", "tritonclient"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
     assert done.stdout.strip() == "[]"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
+from surgery.batching import BATCH_TOKENS
 from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def extract(
     id_column: str | None = None,
     with_text: bool = True,
     processes: int | None = None,
-    batch_tokens: int = 2048,
+    batch_tokens: int = BATCH_TOKENS,
     beam_options: OneOrMore[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -166,7 +167,7 @@ def extract(
 
     return extract_features(
         str(exported),
-        Corpus(tuple(map(str, one_or_more(inputs))), one_or_more(columns), id_column),
+        Corpus(inputs=tuple(map(str, one_or_more(inputs))), columns=one_or_more(columns), id_column=id_column),
         str(destination),
         signature=signature,
         outputs=None if outputs is None else one_or_more(outputs),

@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
+from surgery.batching import BATCH_TOKENS
 from surgery.beam.batches import batches
 from surgery.beam.corpus import Columns, Rejected, Row, read_rows
 from surgery.beam.handler import SavedModelHandler
@@ -40,7 +41,7 @@ class Extraction:
     inputs: tuple[str, ...]
     layout: Layout
     limit: int
-    batch_tokens: int = 2048
+    batch_tokens: int = BATCH_TOKENS
     threads: int | None = None
 
 

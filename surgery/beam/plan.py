@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgery.arguments import argument
+from surgery.batching import MASK
 from surgery.beam import running
 from surgery.beam.arrow import column_type
 from surgery.beam.corpus import Columns, Corpus
@@ -17,7 +18,6 @@ from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.texts import text_destination
 
 TEXT = "text"
-MASK = "input_mask"
 MOST_TOKENS = 512
 """The most tokens of a row where the SavedModel does not say: BERT's positions. Only batch sizes depend on it."""
 

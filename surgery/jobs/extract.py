@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from surgery.batching import BATCH_TOKENS
 from surgery.beam.corpus import Corpus
 from surgery.beam.installed import require_beam
 from surgery.errors import WriteError
@@ -22,7 +23,6 @@ from surgery.sources.opening import open_module
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
-BATCH_TOKENS = 2048
 
 Ran = tuple[dict[str, Any], float]
 """A summary of what was written (texts, tokens, rejected, shards), and the seconds that it took."""

@@ -30,7 +30,10 @@ def data(export: EditedExport) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """An edit: what it hit, what stayed and what changed; then the comparison."""
+    """What the edit hit, what stayed and what changed; then the comparison, and what it proves.
+
+    An edit changes the function on purpose, so the verdict is not that it is the same.
+    """
     title(console, "Edits")
     for applied in data["edits"]:
         places = "1 place" if applied["places"] == 1 else f"{applied['places']} places"
@@ -39,5 +42,9 @@ def text(console: Console, data: Data) -> None:
     console.print(f"blocks now, by their number in the module: {kept}")
     console.print("bit-equal to the unedited export: " + (", ".join(data["unchanged"]) or "nothing"))
     console.print("changed by intent: " + (", ".join(data["changed"]) or "nothing"), soft_wrap=True)
-    parity.text(console, data["parity"])
+    parity.comparison(console, data["parity"])
+    equal = len(data["unchanged"])
+    outputs = "1 output is" if equal == 1 else f"{equal} outputs are"
+    unchanged = f"; {outputs} bit-equal to the unedited export's" if equal else ""
+    parity.verdict(console, f"the export computes the edited encoder{unchanged}", passed=True)
     lines(console, [f"wrote {data['destination']}"])

@@ -44,6 +44,20 @@ def test_the_help_of_a_command_has_examples_and_its_options(command: str):
     assert ("--overwrite" in done.stdout) is (command == "convert")
 
 
+@pytest.mark.parametrize("command", ["", "inspect", "plan", "taps", "convert", "verify", "edit", "preprocess"])
+def test_the_help_names_every_kind_of_module(command: str):
+    shown = " ".join(surgery(*command.split(), "--help").stdout.split())
+    kinds = ("folder", ".tar.gz", ".tgz", ".zip", "URL", "TensorFlow 2", "hub.Module", "TF1 checkpoint", "Hugging Face")
+    assert all(kind in shown.split("MODULE is ")[1] for kind in kinds)
+
+
+@pytest.mark.parametrize("command", ["graph", "tap"])
+def test_the_help_of_what_needs_a_graph_names_no_checkpoint(command: str):
+    shown = " ".join(surgery(command, "--help").stdout.split())
+    assert "any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip)" in shown
+    assert "checkpoint" not in shown
+
+
 def test_the_version_is_the_package_s():
     from surgery import __version__
 

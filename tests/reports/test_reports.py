@@ -13,7 +13,7 @@ from rich.console import Console
 
 import surgery
 from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
-from surgery.reports import inspection, parity, plan
+from surgery.reports import edit, inspection, parity, plan
 from surgery.wording import shape_text, size
 from tests.support.builders import hugging_face
 from tests.support.synthetic import CNN, write_saved_model
@@ -189,6 +189,34 @@ def test_a_failed_comparison_says_what_failed_and_how():
     assert "1 of 2 bit-equal" in shown
     assert "a/kernel: its bits differ" in shown
     assert "an input is named otherwise" in shown
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "verdict"),
+    [
+        (("embedding_output", "encoder_outputs_0"), "; 2 outputs are bit-equal to the unedited export's"),
+        (("embedding_output",), "; 1 output is bit-equal to the unedited export's"),
+        ((), ""),
+    ],
+)
+def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...], verdict: str):
+    outputs = (diff("embedding_output", bit_equal=True), diff("pooled_output"))
+    compared = ParityReport("the edited encoder in memory", Tolerance(), 3, outputs, ALL_EQUAL, ())
+    data = {
+        "edits": [{"edit": "drop blocks 1", "places": 1}],
+        "blocks": [{"origin": 0, "pruned_heads": []}, {"origin": 2, "pruned_heads": []}],
+        "unchanged": list(unchanged),
+        "changed": ["pooled_output"],
+        "parity": parity.data(compared),
+        "destination": "exported/bert_edited/1",
+    }
+    shown = text(edit, data)
+    assert shown.splitlines()[-2:] == [
+        f"verdict: the export computes the edited encoder{verdict}",
+        "wrote exported/bert_edited/1",
+    ]
+    assert "the same function" not in shown
+    assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
 
 
 @pytest.mark.parametrize(

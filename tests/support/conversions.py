@@ -92,7 +92,7 @@ def load(converted: Callable[[str], Converted]) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The C program that runs an export without Python; its tests are skipped without a C compiler."""
-    from tests.serving_client import compile_client
+    from scripts.tools.runtimes.c_client import compile_client
 
     built = compile_client(tmp_path_factory.mktemp("client"))
     if built is None:

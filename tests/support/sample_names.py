@@ -46,4 +46,4 @@ SUPPORT = {
     ("BERT with talking heads", "TF2 SavedModel"): ("g4_talkheads",),
     ("BERT with talking heads", "re-saved around a `hub.KerasLayer`"): ("g4_talkheads",),
 }
-"""What converts, by family and source, and the samples whose conversion proves it: the README's table."""
+"""What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
 
+from scripts.tools.runtimes.c_client import run_client
 from surgery.formats import saved_model as saved_model_pb
-from tests.serving_client import run_client
 
 v1 = tf.compat.v1
 

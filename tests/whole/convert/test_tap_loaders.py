@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from scripts.tools.runtimes.c_client import run_client
 from surgery.formats import saved_model as saved_model_pb
-from tests.serving_client import run_client
 
 NAME = "hf_bert"
 SIGNATURES = ("taps", "text", "depth_2")

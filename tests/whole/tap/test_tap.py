@@ -13,10 +13,10 @@ import tensorflow as tf
 from tensorboard.compat.proto import variable_pb2
 
 import surgery
+from scripts.tools.runtimes.c_client import run_client
 from surgery.errors import UsageError
 from surgery.formats import saved_model as saved_model_pb
 from surgery.jobs.tap import Tapping
-from tests.serving_client import run_client
 from tests.support.builders.plain_models import LSTM_WORDS
 from tests.support.editing import edited
 from tests.support.graph_taps import MODELS, fetched, fetched_tf1, served, stored
