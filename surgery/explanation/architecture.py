@@ -7,7 +7,7 @@ option which supplies it; nothing has a default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -19,11 +19,10 @@ from surgery.explanation.config import read_published
 from surgery.explanation.convention import (
     Convention,
     described_convention,
-    output_paths,
-    present_outputs,
     read_convention,
 )
 from surgery.explanation.gathering import Evidence, Gathered, Graphs, supply
+from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
 from surgery.module import InspectedModule
 from surgery.tables import layout
@@ -31,6 +30,8 @@ from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import Family
 from surgery.tables.published import Published
 from surgery.tables.rules import fill
+
+BLOCK_COUNT = "num_hidden_layers"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ class Architecture:
 
     def __getitem__(self, field: str) -> Any:
         return self.values[field]
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks."""
+        count: int = self.values[BLOCK_COUNT]
+        return count
+
+    def with_blocks(self, count: int) -> Architecture:
+        """The same architecture with so many blocks."""
+        return replace(self, values={**self.values, BLOCK_COUNT: count})
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,10 @@ class Inference:
     published: Published | None = None
 
     @property
-    def output_names(self) -> tuple[str, ...]:
-        """What the export returns, lists as one name: all that the family has, but for what this module lacks."""
-        return present_outputs(self.family, {target for claim in self.claims for target in claim.targets})
+    def outputs(self) -> EncoderOutputs:
+        """The outputs of the encoder: all that the family has, except those whose weights this module lacks."""
+        targets = {target for claim in self.claims for target in claim.targets}
+        return EncoderOutputs.of(self.family, targets, self.architecture.blocks)
 
 
 def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inference:
@@ -104,7 +116,8 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
                 f"inferring the architecture of {module.name}: {field} is {gathered.values[field]} "
                 f"(read at {gathered.place(field)}), but Model Garden's encoder has {value} only"
             )
-    convention, heads = _conventions(module, family, graphs, found, gathered.values["num_hidden_layers"])
+    outputs = EncoderOutputs.of(family, graphs.targets, gathered.values[BLOCK_COUNT])
+    convention, heads = _conventions(module, family, graphs, found, outputs)
     generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
     values = {field: gathered.values[field] for field in family.fields if field in gathered.values}
     return Inference(
@@ -120,20 +133,19 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
 
 
 def _conventions(
-    module: InspectedModule, family: Family, graphs: Graphs, found: Explanation, blocks: int
+    module: InspectedModule, family: Family, graphs: Graphs, found: Explanation, outputs: EncoderOutputs
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the heads are called: as the module's graph says, or a checkpoint as its export will be."""
-    outputs = present_outputs(family, graphs.targets)
     if module.config is not None:
         parts = {claim.rule.part for claim in found.claims}
         heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in parts}
-        described = partial(described_convention, family, outputs=output_paths(family, outputs, blocks))
+        described = partial(described_convention, family, outputs=outputs.paths)
         return described("__call__"), {name: described(name, head=recipe) for name, recipe in heads.items()}
     heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in module.callables}
     return (
-        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs),
+        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs.names),
         {
-            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs, recipe)
+            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs.names, recipe)
             for name, recipe in heads.items()
         },
     )
@@ -155,7 +167,7 @@ def _count(found: Explanation, family: Family, graphs: Graphs, gathered: Gathere
     counts = {}
     if family.depth is not None:
         _read_graph(family.depth, graphs, [(family.depth.anchors, 0)], gathered)
-        counts["layer"] = int(gathered.values.get("num_hidden_layers", 0))
+        counts["layer"] = int(gathered.values.get(BLOCK_COUNT, 0))
     for hole, field in family.counts.items():
         numbered = [claim for claim in found.claims if hole in claim.holes]
         numbers = {int(claim.holes[hole]) for claim in numbered}

@@ -6,10 +6,11 @@ Differences between formats travel as this data; nothing after it asks which for
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
+from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
@@ -18,7 +19,6 @@ from surgery.tables.recipe import HeadRecipe
 
 DEFAULT = ("default", "pooled_output")
 """Hub's text API since /3 returns the pooled output under both names; what a source itself calls default stays so."""
-EMBEDDING = "embedding_output"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def described_convention(
     """The convention of a checkpoint's callable, which has no function of its own: as TF Hub's exporter writes it.
 
     Its inputs and outputs have the encoder's own names; a head leaves `embedding_output` to the encoder, and adds its
-    logits. `outputs` are paths by export name, see `output_paths`.
+    logits. `outputs` are paths by export name, see `EncoderOutputs.paths`.
     """
     inputs = {anchor.name: anchor.name for anchor in family.inputs}
     if head is None:
@@ -79,25 +79,6 @@ def described_convention(
     own = {name: path for name, path in outputs.items() if name != EMBEDDING}
     positions, logits = {head.positions: head.positions}, {head.logits: head.logits}
     return Convention(callable_name, "dict", {**inputs, **positions}, {**own, **logits}, {})
-
-
-def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[str, str]:
-    """Where an encoder of so many blocks returns each output: `encoder_outputs_3` at `encoder_outputs[3]`."""
-    found = {}
-    for name in outputs:
-        if name in family.lists:
-            found.update({f"{name}_{i}": f"{name}[{i}]" for i in range(blocks + family.lists[name])})
-        else:
-            found[name] = name
-    return found
-
-
-def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
-    """What an encoder with these weights returns, lists as one name: what it has no weights for is not there."""
-    optional = family.encoder.optional
-    return tuple(
-        name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
-    )
 
 
 def _inputs(

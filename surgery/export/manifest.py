@@ -12,9 +12,11 @@ from typing import Any
 from surgery.errors import WriteError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import AssignmentMap
+from surgery.explanation.outputs import split_entry
 from surgery.module import InspectedModule, SignatureInfo
 from surgery.plain import plain
-from surgery.planning.outputs import TAPS, Request
+from surgery.planning.outputs import TAPS
+from surgery.planning.requests import Request, Tap
 from surgery.proof.parity import ParityReport, report_data
 
 MANIFEST = Path("assets.extra") / "surgery.json"
@@ -65,7 +67,7 @@ def make_manifest(
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
         "kept": [*(v.attribute for v in weight_map.kept), *module.constants],
         "outputs": plain(outputs),
-        "request": plain(request),
+        "request": plain(request.short),
         **({"edits": plain(edits)} if edits is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
@@ -107,10 +109,10 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
 
 
 def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
-    tapped = [tensor.key.rpartition("_") for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
+    tapped = [split_entry(tensor.key) for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
     depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
     return Request(
-        taps=tuple(f"{name}@{number}" for name, _, number in tapped if number.isdigit()),
+        taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
         depths=tuple(int(depth) for depth in depths if depth.isdigit()),
     )
 

@@ -15,8 +15,8 @@ from surgery.export.weights import Weights
 from surgery.jobs.steps import check_export, record_reference, write_encoder
 from surgery.jobs.texts import write_texts
 from surgery.jobs.warmup import warm_staged
-from surgery.planning.outputs import Request
 from surgery.planning.plan import Plan, make_plan
+from surgery.planning.requests import Request
 from surgery.planning.texts import Texts, text_destination
 from surgery.progress import Progress, silent
 from surgery.proof.parity import ParityReport, Tolerance

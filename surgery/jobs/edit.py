@@ -17,16 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from surgery.arguments import OneOrMore
 from surgery.edits import Edit
 from surgery.errors import ParityError, UsageError
-from surgery.explanation.convention import EMBEDDING
+from surgery.explanation.outputs import EMBEDDING
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, publish, staging
 from surgery.export.weights import Weights, sha256
 from surgery.jobs.steps import Reference, check_export, record_reference, write_encoder
-from surgery.planning.edits import Edited, Place, apply_edits
-from surgery.planning.outputs import BLOCKS, Request
+from surgery.planning.edits import EditedBlock, EditedPlan, apply_edits
 from surgery.planning.plan import Plan, make_plan
+from surgery.planning.requests import Feature, Layers, Request, Tap
 from surgery.progress import Progress, counting, silent
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
@@ -41,12 +42,12 @@ IN_MEMORY = "the edited encoder in memory"
 
 @dataclass(frozen=True)
 class EditedModel:
-    """A model with edits, not written yet: `edited.hits` says how many places each of them hit."""
+    """A model with edits, not written yet: `edited.hits` says how many blocks or heads each of them hit."""
 
     module: str
     edits: tuple[Edit, ...]
     assume: Mapping[str, Any] | None
-    edited: Edited
+    edited: EditedPlan
 
     @property
     def hits(self) -> dict[str, int]:
@@ -57,11 +58,11 @@ class EditedModel:
         self,
         destination: str | PathLike[str] | None = None,
         *,
-        taps: Sequence[str] = (),
-        layers: str | None = None,
-        features: Sequence[str] = (),
-        depths: Sequence[int] = (),
-        signatures: Sequence[str] = (),
+        taps: OneOrMore[str | Tap] = (),
+        layers: Layers | None = None,
+        features: OneOrMore[str | Feature] = (),
+        depths: OneOrMore[int] = (),
+        signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
         atol: float | None = None,
         rtol: float | None = None,
         overwrite: bool = False,
@@ -71,7 +72,7 @@ class EditedModel:
         return export_edited(
             self,
             None if destination is None else Path(destination),
-            request=Request(tuple(taps), layers, tuple(features), tuple(depths), tuple(signatures)),
+            request=Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures),
             tolerance=Tolerance.of(atol, rtol),
             overwrite=overwrite,
             progress=progress,
@@ -83,7 +84,7 @@ class EditedExport:
     """A published edit: where it is, what it hit, what stayed the same to the bit, and the comparison's report."""
 
     destination: Path
-    edited: Edited
+    edited: EditedPlan
     unchanged: tuple[str, ...]
     changed: tuple[str, ...]
     report: ParityReport
@@ -132,7 +133,7 @@ def export_edited(
             )
         told = {
             "applied": [{"edit": edit, "places": count} for edit, count in edited.hits],
-            "blocks": [{"origin": place.origin, "pruned_heads": list(place.pruned)} for place in edited.places],
+            "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],
             "unchanged": list(unchanged),
             "changed": list(dict.fromkeys(changed)),
         }
@@ -164,7 +165,7 @@ def _convert_whole(plan: Plan, folder: Path, tolerance: Tolerance, progress: Pro
 
 
 def _write_edited(
-    edited: Edited,
+    edited: EditedPlan,
     weights: Weights,
     whole: Path,
     folder: Path,
@@ -180,7 +181,7 @@ def _write_edited(
     plan, battery = edited.plan, reference.battery
     progress("edit the encoder", 0, 0)
     try:
-        encoder = edit_encoder(build_encoder(plan.inference, weights), edited.places)
+        encoder = edit_encoder(build_encoder(plan.inference, weights), edited.blocks)
         recorded = comparison.record_encoder(encoder, battery, plan.outputs.taps)
     except (ValueError, TypeError) as error:  # what Keras raises for a layer that does not fit
         raise UsageError(
@@ -191,7 +192,7 @@ def _write_edited(
     write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
     blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
     hashes = {
-        target: sha256(_without_heads(target, weights, edited.places[blocks[target]])) for target in encoder.variables
+        target: sha256(_without_heads(target, weights, edited.blocks[blocks[target]])) for target in encoder.variables
     }
     exported = inspect_folder(Files(folder, folder.name))
     with well_formed(str(folder)):
@@ -216,15 +217,15 @@ def _write_edited(
     return report, hashes, unchanged
 
 
-def _without_heads(target: str, weights: Weights, place: Place) -> np.ndarray:
+def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndarray:
     """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
     value = weights.value(target)
     axes = [group[0] for group in weights.assignments[target].layout.target]
-    return np.delete(value, list(place.pruned), axis=axes.index("heads")) if place.pruned and "heads" in axes else value
+    return np.delete(value, list(block.pruned), axis=axes.index("heads")) if block.pruned and "heads" in axes else value
 
 
 def _compare_unchanged(
-    edited: Edited, whole: Path, battery: Sequence[Any], found: Recording
+    edited: EditedPlan, whole: Path, battery: Sequence[Any], found: Recording
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the outputs before the first effect of an edit; and a line for each that is not bit-equal.
 
@@ -232,8 +233,7 @@ def _compare_unchanged(
     """
     from surgery.tf import recording as comparison
 
-    offset = edited.plan.inference.family.lists[BLOCKS]
-    names = [EMBEDDING, *(f"{BLOCKS}_{number}" for number in range(edited.unchanged + offset))]
+    names = [EMBEDDING, *edited.plan.inference.outputs.entries_after(edited.unchanged)]
     plan = edited.plan
     plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
     with comparison.LoadedExport(whole) as loaded:

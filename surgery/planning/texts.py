@@ -1,4 +1,4 @@
-"""What --text asks for, resolved against an encoder: the length of a row, the tokenizer, the destination."""
+"""A text export, resolved against an encoder: the length of its rows, its tokenizer, its destination."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from surgery.explanation.tokenization import Tokenization, check_vocabulary, fin
 from surgery.module import InspectedModule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Texts:
-    """What `--text` asks for: how many tokens a row may have (None: all that the encoder takes), and the tokenizer."""
+    """A text export as it is asked for.
+
+    `length`: how many tokens a row may have; None for all that the encoder takes.
+    `vocab`: the vocabulary; None for the module's own.
+    `lower_case`: the casing; None for what the module says.
+    """
 
     length: int | None = None
     vocab: Path | None = None
@@ -36,11 +41,12 @@ class Texts:
         return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
 
     def check(self, module: InspectedModule, inference: Inference) -> None:
-        """Raises what can be known before TensorFlow starts: no vocabulary, too many tokens, too long a row."""
+        """Raises UsageError for what is known before TensorFlow starts: no vocabulary, or too long a row."""
         self.resolved(inference)
-        # What casing a module's variable says is read later; that it has one is known now.
-        said = {v.attribute: True for v in module.variables if v.attribute}
-        check_vocabulary(self.tokenization(module, {**said, **module.constants}), inference.architecture["vocab_size"])
+        # The value of a module's casing variable is read later; that there is such a variable is known now.
+        constants = {v.attribute: True for v in module.variables if v.attribute} | dict(module.constants)
+        tokenization = self.tokenization(module, constants)
+        check_vocabulary(tokenization, inference.architecture["vocab_size"])
 
 
 def text_destination(destination: Path) -> Path:

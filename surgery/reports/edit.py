@@ -20,7 +20,7 @@ def data(export: EditedExport) -> Data:
     return {
         "destination": str(export.destination),
         "edits": [{"edit": edit, "places": count} for edit, count in edited.hits],
-        "blocks": [{"origin": place.origin, "pruned_heads": list(place.pruned)} for place in edited.places],
+        "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],
         "unchanged": list(export.unchanged),
         "changed": list(export.changed),
         "dropped": len(edited.plan.weights.dropped),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from surgery.explanation.outputs import split_entry
 from surgery.proof.parity import ParityReport, report_data
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
@@ -64,9 +65,9 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
     """
     groups: dict[tuple[str, bool], list[Data]] = {}
     for diff in diffs:
-        stem, _, number = diff["name"].rpartition("_")
-        grouped = "." in stem and number.isdigit() and diff["passed"]
-        groups.setdefault((stem if grouped else diff["name"], diff["name"] in inner), []).append(diff)
+        entry = split_entry(diff["name"])
+        stem = entry[0] if entry is not None and "." in entry[0] and diff["passed"] else diff["name"]
+        groups.setdefault((stem, diff["name"] in inner), []).append(diff)
     rows = []
     for (stem, _), members in groups.items():
         first, last = members[0], members[-1]
@@ -85,7 +86,7 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
 
 
 def _blocks(members: list[Data]) -> str:
-    numbers = [int(diff["name"].rpartition("_")[2]) for diff in members]
+    numbers = [entry[1] for diff in members if (entry := split_entry(diff["name"])) is not None]
     whole = numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2
     return f"{numbers[0]}..{numbers[-1]}" if whole else ",".join(map(str, numbers))
 

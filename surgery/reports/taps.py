@@ -21,7 +21,7 @@ def data(plan: Plan, batch: int, length: int) -> Data:
     return {
         "name": plan.module.name,
         "family": inference.family.name,
-        "blocks": inference.architecture["num_hidden_layers"],
+        "blocks": inference.architecture.blocks,
         "batch": batch,
         "length": length,
         "taps": [

@@ -13,13 +13,12 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.convention import Convention
 from surgery.export.weights import sha256
 from surgery.module import InspectedModule
-from surgery.planning.outputs import SERVING
-from surgery.planning.outputs import Outputs as Wanted
+from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
-from surgery.planning.taps import Offer, Tapped
+from surgery.planning.taps import Offer, TapAtBlock, blocks_by_tap
 from surgery.proof.battery import Batch
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
-from surgery.proof.parity import Outputs, Recording
+from surgery.proof.parity import Arrays, Recording
 from surgery.tf.encoder import Encoder
 from surgery.tf.export import flat_outputs
 from surgery.tf.meta_graph import read_meta_graph
@@ -34,7 +33,7 @@ def record_module(
     module: InspectedModule,
     inference: Inference,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped] = (),
+    taps: Sequence[TapAtBlock] = (),
     tick: Tick = lambda: None,
 ) -> Recording:
     """What the module itself returns on a battery, under export names; a head's outputs as `mlm.…`.
@@ -46,14 +45,14 @@ def record_module(
     meta_graph = read_meta_graph(Path(module.folder), tags)
     with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
         runners = _runners(session, meta_graph, module, inference, taps)
-        shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
+        offers = {tap.output: tap.offer for tap in taps}
         recording = []
         for batch in battery:
             run = runners["tapped" if taps and batch.heads else "__call__"]
             outputs = {}
             for name, value in run(batch.inputs).items():
-                if name in shapes:
-                    outputs[name] = value.reshape(_sizes(shapes[name], inference, batch))
+                if name in offers:
+                    outputs[name] = value.reshape(_sizes(offers[name], inference, batch))
                 else:
                     outputs[name] = _by_token(name, value, batch)
             for name in inference.heads if batch.heads else ():
@@ -78,11 +77,9 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
 
 
-def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Tapped] = ()) -> Recording:
+def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[TapAtBlock] = ()) -> Recording:
     """What the encoder in memory returns on a battery, heads and taps included."""
-    blocks: dict[str, list[int]] = {}
-    for tap in taps:
-        blocks.setdefault(tap.name, []).append(tap.layer)
+    blocks = blocks_by_tap(taps)
     recording = []
     for batch in battery:
         tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
@@ -110,8 +107,13 @@ class LoadedExport:
         self._session.close()
 
     def replay(
-        self, exported: InspectedModule, inference: Inference, outputs: Wanted, battery: Sequence[Batch], tick: Tick
-    ) -> Iterator[Outputs]:
+        self,
+        exported: InspectedModule,
+        inference: Inference,
+        outputs: ExportOutputs,
+        battery: Sequence[Batch],
+        tick: Tick,
+    ) -> Iterator[Arrays]:
         """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
 
         What only the call returns comes as `__call__.…`. A signature with other inputs is not run.
@@ -149,7 +151,7 @@ def _runners(
     meta_graph: Any,
     module: InspectedModule,
     inference: Inference,
-    taps: Sequence[Tapped],
+    taps: Sequence[TapAtBlock],
 ) -> dict[str, Runner]:
     """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them.
 

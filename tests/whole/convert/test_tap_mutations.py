@@ -101,7 +101,7 @@ def test_a_tap_of_the_next_block_is_caught_also_where_blocks_share_their_layers(
     original = Encoder.encode
 
     def encode(self, inputs, *, training, taps=(), depth=None):
-        shifted = [replace(tap, layer=(tap.layer + 1) % 3) for tap in taps]
+        shifted = [replace(tap, block=(tap.block + 1) % 3) for tap in taps]
         return original(self, inputs, training=training, taps=shifted, depth=depth)
 
     monkeypatch.setattr(Encoder, "encode", encode)
