@@ -162,8 +162,8 @@ def test_a_flag_is_named_as_it_is_given(modules):
 def test_docstrings_describe_every_argument_the_result_the_errors_and_an_example(name):
     function = {**FUNCTIONS, **METHODS}[name]
     text = inspect.getdoc(function)
-    headings = re.findall(r"^(Args|Returns|Raises|Example):$", text, flags=re.MULTILINE)
-    assert headings == ["Args", "Returns", "Raises", "Example"]
+    headings = re.findall(r"^(Args|Returns|Raises|Examples):$", text, flags=re.MULTILINE)
+    assert headings == ["Args", "Returns", "Raises", "Examples"]
     described = re.findall(r"^    (\w+): ", text.partition("Args:")[2].partition("Returns:")[0], flags=re.MULTILINE)
     assert described == [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
 
@@ -172,7 +172,7 @@ def test_docstrings_describe_every_argument_the_result_the_errors_and_an_example
 def test_examples_are_true(name, tmp_path, monkeypatch):
     """Those with prompts are run on samples; of the others, which take seconds, each call must fit its function."""
     function = {**FUNCTIONS, **METHODS}[name]
-    example = inspect.getdoc(function).partition("Example:")[2]
+    example = inspect.getdoc(function).partition("Examples:")[2]
     if ">>>" not in example:
         (code,) = re.findall(r"```python\n(.*?)```", example, flags=re.DOTALL)
         calls = [node for node in ast.walk(ast.parse(inspect.cleandoc(code))) if isinstance(node, ast.Call)]

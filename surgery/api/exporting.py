@@ -76,7 +76,7 @@ def convert(
     Raises:
         SurgeryError: One of the classes in `surgery.errors`. The destination is then as it was before.
 
-    Example:
+    Examples:
         ```python
         done = surgery.convert("bert.tar.gz", "out/bert/1", taps="attention_probs", depths=[4, 6])
         print(done.destination, done.report.passed)
@@ -118,7 +118,7 @@ def edit(module: PathOrHandle, *edits: Edit, assume: Mapping[str, Any] | None = 
         UnexplainedError: The weight tables leave something open.
         UsageError: An edit aims at what there is not, or changes nothing.
 
-    Example:
+    Examples:
         >>> from surgery.edits import KeepBlocks, PruneHeads
         >>> edited = surgery.edit("g4_bert_mlm.tar.gz", KeepBlocks("0:2"), PruneHeads([0], "-1"))
         >>> edited.hits
@@ -157,7 +157,7 @@ def preprocess(
         UsageError: The module has no vocabulary, or does not say its casing, and no argument does.
         SurgeryError: Another of the classes in `surgery.errors`. The destination is then as it was before.
 
-    Example:
+    Examples:
         ```python
         done = surgery.preprocess("bert.tar.gz", "out/bert_preprocess/1", seq_length=64)
         print(done.destination, done.tokenization.lower_case)
@@ -201,7 +201,7 @@ def tap(
     Raises:
         SurgeryError: One of the classes in `surgery.errors`. The destination is then as it was before.
 
-    Example:
+    Examples:
         ```python
         done = surgery.tap("cnn", "served/cnn/2", ["cnn/conv/Relu=features", "cnn/pool/Mean"])
         print([tap.output for tap in done.taps])

@@ -29,7 +29,7 @@ def inspect(module: PathOrHandle) -> Inspection:
     Raises:
         ModuleError: It is missing, damaged, or no module.
 
-    Example:
+    Examples:
         >>> found = surgery.inspect("g4_bert_mlm.tar.gz")
         >>> found.module.format
         'TF2 SavedModel'
@@ -74,7 +74,7 @@ def plan(
         UnexplainedError: The weight tables leave something open.
         UsageError: The encoder cannot have an output that is asked for.
 
-    Example:
+    Examples:
         >>> planned = surgery.plan("g4_bert_mlm.tar.gz", taps="attention_probs@-1", depths=1)
         >>> planned.signatures["taps"]
         ('attention_probs_2',)
@@ -107,7 +107,7 @@ def graph(module: PathOrHandle, *, signature: str | None = None, match: str | No
         ModuleError: It is no SavedModel, or damaged.
         UsageError: It has no such signature.
 
-    Example:
+    Examples:
         >>> listing = surgery.graph("g3_small.tar.gz", match="*/layer_0/*/Softmax")
         >>> [(tensor.op, tensor.dtype, tensor.shape) for tensor in listing.tensors]
         [('Softmax', 'float32', (None, 6, None, None))]

@@ -43,7 +43,7 @@ def verify(
     Raises:
         SurgeryError: One of the two cannot be opened, or no weight table explains the module.
 
-    Example:
+    Examples:
         ```python
         same = surgery.verify("bert.tar.gz", "out/bert/1").passed
         ```
@@ -94,7 +94,7 @@ def serving(
         UsageError: There is no such signature or length, or a file exists already.
         WriteError: A file cannot be written. Every file is either whole or as it was before.
 
-    Example:
+    Examples:
         >>> found = surgery.serving("bert/1", batch=32, length=64)
         >>> found.fits, found.served.first.reply.total
         (True, 2113813)
@@ -156,7 +156,7 @@ def extract(
     Raises:
         SurgeryError: One of the classes in `surgery.errors`. The destination is then as it was before.
 
-    Example:
+    Examples:
         ```python
         done = surgery.extract("out/bert_text/1", "corpus.txt", "features", outputs="pooled_output")
         print(done.texts, done.tokens / done.seconds)

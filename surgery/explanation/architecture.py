@@ -36,7 +36,13 @@ BLOCK_COUNT = "num_hidden_layers"
 
 @dataclass(frozen=True)
 class Architecture:
-    """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig)."""
+    """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig).
+
+    Attributes:
+        family: The name of the family's table, such as "bert".
+        generation: The generation of the module's exporter.
+        values: The value of each field, which `architecture["hidden_size"]` gives as well.
+    """
 
     family: str
     generation: str

@@ -14,7 +14,14 @@ from surgery.sources import well_formed
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` shows: the module, and its inference or why no table explains it."""
+    """What a module is, and what the weight tables make of it.
+
+    Attributes:
+        module: Everything that its files say.
+        inference: Its family and hyperparameters with their evidence; None if no table explains it.
+        unexplained: Why no table explains it, or None.
+        details: The variables that stand in the way, a line each.
+    """
 
     module: InspectedModule
     inference: Inference | None

@@ -21,12 +21,13 @@ from surgery.sources import well_formed
 class Plan:
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
-    `module`: the module's facts.
-    `inference`: its family and architecture, with the evidence.
-    `weights`: where every variable goes, or why it is dropped.
-    `outputs`: the outputs that were asked for.
-    `signatures`: the outputs of every signature of the export, by signature.
-    `destination`: the folder of the export.
+    Attributes:
+        module: The module's facts.
+        inference: Its family and architecture, with the evidence.
+        weights: Where every variable goes, or why it is dropped.
+        outputs: The outputs that were asked for.
+        signatures: The outputs of every signature of the export, by signature.
+        destination: The folder of the export.
     """
 
     module: InspectedModule

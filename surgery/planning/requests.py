@@ -32,8 +32,9 @@ Layers = str | int | Sequence[int]
 class Tap:
     """A sublayer of blocks as a further output: `Tap("query", layers="-4:")`, or "query@-4:" for short.
 
-    `name`: one of the names that `surgery taps` lists.
-    `layers`: the blocks, by default all.
+    Attributes:
+        name: One of the names that `surgery taps` lists.
+        layers: The blocks, by default all.
     """
 
     name: str
@@ -59,10 +60,12 @@ class Feature:
     `Feature("text", mix="mean", layers="-4:", pooling="mean")`, or "text=mean@-4:/mean" for short. An output is float32
     [batch, seq, hidden] without pooling, else [batch, hidden]; "concat" and "mean_max" widen the last axis.
 
-    `name`: the name of its signature and output.
-    `mix`: one of MIXES, or one weight per block; with "none" each block is an output of its own, `text_3`.
-    `layers`: the blocks, in the order of their weights and of a concatenation; by default all.
-    `pooling`: one of POOLINGS.
+    Attributes:
+        name: The name of its signature and output.
+        mix: "none", "mean", "sum", "concat", or one weight per block; with "none" each block is an output of its own,
+            such as `text_3`.
+        layers: The blocks, in the order of their weights and of a concatenation; by default all.
+        pooling: "none", "cls", "mean", "max", "mean_max" or "mean_sqrt_len".
     """
 
     name: str
@@ -91,11 +94,12 @@ class Feature:
 class Request:
     """All that a caller asks an export for.
 
-    `taps`: taps, or their short forms.
-    `layers`: the block outputs that `serving_default` keeps; None for all.
-    `features`: features, or their short forms.
-    `depths`: numbers of blocks, each a signature of an encoder that ends there.
-    `signatures`: composed signatures in their short form.
+    Attributes:
+        taps: Taps, or their short forms.
+        layers: The block outputs that `serving_default` keeps; None for all.
+        features: Features, or their short forms.
+        depths: Numbers of blocks, each a signature of an encoder that ends there.
+        signatures: Composed signatures in their short form.
     """
 
     taps: tuple[str | Tap, ...] = ()
