@@ -30,23 +30,30 @@ Run = Callable[[str, str | None], Ran]
 """Runs into a folder; the second is a folder for reports of progress, where there is one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Extracted:
-    """A finished run: its folder, the signature and outputs, and counts. `tokens` are real ones, `seconds` the run's.
-
-    `shards` are Parquet files with their rows; `rejected` counts the lines that were no text.
-    """
+    """A finished run over a corpus."""
 
     destination: str
+    """The folder of the Parquet files."""
     signature: str
+    """The signature that was run."""
     outputs: tuple[str, ...]
+    """Its outputs that were written."""
     columns: tuple[str, ...]
+    """The columns of the Parquet files."""
     shards: tuple[tuple[str, int], ...]
+    """The Parquet files, each with its number of rows."""
     texts: int
+    """The number of texts that were run."""
     tokens: int
+    """The number of their tokens, padding not counted."""
     rejected: int
+    """The number of lines that were no text."""
     seconds: float
+    """The time that the run took."""
     processes: int | None
+    """The number of processes, None where a runner of one's own decides."""
 
 
 def extract_features(

@@ -29,20 +29,24 @@ WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
 """Names of inputs that TensorFlow 2 writes as they are; others it changes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tapping:
-    """A published SavedModel: what it returns beside the source's outputs, and how those compare.
-
-    `left_out` are signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
-    """
+    """A published SavedModel that returns inner tensors beside the outputs of its source."""
 
     destination: Path
+    """Its folder."""
     listing: GraphListing
+    """The source's graph, behind the signature that was tapped."""
     taps: tuple[GraphTap, ...]
+    """The tensors that were added to the signature's outputs."""
     batches: tuple[str, ...]
+    """Labels of the made inputs on which both were run."""
     checks: tuple[OutputCheck, ...]
+    """How each output compares with the source's."""
     variables: int
+    """The number of the source's variables."""
     left_out: tuple[str, ...]
+    """Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write."""
 
 
 def tap_module(
@@ -104,13 +108,13 @@ def tap_module(
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)
     return Tapping(
-        destination,
-        listing,
-        taps,
-        tuple(batch.label for batch in accepted),
-        checks,
-        len(source.variables),
-        left_out,
+        destination=destination,
+        listing=listing,
+        taps=taps,
+        batches=tuple(batch.label for batch in accepted),
+        checks=checks,
+        variables=len(source.variables),
+        left_out=left_out,
     )
 
 

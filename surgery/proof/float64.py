@@ -26,7 +26,6 @@ from surgery.proof.parity import Recording
 from surgery.tables.published import Names
 
 Array = npt.NDArray[np.float64]
-Outputs = dict[str, npt.NDArray[np.float32]]
 
 
 def description(module: InspectedModule) -> str:
@@ -35,7 +34,7 @@ def description(module: InspectedModule) -> str:
     return f"the function that {file} describes, computed in float64 numpy (a checkpoint has no graph)"
 
 
-def record_published(
+def record_checkpoint(
     module: InspectedModule,
     inference: Inference,
     tensors: Tensors,
@@ -66,7 +65,7 @@ def _record(
     weights = _Weights(module, names, tensors)
     blocks: int = values["num_hidden_layers"]
     states = _embed(weights, names, values, battery)
-    recording: list[Outputs] = [{"embedding_output": x.astype(np.float32)} for x in states]
+    recording: list[dict[str, npt.NDArray[np.float32]]] = [{"embedding_output": x.astype(np.float32)} for x in states]
     for number in range(blocks):
         progress(number, blocks)
         block = _Block.read(weights, names, number, values)

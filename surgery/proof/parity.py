@@ -18,10 +18,10 @@ import numpy as np
 from surgery.plain import plain
 from surgery.proof.battery import Batch
 
-Outputs = Mapping[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 """Outputs of one batch by name."""
 
-Recording = Sequence[Outputs]
+Recording = Sequence[Arrays]
 """Outputs for each batch of a battery; a batch may lack outputs that were not run on it."""
 
 
@@ -118,7 +118,7 @@ class ParityReport:
 
 
 def compare(
-    battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], tolerance: Tolerance
+    battery: Sequence[Batch], expected: Recording, found: Iterable[Arrays], tolerance: Tolerance
 ) -> tuple[OutputDiff, ...]:
     """Compares what two sides return on a battery, output by output, in the order of computation.
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-import surgery.jobs.convert
 import surgery.tf
-from surgery.jobs.convert import Conversion
+from surgery.jobs.convert import Conversion, convert_module
+from surgery.planning.outputs import Request
 from surgery.proof.battery import make_battery
 from tests.runtime.samples import BUILDERS
 from tests.runtime.tapping import Tapped, everything, given_inputs, run_signatures
@@ -64,10 +64,13 @@ def tapped(
     @cache
     def make(name: str) -> Tapped:
         export = tmp_path_factory.mktemp("tapped") / name / "1"
-        with pytest.MonkeyPatch.context() as patch:
-            # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
-            patch.setattr(surgery.jobs.convert, "make_battery", lambda architecture: make_battery(architecture)[:9])
-            conversion = surgery.convert(source(name), export, **everything(name, surgery.plan(source(name))))
+        # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
+        conversion = convert_module(
+            str(source(name)),
+            export,
+            request=Request(**everything(name, surgery.plan(source(name)))),
+            battery=lambda architecture: make_battery(architecture)[:9],
+        )
         inputs = given_inputs(source(name)) or tokens(vocab=200)
         return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))
 
