@@ -1,4 +1,4 @@
-"""Steps that convert, verify and edit share: open the weights, record, fill, look early, record the rest, write, judge.
+"""Steps that convert, verify and edit share: open the weights, record, fill, look early, write, record the rest, judge.
 
 The filled encoder is tried on two batches before the module runs on the others: a wrong one is known in seconds.
 """
