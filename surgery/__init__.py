@@ -9,7 +9,7 @@ imports point downward only, from the last line of this map to the first:
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
     tf                                         build it, run it           (the only TensorFlow)
-    tfserving · graph_taps · beam              what is done with it
+    tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
     jobs → reports, api → cli                  the commands
 
 Public are this module, `surgery.edits`, `surgery.errors`, `surgery.module` and `surgery.beam`; all else may move.

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from surgery.batching import BATCH_TOKENS
 from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def extract(
     id_column: str | None = None,
     with_text: bool = True,
     processes: int | None = None,
-    batch_tokens: int = 2048,
+    batch_tokens: int = BATCH_TOKENS,
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -244,7 +245,7 @@ def extract(
 
     return extract_features(
         str(exported),
-        Corpus(tuple(map(str, inputs)), tuple(columns), id_column),
+        Corpus(inputs=tuple(map(str, inputs)), columns=tuple(columns), id_column=id_column),
         str(destination),
         signature=signature,
         outputs=outputs,

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import hugging_face
-from tests.builders.checkpoints import build_released
-from tests.builders.common import PACKED, unpack
-from tests.sample_names import HUGGING_FACE_SAMPLES, TF1_CHECKPOINTS
+from tests.support.builders import hugging_face
+from tests.support.builders.checkpoints import build_released
+from tests.support.builders.common import PACKED, unpack
+from tests.support.sample_names import HUGGING_FACE_SAMPLES, TF1_CHECKPOINTS
+
+pytest_plugins = ["tests.support.conversions"]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -6,7 +6,7 @@ import pytest
 
 from surgery.module import TensorInfo, describe, leaves
 from surgery.wording import shape_text
-from tests.synthetic import Function, module, new_graph, tensor, trace
+from tests.support.synthetic import Function, module, new_graph, tensor, trace
 
 
 def test_leaves_come_with_their_path_and_dict_keys_sorted():

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import pytest
 
-from tests.running import ROOT, environment
-from tests.synthetic import CNN, write_saved_model
-
-HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_hub", "tensorflow_text", "official", "surgery.tf")
-EXTRAS = ("apache_beam", "pyarrow", "tensorflow_serving", "grpc")
-PROBE = f"""
-import json, sys
-from surgery.cli.main import main
-code = 0
-try:
-    main(sys.argv[1:], standalone_mode=True)
-except SystemExit as error:
-    code = error.code
-found = [name for name in {(*HEAVY, *EXTRAS)!r} if name in sys.modules]
-print(json.dumps([code or 0, found]), file=sys.stderr)
-"""
-
-
-def run(*arguments: object) -> tuple[int, list[str]]:
-    """Exit code of the command, and which heavy modules it has imported."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=True,
-    )
-    code, found = json.loads(done.stderr.strip().splitlines()[-1])
-    return code, found
+from tests.support.probing import EXTRAS, HEAVY, run
+from tests.support.running import ROOT, environment
+from tests.support.synthetic import CNN, write_saved_model
 
 
 @pytest.mark.parametrize(
@@ -100,4 +73,17 @@ def test_importing_the_package_imports_next_to_nothing():
     done = subprocess.run(
         [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, env=environment(), check=True
     )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_triton_server_loads_neither_tensorflow_nor_triton_as_it_is_imported():
+    """Only the model does, which Triton runs in a process of its own; so the help needs a bare Python."""
+    modules = ["exported", "process", "repository", "options", "__main__"]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module(f'surgery.triton.{{name}}')\n"
+        "print([n for n in sys.argv[1:] if n in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, *HEAVY, *EXTRAS, "pytriton", "tritonclient"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
     assert done.stdout.strip() == "[]"

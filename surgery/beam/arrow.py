@@ -1,4 +1,4 @@
-"""Arrow tables of what a signature returns: nested lists whose free axes are as long as each text."""
+"""Arrow columns of a signature's outputs: nested lists, in which a free axis is as long as the text of its row."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def column_type(tensor: TensorInfo) -> Any:
-    """The type of a value without its batch axis: [batch, seq, 768] is a list of lists of 768.
+    """The type of one row's value: for a tensor [batch, seq, 768] a list of fixed-size lists of 768.
 
-    Raises ValueError for a tensor of unknown rank, or of a dtype that Arrow has not.
+    Raises ValueError for a tensor of unknown rank, or of a dtype that Arrow lacks.
     """
     if tensor.shape is None:
         raise ValueError("its rank is not known")
@@ -35,7 +35,7 @@ def column_type(tensor: TensorInfo) -> Any:
 
 
 def column(rows: Sequence[np.ndarray], shape: Shape, kind: Any) -> Any:
-    """The values of one output, a row each; `shape` is without batch axis, `kind` what `column_type` says of it."""
+    """The values of one output, one per row. `shape` lacks the batch axis; `kind` is the type from `column_type`."""
     flat: Any = kind
     for _ in shape:
         flat = flat.value_type

@@ -1,4 +1,4 @@
-"""Batches of texts of like length, so that little of what is computed is padding."""
+"""Batches of texts of similar length, so that few of the computed positions are padding."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ SPECIAL = 2
 """[CLS] and [SEP]."""
 
 PIECES = re.compile(r"[A-Za-z0-9]{1,6}|[^\sA-Za-z0-9]")
-"""About a WordPiece token each: up to six letters of a word, any other character alone."""
+"""One match is about one WordPiece token: up to six letters of a word, or any other character alone."""
 
 
 def estimated_tokens(texts: Sequence[str], limit: int) -> int:
-    """How many tokens a row will have, roughly, and at most `limit`: only the order of rows hangs on it."""
+    """Roughly how many tokens a row will have, at most `limit`. Only the order of rows depends on it."""
     room = 16 * limit
     return min(SPECIAL + sum(sum(1 for _ in PIECES.finditer(text[:room])) for text in texts), limit)
 
 
 def batches(rows: Iterable[Row], *, limit: int, tokens: int) -> Iterator[list[Row]]:
-    """Rows in batches of like length, in each at most about `tokens` tokens, padding included.
+    """Batches of rows of similar length, each with at most about `tokens` tokens, padding included.
 
-    The same rows give the same batches, whoever computes them: what a model returns hangs on its batch by rounding.
+    The same rows always give the same batches, because the last bits of an output depend on the batch it is run in.
     """
     rows = iter(rows)
     while window := list(islice(rows, WINDOW)):
         lengths = [estimated_tokens(row.texts, limit) for row in window]
         batch: list[Row] = []
         width = 0
-        # From the longest to the shortest: the first of a batch says how wide it is.
+        # From the longest to the shortest: the first row of a batch decides its width.
         for index in sorted(range(len(window)), key=lambda i: (-lengths[i], i)):
             if batch and (len(batch) == MOST_ROWS or (len(batch) + 1) * width > tokens):
                 yield batch

@@ -1,4 +1,4 @@
-"""Reading a corpus: text files of one text a line, gzip or not, and columns of Parquet files."""
+"""Reading a corpus: text files with one text per line, gzipped or not, and columns of Parquet files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,29 @@ PARQUET = (".parquet", ".pq")
 ROWS_AT_ONCE = 8192
 
 
-class Row(NamedTuple):
-    """A text with its place: file, line from 1 (of Parquet: row from 1), and the value of the id column, if any.
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """What is read.
 
-    `texts` has one text for each input of the signature.
+    Attributes:
+        inputs: Files or globs.
+        columns: For Parquet, the column of each input: "INPUT=COLUMN", or "COLUMN" where there is one input.
+        id_column: For Parquet, the column whose values identify rows; None for no ids.
+    """
+
+    inputs: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    id_column: str | None = None
+
+
+class Row(NamedTuple):
+    """One row of a corpus.
+
+    Attributes:
+        source: The file.
+        line: The line in a text file or the row in a Parquet file, counted from 1.
+        id: The value of the id column, if any.
+        texts: One text for each input of the signature.
     """
 
     source: str
@@ -25,7 +44,14 @@ class Row(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """What is no text, its place, and why; `content` is what stood there."""
+    """A line or row that is no text.
+
+    Attributes:
+        source: The file.
+        line: The line or row, counted from 1.
+        reason: Why it is no text.
+        content: Its bytes.
+    """
 
     source: str
     line: int
@@ -34,21 +60,26 @@ class Rejected(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Columns of Parquet files: one for each input of the signature, and one for ids (None: no ids)."""
+    """The columns to read of a Parquet file.
+
+    Attributes:
+        texts: One column for each input of the signature.
+        id: The column of ids; None for no ids.
+    """
 
     texts: tuple[str, ...]
     id: str | None = None
 
 
 def is_parquet(path: str) -> bool:
-    """Whether a file is read by columns, by its name."""
+    """Whether the file's name says that it has columns."""
     return path.lower().endswith(PARQUET)
 
 
 def read_rows(path: str, columns: Columns) -> Iterator[Row | Rejected]:
-    """The texts of one file in their order, and what is none. `path` is whatever Beam's file systems open.
+    """The rows of one file in their order, and the lines that are no text. Beam's file systems open `path`.
 
-    A file that ends before it should gives a Rejected for what is missing after the rows that could be read.
+    A damaged file gives the rows before the damage and one Rejected for the rest.
     """
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
@@ -100,7 +131,7 @@ def _parquet_rows(path: str, file: Any, columns: Columns) -> Iterator[Row | Reje
 
 
 def _strings(column: Any) -> list[Any]:
-    """A column's values: strings as they are, bytes decoded where they can be; whatever else stays what it is."""
+    """A column's values: bytes are decoded where they are UTF-8, all other values stay as they are."""
     found = column.to_pylist()
     for index, value in enumerate(found):
         if isinstance(value, bytes):
@@ -118,12 +149,3 @@ def _fault(given: Sequence[Any], names: Sequence[str]) -> str | None:
         if not isinstance(value, str):
             return f"column {name}: not UTF-8" if isinstance(value, bytes) else f"column {name}: no string"
     return None
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What is read: files or globs, and for Parquet which column is which input, and which holds ids."""
-
-    inputs: tuple[str, ...]
-    columns: tuple[str, ...] = ()
-    id_column: str | None = None

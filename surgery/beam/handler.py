@@ -1,6 +1,6 @@
-"""A model handler for Beam's RunInference that serves a SavedModel by the names of its signature.
+"""A model handler for Beam's RunInference that runs a signature of any SavedModel by the names of its inputs.
 
-Beam's own handler for TensorFlow loads with Keras and calls the model with one stacked array, so it takes none but
+Beam's own handler for TensorFlow loads with Keras and calls the model with one stacked array, so it accepts only
 SavedModels that Keras wrote (apache_beam/ml/inference/tensorflow_inference.py).
 """
 
@@ -24,21 +24,27 @@ if base.resource is None:
 
 
 class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):  # type: ignore[misc]
-    """Runs one signature of a SavedModel, and returns the outputs that are named.
+    """Runs one signature of a SavedModel and returns the named outputs.
 
         texts | RunInference(SavedModelHandler("exported/bert_text/1", "text", ["pooled_output"]))
 
     An example is a mapping by input, or the value itself where the signature has one input: a string, or an array
-    without batch axis, such as int32 [seq]. Where the signature takes `input_mask`, examples of a batch may differ in
-    length; they are padded with what the mask hides, or run apart where the model sees padding. The prediction's
-    `inference` is a mapping by output to arrays without batch axis and without padding, such as float32 [seq, hidden].
+    without batch axis, such as int32 [seq]. If the signature takes `input_mask`, examples of a batch may differ in
+    length. They are padded where the mask hides padding, and run apart where the model sees it. The prediction's
+    `inference` maps each output to an array without batch axis and without padding, such as float32 [seq, hidden].
 
-    `outputs` None is all of them; the others are not computed. `threads` is how many compute in a worker process (None:
-    all cores, which is too many where several processes share a machine). `batching` is what every ModelHandler takes:
-    `min_batch_size`, `max_batch_size`, `max_batch_weight` with `element_size_fn`, `batch_length_fn`, `large_model`, ...
+    Args:
+        saved_model: The SavedModel's folder, which every worker must be able to open.
+        signature: The signature's name.
+        outputs: The outputs to return; None for all. Other outputs are not computed.
+        threads: Computing threads in a worker process. None takes every core, which is too many where several
+            processes share a machine.
+        **batching: Options of every ModelHandler: `min_batch_size`, `max_batch_size`, `max_batch_weight` with
+            `element_size_fn`, `batch_length_fn`, `large_model`, ...
 
-    A path that workers cannot open, a signature or output that is not there, raise in the worker what
-    surgery.tf.signature_runner says of it.
+    Raises (in the worker):
+        ModuleError: The path cannot be opened, or is no SavedModel.
+        UsageError: The signature or an output does not exist.
     """
 
     def __init__(
@@ -57,7 +63,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         self._threads = threads
 
     def load_model(self) -> LoadedSignature:
-        """The signature, ready to run; called once a worker process."""
+        """The signature, ready to run. Beam calls this once per worker process."""
         from surgery.tf.memory import importing
 
         with importing():
@@ -68,24 +74,24 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
     def run_inference(
         self, batch: Sequence[Any], model: LoadedSignature, inference_args: Mapping[str, Any] | None = None
     ) -> Iterable[PredictionResult]:
-        """One PredictionResult an example, in their order."""
+        """One PredictionResult per example, in the order of the examples."""
         return [
             PredictionResult(example, inference, self._saved_model)
             for example, inference in zip(batch, model.run(list(batch)), strict=True)
         ]
 
     def validate_inference_args(self, inference_args: Mapping[str, Any] | None) -> None:
-        """A signature takes its inputs and nothing else. Raises ValueError."""
+        """Raises ValueError for any argument: a signature takes its inputs and nothing else."""
         if inference_args:
             raise ValueError(f"a signature takes no arguments beside its inputs, got {', '.join(inference_args)}")
 
     def get_num_bytes(self, batch: Sequence[Any]) -> int:
-        """Bytes of the values of a batch: UTF-8 of strings, what arrays hold."""
+        """Bytes of the values of a batch; strings count in UTF-8."""
         values = (value for row in batch for value in (row.values() if isinstance(row, Mapping) else (row,)))
         return sum(_nbytes(value) for value in values)
 
     def get_metrics_namespace(self) -> str:
-        """Where RunInference's metrics are found."""
+        """The namespace of RunInference's metrics."""
         return "BeamML_SavedModel"
 
     def update_model_path(self, model_path: str | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
+from surgery.batching import BATCH_TOKENS
 from surgery.beam.batches import batches
 from surgery.beam.corpus import Columns, Rejected, Row, read_rows
 from surgery.beam.handler import SavedModelHandler
@@ -17,12 +18,20 @@ from surgery.beam.shards import Complete, Layout, WriteRejected, WriteShards, re
 REJECTS = "rejected"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Extraction:
-    """What is run: files, how they are read, the signature, and what is written of it.
+    """One run of a signature over files.
 
-    `inputs` are the signature's inputs in the order of `columns.texts`; `limit` is the most tokens of a row,
-    `batch_tokens` of a batch, `threads` how many compute in a worker process (None: all cores).
+    Attributes:
+        files: The files to read.
+        columns: The columns to read of Parquet files.
+        saved_model: The folder of the SavedModel, which every worker opens.
+        signature: The signature to run.
+        inputs: The signature's inputs, in the order of `columns.texts`.
+        layout: The columns to write.
+        limit: The most tokens of a row.
+        batch_tokens: About the most tokens of a batch, padding included.
+        threads: Computing threads in each worker process; None for one per core.
     """
 
     files: tuple[str, ...]
@@ -32,12 +41,12 @@ class Extraction:
     inputs: tuple[str, ...]
     layout: Layout
     limit: int
-    batch_tokens: int = 2048
+    batch_tokens: int = BATCH_TOKENS
     threads: int | None = None
 
 
 class ReadBatches(beam.DoFn):  # type: ignore[misc]
-    """From a file to its texts in batches of like length; what is no text goes to the output REJECTS."""
+    """From a file to batches of texts of similar length. Lines that are no text go to the output REJECTS."""
 
     def __init__(self, extraction: Extraction, progress: str | None) -> None:
         self._extraction, self._progress = extraction, progress
@@ -65,8 +74,8 @@ class ReadBatches(beam.DoFn):  # type: ignore[misc]
 def build(pipeline: Any, extraction: Extraction, folder: str, progress: str | None) -> None:
     """Adds the steps of an extraction into `folder` to a pipeline; `progress` is a folder for reports of a local run.
 
-    Batches are grouped by keys of their own before they are run: each goes to any worker, and the model runs apart from
-    the reading. Between the model and the files nothing is shuffled: outputs are a thousand times the texts.
+    Each batch gets a key of its own before it is run, so that any worker can take it and the model runs apart from the
+    reading. Nothing is shuffled between the model and the files: outputs are a thousand times larger than texts.
     """
     inputs = extraction.inputs
 

@@ -1,10 +1,11 @@
-"""What an extraction will do, from what was asked: checked against the export and the files, before anything starts."""
+"""Plans an extraction: the request is checked against the export and the files before anything slow starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from surgery.batching import MASK
 from surgery.beam import running
 from surgery.beam.arrow import column_type
 from surgery.beam.corpus import Columns, Corpus
@@ -16,9 +17,8 @@ from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.texts import text_destination
 
 TEXT = "text"
-MASK = "input_mask"
 MOST_TOKENS = 512
-"""A row's most tokens where the SavedModel does not say: BERT's positions. Only the size of batches hangs on it."""
+"""The most tokens of a row where the SavedModel does not say: BERT's positions. Only batch sizes depend on it."""
 
 
 def plan_extraction(
@@ -30,9 +30,9 @@ def plan_extraction(
     outputs: Sequence[str] | None = None,
     with_text: bool = True,
 ) -> Extraction:
-    """The signature, the columns in and out, and how the rows are batched.
+    """Chooses the signature, the columns that are read and written, and how rows are batched.
 
-    Raises UsageError for a signature, output, file or column that is not there or does not fit.
+    Raises UsageError for a signature, output, file or column that does not exist or does not fit.
     """
     files = running.find_files(corpus.inputs)
     folder = Path(module.folder).resolve()
@@ -87,7 +87,7 @@ def _described(tensor: TensorInfo) -> str:
 
 
 def _choose_outputs(module: InspectedModule, signature: SignatureInfo, asked: Sequence[str] | None) -> tuple[str, ...]:
-    """The outputs asked for, else all; token ids always, the mask only when asked for: rows have no padding."""
+    """The requested outputs, else all. Token ids always come; the mask comes only on request, as rows lack padding."""
     known = [tensor.key for tensor in signature.outputs]
     if missing := [name for name in asked or () if name not in known]:
         raise UsageError(
@@ -114,7 +114,7 @@ def _text_columns(asked: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...
 
 
 def _vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
-    """The tokens by id, where the export says which vocabulary it tokenizes with."""
+    """The tokens by id, where the export names the vocabulary that it tokenizes with."""
     if facts is None:
         return ()
     path = folder / facts.vocabulary

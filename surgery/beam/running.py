@@ -1,4 +1,4 @@
-"""Runs an extraction's pipeline: here, in several processes, or on the runner that Beam's own options name."""
+"""Runs an extraction's pipeline: on this machine in several processes, or on the runner that Beam's options name."""
 
 from __future__ import annotations
 
@@ -26,11 +26,17 @@ from surgery.progress import Progress
 
 LOCAL = (None, "DirectRunner", "FnApiRunner")
 EVERY = 0.25
-"""Seconds between two looks at how far the workers are."""
+"""Seconds between two reads of the workers' progress."""
 
 
 class Runner(NamedTuple):
-    """Beam's options; for a run on this machine how many processes, and how many threads compute in each."""
+    """Where a pipeline runs.
+
+    Attributes:
+        options: Beam's PipelineOptions.
+        processes: Worker processes of a run on this machine; None for another runner.
+        threads: Computing threads in each of them; None for another runner.
+    """
 
     options: Any
     processes: int | None
@@ -38,7 +44,7 @@ class Runner(NamedTuple):
 
 
 def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
-    """The runner that Beam's options name; without one, this machine with a process a core.
+    """The runner that Beam's options name; by default this machine, with one process per core.
 
     The local runner is always the one that is part of the Python package: for "DirectRunner" Beam may download another.
     Raises UsageError for options that Beam does not have.
@@ -71,7 +77,7 @@ def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
 
 
 def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """The files that paths and globs name, each once. Raises UsageError for one that names none."""
+    """The files that paths and globs name, each once. Raises UsageError for a path or glob without a file."""
     found: dict[str, None] = {}
     for pattern in patterns:
         if "://" not in pattern and Path(pattern).is_dir():
@@ -91,9 +97,9 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_columns(files: Sequence[str], columns: Columns, *, named: bool) -> None:
-    """Raises UsageError when a Parquet file lacks a column, or a text file would have to have some.
+    """Raises UsageError when a Parquet file lacks a column, or when a text file would need columns.
 
-    `named` is whether columns were asked for; otherwise they are named as the signature's inputs are.
+    `named` is True if the request names columns; otherwise columns have the names of the signature's inputs.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -124,9 +130,9 @@ def check_columns(files: Sequence[str], columns: Columns, *, named: bool) -> Non
 def run(
     extraction: Extraction, folder: str, reports: str | None, runner: Runner, progress: Progress
 ) -> tuple[dict[str, Any], float]:
-    """Runs the pipeline into a folder, and returns what it wrote and the seconds that it took.
+    """Runs the pipeline into a folder. Returns the summary of the written files, and the seconds that it took.
 
-    `reports` is a folder of this machine by which workers tell how far they are. Raises ModuleError with the reason
+    `reports` is a local folder in which workers report their progress. Raises ModuleError with the reason
     when a worker fails, WriteError when it cannot write.
     """
     engine: Any = None
@@ -148,13 +154,13 @@ def run(
         FileSystems.delete([place, *_leftovers(folder)])
     except SurgeryError:
         raise
-    except Exception as error:  # a worker's failure reaches us as whatever its runner makes of it
-        raise _told(error) from error
+    except Exception as error:  # each runner wraps a worker's failure in an exception of its own
+        raise _worker_error(error) from error
     return summary, time.monotonic() - started
 
 
 def check_vacant(folder: str, record: str) -> None:
-    """Raises UsageError when a folder elsewhere holds a finished run, or cannot be looked at."""
+    """Raises UsageError when a remote folder holds a finished run, or cannot be read."""
     try:
         if FileSystems.exists(FileSystems.join(folder, record)):
             raise UsageError(f"writing to {folder}: it exists already", hint="choose another destination")
@@ -163,7 +169,7 @@ def check_vacant(folder: str, record: str) -> None:
 
 
 def write_record(folder: str, name: str, record: dict[str, Any]) -> None:
-    """Writes the file by which a folder elsewhere is known to be complete."""
+    """Writes the file that marks a remote folder as complete."""
     with FileSystems.create(FileSystems.join(folder, name)) as file:
         file.write(json.dumps(record, indent=1).encode())
 
@@ -175,7 +181,7 @@ def _leftovers(folder: str) -> list[str]:
 
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Lets no thread of Beam's print its traceback: when a worker dies, the run itself says so."""
+    """Keeps Beam's threads from printing tracebacks: when a worker dies, the run itself raises."""
     before = threading.excepthook
     threading.excepthook = lambda args: None
     try:
@@ -186,7 +192,7 @@ def _quiet_threads() -> Iterator[None]:
 
 @contextmanager
 def _watching(folder: str | None, progress: Progress) -> Iterator[None]:
-    """Passes on what the workers of a local run report in files, from a thread, until the block ends."""
+    """Passes on, from a thread, the progress that local workers report in files, until the block ends."""
     progress("start the workers", 0, 0)
     if folder is None:
         yield
@@ -213,7 +219,7 @@ def _watching(folder: str | None, progress: Progress) -> Iterator[None]:
 
 
 def _reported(folder: Path) -> tuple[int, int]:
-    """Texts read and written by all workers; the last line of a file may be on its way."""
+    """Texts read and written by all workers. The last line of a file may still be incomplete."""
     read = written = 0
     for path in folder.iterdir():
         for line in path.read_text(encoding="ascii").splitlines(keepends=True):
@@ -223,7 +229,7 @@ def _reported(folder: Path) -> tuple[int, int]:
     return read, written
 
 
-def _told(error: Exception) -> SurgeryError:
+def _worker_error(error: Exception) -> SurgeryError:
     """A worker's failure in its own words: the last line of its traceback that names an exception."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exhausted)\b", line)]

@@ -1,4 +1,4 @@
-"""Parquet shards written by workers: under passing names, which get their final ones when all are complete."""
+"""Parquet shards, written by workers under temporary names and renamed when all of them are complete."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ from surgery.beam.corpus import Rejected, Row
 from surgery.module import TensorInfo
 
 PARTS = "_parts"
-"""Folder of shards that are not known to be whole; it is gone when a run is complete."""
+"""Folder of shards that may be incomplete; a complete run removes it."""
 IDS = "input_word_ids"
 REJECTED = "_rejected.jsonl"
 SUMMARY = "_shards.json"
 ROW_GROUP_BYTES = 64 * 2**20
 SHARD_BYTES = 512 * 2**20
-ROWS_TOLD = 50
-"""Rows after which a worker says how far it is."""
+ROWS_BETWEEN_REPORTS = 50
+"""Rows between two progress reports of a worker."""
 
 
 class Layout(NamedTuple):
-    """What the columns of a shard are.
+    """The columns of a shard.
 
-    `inputs` are the names of the text columns (empty: texts are left out), `with_id` whether rows have ids of their
-    own, `vocabulary` the tokens by id (empty: no column of tokens), `outputs` what the signature returns.
+    Attributes:
+        inputs: Names of the text columns; empty to leave texts out.
+        with_id: Whether rows have ids of their own.
+        vocabulary: The tokens by id; empty for no column of tokens.
+        outputs: The outputs of the signature, one column each.
+        row_group_bytes: Bytes of outputs after which a row group is written.
+        shard_bytes: Bytes of a file after which the next shard is begun.
     """
 
     inputs: tuple[str, ...]
@@ -55,7 +60,7 @@ class Layout(NamedTuple):
         return pa.schema([*fields, *((tensor.key, column_type(tensor)) for tensor in self.outputs)])
 
     def table(self, rows: Sequence[tuple[Row, dict[str, np.ndarray]]]) -> Any:
-        """A table of rows with what the signature returned for each."""
+        """A table of rows with the signature's outputs for each."""
         schema = self.schema()
         places, found = [row for row, _ in rows], [outputs for _, outputs in rows]
         columns = [pa.array([row.source for row in places], pa.string()), pa.array([row.line for row in places])]
@@ -74,7 +79,15 @@ class Layout(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """A written file: its passing name, the place of its first row, rows, tokens. Of rejected lines, `rows` counts."""
+    """A written file.
+
+    Attributes:
+        file: Its temporary name.
+        first: File and line of its first row in the corpus.
+        rows: Rows, or rejected lines.
+        tokens: Tokens without padding.
+        rejected: Whether it holds rejected lines instead of rows.
+    """
 
     file: str
     first: tuple[str, int]
@@ -84,9 +97,9 @@ class Shard(NamedTuple):
 
 
 class WriteShards(beam.DoFn):  # type: ignore[misc]
-    """Writes (Row, PredictionResult) to Parquet files under `folder`, and names those that are whole.
+    """Writes (Row, PredictionResult) to Parquet files under `folder`, and yields the complete ones.
 
-    At most a row group is held in memory; a run that is tried again leaves files behind that nobody names.
+    At most one row group is held in memory. A bundle that is retried leaves files behind that no Shard names.
     """
 
     def __init__(self, folder: str, layout: Layout, progress: str | None) -> None:
@@ -95,17 +108,17 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
     def start_bundle(self) -> None:
         """No file is open."""
         self._rows: list[tuple[Row, dict[str, np.ndarray]]] = []
-        self._bytes = self._untold = 0
+        self._bytes = self._unreported = 0
         self._writer: Any = None
 
     def process(self, element: tuple[Row, Any]) -> Iterator[Shard]:
-        """Takes one row; writes when enough for a row group has come together."""
+        """Takes one row. Writes when a row group is full."""
         row, result = element
         self._rows.append((row, result.inference))
         self._bytes += sum(array.nbytes for array in result.inference.values())
-        self._untold += 1
-        if self._untold == ROWS_TOLD:
-            self._tell()
+        self._unreported += 1
+        if self._unreported == ROWS_BETWEEN_REPORTS:
+            self._report()
         if self._bytes >= self._layout.row_group_bytes:
             self._flush()
             if self._written >= self._layout.shard_bytes:
@@ -113,7 +126,7 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
 
     def finish_bundle(self) -> Iterator[Any]:
         """Writes the rest."""
-        self._tell()
+        self._report()
         if self._rows:
             self._flush()
         if self._writer is not None:
@@ -134,9 +147,9 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
         self._written += self._bytes
         self._rows, self._bytes = [], 0
 
-    def _tell(self) -> None:
-        report_progress(self._progress, done=self._untold)
-        self._untold = 0
+    def _report(self) -> None:
+        report_progress(self._progress, done=self._unreported)
+        self._unreported = 0
 
     def _close(self) -> Shard:
         self._writer.close()
@@ -153,7 +166,7 @@ def open_writer(file: Any, layout: Layout) -> Any:
 
 
 class WriteRejected(beam.DoFn):  # type: ignore[misc]
-    """Writes what was no text as JSON lines under `folder`, and names the files."""
+    """Writes rejected lines as JSON lines under `folder`, and yields the files."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -223,7 +236,7 @@ def _lines(shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:
 
 
 def report_progress(folder: str | None, *, read: int = 0, done: int = 0) -> None:
-    """Tells the process that started a local run how far this worker is: a line in a file of the worker's own."""
+    """Reports this worker's progress to the process that started a local run: one line in the worker's own file."""
     if folder is not None:
         with open(os.path.join(folder, str(os.getpid())), "a", encoding="ascii") as file:
             file.write(f"{read} {done}\n")

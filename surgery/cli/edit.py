@@ -65,7 +65,7 @@ def edit(
     """Export an encoder without some of its blocks or heads.
 
     Outputs before the first effect of an edit are bit-equal to the unedited export's; the manifest lists what changed.
-    Edits are made in the order keep, drop, prune. In Python there are more: see surgery.edits.
+    Edits are made in the order keep, drop, prune. Python has two more edits: see surgery.edits.
     """
     from surgery.edits import DropBlocks, KeepBlocks
     from surgery.reports import data as report

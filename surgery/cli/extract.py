@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import surgery
+from surgery.batching import BATCH_TOKENS
 from surgery.cli.options import JSON, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
@@ -44,9 +45,15 @@ class WithBeamOptions(Command):
 @click.option("--column", "columns", multiple=True, metavar="[INPUT=]COLUMN", help="Of Parquet: the column of texts.")
 @click.option("--id-column", metavar="COLUMN", help="Of Parquet: carry this column along, as id.")
 @click.option("--text/--no-text", "with_text", default=True, help="Write the texts, or only file and line.")
-@click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Workers here.  [default: one a core]")
 @click.option(
-    "--batch-tokens", type=click.IntRange(min=1), default=2048, show_default=True, help="Tokens of a batch, at most."
+    "--processes", type=click.IntRange(min=1), metavar="N", help="Workers on this machine.  [default: one per core]"
+)
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(min=1),
+    default=BATCH_TOKENS,
+    show_default=True,
+    help="Tokens of a batch, at most.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DIR when the new one is complete.")
 @JSON
@@ -56,8 +63,9 @@ class WithBeamOptions(Command):
 def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: bool, **options: Any) -> None:
     """Run a text signature over texts, and write its outputs as sharded Parquet, without padding.
 
-    INPUT is a text file of one text a line, .gz or not, a .parquet file, or a glob of such. Options for Apache Beam
-    follow after --; without a --runner there, it runs on this machine. Other workers open EXPORTED by the same path.
+    INPUT is a text file with one text per line (.gz or not), a .parquet file, or a glob of such files. Options for
+    Apache Beam follow after --. Without a --runner there, it runs on this machine. The workers of a --runner open
+    EXPORTED by the same path.
     """
     from surgery.reports.extraction import extraction_data
 

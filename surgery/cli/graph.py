@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import surgery
-from surgery.cli.options import JSON, MODULE, SIGNATURE, Command, reports_errors
+from surgery.cli.options import JSON, SAVED_MODEL, SIGNATURE, Command, reports_errors
 from surgery.cli.terminal import talk
 
 
@@ -18,16 +18,16 @@ from surgery.cli.terminal import talk
         "surgery graph ./module --json | jq -r '.tensors[] | select(.op == \"Conv2D\").name'",
     ),
 )
-@MODULE
+@SAVED_MODEL
 @SIGNATURE
-@click.option("--match", metavar="PATTERN", help="List those only whose name has this part, or matches this glob.")
+@click.option("--match", metavar="PATTERN", help="List only tensors whose name contains this, or matches this glob.")
 @JSON
 @reports_errors
 def graph(module: str, signature: str | None, match: str | None, as_json: bool) -> None:
     """List the tensors of a signature's graph: name, operation, dtype, shape. Needs no TensorFlow.
 
-    Any SavedModel will do, of TensorFlow 1 or 2. Function calls are followed inwards; every name can be given to
-    surgery tap. Into a pipe goes one row a tensor. --match tells capitals apart, and * stands for slashes too.
+    Function calls are followed inwards. Every name can be given to surgery tap. Into a pipe goes one row per tensor.
+    --match distinguishes capitals, and * matches slashes too.
     """
     from surgery.reports import graph as graph_report
 

@@ -13,6 +13,7 @@ from surgery.cli.edit import edit
 from surgery.cli.extract import extract
 from surgery.cli.graph import graph
 from surgery.cli.inspect import inspect
+from surgery.cli.options import MODULES
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
 from surgery.cli.serving import serving
@@ -26,14 +27,14 @@ any weight table, 5 parity failed, 6 cannot write the destination."""
 
 
 @click.group(
-    epilog=EPILOG_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    help="Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.\n\n"
+    + MODULES,
+    epilog=EPILOG_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(surgery.__version__, prog_name="surgery")
 def main() -> None:
-    """Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.
-
-    MODULE is a folder with a saved_model.pb, a .tar.gz or .tgz of it, or a Hub handle (a URL).
-    """
+    """The group of all commands."""
 
 
 for command in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):

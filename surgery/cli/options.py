@@ -15,13 +15,38 @@ import click
 from surgery.cli.terminal import talk
 from surgery.errors import SurgeryError, UsageError
 
+MODULES = (
+    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
+    "SavedModel of TensorFlow 2 or a TF1 hub.Module, a TF1 checkpoint with its config, or a Hugging Face checkpoint."
+)
+SAVED_MODELS = (
+    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "
+    "handle (a URL)."
+)
+
+
+class Explained(click.Argument):
+    """An argument of which a command's help says what can stand there."""
+
+    def __init__(self, *args: Any, meaning: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.meaning = meaning
+
 
 class Command(click.Command):
-    """A command whose help ends with examples, printed as they are."""
+    """A command whose help explains its arguments and ends with examples, printed as they are."""
 
     def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        for argument in self.params:
+            if isinstance(argument, Explained):
+                formatter.write_paragraph()
+                with formatter.indentation():
+                    formatter.write_text(argument.meaning)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
@@ -47,7 +72,8 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-MODULE = click.argument("module", metavar="MODULE")
+MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES)
+SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
 VERBOSE = click.option("--verbose", is_flag=True, help="Let TensorFlow's own messages through.")
 ATOL = click.option("--atol", type=click.FloatRange(min=0), help="Absolute error allowed per output.  [default: 2e-5]")

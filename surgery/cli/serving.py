@@ -45,8 +45,8 @@ def serving(
 ) -> None:
     """Show how to put an export behind TensorFlow Serving.
 
-    By signature what goes in and out, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow Serving's
-    command line and configuration files, a curl line and a Python client. Needs no TensorFlow but for --warmup.
+    Shows the inputs and outputs of each signature, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow
+    Serving's command line and configuration files; a curl line and a Python client. Only --warmup needs TensorFlow.
     """
     from surgery.reports import serving as serving_report
 

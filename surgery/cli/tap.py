@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, MODULE, OVERWRITE, SIGNATURE, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, OVERWRITE, SAVED_MODEL, SIGNATURE, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import working
 
 
@@ -19,7 +19,7 @@ from surgery.cli.terminal import working
         "surgery tap ./module ./tapped --signature tokens --tensor bert/pooler/Squeeze=first_token",
     ),
 )
-@MODULE
+@SAVED_MODEL
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option(
     "--tensor",
@@ -27,8 +27,8 @@ from surgery.cli.terminal import working
     multiple=True,
     required=True,
     metavar="NAME[=OUTPUT]",
-    help="A tensor, as surgery graph names it, and the key of its output; without one, the name with _ for whatever is "
-    "no letter or digit. Repeatable.",
+    help="A tensor, as surgery graph names it, and the key of its output; without a key, the name with _ for each "
+    "character that is no letter or digit. Repeatable.",
 )
 @SIGNATURE
 @OVERWRITE
@@ -48,9 +48,9 @@ def tap(
 ) -> None:
     """Write a SavedModel whose signature returns tensors from inside its own graph as well.
 
-    Any SavedModel will do, of TensorFlow 1 or 2. Nothing is frozen: variables stay variables, tables and assets come
-    along, and so do the other signatures. It is published when the outputs that there were are the same on inputs made
-    from the signature: to the bit, or to the last bits where the new outputs let TensorFlow fuse the graph otherwise.
+    Nothing is frozen: variables stay variables, and tables, assets and the other signatures come along. The result is
+    published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
+    if the new outputs let TensorFlow fuse the graph otherwise.
     """
     from surgery.reports import graph as graph_report
 

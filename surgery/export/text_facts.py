@@ -10,14 +10,17 @@ from surgery.export.manifest import read_manifest
 
 @dataclass(frozen=True, kw_only=True)
 class TextFacts:
-    """What a text export's manifest says."""
+    """What a text export's manifest says.
+
+    Attributes:
+        seq_length: The most tokens of a row; longer texts are cut.
+        pieces: True where SentencePiece makes the tokens, False where WordPiece does.
+        vocabulary: The vocabulary's file, relative to the export.
+    """
 
     seq_length: int
-    """The most tokens of a row; longer texts are cut."""
     pieces: bool
-    """True where SentencePiece makes the tokens, False where WordPiece does."""
     vocabulary: str
-    """The vocabulary's file, relative to the export."""
 
 
 def read_text_facts(export: Path) -> TextFacts | None:

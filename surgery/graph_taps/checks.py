@@ -1,6 +1,6 @@
-"""Whether a tapped SavedModel is the same but for the outputs that it has more: outputs, signatures, variables.
+"""Whether a tapped SavedModel is its source with more outputs: the old outputs, signatures and variables.
 
-A graph that returns more can be fused otherwise, so an output may move by its last bits; no more than that is allowed.
+TensorFlow may fuse a graph differently when it returns more, so an output may move by its last bits and no further.
 NaN on both sides is equal.
 """
 
@@ -21,16 +21,21 @@ from surgery.wording import shape_text
 Arrays = Mapping[str, np.ndarray]
 
 TOLERANCE = 2e-5
-"""Error allowed of an output, absolute and relative to its RMS."""
+"""Largest error of an output, absolute and relative to its RMS."""
 COARSE = {"float16": 1e-2, "bfloat16": 5e-2}
-"""The same for types that hold fewer digits."""
+"""The same bound for dtypes with fewer digits."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputCheck:
-    """One of the source's outputs in what was written; `problem` is empty when it passed.
+    """One of the source's outputs, compared with the written SavedModel's.
 
-    `random` tells an output that the source itself does not repeat, so that it cannot be compared.
+    Attributes:
+        output: The output's key.
+        bit_equal: Whether both sides have the same bits.
+        max_abs: The largest absolute error.
+        problem: Why the output failed; empty when it passed.
+        random: Whether two runs of the source itself differ, so that the output cannot be compared.
     """
 
     output: str
@@ -41,7 +46,7 @@ class OutputCheck:
 
 
 def compare(expected: Sequence[Arrays], found: Sequence[Arrays]) -> tuple[OutputCheck, ...]:
-    """Compares what the source returned with what another returned for the same batches, output by output."""
+    """Compares the source's outputs with another SavedModel's for the same batches, output by output."""
     outputs = sorted({name for batch in expected for name in batch})
     return tuple(
         _compare(name, [(left[name], right.get(name)) for left, right in zip(expected, found, strict=True)])
@@ -53,7 +58,7 @@ def without_random(checks: Sequence[OutputCheck], itself: Sequence[OutputCheck])
     """Excuses outputs in which a second run of the source differs from the first as well."""
     unstable = {check.output for check in itself if check.problem}
     return tuple(
-        OutputCheck(check.output, False, check.max_abs, "", random=True)
+        OutputCheck(output=check.output, bit_equal=False, max_abs=check.max_abs, problem="", random=True)
         if check.problem and check.output in unstable
         else check
         for check in checks
@@ -61,7 +66,7 @@ def without_random(checks: Sequence[OutputCheck], itself: Sequence[OutputCheck])
 
 
 def misshapen(taps: Sequence[GraphTap], found: Sequence[Arrays]) -> list[str]:
-    """Taps that are not what the source's graph says of their tensors, where it says something."""
+    """Taps whose dtype or shape is not that of the source's graph, where the graph says one; one line each."""
     faults = []
     for tap in taps:
         dtype, shape = tap.tensor.dtype, tap.tensor.shape
@@ -81,7 +86,8 @@ def _compare(name: str, pairs: Sequence[tuple[np.ndarray, np.ndarray | None]]) -
     for left, right in pairs:
         if right is None or left.shape != right.shape or left.dtype != right.dtype:
             got = "it is missing" if right is None else f"found {right.dtype} {list(right.shape)}"
-            return OutputCheck(name, False, 0.0, f"expected {left.dtype} {list(left.shape)}, {got}")
+            problem = f"expected {left.dtype} {list(left.shape)}, {got}"
+            return OutputCheck(output=name, bit_equal=False, max_abs=0.0, problem=problem)
         if left.dtype == object or left.dtype.kind in "biuSU":
             same = np.array_equal(left, right)
             bit_equal &= same
@@ -92,7 +98,7 @@ def _compare(name: str, pairs: Sequence[tuple[np.ndarray, np.ndarray | None]]) -
         largest = max(largest, error)
         if not error <= allowed:
             problem = problem or f"max abs error {error:.3g}, allowed {allowed:.3g}"
-    return OutputCheck(name, bit_equal, largest, problem)
+    return OutputCheck(output=name, bit_equal=bit_equal, max_abs=largest, problem=problem)
 
 
 def _errors(left: np.ndarray, right: np.ndarray) -> tuple[float, float]:
@@ -116,7 +122,7 @@ def changes(
     taps: Sequence[GraphTap],
     left_out: Collection[str] = (),
 ) -> list[str]:
-    """What else differs between a SavedModel and what was written of it: signatures and variables, a line each."""
+    """Differences in signatures and variables between a SavedModel and the tapped one, one line each."""
     found = {signature.name: signature for signature in written.meta_graphs[0].signatures}
     faults = []
     for signature in listing.signatures:
@@ -138,14 +144,14 @@ def changes(
 
 
 def _plain(signature: SignatureInfo) -> bool:
-    """Whether all inputs are single tensors: TensorFlow 2 takes a sparse one in parts."""
+    """Whether all inputs are single tensors. TensorFlow 2 takes a sparse tensor in parts."""
     return all(tensor.name is not None for tensor in signature.inputs)
 
 
 def _variable_changes(source: InspectedModule, written: InspectedModule) -> Iterator[str]:
-    """Every variable is there once, as it was: its shape, whether it is trained, its bits.
+    """Variables that are missing, changed or new. Shape, `trainable` and bits must be the source's.
 
-    Objects keep their place; TensorFlow 1's variables have none, and are known by name.
+    Variables of TensorFlow 2 are matched by their path below the root object, those of TensorFlow 1 by name.
     """
     has_objects = any(variable.path for variable in source.variables)
     found = {variable.path if has_objects else variable.name: variable for variable in written.variables}
@@ -170,7 +176,7 @@ def _facts(variable: VariableInfo) -> str:
 
 
 def _value(tensors: Tensors | None, variable: VariableInfo) -> np.ndarray | None:
-    """A stored value; None for one that is stored in parts under another name, or not at all."""
+    """A stored value; None if the checkpoint has none, or stores it in parts under another name."""
     try:
         return tensors.read(variable) if tensors is not None else None
     except ModuleError:

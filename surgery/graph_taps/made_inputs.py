@@ -1,7 +1,7 @@
-"""Inputs for a signature of which nothing is known but its dtypes and shapes.
+"""Inputs for a signature of which only dtypes and shapes are known.
 
-Integers are 0 and 1, which every vocabulary has; strings are words, or empty, which is also an example without
-features. Free axes that stand at the same place are made equally long in all inputs: rows of a batch, tokens of a text.
+Integers are 0 and 1, which every vocabulary has. Strings are words, or empty: a serialized example without features.
+Free axes at the same position get the same length in all inputs: rows of a batch, tokens of a text.
 """
 
 from __future__ import annotations
@@ -16,21 +16,26 @@ from surgery.formats.tensors import Shape
 from surgery.module import SignatureInfo, TensorInfo
 
 SIZES = ((1, 1), (3, 7), (2, 32), (1, 224))
-"""Length of the first axis and of the others, where they are free; the longer ones for graphs that want more."""
+"""Lengths of the first free axis and of the others, in the order of trial. Some graphs need the longer ones."""
 WORDS = ("the quick brown fox", "hello, world", "a", "an unaffable word", "Zürich 42")
 NUMBERS = ("int", "uint", "float", "bfloat", "complex")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MadeBatch:
-    """One set of inputs by key; `label` says how it was made."""
+    """One set of inputs.
+
+    Attributes:
+        label: The shapes, for messages.
+        arrays: The inputs by key.
+    """
 
     label: str
     arrays: Mapping[str, np.ndarray]
 
 
 def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
-    """Inputs to try, the likeliest first; always the same ones for a signature. None of them need suit the graph.
+    """Inputs to try, the likeliest first, always the same for a signature. The graph may refuse each of them.
 
     Raises ModuleError for an input of a kind that cannot be made.
     """
@@ -50,7 +55,7 @@ def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
                 for tensor in signature.inputs
             }
             shapes = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items())
-            yield MadeBatch(shapes or "no inputs", arrays)
+            yield MadeBatch(label=shapes or "no inputs", arrays=arrays)
 
 
 def _sizes(shape: Shape | None, rows: int, length: int) -> tuple[int, ...]:
@@ -70,5 +75,5 @@ def _array(
         return random.integers(0, 2, shape).astype(bool)
     if "int" in tensor.dtype:
         return random.integers(0, 2, shape).astype(tensor.dtype)
-    # Lower precisions are made of these by whoever feeds them: numpy does not know all of their names.
+    # The caller casts these to lower precisions: numpy does not know all of their names.
     return random.normal(size=shape).astype("complex64" if tensor.dtype.startswith("complex") else "float32")

@@ -1,4 +1,4 @@
-"""`--tensor NAME=OUTPUT` options against a listed graph: every fault is found and told before anything slow starts."""
+"""`--tensor NAME=OUTPUT` options, resolved against a listed graph. All faults are reported together, and early."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ NEAREST = 5
 REACHABLE = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphTap:
-    """A tensor that becomes an output, under this key of the signature."""
+    """A tensor that becomes an output.
+
+    Attributes:
+        output: Its key in the signature.
+        tensor: The tensor.
+    """
 
     output: str
     tensor: GraphTensor
 
 
 def resolve_taps(listing: GraphListing, selections: Sequence[str]) -> tuple[GraphTap, ...]:
-    """The tensors that `NAME` or `NAME=OUTPUT` ask for; without OUTPUT the key is the name in letters and underscores.
+    """The tensors that `NAME` or `NAME=OUTPUT` select. Without OUTPUT the key is the name, in letters and underscores.
 
-    Raises UsageError with every fault: unknown names, tensors without a single value, keys that clash.
+    Raises UsageError with every fault: unknown names, tensors without a single value, keys that are taken.
     """
     tensors = {tensor.name: tensor for tensor in listing.tensors}
     taken = {output.key: "the signature has an output of that name" for output in listing.signature.outputs}
@@ -43,7 +48,7 @@ def resolve_taps(listing: GraphListing, selections: Sequence[str]) -> tuple[Grap
             faults.append(f"--tensor {selection}: {taken[key]}, {key}; choose another with {name}=OUTPUT")
         else:
             taken[key] = f"--tensor {wanted} has that output already"
-            taps.append(GraphTap(key, tensors[name]))
+            taps.append(GraphTap(output=key, tensor=tensors[name]))
     if not selections:
         faults.append("no --tensor was given")
     if faults:
@@ -61,7 +66,7 @@ def default_output(name: str) -> str:
 
 
 def nearest(wanted: str, names: Iterable[str]) -> list[str]:
-    """The names most like what was typed: those that it is a part of, shortest first, then those spelt alike."""
+    """The names nearest to a typed one: names that contain it, shortest first, then names of similar spelling."""
     known = list(names)
     part_of = sorted((name for name in known if wanted.lower() in name.lower()), key=len) if wanted else []
     alike = difflib.get_close_matches(wanted, known, n=NEAREST) if len(part_of) < NEAREST else []
@@ -69,7 +74,7 @@ def nearest(wanted: str, names: Iterable[str]) -> list[str]:
 
 
 def _unknown(listing: GraphListing, name: str) -> str:
-    """Why a name is none that can be tapped, and which are."""
+    """Why a name cannot be tapped, and which names can."""
     operation = name.partition(":")[0]
     for region in listing.enclosed:
         if operation in region.inside:

@@ -27,20 +27,23 @@ from surgery.tfserving.config_files import require_serving
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """A published export."""
+    """A published export.
+
+    Attributes:
+        destination: Its folder.
+        plan: The plan that it carries out.
+        report: The proof that it is the same function.
+        manifest: The content of its `assets.extra/surgery.json`.
+        text_destination: The folder of its text export, where one was asked for.
+        warmups: The numbers of warm-up requests by destination, where they were asked for.
+    """
 
     destination: Path
-    """Its folder."""
     plan: Plan
-    """The plan that it carries out."""
     report: ParityReport
-    """The proof that it is the same function."""
     manifest: Mapping[str, Any]
-    """The content of its `assets.extra/surgery.json`."""
     text_destination: Path | None = None
-    """The folder of its text export, where one was asked for."""
     warmups: Mapping[Path, int] = field(default_factory=dict)
-    """The numbers of warm-up requests by destination, where they were asked for."""
 
 
 def convert_module(

@@ -34,16 +34,19 @@ from surgery.sources.opening import open_module
 
 @dataclass(frozen=True, kw_only=True)
 class EditedModel:
-    """A model with edits, not written yet."""
+    """A model with edits, not written yet.
+
+    Attributes:
+        module: The folder, archive or handle of the module.
+        edits: The edits, in the order in which they are applied.
+        assume: Values that the module's files do not show, by field.
+        edited: What the edits mean for this module: which places they hit, and what stays as it is.
+    """
 
     module: str
-    """The folder, archive or handle of the module."""
     edits: tuple[Edit, ...]
-    """The edits, in the order in which they are applied."""
     assume: Mapping[str, Any] | None
-    """Values that the module's files do not show, by field."""
     edited: Edited
-    """What the edits mean for this module: which places they hit, and what stays as it is."""
 
     @property
     def hits(self) -> dict[str, int]:
@@ -77,20 +80,23 @@ class EditedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class EditedExport:
-    """A published edit."""
+    """A published edit.
+
+    Attributes:
+        destination: Its folder.
+        edited: What the edits hit, and what they leave as it is.
+        unchanged: The outputs that are those of the unedited export, to the bit.
+        changed: All other outputs.
+        report: The comparison with the edited encoder in memory.
+        manifest: The content of its `assets.extra/surgery.json`.
+    """
 
     destination: Path
-    """Its folder."""
     edited: Edited
-    """What the edits hit, and what they leave as it is."""
     unchanged: tuple[str, ...]
-    """The outputs that are those of the unedited export, to the bit."""
     changed: tuple[str, ...]
-    """All other outputs."""
     report: ParityReport
-    """The comparison with the edited encoder in memory."""
     manifest: Mapping[str, Any]
-    """The content of its `assets.extra/surgery.json`."""
 
 
 def edit_module(module: str, edits: Sequence[Edit], assume: Mapping[str, Any] | None = None) -> EditedModel:

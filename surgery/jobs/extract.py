@@ -1,6 +1,6 @@
-"""From a corpus to Parquet: what a run of `surgery extract` does, checked before it starts, and its result.
+"""surgery extract: from a corpus to Parquet. Everything is checked before the run starts.
 
-The work itself is a Beam pipeline (surgery.beam.pipeline); this is all that happens around it.
+The work itself is a Beam pipeline (surgery.beam.pipeline); this is the line around it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from surgery.batching import BATCH_TOKENS
 from surgery.beam.corpus import Corpus
 from surgery.beam.installed import require_beam
 from surgery.errors import WriteError
@@ -21,39 +22,41 @@ from surgery.progress import Progress, silent
 from surgery.sources.opening import open_module
 
 RECORD = "_extraction.json"
-"""What was run, and what came of it; readers of Parquet folders pass over names that start with "_"."""
-BATCH_TOKENS = 2048
+"""The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
 
 Ran = tuple[dict[str, Any], float]
-"""What was written (texts, tokens, rejected, shards), and the seconds that it took."""
+"""A summary of what was written (texts, tokens, rejected, shards), and the seconds that it took."""
 Run = Callable[[str, str | None], Ran]
-"""Runs into a folder; the second is a folder for reports of progress, where there is one."""
+"""Runs into a folder; the second argument is a folder for progress reports, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extracted:
-    """A finished run over a corpus."""
+    """A finished extraction.
+
+    Attributes:
+        destination: The folder of the Parquet files.
+        signature: The signature that was run.
+        outputs: Its outputs that were written.
+        columns: The columns of the Parquet files.
+        shards: The Parquet files, each with its number of rows.
+        texts: Rows written.
+        tokens: Tokens without padding.
+        rejected: Lines that were no text.
+        seconds: Seconds that the pipeline took.
+        processes: Worker processes on this machine; None for another runner.
+    """
 
     destination: str
-    """The folder of the Parquet files."""
     signature: str
-    """The signature that was run."""
     outputs: tuple[str, ...]
-    """Its outputs that were written."""
     columns: tuple[str, ...]
-    """The columns of the Parquet files."""
     shards: tuple[tuple[str, int], ...]
-    """The Parquet files, each with its number of rows."""
     texts: int
-    """The number of texts that were run."""
     tokens: int
-    """The number of their tokens, padding not counted."""
     rejected: int
-    """The number of lines that were no text."""
     seconds: float
-    """The time that the run took."""
     processes: int | None
-    """The number of processes, None where a runner of one's own decides."""
 
 
 def extract_features(
@@ -72,8 +75,8 @@ def extract_features(
 ) -> Extracted:
     """Runs a signature that takes strings over a corpus, and writes sharded Parquet to `destination`.
 
-    Raises UsageError for what cannot be run as asked, ModuleError when the model or a worker fails, WriteError; the
-    destination is then as it was before.
+    Raises UsageError for a request that does not fit, ModuleError when the model or a worker fails, WriteError when
+    the disk does. After an error the destination is as it was before.
     """
     progress("inspect", 0, 0)
     require_beam()
@@ -111,7 +114,7 @@ def extract_features(
 
 
 def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -> Ran:
-    """Runs into a staging folder that is published whole; where there is none, the record comes last."""
+    """Runs into a staging folder that is published whole. A remote folder has none: there the record comes last."""
     from surgery.beam import running
 
     if "://" in destination:

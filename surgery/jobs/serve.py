@@ -26,28 +26,31 @@ from surgery.tfserving.served import Served, open_served
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """How to serve an export."""
+    """How to serve an export.
+
+    Attributes:
+        served: The export as the server sees it.
+        files: The files for the server and its clients, contents by name.
+        missing: The reason why a file is not among them, None where all are.
+        move: The command that must come first, None where the folder is named by a version already.
+        server: The command that starts the server.
+        docker: The command that starts the server in a container.
+        curl: The command that sends one request.
+        notes: What to know before it is served, one line each.
+        written: The folder that the files were written to, None where they were only made.
+        warmup: The warm-up file, None where none was asked for.
+    """
 
     served: Served
-    """The export as the server sees it."""
     files: Mapping[str, str]
-    """The files for the server and its clients, contents by name."""
     missing: str | None
-    """The reason why a file is not among them, None where all are."""
     move: str | None
-    """The command that must come first, None where the folder is named by a version already."""
     server: str
-    """The command that starts the server."""
     docker: str
-    """The command that starts the server in a container."""
     curl: str
-    """The command that sends one request."""
     notes: tuple[str, ...]
-    """What to know before it is served, one line each."""
     written: Path | None
-    """The folder that the files were written to, None where they were only made."""
     warmup: Warmup | None
-    """The warm-up file, None where none was asked for."""
 
 
 def serve_export(

@@ -37,36 +37,42 @@ MakeBattery = Callable[[Architecture], Sequence[Batch]]
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A planned module whose weights are open: every step of a job is a function of this value."""
+    """A planned module whose weights are open: every step of a job is a function of this value.
+
+    Attributes:
+        plan: The module, how it is explained, and the outputs that its export will have.
+        tensors: The values of the module's variables, as it stores them.
+        weights: The same values as the encoder wants them, with their hashes.
+        battery: The batches on which the module, the encoder and the export are run.
+    """
 
     plan: Plan
-    """The module, how it is explained, and the outputs that its export will have."""
     tensors: Tensors
-    """The values of the module's variables, as it stores them."""
     weights: Weights
-    """The same values as the encoder wants them, with their hashes."""
     battery: Sequence[Batch]
-    """The batches on which the module, the encoder and the export are run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """The module's side of a comparison: once recorded, it can be held against any number of exports."""
+    """The module's side of a comparison: once recorded, it can be held against any number of exports.
+
+    Attributes:
+        plan: The module, how it is explained, and the outputs that are compared.
+        how: How the outputs were computed, for people.
+        battery: The batches that were run.
+        expected: What an export must return on each batch, by signature and output.
+        inner: The outputs that were read from inside the module's graph, or made of such.
+        hashes: SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
+        nonfinite: NaN and Inf by variable of the module, where they were allowed.
+    """
 
     plan: Plan
-    """The module, how it is explained, and the outputs that are compared."""
     how: str
-    """How the outputs were computed, for people."""
     battery: Sequence[Batch]
-    """The batches that were run."""
     expected: Recording
-    """What an export must return on each batch, by signature and output."""
     inner: tuple[str, ...]
-    """The outputs that were read from inside the module's graph, or made of such."""
     hashes: Mapping[str, str]
-    """SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute."""
     nonfinite: Mapping[str, int]
-    """NaN and Inf by variable of the module, where they were allowed."""
 
 
 def open_weights(

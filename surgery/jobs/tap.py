@@ -31,22 +31,25 @@ WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Tapping:
-    """A published SavedModel that returns inner tensors beside the outputs of its source."""
+    """A published SavedModel that returns inner tensors beside the outputs of its source.
+
+    Attributes:
+        destination: Its folder.
+        listing: The source's graph, behind the signature that was tapped.
+        taps: The tensors that were added to the signature's outputs.
+        batches: Labels of the made inputs on which both were run.
+        checks: How each output compares with the source's.
+        variables: The number of the source's variables.
+        left_out: Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
+    """
 
     destination: Path
-    """Its folder."""
     listing: GraphListing
-    """The source's graph, behind the signature that was tapped."""
     taps: tuple[GraphTap, ...]
-    """The tensors that were added to the signature's outputs."""
     batches: tuple[str, ...]
-    """Labels of the made inputs on which both were run."""
     checks: tuple[OutputCheck, ...]
-    """How each output compares with the source's."""
     variables: int
-    """The number of the source's variables."""
     left_out: tuple[str, ...]
-    """Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write."""
 
 
 def tap_module(

@@ -33,14 +33,17 @@ DEFAULT_LENGTH = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessor:
-    """A published preprocessor."""
+    """A published preprocessor.
+
+    Attributes:
+        destination: Its folder.
+        tokenization: Its tokenizer: vocabulary and casing.
+        length: The number of tokens that it packs to unless it is told otherwise.
+    """
 
     destination: Path
-    """Its folder."""
     tokenization: Tokenization
-    """Its tokenizer: vocabulary and casing."""
     length: int
-    """The number of tokens that it packs to unless it is told otherwise."""
 
 
 def write_texts(

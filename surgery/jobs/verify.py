@@ -20,16 +20,19 @@ from surgery.sources.opening import open_module
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The verdict on an export."""
+    """The verdict on an export.
+
+    Attributes:
+        plan: The module, how it is explained, and the outputs that were compared.
+        exported: The export's folder.
+        report: The comparison, passed or not.
+        notes: What the export's manifest says of its source, one line each.
+    """
 
     plan: Plan
-    """The module, how it is explained, and the outputs that were compared."""
     exported: Path
-    """The export's folder."""
     report: ParityReport
-    """The comparison, passed or not."""
     notes: tuple[str, ...]
-    """What the export's manifest says of its source, one line each."""
 
 
 def verify_export(

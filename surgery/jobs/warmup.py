@@ -21,12 +21,15 @@ from surgery.tfserving.served import WARMUP, Served, describe_served, name_of
 
 @dataclass(frozen=True, kw_only=True)
 class Warmup:
-    """A kept warm-up file."""
+    """A kept warm-up file.
+
+    Attributes:
+        file: Where it is, in the export.
+        requests: The requests that the server will run.
+    """
 
     file: Path
-    """Where it is, in the export."""
     requests: tuple[WarmupRequest, ...]
-    """The requests that the server will run."""
 
 
 def check_warmup(folder: Path, *, overwrite: bool) -> None:

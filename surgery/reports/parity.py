@@ -15,6 +15,17 @@ Data = dict[str, Any]
 
 def parity(console: Console, data: Data) -> None:
     """A parity report: per output the errors, then weights, contract and verdict."""
+    comparison(console, data)
+    verdict(console, "the same function" if data["passed"] else "NOT the same function", passed=data["passed"])
+
+
+def verdict(console: Console, text: str, *, passed: bool) -> None:
+    """The last line of a comparison."""
+    console.print(Text(f"verdict: {text}", style="bold green" if passed else "bold red"))
+
+
+def comparison(console: Console, data: Data) -> None:
+    """A parity report without its verdict: per output the errors, then weights and contract."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
     rows = []
@@ -42,12 +53,6 @@ def parity(console: Console, data: Data) -> None:
     console.print(f"tolerance: max abs error <= {tolerance['atol']:g} + {tolerance['rtol']:g} x RMS of the output")
     if any(diff["padding_rows"] is not None for diff in data["outputs"]):
         console.print("padding rows: largest error in rows that are nothing but padding; reported, not judged")
-    console.print(
-        Text(
-            "verdict: the same function" if data["passed"] else "verdict: NOT the same function",
-            style="bold green" if data["passed"] else "bold red",
-        )
-    )
 
 
 def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from surgery.reports.extraction import extraction
 from surgery.reports.page import facts, table_of, title
-from surgery.reports.parity import parity
+from surgery.reports.parity import comparison, parity, verdict
 from surgery.reports.serving_text import serving
 from surgery.wording import shape_text, size
 
@@ -129,7 +129,10 @@ def plan(console: Console, data: Data) -> None:
 
 
 def edit(console: Console, data: Data) -> None:
-    """An edit: what it hit, what stayed and what changed; then the comparison."""
+    """A published edit: what it hit, what stayed and what changed; then the comparison, and what it proves.
+
+    An edit changes the function on purpose, so the verdict is not that it is the same.
+    """
     title(console, "Edits")
     for applied in data["edits"]:
         places = "1 place" if applied["places"] == 1 else f"{applied['places']} places"
@@ -138,7 +141,11 @@ def edit(console: Console, data: Data) -> None:
     console.print(f"blocks now, by their number in the module: {kept}")
     console.print("bit-equal to the unedited export: " + (", ".join(data["unchanged"]) or "nothing"))
     console.print("changed by intent: " + (", ".join(data["changed"]) or "nothing"), soft_wrap=True)
-    parity(console, data["parity"])
+    comparison(console, data["parity"])
+    equal = len(data["unchanged"])
+    outputs = "1 output is" if equal == 1 else f"{equal} outputs are"
+    unchanged = f"; {outputs} bit-equal to the unedited export's" if equal else ""
+    verdict(console, f"the export computes the edited encoder{unchanged}", passed=True)
 
 
 def preprocessor(console: Console, data: Data) -> None:

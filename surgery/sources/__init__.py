@@ -20,7 +20,7 @@ def inspect_folder(files: Files) -> InspectedModule:
     if not files.folder.exists():
         raise ModuleError(
             f"opening {files.folder}: there is no such folder or file",
-            hint="give the folder that holds the module, a .tar.gz of it, or a Hub handle (a URL)",
+            hint="give the folder that holds the module, its archive (.tar.gz, .tgz or .zip), or a Hub handle (a URL)",
         )
     with well_formed(str(files.folder)):
         for source in SOURCES:

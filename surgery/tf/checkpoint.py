@@ -83,4 +83,5 @@ class CheckpointTensors:
         keys = [attribute.checkpoint_key for attribute in self._graph.nodes[node].attributes]
         if len(keys) != 1:
             raise ModuleError(f"reading {variable.name} from {self._prefix}.*: expected one tensor, found {keys}")
-        return keys[0]
+        key: str = keys[0]
+        return key

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from surgery.tf.reasons import reason
 Specs = dict[str, tf.TensorSpec]
 
 
-class Reusable(tf.Module):
+class Reusable(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """A root in the form of TF Hub's reusable SavedModels: the lists are plain attributes, which are saved."""
 
     variables: Any = None
@@ -87,7 +88,7 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
         encoded = {True: called[True], False: encode(training=False)}
         functions = {t: _head_function(encoder, name, encoded[t], with_positions) for t in (True, False)}
         _make_callable(head, inference.heads[name], with_positions, functions)
-        signatures[name] = _served(with_positions, lambda inputs, run=functions[False]: flat_outputs(run(*inputs)))
+        signatures[name] = _served(with_positions, partial(_run_flat, functions[False]))
         extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
         _list_variables(head, [*own, *encoder.added, *extra])
         setattr(root, name, head)
@@ -111,7 +112,7 @@ class Traces:
         if key not in self._made:
             taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.layer < depth)]
 
-            @tf.function(input_signature=list(self.specs.values()), autograph=False)
+            @tf.function(input_signature=list(self.specs.values()), autograph=False)  # type: ignore[untyped-decorator]
             def encode(*inputs: tf.Tensor) -> dict[str, Any]:
                 named = dict(zip(self.specs, inputs, strict=True))
                 return self.encoder.encode(named, training=training, taps=taps, depth=depth)
@@ -139,10 +140,14 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
     return _served(specs, run)
 
 
+def _run_flat(run: Callable[..., Mapping[str, Any]], inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    return flat_outputs(run(*inputs))
+
+
 def _served(specs: Specs, run: Callable[[list[tf.Tensor]], dict[str, tf.Tensor]]) -> Any:
     """A signature's function: named inputs in, flat named outputs out."""
 
-    @tf.function(input_signature=[dict(specs)], autograph=False)
+    @tf.function(input_signature=[dict(specs)], autograph=False)  # type: ignore[untyped-decorator]
     def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return run([inputs[name] for name in specs])
 

@@ -52,7 +52,7 @@ def record_module(
             outputs = {}
             for name, value in run(batch.inputs).items():
                 if name in shapes:
-                    outputs[name] = value.reshape(shapes[name].shape(inference, *batch.inputs["input_mask"].shape))
+                    outputs[name] = value.reshape(_sizes(shapes[name], inference, batch))
                 else:
                     outputs[name] = _by_token(name, value, batch)
             for name in inference.heads if batch.heads else ():
@@ -60,6 +60,12 @@ def record_module(
             recording.append(outputs)
             tick()
         return recording
+
+
+def _sizes(offer: Offer, inference: Inference, batch: Batch) -> tuple[int, ...]:
+    """The shape of a tap's tensor for a batch, every axis known."""
+    rows, length = batch.inputs["input_mask"].shape
+    return tuple(size for size in offer.shape(inference, rows, length) if size is not None)
 
 
 def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:

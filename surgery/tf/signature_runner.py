@@ -14,14 +14,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # registers the operations of exports that take text  # noqa: F401
 
+from surgery.batching import MASK
+from surgery.batching.probing import prove
+from surgery.batching.sharing import Arrays, Layout, Shape, group, is_matrix, join, length_of, split, split_texts
 from surgery.errors import UsageError
 from surgery.module import SERVE
 from surgery.tf.session import SavedModelSession
-
-MASK = "input_mask"
-"""[batch, seq], 1 for a token: as an input it allows padding; as an output it tells how long each text is."""
-TOLERANCE = 2e-5
-"""Of what padding may change: rounding."""
 
 
 class LoadedSignature:
@@ -49,9 +47,8 @@ class LoadedSignature:
                 f"opening {saved_model}: its signature {signature} has no output {', '.join(missing)}",
                 hint="it has " + ", ".join(sorted(self._shapes)),
             )
-        self._tells_lengths = MASK in self._shapes and self._shapes[MASK] == (None,)
-        self._padding_is_exact: bool | None = None
-        fetched = {*self._wanted, MASK} if self._tells_lengths else set(self._wanted)
+        self._layout: Layout | None = None  # learned from the first batch whose examples differ in length
+        fetched = {*self._wanted, MASK} if is_matrix(self._shapes.get(MASK)) else set(self._wanted)
         self._run = self._session.signature(signature, sorted(fetched))
 
     def run(self, examples: Sequence[Any]) -> list[dict[str, np.ndarray]]:
@@ -64,7 +61,7 @@ class LoadedSignature:
         if not examples:
             return []
         rows = [self._by_input(example) for example in examples]
-        if all(given.shape == () for given in self._inputs.values()):
+        if all(given.shape is not None and len(given.shape) == 1 for given in self._inputs.values()):
             return self._run_strings(rows)
         return self._run_arrays(rows)
 
@@ -78,73 +75,48 @@ class LoadedSignature:
         return given
 
     def _run_strings(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
-        """One scalar an example and input: the signature pads by itself, and its mask says how far."""
+        """One scalar per example and input: the signature pads by itself, and its mask says how far."""
         outputs = self._run({name: given.stack([row[name] for row in rows]) for name, given in self._inputs.items()})
-        lengths: Sequence[int | None] = [None] * len(rows)
-        longest = None
-        if self._tells_lengths:
-            lengths, longest = outputs[MASK].sum(axis=1).tolist(), outputs[MASK].shape[1]
-        return self._apart(outputs, lengths, longest)
+        return [self._pick(row) for row in split_texts(outputs, self._shapes)]
 
     def _run_arrays(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
-        arrays = [{name: np.asarray(row[name], given.dtype) for name, given in self._inputs.items()} for row in rows]
-        if len({tuple(array.shape for array in row.values()) for row in arrays}) == 1:
-            outputs = self._run({name: np.stack([row[name] for row in arrays]) for name in self._inputs})
-            return self._apart(outputs, [None] * len(rows), None)
-        if MASK not in self._inputs or any(array.ndim != 1 for row in arrays for array in row.values()):
+        requests = [
+            {name: np.asarray(row[name], given.dtype)[None] for name, given in self._inputs.items()} for row in rows
+        ]
+        layout = self._layout_for(requests)
+        found: dict[int, dict[str, np.ndarray]] = {}
+        for numbers in group(requests, layout, buckets=False):
+            some = [requests[number] for number in numbers]
+            answers = split(self._run(join(some, layout)), some, layout)
+            found.update(zip(numbers, answers, strict=True))
+        return [self._pick({name: value[0] for name, value in found[n].items()}) for n in range(len(rows))]
+
+    def _layout_for(self, requests: Sequence[Arrays]) -> Layout:
+        """How these requests of one row each share runs; tries out once whether padding is exact.
+
+        Raises UsageError if they differ in shape and nothing would tell padding from tokens.
+        """
+        if len({tuple(value.shape for value in request.values()) for request in requests}) == 1:
+            return Layout()
+        if MASK not in self._inputs or any(value.ndim != 2 for request in requests for value in request.values()):
             raise UsageError(
                 "the examples of a batch differ in shape, and the signature has no input_mask by which padding is safe",
                 hint="give examples of one shape, or max_batch_size=1",
             )
-        # Attention of a row that masks everything is even over all keys, so padding would change it: it is run alone.
-        together = [index for index, row in enumerate(arrays) if row[MASK].any()]
-        if self._padding_is_exact is None and len({len(arrays[index][MASK]) for index in together}) > 1:
-            self._padding_is_exact = self._try_padding([arrays[index] for index in together])
-        groups: dict[int, list[int]] = {}
-        for index, row in enumerate(arrays):
-            shared = self._padding_is_exact and row[MASK].any()
-            groups.setdefault(-1 if shared else len(row[MASK]), []).append(index)
-        found: dict[int, dict[str, np.ndarray]] = {}
-        for group in groups.values():
-            found.update(zip(group, self._run_padded([arrays[index] for index in group]), strict=True))
-        return [found[index] for index in range(len(rows))]
+        # Attention of a row that masks everything is even over all keys, so padding changes it: it proves nothing.
+        with_tokens = [request for request in requests if request[MASK].any()]
+        if self._layout is None and len({length_of(request) for request in with_tokens}) > 1:
+            short, long = (pick(with_tokens, key=length_of) for pick in (min, max))
+            proven, _ = prove(Layout(padded=frozenset(self._inputs)), short, long, self._run)
+            self._layout = proven or Layout()
+        return self._layout or Layout()
 
-    def _try_padding(self, arrays: Sequence[Mapping[str, np.ndarray]]) -> bool:
-        """Whether the shortest row gives the same beside the longest as alone. MobileBERT's embeddings see padding."""
-        shortest, longest = (pick(arrays, key=lambda row: len(row[MASK])) for pick in (min, max))
-        (alone,) = self._run_padded([shortest])
-        padded = self._run_padded([shortest, longest])[0]
-        return all(np.allclose(padded[name], value, rtol=TOLERANCE, atol=TOLERANCE) for name, value in alone.items())
-
-    def _run_padded(self, arrays: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        """Rows of any length, padded with zeros, which the mask hides, and cut again."""
-        lengths = [len(row[MASK]) for row in arrays]
-        longest = max(lengths)
-        feeds = {name: np.zeros((len(arrays), longest), given.dtype) for name, given in self._inputs.items()}
-        for place, row in enumerate(arrays):
-            for name, array in row.items():
-                feeds[name][place, : len(array)] = array
-        return self._apart(self._run(feeds), lengths, longest)
-
-    def _apart(
-        self, outputs: Mapping[str, np.ndarray], lengths: Sequence[int | None], longest: int | None
-    ) -> list[dict[str, np.ndarray]]:
-        """Rows of the outputs; a free axis that is as long as the batch's longest row is cut to the row's length."""
-        rows = []
-        for index, length in enumerate(lengths):
-            row = {}
-            for name in self._wanted:
-                value = outputs[name][index]
-                if length is not None:
-                    free = zip(self._shapes[name] or (), value.shape, strict=True)
-                    value = value[tuple(slice(length if n is None and size == longest else None) for n, size in free)]
-                row[name] = value
-            rows.append(row)
-        return rows
+    def _pick(self, row: Arrays) -> dict[str, np.ndarray]:
+        return {name: row[name] for name in self._wanted}
 
 
 class _Input:
-    """An input of a signature: its dtype, and its shape without the batch axis."""
+    """An input of a signature: its dtype, and its declared shape with the batch axis."""
 
     def __init__(self, info: Any) -> None:
         self.dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
@@ -155,8 +127,8 @@ class _Input:
         return np.array([v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in values], self.dtype)
 
 
-def _shape(info: Any) -> tuple[int | None, ...] | None:
-    """Sizes without the batch axis, None where free; None for a tensor of unknown rank."""
+def _shape(info: Any) -> Shape | None:
+    """Sizes with the batch axis, None where free; None for a tensor of unknown rank."""
     if info.tensor_shape.unknown_rank:
         return None
-    return tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim[1:])
+    return tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)

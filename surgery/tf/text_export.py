@@ -61,7 +61,7 @@ class Packer:
         return {name: packed[name][:, :longest] for name in TOKENS}
 
 
-class TextModel(tf.Module):
+class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """The root of a text export: the tensor export and the tokenizer, tracked so that both are saved."""
 
     def __init__(self, encoder: Any, packer: Packer) -> None:

@@ -57,7 +57,7 @@ if __name__ == "__main__":
 
 
 def curl(served: Served) -> str:
-    """A request over REST that any shell takes, by columns."""
+    """A REST request by columns (`inputs`), as a command line for any shell."""
     signature = served.first
     inputs = {key: value for key, (_, value) in _example(served).items()}
     body = json.dumps({"signature_name": signature.name, "inputs": inputs}, ensure_ascii=False)
@@ -66,7 +66,7 @@ def curl(served: Served) -> str:
 
 
 def client(served: Served) -> str:
-    """A Python program that asks for every output of the first signature, and accepts a reply of the described size."""
+    """A Python program that asks for every output of the first signature and accepts a reply of the described size."""
     signature = served.first
     mebibytes = max(LIMIT, 2 * signature.reply.total) // 2**20 + 1
     return TEMPLATE.format(
@@ -81,7 +81,7 @@ def client(served: Served) -> str:
 
 
 def move(served: Served) -> str | None:
-    """The command that puts an export where the server finds it; None where it is there."""
+    """The command that puts an export where the server finds it; None where it is there already."""
     if served.version is not None:
         return None
     base, folder, target = (
@@ -98,7 +98,7 @@ def server(served: Served, configs: Path) -> str:
 
 
 def docker(served: Served, configs: Path) -> str:
-    """The same in its container. Folders keep their paths there, so that models.config holds inside as well."""
+    """The same in a container. Folders keep their paths, so that models.config is right inside as well."""
     shown = dict.fromkeys((str(served.base_path), str(configs)))
     mounts = " ".join(f"-v {shlex.quote(f'{path}:{path}:ro')}" for path in shown)
     ports = " ".join(f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT))
@@ -120,5 +120,5 @@ def _example(served: Served) -> dict[str, tuple[str, Any]]:
 
 
 def _lines(start: str, end: str, items: list[str]) -> str:
-    """A literal with an item a line."""
+    """A literal with one item per line."""
     return start + "".join(f"\n    {item}," for item in items) + f"\n{end}"

@@ -25,8 +25,9 @@ def sizes(shape: Shape | None, batch: int, length: int) -> tuple[int, ...] | Non
 def example_inputs(
     signature: SignatureInfo, batch: int, length: int, *, whole: bool = False
 ) -> dict[str, tuple[str, Any]]:
-    """Dtype and nested lists by input. The last of several rows ends in padding; `whole` makes texts so many words.
+    """Dtype and nested lists of values, by input. The last of several rows ends in padding.
 
+    With `whole` a text has `length` words; else it is a short sentence.
     Raises ModuleError for an input of a kind that cannot be made up.
     """
     found = {}
@@ -44,7 +45,7 @@ def example_inputs(
 
 
 def _value(tensor: TensorInfo, batch: int, length: int, whole: bool) -> Callable[[Index], Any] | None:
-    """What stands at an index of an input; None where nobody knows."""
+    """The value at each index of an input; None for a dtype without an obvious example."""
     if tensor.dtype == "string":
         return lambda index: "word " * (length - 1) + "word" if whole else TEXTS[(index or (0,))[0] % len(TEXTS)]
     if tensor.dtype == "bool":
@@ -68,7 +69,7 @@ def _is_padding(index: Index, batch: int, length: int) -> bool:
 
 
 def _word(index: Index, length: int) -> int:
-    """Small ids, which every vocabulary has: one to begin with, some words, one to end with."""
+    """Small ids, which every vocabulary has: one at the start, some words, one at the end."""
     place = (index or (0,))[-1]
     return 2 if place == 0 else 3 if place == length - 1 else 5 + place % 3
 

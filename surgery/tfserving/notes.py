@@ -1,4 +1,4 @@
-"""What somebody who serves an export must know: replies that are too large, batches, folders, operations."""
+"""Advice for serving an export: replies that are too large, batching, folders, operations."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ def notes(served: Served) -> tuple[str, ...]:
 
 
 def advice(served: Served, signature: ServedSignature) -> tuple[str, ...]:
-    """What to do about a reply that gRPC's default refuses; empty where it fits."""
+    """What to do about a reply that is over gRPC's default limit; empty where it fits."""
     reply = signature.reply
     if reply.fits:
         return ()
-    told = [
+    lines = [
         f"raise the client's limit: the channel option grpc.max_receive_message_length to {reply.total} or more, as "
         "client.py does. No flag of the server helps: it sends any size, and takes requests of up to 2 GiB"
     ]
     small = fewest(signature)
     if len(signature.signature.outputs) > 1 and small is not None:
         tensor, alone = small
-        told.append(f"ask for fewer outputs: output_filter in a gRPC request; {tensor.key} alone is {size(alone)}")
+        lines.append(f"ask for fewer outputs: output_filter in a gRPC request; {tensor.key} alone is {size(alone)}")
     if reply.largest_batch is not None:
         most = reply.largest_batch
-        told.append(
+        lines.append(
             f"send smaller batches: {most} of {served.length} tokens {'is' if most == 1 else 'are'} the most that fits"
             if most
             else f"send shorter rows: not even one of {served.length} tokens fits"
         )
     if any(t.shape is not None and t.shape.count(None) > 1 for t in signature.signature.outputs):
-        told.append(
+        lines.append(
             "export vectors instead of sequences: surgery convert --feature NAME=mean@-1/mean, or fewer blocks with "
             "--layers"
         )
-    return tuple(told)
+    return tuple(lines)
 
 
 def batches(served: Served) -> bool:
-    """Whether the server may merge any two requests to any of the signatures."""
+    """Whether the server may merge any two requests to the same signature, for all signatures."""
     return all(signature.batched and not signature.ragged for signature in served.signatures)
 
 

@@ -2,7 +2,8 @@
 
 The gRPC reply is a PredictResponse: a map from output to TensorProto, whose values stand packed in the field of their
 dtype (`float_val` and so on, which is how the server writes them), and a ModelSpec. Floats have a fixed width there, so
-the count is exact; integers are varints, counted at the most that one which is not negative can take.
+the count is exact. Integers are varints, counted at the largest size of a non-negative value. No library does this:
+protobuf gives the size of a message that exists, and building a reply of gigabytes to measure it is no option.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 
 LIMIT = 4 * 2**20
-"""Bytes that a gRPC client accepts unless it is told otherwise: gRPC's default of `max_receive_message_length`."""
+"""Bytes that a gRPC client accepts by default: gRPC's default of `max_receive_message_length`."""
 
 FIXED = {"float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "bool": 1}
 """Bytes of a value, by dtype."""
@@ -27,7 +28,7 @@ VARYING = {
     "float16": 3,
     "bfloat16": 3,
 }
-"""The most that a value which is not negative takes as a varint, by dtype."""
+"""The most bytes of a non-negative value as a varint, by dtype."""
 FAR_FIELDS = ("uint32", "uint64")
 """Dtypes whose field number in TensorProto is above 15, which makes its tag two bytes."""
 
@@ -46,7 +47,7 @@ def is_exact(dtype: str) -> bool:
 
 
 def tensor_bytes(dtype: str, shape: Size) -> int | None:
-    """Bytes of a TensorProto of this dtype and shape; None for strings and what else has no width."""
+    """Bytes of a TensorProto of this dtype and shape; None for strings and other dtypes without a known width."""
     width = FIXED.get(dtype, VARYING.get(dtype))
     if width is None:
         return None
@@ -58,7 +59,7 @@ def tensor_bytes(dtype: str, shape: Size) -> int | None:
 
 
 def reply_bytes(outputs: Tensors, model: str, version: int, signature: str) -> int:
-    """Bytes of a PredictResponse with these outputs; those without a width are left out."""
+    """Bytes of a PredictResponse with these outputs, except those without a known width."""
     total = 0
     for key, (dtype, shape) in outputs.items():
         size = tensor_bytes(dtype, shape)
@@ -69,7 +70,7 @@ def reply_bytes(outputs: Tensors, model: str, version: int, signature: str) -> i
 
 
 def json_bytes(outputs: Tensors, *, rows: bool) -> int:
-    """About what the same costs as a REST reply; only float outputs are counted.
+    """About as many bytes as the same outputs take in a REST reply. Only float outputs are counted.
 
     A request with `inputs` is answered by columns, each number on a line of its own and indented by its depth; one with
     `instances` by `rows`, in which a list stays on its line.
@@ -93,7 +94,7 @@ def largest(fits: Callable[[int], bool], most: int = 2**20) -> int:
 
 
 def _varint(value: int) -> int:
-    """Bytes of a varint that is not negative."""
+    """Bytes of a non-negative varint."""
     return max(1, math.ceil(value.bit_length() / 7))
 
 

@@ -10,17 +10,23 @@ from surgery.tfserving.example_inputs import example_inputs
 from surgery.tfserving.served import Served
 
 MOST_RECORDS = 1000
-"""More the server refuses."""
+"""The server refuses a version with more warm-up records than this."""
 
 SHORTEST = 8
-
+"""Words of the shortest text, and tokens of the shortest row."""
 LONGEST = 512
-"""Words of a text, and tokens of a row where nobody says how many the encoder takes, at the most."""
+"""Words of the longest text, and tokens of the longest row where the encoder's limit is not known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WarmupRequest:
-    """One request: the signature's name, how large, and dtype and nested lists by input."""
+    """One request.
+
+    Attributes:
+        signature: The signature's name.
+        label: The size, such as "1 x 128".
+        inputs: Dtype and nested lists of values, by input.
+    """
 
     signature: str
     label: str
@@ -28,9 +34,9 @@ class WarmupRequest:
 
 
 def warmup_requests(served: Served) -> tuple[WarmupRequest, ...]:
-    """A short, a middling and the longest row for each signature, and the described batch where that is larger.
+    """For each signature a short, a middling and the longest row, and the described batch if it has several rows.
 
-    Raises UsageError when they are more than the server reads, ModuleError for inputs that cannot be made up.
+    Raises UsageError for more requests than the server reads, ModuleError for inputs that cannot be made up.
     """
     longest = served.longest or LONGEST
     lengths = sorted({min(SHORTEST, longest), max(1, longest // 2), longest})
@@ -40,9 +46,9 @@ def warmup_requests(served: Served) -> tuple[WarmupRequest, ...]:
     for signature in served.signatures:
         for batch, length in shapes:
             inputs = example_inputs(signature.signature, batch, length, whole=True)
-            # Where an axis is fixed, several of them are the same request.
+            # Where an axis is fixed, several sizes give the same request.
             key = (signature.name, repr(inputs))
-            found.setdefault(key, WarmupRequest(signature.name, f"{batch} x {length}", inputs))
+            found.setdefault(key, WarmupRequest(signature=signature.name, label=f"{batch} x {length}", inputs=inputs))
     if len(found) > MOST_RECORDS:
         raise UsageError(
             f"warming up {served.folder}: {len(found)} requests, expected at most {MOST_RECORDS}, the server's limit",

@@ -25,13 +25,17 @@ LENGTH = 128
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a signature returns at a batch and a length: bytes over gRPC by output (None: strings) and in all.
+    """The size of a signature's reply to one request.
 
-    `exact` is False where integers are counted at most, or strings not at all. `columns` and `rows` are about the bytes
-    of the same reply over REST, to requests with `inputs` and with `instances`. `largest_batch` is the greatest that
-    gRPC's default takes, and None where the batch is not free.
+    Attributes:
+        outputs: Bytes over gRPC, by output; None for strings, whose size is not known.
+        total: Bytes of the whole gRPC reply.
+        exact: False where integers are counted at their largest size, or strings are left out.
+        columns: About as many bytes over REST, for a request with `inputs`.
+        rows: About as many bytes over REST, for a request with `instances`.
+        largest_batch: The most rows whose reply gRPC's default limit accepts; None where the batch is fixed.
     """
 
     outputs: dict[str, int | None]
@@ -43,12 +47,18 @@ class Reply:
 
     @property
     def fits(self) -> bool:
+        """Whether gRPC's default limit accepts the reply."""
         return self.total <= LIMIT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServedSignature:
-    """A signature, and its reply."""
+    """A signature and its reply.
+
+    Attributes:
+        signature: Inputs and outputs.
+        reply: The size of the reply to the described request.
+    """
 
     signature: SignatureInfo
     reply: Reply
@@ -59,22 +69,32 @@ class ServedSignature:
 
     @property
     def ragged(self) -> bool:
-        """Whether requests may differ in more than their number of rows."""
+        """Whether two requests may differ in more than their number of rows."""
         return any(tensor.shape is None or None in tensor.shape[1:] for tensor in self.signature.inputs)
 
     @property
     def batched(self) -> bool:
-        """Whether the first axis is free wherever something goes in or out: what the server can merge and split."""
+        """Whether the first axis of every input and output is free, so that the server can merge and split batches."""
         tensors = (*self.signature.inputs, *self.signature.outputs)
         return bool(self.signature.inputs) and all(t.shape is None or t.shape[:1] == (None,) for t in tensors)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Served:
     """A SavedModel as the server sees it.
 
-    `version` is None where its folder is no number, `base_path` then where it would have to be moved to. `newer` are
-    versions beside it that the server would prefer. `longest` is the most tokens of a row, where that is known.
+    Attributes:
+        folder: The SavedModel's folder, absolute.
+        model: The model's name in requests.
+        version: The version number; None where the folder's name is no number.
+        base_path: The folder of all versions. Without a version, the folder that the export must be moved into.
+        newer: Higher versions beside it, which the server would serve instead.
+        signatures: The described signatures, with their replies.
+        batch: Rows of the described request.
+        length: Tokens of each row of the described request.
+        longest: The most tokens that a row may have; None where neither manifest nor graph says it.
+        text_operations: Operations of TensorFlow Text that the graphs use.
+        warmup_bytes: Size of the warm-up file; None where there is none.
     """
 
     folder: Path
@@ -91,12 +111,12 @@ class Served:
 
     @property
     def first(self) -> ServedSignature:
-        """The signature for examples: the server's default where it is among them."""
+        """The signature that examples use: `serving_default` if it is described, else the first."""
         return next((s for s in self.signatures if s.name == DEFAULT), self.signatures[0])
 
 
 def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, length: int | None = None) -> Served:
-    """Inspects a SavedModel without TensorFlow, see `describe_served`. Raises ModuleError where there is none."""
+    """Inspects a SavedModel without TensorFlow, see `describe_served`. Raises ModuleError for a folder without one."""
     folder = Path(os.path.abspath(folder))
     if not (folder / SAVED_MODEL).is_file():
         raise ModuleError(
@@ -108,10 +128,11 @@ def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, leng
 def describe_served(
     module: InspectedModule, names: Sequence[str] = (), *, batch: int = 1, length: int | None = None
 ) -> Served:
-    """What an inspected SavedModel is to the server; `names` are the signatures meant, all without;
-    `length` is 128 unless it is given, or the longest row.
+    """Describes an inspected SavedModel as the server sees it.
 
-    Raises ModuleError for what the server cannot load, UsageError for a signature or length that there is not.
+    `names` are the signatures to describe; without names, all are. `length` defaults to 128 tokens, or to the longest
+    row if that is shorter. Raises ModuleError for a folder that the server cannot load, UsageError for an unknown
+    signature or too long a row.
     """
     folder = Path(os.path.abspath(module.folder))
     signatures = _signatures(module, names)
@@ -124,17 +145,19 @@ def describe_served(
     graphs = [graph for graph in module.saved_model.meta_graphs if _is_served(graph)]
     path = folder / WARMUP
     return Served(
-        folder,
-        model,
-        version,
-        base_path,
-        _newer(base_path, version),
-        tuple(ServedSignature(s, reply_of(s, model, version or 1, batch, length)) for s in signatures),
-        batch,
-        length,
-        longest,
-        tuple(dict.fromkeys(kind for graph in graphs for kind in text_operations(graph.graph_def))),
-        path.stat().st_size if path.is_file() else None,
+        folder=folder,
+        model=model,
+        version=version,
+        base_path=base_path,
+        newer=_newer(base_path, version),
+        signatures=tuple(
+            ServedSignature(signature=s, reply=reply_of(s, model, version or 1, batch, length)) for s in signatures
+        ),
+        batch=batch,
+        length=length,
+        longest=longest,
+        text_operations=tuple(dict.fromkeys(kind for graph in graphs for kind in text_operations(graph.graph_def))),
+        warmup_bytes=path.stat().st_size if path.is_file() else None,
     )
 
 
@@ -146,9 +169,9 @@ def name_of(folder: Path) -> tuple[str, int | None, Path]:
 
 
 def longest_row(folder: Path, module: InspectedModule) -> int | None:
-    """The most tokens of a row: what texts are cut at, or an encoder's positions, by the manifest or as inferred.
+    """The most tokens of a row: the length that texts are cut to, or the encoder's number of positions.
 
-    None where neither says it.
+    The manifest says it, or the architecture is inferred. None where neither is possible.
     """
     if (texts := read_text_facts(folder)) is not None:
         return texts.seq_length
@@ -161,7 +184,7 @@ def longest_row(folder: Path, module: InspectedModule) -> int | None:
 
 
 def reply_of(signature: SignatureInfo, model: str, version: int, batch: int, length: int) -> Reply:
-    """The reply of a signature to a request of a batch and length."""
+    """The reply of a signature to a request of `batch` rows with `length` tokens."""
 
     def shaped(rows: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         known = ((t, sizes(t.shape, rows, length)) for t in signature.outputs)
@@ -173,12 +196,12 @@ def reply_of(signature: SignatureInfo, model: str, version: int, batch: int, len
     found = shaped(batch)
     free = any(t.shape is not None and t.shape[:1] == (None,) for t in signature.outputs)
     return Reply(
-        {t.key: tensor_bytes(*found[t.key]) if t.key in found else None for t in signature.outputs},
-        total(batch),
-        all(t.shape is not None and is_exact(t.dtype) for t in signature.outputs),
-        json_bytes(found, rows=False),
-        json_bytes(found, rows=True),
-        largest(lambda rows: total(rows) <= LIMIT) if free else None,
+        outputs={t.key: tensor_bytes(*found[t.key]) if t.key in found else None for t in signature.outputs},
+        total=total(batch),
+        exact=all(t.shape is not None and is_exact(t.dtype) for t in signature.outputs),
+        columns=json_bytes(found, rows=False),
+        rows=json_bytes(found, rows=True),
+        largest_batch=largest(lambda rows: total(rows) <= LIMIT) if free else None,
     )
 
 

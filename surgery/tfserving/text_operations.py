@@ -1,4 +1,4 @@
-"""Which operations of a graph are TensorFlow Text's: whoever loads it must have them, a server as well."""
+"""Operations of TensorFlow Text in a graph: every program that loads it must have them, a server too."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ NAMED = frozenset(
         "WordpieceTokenizeWithOffsets",
     }
 )
-"""Those without the prefix, which only later ones have."""
+"""Operations from before the prefix was introduced."""
 ROUND_ROBIN = "TFText>RoundRobin"
-"""The trimmer's, by which `BertPackInputs` cuts texts. TensorFlow Text 2.12 does not link them for servers; TensorFlow
-Serving carried that one up to 2.19."""
+"""The trimmer, with which `BertPackInputs` cuts texts. TensorFlow Text 2.12 does not link it into servers, and
+TensorFlow Serving carried that release up to 2.19."""
 
 
 def text_operations(graph_def: Any) -> tuple[str, ...]:

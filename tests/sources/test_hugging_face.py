@@ -13,9 +13,9 @@ import pytest
 
 import surgery
 from surgery.errors import ModuleError, UnexplainedError
-from tests.builders import hugging_face
-from tests.builders.hugging_face import build
-from tests.editing import inspected
+from tests.support.builders import hugging_face
+from tests.support.builders.hugging_face import build
+from tests.support.editing import inspected
 
 WEIGHTS = "model.safetensors"
 

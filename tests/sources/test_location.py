@@ -12,8 +12,7 @@ import pytest
 import surgery
 from surgery.errors import ModuleError
 from surgery.sources.location import locate, module_name
-
-SAMPLES = Path(__file__).parents[1] / "modules"
+from tests.support.builders.common import PACKED
 
 
 @pytest.mark.parametrize(
@@ -48,21 +47,21 @@ def test_a_folder_is_opened_where_it_is(modules):
 
 
 def test_an_archive_is_unpacked_for_as_long_as_it_is_needed():
-    with locate(str(SAMPLES / "g3_small.tar.gz"), with_weights=True) as found:
+    with locate(str(PACKED / "g3_small.tar.gz"), with_weights=True) as found:
         assert found.name == "g3_small"
         assert (found.folder / "variables" / "variables.data-00000-of-00001").stat().st_size > 1000
     assert not found.folder.exists()
 
 
 def test_without_need_the_weights_stay_packed_and_are_not_missed():
-    with locate(str(SAMPLES / "g3_small.tar.gz"), with_weights=False) as found:
+    with locate(str(PACKED / "g3_small.tar.gz"), with_weights=False) as found:
         assert found.left_out == {"variables/variables.data-00000-of-00001"}
         assert not list(found.folder.glob("variables/variables.data-*"))
-    assert surgery.inspect(SAMPLES / "g3_small.tar.gz").module.problems == ()
+    assert surgery.inspect(PACKED / "g3_small.tar.gz").module.problems == ()
 
 
 def test_an_archive_and_its_folder_give_the_same_plan(modules):
-    archived, folder = surgery.plan(SAMPLES / "g3_small.tar.gz"), surgery.plan(modules("g3_small"))
+    archived, folder = surgery.plan(PACKED / "g3_small.tar.gz"), surgery.plan(modules("g3_small"))
     assert archived.weights == folder.weights
     assert archived.module.fingerprint == folder.module.fingerprint
     assert archived.destination == folder.destination
@@ -131,7 +130,7 @@ def test_an_archive_that_is_none(content: bytes, tmp_path):
 
 @pytest.mark.parametrize("command", [surgery.inspect, surgery.plan])
 def test_an_archive_truncated_anywhere_is_a_module_error(command, tmp_path):
-    whole = (SAMPLES / "g3_small.tar.gz").read_bytes()
+    whole = (PACKED / "g3_small.tar.gz").read_bytes()
     lengths = [1, 2, 10, 100, 1000, *range(20_000, len(whole) - 1, len(whole) // 12)]
     for length in lengths:
         (tmp_path / "cut.tar.gz").write_bytes(whole[:length])

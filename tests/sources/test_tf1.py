@@ -8,7 +8,7 @@ import pytest
 
 import surgery
 from surgery.errors import ModuleError
-from tests.editing import edited, inspected
+from tests.support.editing import edited, inspected
 
 
 def test_the_facts_of_a_hub_module(modules):

@@ -12,8 +12,8 @@ import pytest
 import surgery
 from surgery.errors import ModuleError
 from surgery.sources.location import locate
-from tests.builders.checkpoints import build_released
-from tests.editing import inspected
+from tests.support.builders.checkpoints import build_released
+from tests.support.editing import inspected
 
 PREFIX, CONFIG = "bert_model.ckpt", "bert_config.json"
 DATA = f"{PREFIX}.data-00000-of-00001"

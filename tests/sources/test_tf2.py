@@ -11,9 +11,9 @@ import pytest
 import surgery
 from surgery.errors import ModuleError, SurgeryError
 from surgery.module import describe
-from tests import editing
-from tests.editing import edited, inspected, objects
-from tests.synthetic import CNN, write_saved_model
+from tests.support import editing
+from tests.support.editing import edited, inspected, objects
+from tests.support.synthetic import CNN, write_saved_model
 
 TENSOR = "float32 [?, ?, 64]"
 

@@ -1,0 +1,104 @@
+"""What is measured of `surgery extract`: beside the loop of TF Hub's pages, beside transformers, and by processes."""
+
+import functools
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+from scripts.tools.benchmark.comparison import Comparison
+from scripts.tools.benchmark.fixture import Fixture
+from scripts.tools.benchmark.processes import Cost, by_turns
+from scripts.tools.benchmark.progress import say
+
+TEXTS = {"base": 600, "small": 2000}
+TEXTS_BY_PROCESSES = {"base": 8000, "small": 20000}
+EXTRACT, HUB, TORCH = "surgery extract", "the Hub loop", "transformers on torch"
+
+
+def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
+    """Compare one process of `surgery extract` with the loop of TF Hub's pages, whole processes, one corpus."""
+    corpus = fixture.corpus(TEXTS[fixture.size])
+    sides: dict[str, Callable[[], Cost]] = {
+        EXTRACT: functools.partial(extract, fixture, corpus, 1),
+        HUB: lambda: fixture.program("hub_loop", str(fixture.module), str(fixture.preprocessor()), str(corpus)),
+    }
+    if importlib.util.find_spec("torch") and importlib.util.find_spec("transformers") and fixture.size == "base":
+        vocabulary = fixture.module / "assets" / "vocab.txt"
+        sides[TORCH] = lambda: fixture.program("torch_loop", str(vocabulary), str(corpus))
+    else:
+        say("torch and transformers are not both installed (or the model is not base): not compared with them")
+    fixture.text_export()
+    fixture.preprocessor()
+    costs = by_turns(sides, repeats or 3)
+    texts, tokens = counts(costs[EXTRACT][0])
+    found = []
+    for reference in [name for name in sides if name != EXTRACT]:
+        wall = [[cost.wall for cost in costs[name]] for name in (EXTRACT, reference)]
+        rows = [(f"wall, {reference}", "s", wall, True)]
+        for what, count in (("texts", texts), ("real tokens", tokens)):
+            rows.append((what, f"{what}/s", [[count / seconds for seconds in side] for side in wall], True))
+        peaks = [[cost.peak for cost in costs[name]] for name in (EXTRACT, reference)]
+        rows.append(("peak memory", "MiB", peaks, False))
+        found += [
+            Comparison(
+                topic="extract",
+                quantity=quantity,
+                unit=unit,
+                subject=EXTRACT,
+                subject_samples=ours,
+                reference=reference,
+                reference_samples=theirs,
+                is_paired=is_paired,
+            )
+            for quantity, unit, (ours, theirs), is_paired in rows
+        ]
+    return found
+
+
+def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]:
+    """Compare one process on one core with two on two, and so on to all cores; each computes with one thread."""
+    corpus = fixture.corpus(TEXTS_BY_PROCESSES[fixture.size])
+    fixture.text_export()
+    cores = sorted(os.sched_getaffinity(0))
+    counts_of_processes = [count for count in (1, 2, 4, 8, 16, 32) if count <= len(cores)]
+    sides = {
+        named(count): functools.partial(extract, fixture, corpus, count, cores[:count]) for count in counts_of_processes
+    }
+    costs = by_turns(sides, repeats or 3)
+    wall = {name: [json.loads(cost.output)["seconds"] for cost in costs[name]] for name in sides}
+    alone = named(1)
+    return [
+        Comparison(
+            topic="processes",
+            quantity=f"{count} on {count} cores",
+            unit="s",
+            subject=named(count),
+            subject_samples=wall[named(count)],
+            reference=alone,
+            reference_samples=wall[alone],
+        )
+        for count in counts_of_processes[1:]
+    ]
+
+
+def named(count: int) -> str:
+    """Return a number of processes in words."""
+    return "1 process" if count == 1 else f"{count} processes"
+
+
+def extract(fixture: Fixture, corpus: pathlib.Path, processes: int, cores: list[int] | None = None) -> Cost:
+    """Extract pooled outputs of a corpus, on these cores only."""
+    folder = fixture.root / ".benchmark" / "features"
+    shutil.rmtree(folder, ignore_errors=True)
+    options = ["--processes", str(processes), "--outputs", "pooled_output", "--json"]
+    arguments = ["extract", str(fixture.text_export()), str(corpus), "--output", str(folder), *options]
+    return fixture.surgery(*arguments, cores=cores)
+
+
+def counts(cost: Cost) -> tuple[int, int]:
+    """Return the texts and real tokens of an extraction, as it says itself."""
+    said = json.loads(cost.output)
+    return said["texts"], said["tokens"]

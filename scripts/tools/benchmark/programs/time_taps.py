@@ -1,0 +1,42 @@
+"""time_taps.py SOURCE EXPORT: print the milliseconds of calls of an export's signatures, beside its source's.
+
+The export has every tap, signatures `with_probs` (all block outputs and the attention maps) and `with_all` (all
+block outputs and every tap), and a `depth_K` for some K. All are called by turns in one process, the source twice; the
+second tells how far two copies of the very same model differ.
+"""
+
+import json
+import sys
+
+from scripts.tools.benchmark.programs.time_calls import make_batch, time_by_turns
+
+TURNS = {(1, 128): 72, (8, 128): 24}
+"""Timed turns by rows and length: every side is first equally often."""
+
+
+def main(source: str, export: str) -> None:
+    """Load the models, time their signatures on every shape, and print the result as JSON."""
+    import tensorflow as tf
+
+    models = {name: tf.saved_model.load(folder) for name, folder in (("source", source), ("again", source))}
+    exported = tf.saved_model.load(export)
+    sides = {
+        "source": models["source"].signatures["serving_default"],
+        "source again": models["again"].signatures["serving_default"],
+        "all block outputs": exported.signatures["serving_default"],
+        "with attention_probs": exported.signatures["with_probs"],
+        "with every tap": exported.signatures["with_all"],
+    }
+    depths = sorted((name for name in exported.signatures if name.startswith("depth_")), key=lambda name: int(name[6:]))
+    sides.update({name: exported.signatures[name] for name in depths})
+    variables = {variable.name: variable for variable in models["source"].variables}
+    vocab_size = int(variables["word_embeddings/embeddings:0"].shape[0])
+    timings = {
+        f"{rows} x {length}": time_by_turns(sides, make_batch(rows, length, vocab_size), turns)
+        for (rows, length), turns in TURNS.items()
+    }
+    print(json.dumps(timings))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

@@ -1,0 +1,1 @@
+"""Renews the generated page of docs/: the commands and their help texts."""

@@ -1,0 +1,90 @@
+"""Runs a runtime's program in the environment that suits it, bounded in time; whatever goes wrong is told in a line."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.runtimes.programs.exchange import one_line
+from scripts.tools.runtimes.registry import REFERENCE, ROUNDED, Runtime
+
+ROOT = Path(__file__).resolve().parents[3]
+SECONDS = 600
+"""For one runtime and one export."""
+
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a program answered, or why there is no answer.
+
+    `folder`: it has the outputs.
+    `version`: of the runtime.
+    `signatures`: by name, whether each opened and ran, or why not (`programs.exchange.answer`).
+    `failure`: why nothing is known of any signature.
+    `ran`: False if the environment could not be made.
+    """
+
+    folder: Path
+    version: str = ""
+    signatures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: str = ""
+    ran: bool = True
+
+
+def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
+    """Starts a runtime's program on a written request. Raises nothing for what happens in there."""
+    python, failure = python_of(runtime.environment)
+    if failure:
+        return Answer(folder=folder, failure=failure, ran=False)
+    folder.mkdir(parents=True)
+    command = [
+        python,
+        str(Path(__file__).parent / "programs" / runtime.program),
+        str(request),
+        str(folder),
+        *runtime.arguments,
+    ]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONHOME"} | QUIET
+    environment["PYTHONPATH"] = str(ROOT)
+    if runtime in (REFERENCE, *ROUNDED.values()):
+        environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    with (folder / "talk").open("w+", encoding="utf-8", errors="replace") as talk:
+        try:
+            done = subprocess.run(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk, timeout=SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(folder=folder, failure=f"did not answer within {SECONDS} s")
+        if done.returncode != 0 or not (folder / "answer.json").exists():
+            talk.seek(0)
+            lines = [line for line in talk.read().splitlines() if line.strip()]
+            said = one_line(lines[-1]) if lines else "it said nothing"
+            return Answer(folder=folder, failure=f"the process ended with exit code {done.returncode}: {said}")
+    told = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    return Answer(folder=folder, version=told["version"], signatures=told["signatures"])
+
+
+@functools.cache
+def python_of(environment: str | None) -> tuple[str, str]:
+    """The Python of an environment, made now if need be, and why it cannot be made."""
+    if environment is None:
+        return sys.executable, ""
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "environment"), environment],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    sys.stderr.write(done.stderr)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        return "", f"its environment could not be made: {one_line(lines[-1]) if lines else done.returncode}"
+    return done.stdout.strip(), ""

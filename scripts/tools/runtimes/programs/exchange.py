@@ -1,0 +1,140 @@
+"""How scripts/runtimes and a program in a runtime's own environment talk: through two folders of plain files.
+
+The request: `request.json` (folder of the export, its signatures) and `inputs.N.npz` for each batch. The answer:
+`answer.json` (for each signature whether it opened and ran, or why not) and `SIGNATURE.N.npz` with outputs by the names
+under which the runtime has them. Needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """A signature of the export.
+
+    `inputs`, `outputs`: the names of tensors (`name:0`) by key.
+    `alone`: the folder of a copy of the export with this signature only, as `serving_default`.
+    """
+
+    name: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    alone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a runtime is asked: each signature on each batch.
+
+    `export`: the folder of the SavedModel.
+    `batches`: each has the inputs of all signatures, int32 [batch, seq], or text as numpy's `str` [batch].
+    `lists`: the keys of the outputs that the export's call returns, in the order of its lists.
+    """
+
+    export: str
+    signatures: tuple[Signature, ...]
+    batches: tuple[Arrays, ...]
+    lists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A signature that a runtime has opened.
+
+    `run`: from inputs by key to outputs by the names that the runtime has for them.
+    `precision`: the one with which the runtime says that it computes.
+    `note`: what a reader of the results should know.
+    `expects`: the outputs asked of it; None for all of the signature's.
+    """
+
+    run: Callable[[Arrays], Arrays]
+    precision: str = "float32"
+    note: str = ""
+    expects: tuple[str, ...] | None = None
+
+
+class CannotLoad(Exception):
+    """What the runtime cannot do, in its own words, on one line."""
+
+
+def write_request(folder: Path, request: Request) -> None:
+    folder.mkdir(parents=True)
+    signatures = [asdict(signature) for signature in request.signatures]
+    about = {"export": request.export, "signatures": signatures, "lists": request.lists}
+    (folder / "request.json").write_text(json.dumps(about), encoding="utf-8")
+    for number, batch in enumerate(request.batches):
+        _write_arrays(folder / f"inputs.{number}.npz", batch)
+
+
+def read_request(folder: Path) -> Request:
+    about = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    batches = tuple(_arrays(folder / f"inputs.{n}.npz") for n in range(len(list(folder.glob("inputs.*.npz")))))
+    signatures = tuple(Signature(**signature) for signature in about["signatures"])
+    return Request(export=about["export"], signatures=signatures, batches=batches, lists=tuple(about["lists"]))
+
+
+def answer(open_signature: Callable[[Request, Signature], Opened | None], version: str) -> None:
+    """Answers the request in `sys.argv[1]` into the folder `sys.argv[2]`; what one signature cannot, another may.
+
+    A signature that does not concern this runtime opens as None, and is left out.
+    """
+    request, folder = read_request(Path(sys.argv[1])), Path(sys.argv[2])
+    told = {}
+    for signature in request.signatures:
+        try:
+            opened = open_signature(request, signature)
+            if opened is None:
+                continue
+            for number, batch in enumerate(request.batches):
+                outputs = opened.run({key: batch[key] for key in signature.inputs})
+                _write_arrays(folder / f"{signature.name}.{number}.npz", outputs)
+        except Exception as error:
+            told[signature.name] = {"loads": False, "reason": one_line(error)}
+            continue
+        expects = signature.outputs if opened.expects is None else opened.expects
+        told[signature.name] = {
+            "loads": True,
+            "precision": opened.precision,
+            "note": opened.note,
+            "expects": sorted(expects),
+        }
+    # Written last, so that a process that dies on the way has not answered.
+    (folder / "answer.json").write_text(json.dumps({"version": version, "signatures": told}), encoding="utf-8")
+
+
+def read_outputs(folder: Path, signature: str, batches: int) -> list[Arrays]:
+    """Outputs of a signature for each batch, by name."""
+    return [_arrays(folder / f"{signature}.{number}.npz") for number in range(batches)]
+
+
+def one_line(error: BaseException | str, limit: int = 240) -> str:
+    """The first line of a message that says something; of TensorFlow's on an unknown operation, which it is."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    line = next(filter(None, lines), type(error).__name__)
+    if unknown := re.search(r"Op type not registered '[^']+'", line):
+        return unknown[0]
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def in_chunks(keys: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def _write_arrays(file: Path, arrays: Arrays) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # for its stubs, one of them could be the flag allow_pickle
+
+
+def _arrays(file: Path) -> Arrays:
+    with np.load(file) as stored:
+        return dict(stored)

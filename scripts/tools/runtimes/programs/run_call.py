@@ -1,0 +1,46 @@
+"""An export's own call in TensorFlow, as Keras code and tensorflow_hub use it: dict in, dict out, lists among it.
+
+The call returns what `serving_default` and `taps` return, with lists where they have numbered keys. Features, depths
+and heads are signatures of their own and do not concern it; a text export has no call.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from scripts.tools.runtimes.programs.exchange import Arrays, Opened, Request, Signature, answer
+
+load = functools.cache(tf.saved_model.load)
+CALLED = ("serving_default", "taps")
+
+
+def open_signature(request: Request, signature: Signature) -> Opened | None:
+    if signature.name not in CALLED or "input_word_ids" not in signature.inputs:
+        return None
+    model = load(request.export)
+
+    def run(inputs: Arrays) -> Arrays:
+        found = model({key: tf.constant(value) for key, value in inputs.items()}, training=False)
+        return {name: value for name, value in named(found, request.lists).items() if name in signature.outputs}
+
+    return Opened(run=run)
+
+
+def named(outputs: dict[str, Any], order: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The items of lists under the keys of signatures: the n-th tap is the n-th key that the manifest has of it."""
+    flat = {}
+    for key, value in outputs.items():
+        if not isinstance(value, list | tuple):
+            flat[key] = value.numpy()
+            continue
+        keys = [name for name in order if name.rpartition("_")[0] == key]
+        if len(keys) != len(value):  # serving_default may have been asked for some blocks only
+            keys = [f"{key}_{number}" for number in range(len(value))]
+        flat |= {name: item.numpy() for name, item in zip(keys, value, strict=True)}
+    return flat
+
+
+if __name__ == "__main__":
+    answer(open_signature, f"TensorFlow {tf.__version__}")

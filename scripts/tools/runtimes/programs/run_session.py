@@ -1,0 +1,38 @@
+"""An export in a v1 Session: tensors by the names that the signature gives them, as TensorFlow Serving runs it."""
+
+import functools
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers the operations of text exports
+
+from scripts.tools.runtimes.programs.exchange import Arrays, Opened, Request, Signature, answer
+
+v1 = tf.compat.v1
+
+
+@functools.cache
+def load(export: str) -> Any:
+    session = v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        v1.saved_model.load(session, ["serve"], export)
+    return session
+
+
+def open_signature(request: Request, signature: Signature) -> Opened:
+    session = load(request.export)
+
+    def run(inputs: Arrays) -> Arrays:
+        # numpy's own strings cannot be fed; Python's can.
+        feeds = {
+            signature.inputs[key]: value.astype(object) if value.dtype.kind == "U" else value
+            for key, value in inputs.items()
+        }
+        found: Arrays = session.run(signature.outputs, feeds)
+        return found
+
+    return Opened(run=run)
+
+
+if __name__ == "__main__":
+    answer(open_signature, f"TensorFlow {tf.__version__}")

@@ -1,0 +1,22 @@
+"""A small export with a bit of everything, and the one that takes strings: what is run when no export is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.tools.runtimes.processes import ROOT
+
+MODULE = ROOT / "tests" / "modules" / "g3_small.tar.gz"
+OPTIONS = ("--tap=attention_probs", "--tap=query", "--feature=mean_pool=mean@-2:/mean", "--depth=2", "--text")
+
+
+def convert_sample(folder: Path) -> tuple[Path, Path]:
+    """The tensor export and the text export of a sample module, written into a folder."""
+    export = folder / "g3_small" / "1"
+    command = [sys.executable, "-m", "surgery", "convert", str(MODULE), str(export), *OPTIONS]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{done.stderr}\nruntimes: the sample could not be converted")
+    return export, folder / "g3_small_text" / "1"

@@ -1,0 +1,64 @@
+"""A signature of a SavedModel as a tf.function, run as far as its outputs are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers its operations, for exports that take texts
+
+from surgery.batching.probing import Tensor
+from surgery.batching.sharing import Arrays
+
+SELECTIONS_KEPT = 64
+"""Sets of outputs whose functions are kept; making one takes a tenth of a second."""
+
+
+class TracedSignature:
+    """A signature of a SavedModel, for requests that each want other outputs.
+
+    Raises what TensorFlow raises when the SavedModel cannot be loaded.
+    """
+
+    def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
+        self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
+        self._signature = self._loaded.signatures[signature]
+        self._specs = self._signature.structured_input_signature[1]
+        self.inputs = {key: _tensor(spec) for key, spec in self._specs.items()}
+        self.outputs = {key: _tensor(spec) for key, spec in self._signature.structured_outputs.items()}
+        self._select = lru_cache(SELECTIONS_KEPT)(self._trace)
+
+    def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The wanted outputs by key, all when None. Raises tf.errors.OpError or ValueError for inputs it refuses."""
+        function = self._select(frozenset(self.outputs if wanted is None else wanted))
+        fed = {key: tf.constant(value, self._specs[key].dtype) for key, value in inputs.items()}
+        return {key: value.numpy() for key, value in function(fed).items()}
+
+    def _trace(self, wanted: frozenset[str]) -> Any:
+        """A function that returns these outputs only: TensorFlow inlines the signature, and drops what nobody needs.
+
+        A v1 Session does not: if one output of the signature is fetched by its own name, it computes them all.
+        """
+
+        def selected(inputs: Mapping[str, Any]) -> dict[str, Any]:
+            outputs = self._signature(**inputs)
+            return {key: outputs[key] for key in sorted(wanted)}
+
+        return tf.function(selected, input_signature=[dict(self._specs)], autograph=False)
+
+
+def use_threads(count: int) -> None:
+    """Sets how many threads compute one operation in this process, 0 for one per core; before anything is loaded."""
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+
+
+def is_about_the_inputs(error: Exception) -> bool:
+    """Whether an error of `TracedSignature.run` is the caller's: inputs that the signature refuses."""
+    return isinstance(error, (tf.errors.InvalidArgumentError, ValueError, TypeError))
+
+
+def _tensor(spec: Any) -> Tensor:
+    return Tensor(dtype=np.dtype(spec.dtype.as_numpy_dtype), shape=tuple(spec.shape.as_list()))

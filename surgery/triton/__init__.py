@@ -1,0 +1,13 @@
+"""An export behind NVIDIA's Triton: what `scripts/serve-triton` starts, as `python -m surgery.triton`.
+
+It runs in an environment of its own (the extra `triton`), in which TensorFlow is the only heavy package: importing this
+package loads neither TensorFlow nor Triton.
+
+options     the command line
+exported    the export: its folder, name and version, and the signatures to serve
+repository  Triton's model repository: a configuration for each signature
+process     tritonserver: started, awaited, stopped
+model       the Python backend's model, which tritonserver runs in a process of its own    TensorFlow
+
+Which requests share a run is decided by `surgery.batching`.
+"""

@@ -1,0 +1,147 @@
+"""The export that is to be served: which folder, under which name and version, with which signatures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from surgery.errors import ModuleError, UsageError
+from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.sources.opening import open_module
+
+DEFAULT_SIGNATURE = "serving_default"
+TRITON_TYPES = {
+    "bool": "BOOL",
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "int8": "INT8",
+    "string": "STRING",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "uint8": "UINT8",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """One signature as one Triton model.
+
+    `model`: its name in URLs.
+    `version`: at least 1.
+    `folder`: of the SavedModel.
+    `tags`: those of the meta graph that is loaded.
+    `signature`: its inputs and outputs.
+    `batched`: axis 0 of every input and output is free, and is the batch.
+    """
+
+    model: str
+    version: int
+    folder: Path
+    tags: tuple[str, ...]
+    signature: SignatureInfo
+    batched: bool
+
+
+def find_export(path: Path) -> Path:
+    """The SavedModel's folder: `path` itself, or the highest version in it, as TensorFlow Serving picks one.
+
+    Raises ModuleError when neither is there.
+    """
+    if (path / "saved_model.pb").is_file():
+        return path.resolve()
+    versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
+    found = max((p for p in versions if (p / "saved_model.pb").is_file()), key=lambda p: int(p.name), default=None)
+    if found is not None:
+        return found.resolve()
+    what = "there is no such folder" if not path.is_dir() else "it has neither that nor such a folder by number"
+    raise ModuleError(
+        f"serving {path}: expected a folder with a saved_model.pb, and {what}",
+        hint="write one with surgery convert; an archive has to be unpacked first",
+    )
+
+
+def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> list[Served]:
+    """What to serve, and as which Triton model: one signature is NAME; of several, all but the default NAME.SIGNATURE.
+
+    Without `wanted`, it is serving_default, or the only signature there is. Raises UsageError for a signature or a name
+    that cannot be served, ModuleError for a damaged export.
+    """
+    base, version = (folder.parent.name, int(folder.name)) if folder.name.isdigit() else (folder.name, 1)
+    model = _checked_name(name) if name is not None else re.sub(r"[^A-Za-z0-9_.-]", "_", base) or "model"
+    if not 1 <= version < 2**63:
+        version = 1
+    with open_module(str(folder), with_weights=False) as module:
+        if module.problems:
+            raise ModuleError(f"serving {folder}: " + "; ".join(module.problems), hint="fetch or convert it again")
+        tags = next((graph.tags for graph in module.meta_graphs if "train" not in graph.tags), ())
+        signatures = [module.signatures[key] for key in _chosen(module, wanted, folder)]
+    several = len(signatures) > 1
+    return [
+        Served(
+            model=f"{model}.{signature.name}" if several and signature.name != DEFAULT_SIGNATURE else model,
+            version=version,
+            folder=folder,
+            tags=tags,
+            signature=signature,
+            batched=_is_batched(signature),
+        )
+        for signature in map(_servable, signatures)
+    ]
+
+
+def _chosen(module: InspectedModule, wanted: Sequence[str], folder: Path) -> list[str]:
+    there = [key for key in module.signatures if not key.startswith("__")]
+    listed = ", ".join(there) or "none"
+    if not wanted:
+        if DEFAULT_SIGNATURE in there:
+            return [DEFAULT_SIGNATURE]
+        if len(there) == 1:
+            return there
+        raise UsageError(
+            f"serving {folder}: it has no signature {DEFAULT_SIGNATURE}",
+            hint=f"choose with --signature; it has {listed}",
+        )
+    unknown = [key for key in wanted if key not in there]
+    if unknown:
+        raise UsageError(f"--signature {unknown[0]}: {folder} has no such signature", hint=f"it has {listed}")
+    return list(dict.fromkeys(wanted))
+
+
+def _servable(signature: SignatureInfo) -> SignatureInfo:
+    for role, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        if not tensors:
+            raise UsageError(f"signature {signature.name} has no {role}", hint="choose another one with --signature")
+        for tensor in tensors:
+            if tensor.dtype not in TRITON_TYPES:
+                raise _unservable(signature, role, tensor, f"the type {tensor.dtype}", "Triton has no such type")
+            if tensor.shape is None:
+                raise _unservable(signature, role, tensor, "a shape of unknown rank", "Triton needs the number of axes")
+    return signature
+
+
+def _unservable(signature: SignatureInfo, role: str, tensor: TensorInfo, what: str, why: str) -> UsageError:
+    return UsageError(
+        f"signature {signature.name}: {role} {tensor.key} has {what}, and {why}",
+        hint="serve another signature with --signature, if there is one",
+    )
+
+
+def _is_batched(signature: SignatureInfo) -> bool:
+    shapes = [tensor.shape for tensor in (*signature.inputs, *signature.outputs)]
+    return all(shape and shape[0] is None for shape in shapes)
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+        raise UsageError(
+            f"--name {name!r}: a model's name is part of its URL and of a path",
+            hint="use letters, digits and _ . -",
+        )
+    return name

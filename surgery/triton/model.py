@@ -1,0 +1,88 @@
+"""The model as Triton's Python backend runs it: a signature of the SavedModel, as far as its outputs are asked for.
+
+A request that the model refuses gets its error; those that shared its run get their answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from surgery.batching.probing import learn_layout
+from surgery.batching.sharing import Arrays, Layout, group, join, rows_of, split
+from surgery.tf.reasons import reason
+from surgery.tf.traced_signature import TracedSignature, is_about_the_inputs, use_threads
+from surgery.triton.repository import LAYOUT_FILE
+
+COUNTERS = {
+    "surgery_runs": "Times that the SavedModel was run",
+    "surgery_requests": "Requests that these runs answered",
+    "surgery_rows": "Rows of these requests",
+}
+
+
+class TritonPythonModel:
+    """What tritonserver calls: `initialize` once, `execute` for each batch that its scheduler has formed."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Loads the signature and finds out which requests may share a run. Raises what TensorFlow raises."""
+        import triton_python_backend_utils  # exists in Triton's own processes only
+
+        self._triton = triton_python_backend_utils
+        config = json.loads(args["model_config"])
+        given = {key: value["string_value"] for key, value in config["parameters"].items()}
+        tags = given["tags"].split(",") if given["tags"] else []
+        use_threads(int(given["threads"]))
+        self._signature = TracedSignature(given["saved_model"], tags, given["signature"])
+        self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
+        if given["batched"]:
+            self._layout, sentence = learn_layout(self._signature.inputs, self._signature.outputs, self._signature.run)
+        version = Path(args["model_repository"]) / args["model_version"]
+        (version / LAYOUT_FILE).write_text(sentence, encoding="utf-8")
+        labels = {"model": args["model_name"], "version": args["model_version"]}
+        metric = self._triton.MetricFamily
+        self._families = [metric(name=name, description=text, kind=metric.COUNTER) for name, text in COUNTERS.items()]
+        self._counters = [family.Metric(labels=labels) for family in self._families]
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """The responses to Triton's requests, in their order; an error is a response, too."""
+        get = self._triton.get_input_tensor_by_name
+        inputs = [{key: get(request, key).as_numpy() for key in self._signature.inputs} for request in requests]
+        wanted = [set(request.requested_output_names()) for request in requests]
+        responses: list[Any] = [None] * len(requests)
+        for numbers in group(inputs, self._layout):
+            for number, response in zip(numbers, self._answer(numbers, inputs, wanted), strict=True):
+                responses[number] = response
+        return responses
+
+    def _answer(self, numbers: Sequence[int], inputs: Sequence[Arrays], wanted: Sequence[set[str]]) -> list[Any]:
+        try:
+            answers = self._run([inputs[n] for n in numbers], set().union(*(wanted[n] for n in numbers)))
+        except Exception as error:  # a server must outlive every request
+            if len(numbers) == 1:
+                return [self._refusal(error)]
+            return [self._answer([number], inputs, wanted)[0] for number in numbers]
+        return [
+            self._triton.InferenceResponse([self._triton.Tensor(key, answer[key]) for key in sorted(wanted[number])])
+            for number, answer in zip(numbers, answers, strict=True)
+        ]
+
+    def _run(self, requests: Sequence[Arrays], wanted: set[str]) -> list[dict[str, Any]]:
+        needed = wanted | ({self._layout.mask_output} if self._layout.mask_output and len(requests) > 1 else set())
+        outputs = self._signature.run(join(requests, self._layout), needed)
+        answers = split(outputs, requests, self._layout)
+        for counter, number in zip(self._counters, (1, len(requests), sum(map(_rows, requests))), strict=True):
+            counter.increment(number)
+        return answers
+
+    def _refusal(self, error: Exception) -> Any:
+        """An answer that says what TensorFlow said, without the stack of its graph."""
+        codes = self._triton.TritonError
+        code = codes.INVALID_ARG if is_about_the_inputs(error) else codes.INTERNAL
+        return self._triton.InferenceResponse(error=codes(f"the model refuses this request: {reason(error)}", code))
+
+
+def _rows(request: Arrays) -> int:
+    return rows_of(request) if next(iter(request.values())).ndim else 1

@@ -1,0 +1,65 @@
+"""The README, followed from top to bottom in a fresh folder, and then pages of docs/: what is typed works and is shown.
+
+Errors of a float32 computation differ between processors: of the rows that passed, the numbers are not compared.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import redirect_stdout
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support.documentation import ROOT, commands, fences, prints
+from tests.support.documentation import surgery as main
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path, monkeypatch):
+    """Stands in a folder with what the commands read, and with an export of the demo, which the README runs first."""
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "exported" / "g3_small" / "1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "110")
+
+
+def without_errors(text: str) -> str:
+    """The text, in which rows that passed have no numbers, and columns no width."""
+    rows = [re.sub(r" [0-9.e+-]+(?= )", " #", line) if line.endswith(" passed") else line for line in text.splitlines()]
+    return "\n".join(re.sub(r" +", " ", row) for row in rows)
+
+
+def run_commands(page: str) -> None:
+    for typed in commands(page):
+        result = CliRunner().invoke(main, typed.arguments)
+        assert result.exit_code == 0, f"{typed}: {result.output}"
+        assert prints(without_errors(typed.output), without_errors(result.stdout)), f"{typed}:\n{result.stdout}"
+
+
+def run_python(page: str) -> None:
+    """Runs the blocks of Python in their order; a comment behind a print, or the next block, shows what it prints."""
+    blocks = fences(page)
+    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+        if block.language == "python":
+            printed = io.StringIO()
+            with redirect_stdout(printed):
+                exec(block.text, {})
+            shown = "".join(re.findall(r"^print\(.*\)  # (.*\n)", block.text, flags=re.MULTILINE))
+            if "print(" in block.text and not shown:
+                assert after is not None
+                shown = after.text
+            assert printed.getvalue() == shown
+
+
+def test_the_readme_works_from_top_to_bottom_and_its_export_can_be_verified_and_trained():
+    run_commands("README.md")
+    run_python("README.md")
+    run_commands("docs/parity.md")
+    run_python("docs/fine-tuning.md")
+
+
+@pytest.mark.parametrize("page", ["docs/taps.md", "docs/edits.md", "docs/any-savedmodel.md"])
+def test_the_commands_of_a_page_work_and_print_what_it_shows(page):
+    run_commands(page)

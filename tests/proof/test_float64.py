@@ -1,0 +1,170 @@
+"""The reference of a checkpoint is what transformers computes; each part of it matters, and no weight row is in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from surgery.errors import UnexplainedError
+from surgery.explanation import recognition
+from surgery.explanation.architecture import infer_architecture
+from surgery.proof import float64 as reference
+from surgery.proof.battery import Batch
+from tests.support.editing import inspected
+from tests.support.sample_names import HUGGING_FACE_SAMPLES
+
+CLOSE = 1e-5
+OTHER_GELU = {"gelu": "gelu_tanh", "gelu_tanh": "gelu"}
+INPUTS = {"input_word_ids": "input_ids", "input_mask": "attention_mask", "input_type_ids": "token_type_ids"}
+
+
+@pytest.fixture
+def opened(modules):
+    """A checkpoint by name: module, inference, and what transformers returned, by our names."""
+
+    def make(name: str):
+        module = inspected(modules(name))
+        theirs = dict(np.load(modules(name) / "expected.npz"))
+        return module, infer_architecture(module), theirs
+
+    return make
+
+
+def recorded(module, inference, theirs):
+    """What the reference returns on transformers' inputs."""
+    batch = Batch("transformers", {ours: theirs[name] for ours, name in INPUTS.items()})
+    (found,) = reference.record_checkpoint(module, inference, module.open_tensors(), [batch])
+    return found
+
+
+def expected_outputs(theirs):
+    blocks = sum(name.startswith("hidden_states_") for name in theirs) - 1
+    found = {f"encoder_outputs_{i}": theirs[f"hidden_states_{i + 1}"] for i in range(blocks)}
+    found |= {"embedding_output": theirs["hidden_states_0"], "sequence_output": theirs["last_hidden_state"]}
+    return found | ({"pooled_output": theirs["pooler_output"]} if "pooler_output" in theirs else {})
+
+
+def errors(found, theirs):
+    """The largest error of each output."""
+    expected = expected_outputs(theirs)
+    assert found.keys() == expected.keys()
+    return {name: float(np.max(np.abs(found[name] - value))) for name, value in expected.items()}
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
+def test_every_hidden_state_is_what_transformers_computes(name: str, opened):
+    module, inference, theirs = opened(name)
+    found = recorded(module, inference, theirs)
+    assert max(errors(found, theirs).values()) <= CLOSE
+    assert {value.dtype for value in found.values()} == {np.dtype(np.float32)}
+
+
+def test_the_expectation_has_padding_and_both_token_types(opened):
+    for name in HUGGING_FACE_SAMPLES:
+        _, _, theirs = opened(name)
+        assert 0 < theirs["attention_mask"].mean() < 1
+        assert set(np.unique(theirs["token_type_ids"])) == {0, 1}
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
+@pytest.mark.parametrize(
+    ("field", "value", "first"),
+    [
+        ("hidden_act", None, "encoder_outputs_0"),
+        ("hidden_act", "relu", "encoder_outputs_0"),
+        ("layer_norm_eps", 1e-5, "embedding_output"),
+        ("num_attention_heads", 6, "encoder_outputs_0"),
+        ("attention_mask_adder", 0.0, "encoder_outputs_0"),
+    ],
+)
+def test_another_hyperparameter_is_another_function(name, field, value, first, opened):
+    module, inference, theirs = opened(name)
+    values = dict(inference.architecture.values)
+    values[field] = OTHER_GELU[values[field]] if value is None else value
+    other = replace(inference, architecture=replace(inference.architecture, values=values))
+    found = errors(recorded(module, other, theirs), theirs)
+    order = ["embedding_output", *(f"encoder_outputs_{i}" for i in range(3))]
+    assert next(output for output in order if found[output] > CLOSE) == first
+    assert found["sequence_output"] > 2 * CLOSE
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
+def test_the_weight_rows_are_no_part_of_it(name, opened, monkeypatch):
+    module, inference, theirs = opened(name)
+    before = recorded(module, inference, theirs)
+
+    def confused(rule):
+        """Query and key change places."""
+        if rule.target is None:
+            return rule
+        target = rule.target.replace("/query/", "/?/").replace("/key/", "/query/").replace("/?/", "/key/")
+        return replace(rule, target=target)
+
+    def with_confused_rows(family):
+        dialects = [replace(dialect, rules=tuple(map(confused, dialect.rules))) for dialect in family.dialects]
+        return replace(family, dialects=tuple(dialects))
+
+    monkeypatch.setattr(recognition, "FAMILIES", tuple(map(with_confused_rows, recognition.FAMILIES)))
+    other = infer_architecture(module)
+    assert {(c.variable.name, c.targets) for c in other.claims} != {
+        (c.variable.name, c.targets) for c in inference.claims
+    }
+    after = recorded(module, other, theirs)
+    assert {name: value.tobytes() for name, value in after.items()} == {
+        name: value.tobytes() for name, value in before.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("words", "embeddings.words.weight"),
+        ("query", "attention.self.queries"),
+        ("attention_norm", "attention.LayerNorm"),
+        ("pooler", "pooler"),
+    ],
+)
+def test_a_name_that_the_checkpoint_lacks_is_told(field, name, opened):
+    module, inference, theirs = opened("hf_bert")
+    names = replace(inference.published.names, **{field: name})
+    renamed = replace(inference, published=replace(inference.published, names=names))
+    with pytest.raises(UnexplainedError, match=rf"reference of hf_bert: expected a weight .*{name}"):
+        recorded(module, renamed, theirs)
+
+
+def test_an_activation_that_it_does_not_know_is_told(opened):
+    module, inference, theirs = opened("hf_bert")
+    values = {**inference.architecture.values, "hidden_act": "swish"}
+    with pytest.raises(UnexplainedError, match="the activation swish is not known; known are gelu"):
+        recorded(module, replace(inference, architecture=replace(inference.architecture, values=values)), theirs)
+
+
+def test_the_activations_are_those_of_the_paper():
+    x = np.linspace(-4, 4, 33)
+    normal, steps = NormalDist(), math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)
+    np.testing.assert_allclose(reference.gelu(x), [value * normal.cdf(value) for value in x], atol=1e-12)
+    np.testing.assert_allclose(reference.gelu_tanh(x), x / (1 + np.exp(-steps)), atol=1e-12)
+    np.testing.assert_array_equal(reference.relu(x), np.where(x > 0, x, 0))
+
+
+def test_it_is_described_by_its_config_and_its_precision(opened):
+    module, _, _ = opened("hf_bert")
+    assert "config.json" in reference.description(module)
+    assert "float64" in reference.description(module)
+
+
+def test_each_block_is_reported_and_no_batch_needs_another(opened):
+    module, inference, theirs = opened("hf_albert")
+    steps = []
+    whole = Batch("all", {ours: theirs[name] for ours, name in INPUTS.items()})
+    rows = [Batch(str(i), {name: value[i : i + 1] for name, value in whole.inputs.items()}) for i in range(3)]
+    found = reference.record_checkpoint(
+        module, inference, module.open_tensors(), [whole, *rows], progress=lambda *step: steps.append(step)
+    )
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    for name, value in found[0].items():
+        np.testing.assert_allclose(np.concatenate([outputs[name] for outputs in found[1:]]), value, atol=1e-6)

@@ -1,0 +1,137 @@
+"""Fixtures of the tests that run TensorFlow: one process, one import, each module made and converted once a session.
+
+Importing `surgery.tf` first sets what TensorFlow reads when it is imported. TensorFlow itself is imported by the
+fixtures when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import surgery.tf
+
+if TYPE_CHECKING:
+    from surgery.jobs.convert import Conversion
+    from surgery.jobs.steps import Recorded
+    from tests.support.tapping import Tapped
+
+
+class Converted(NamedTuple):
+    """A module's folder, its export, and what the conversion returned."""
+
+    source: Path
+    export: Path
+    conversion: Conversion
+
+
+@pytest.fixture(scope="session")
+def source(modules: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a sample or a built module by name; not to be changed by a test."""
+    from tests.support.samples import BUILDERS
+
+    @cache
+    def make(name: str) -> Path:
+        if name in BUILDERS:
+            return BUILDERS[name](tmp_path_factory.mktemp(name) / name)
+        return modules(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Converted]:
+    """The export of a module by name; not to be changed by a test."""
+
+    @cache
+    def make(name: str) -> Converted:
+        export = tmp_path_factory.mktemp("exported") / name / "1"
+        return Converted(source(name), export, surgery.convert(source(name), export))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def recorded(source: Callable[[str], Path]) -> Callable[[str], Recorded]:
+    """The recording of a module by name, on the whole battery, for `judge` to hold against any export of it."""
+    from surgery.jobs.steps import open_weights, record
+    from surgery.planning.plan import make_plan
+    from surgery.proof.battery import make_battery
+    from surgery.sources.opening import open_module
+
+    @cache
+    def make(name: str) -> Recorded:
+        with open_module(str(source(name)), with_weights=True) as module:
+            return record(open_weights(make_plan(module, Path()), make_battery))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tapped(
+    source: Callable[[str], Path], tokens: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Tapped]:
+    """The export of a module with every tap, and more (tapping.everything); not to be changed by a test."""
+    from surgery.jobs.convert import convert_module
+    from surgery.planning.outputs import Request
+    from surgery.proof.battery import make_battery
+    from tests.support.tapping import Tapped, everything, given_inputs, run_signatures
+
+    @cache
+    def make(name: str) -> Tapped:
+        export = tmp_path_factory.mktemp("tapped") / name / "1"
+        # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
+        conversion = convert_module(
+            str(source(name)),
+            export,
+            request=Request(**everything(name, surgery.plan(source(name)))),
+            battery=lambda architecture: make_battery(architecture)[:9],
+        )
+        inputs = given_inputs(source(name)) or tokens(vocab=200)
+        return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def load(converted: Callable[[str], Converted]) -> Callable[..., Any]:
+    """`load(name)` is the loaded export, `load(name, "source")` the module itself; neither to be changed."""
+    import tensorflow as tf
+
+    @cache
+    def make(name: str, side: str = "export") -> Any:
+        return tf.saved_model.load(str(getattr(converted(name), side)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The C program that runs an export without Python; its tests are skipped without a C compiler."""
+    from scripts.tools.runtimes.c_client import compile_client
+
+    built = compile_client(tmp_path_factory.mktemp("client"))
+    if built is None:
+        pytest.skip("needs a C compiler")
+    return built
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Callable[..., dict[str, np.ndarray]]:
+    """Inputs for a module by its sizes: ragged masks, every token type, random ids."""
+
+    def make(vocab: int = 300, shape: tuple[int, int] = (3, 9), types: int = 2, seed: int = 5) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(seed)
+        lengths = random.integers(2, shape[1] + 1, shape[0])
+        return {
+            "input_word_ids": random.integers(0, vocab, shape).astype(np.int32),
+            "input_mask": (np.arange(shape[1])[None, :] < lengths[:, None]).astype(np.int32),
+            "input_type_ids": random.integers(0, types, shape).astype(np.int32),
+        }
+
+    return make

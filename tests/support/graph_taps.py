@@ -1,0 +1,76 @@
+"""What the tests of taps in the original graph share: models by name, and a module's inner tensors read another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import tensorflow as tf
+
+from surgery.explanation.convention import Convention
+from surgery.tf.meta_graph import with_tags
+from surgery.tf.session import SavedModelSession
+from tests.support.builders import others, plain_models
+from tests.support.editing import inspected
+
+v1 = tf.compat.v1
+
+MODELS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
+    {
+        "keras3_cnn": plain_models.build_keras3_cnn,
+        "tf_keras_cnn": others.build_cnn,
+        "keras3_lstm": partial(plain_models.build_lstm, kind="keras3"),
+        "tf_keras_lstm": partial(plain_models.build_lstm, kind="tf_keras"),
+        "preprocessor": others.build_preprocessor,
+        "plain": plain_models.build_plain,
+        "random": plain_models.build_random,
+        "picky": plain_models.build_picky,
+        "half": others.build_half_module,
+        "reference_variables": plain_models.build_reference_variables,
+        "reference_variables_hub": partial(plain_models.build_reference_variables, hub=True),
+        "tf1_control_flow": plain_models.build_tf1_control_flow,
+        "odd_keys": plain_models.build_odd_keys,
+    }
+)
+
+
+def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Tensors of a TF2 signature's graph, read in a v1 Session beside the module's own restored variables.
+
+    Another inliner and another importer than those of `tap` lead to them.
+    """
+    found = inspected(module)
+    trace = found.signature_traces[signature]
+    by_path = {node.path: node for node in trace.open_graph().nodes}
+    inner = {
+        name: next(feed for node in by_path.values() for feed in node.inputs if feed.node.path == name)
+        for name in names
+    }
+    convention = Convention(signature, "dict", {leaf.key: path for path, leaf in trace.flat_inputs}, {}, {})
+    meta_graph = with_tags(found.saved_model, ["serve"])
+    with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
+        run = session.function(meta_graph, found, trace, convention, inner)
+        values = run(inputs)
+    return [values[name] for name in names]
+
+
+def fetched_tf1(module: Path, tags: list[str], tensors: Mapping[str, str], feeds: Mapping[str, np.ndarray]):
+    """Tensors of a TF1 graph by name, in a v1 Session."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.saved_model.load(session, tags, str(module))
+        return session.run(dict(tensors), {f"{name}:0": value for name, value in feeds.items()})
+
+
+def served(folder: Path, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every output of a signature as a server computes it: by a session, from the files alone."""
+    with SavedModelSession(folder, ["serve"]) as session:
+        return session.signature(signature)(inputs)
+
+
+def stored(folder: Path) -> dict[str, list[int]]:
+    """Shapes of the tensors in a SavedModel's checkpoint, without the object graph that TF2 keeps there."""
+    found = tf.train.list_variables(str(folder / "variables" / "variables"))
+    return {name: shape for name, shape in found if not name.startswith("_CHECKPOINTABLE")}

@@ -1,0 +1,72 @@
+"""A classifier that was trained around a hub.KerasLayer and saved again: the encoder inside, with its new weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import surgery
+from tests.support.builders import classifier
+from tests.support.sample_names import LAYER_SAMPLES
+
+ENCODER = "g4_bert_dropouts"
+
+
+@pytest.fixture(scope="module")
+def classifiers(source, tmp_path_factory):
+    """Folders of classifiers by name, each trained around the same encoder."""
+    root = tmp_path_factory.mktemp("classifiers")
+    kinds = {"from_text": {"from_text": True, "optimizer": True}, "two": {"encoders": 2}}
+    return {name: classifier.build_module(root / name, source(ENCODER), **options) for name, options in kinds.items()}
+
+
+def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers, converted, tmp_path):
+    done = surgery.convert(classifiers["from_text"], tmp_path / "out" / "1")
+    assert done.report.passed
+    assert set(done.plan.module.assets) >= {"vocab_file"}
+    assert (tmp_path / "out" / "1" / "assets" / "vocab.txt").is_file()
+    assert {d.name for d in done.report.outputs} >= {"embedding_output", *(f"encoder_outputs_{i}" for i in range(3))}
+    tuned, before = (tf.saved_model.load(str(path)) for path in (tmp_path / "out" / "1", converted(ENCODER).export))
+    values = {v.name: v.numpy() for v in tuned.trainable_variables}
+    still = [v.name for v in before.trainable_variables if np.abs(v.numpy() - values[v.name]).max() < 1e-3]
+    assert all(name.endswith("key/bias:0") for name in still)  # the one weight without a gradient
+    inner = tf.saved_model.load(str(classifiers["from_text"]))
+    layer = getattr(inner, "layer_with_weights-0")
+    ids = tf.constant([[2, 5, 9], [7, 1, 0]])
+    tokens = {"input_word_ids": ids, "input_mask": tf.cast(ids > 0, tf.int32), "input_type_ids": tf.zeros_like(ids)}
+    expected, found = layer._func(tokens, training=False, mask=None), tuned(tokens)
+    np.testing.assert_allclose(found["pooled_output"], expected["pooled_output"], atol=1e-5)
+
+
+def test_head_optimiser_and_metrics_are_dropped_each_with_its_reason(classifiers):
+    plan = surgery.plan(classifiers["from_text"])
+    because = {dropped.variable.name: dropped.because for dropped in plan.weights.dropped}
+    assert "weight of the model around the encoder" in because["classifier/kernel"]
+    assert "weight of the model around the encoder" in because["classifier/bias"]
+    assert "slot or counter of the optimiser" in because["Adam/v/word_embeddings/embeddings"]
+    assert "counter of a metric" in because["total"]
+    kept = [v.attribute for v in plan.weights.kept]
+    assert kept == ["do_lower_case"]
+    assert len(plan.weights.assignments) + len(because) + len(kept) == len(plan.module.variables)
+
+
+@pytest.mark.parametrize("name", LAYER_SAMPLES)
+def test_a_module_of_every_family_is_found_inside_a_layer(name, source, tmp_path):
+    module = classifier.wrap(tmp_path / "wrapped", source(name))
+    done = surgery.convert(module, tmp_path / "out" / "1", taps=["attention_probs@-1"])
+    assert done.report.passed
+    assert [(d.variable.name, d.because) for d in done.plan.weights.dropped] == [
+        ("head", "a weight of the model around the encoder (head), not of the encoder")
+    ]
+
+
+def test_two_encoders_in_one_model_are_named_and_refused(classifiers):
+    with pytest.raises(surgery.ModuleError, match=r"found 2: layer_with_weights-0, layer_with_weights-1"):
+        surgery.inspect(classifiers["two"])
+
+
+def test_the_module_as_it_was_before_training_is_not_the_encoder_inside(classifiers, converted):
+    found = surgery.verify(classifiers["from_text"], converted(ENCODER).export)
+    assert not found.report.passed
+    assert len(found.report.weights.mismatches) > 40

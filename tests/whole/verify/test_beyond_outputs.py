@@ -1,0 +1,88 @@
+"""What no output of the default signature shows belongs to an export too: every trace, every list, every asset."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import surgery
+from surgery.formats import object_graph
+from tests.support.editing import edited, keep_traces, objects
+from tests.support.tampering import with_tensors
+
+
+@pytest.fixture
+def problems(converted, tmp_path):
+    """What `verify` says of a tampered copy of an export; it must say something."""
+
+    def run(tamper, name="g1"):
+        tamper(converted(name).export, tmp_path / "tampered")
+        report = surgery.verify(converted(name).source, tmp_path / "tampered").report
+        assert not report.passed
+        return report.failure()
+
+    return run
+
+
+def drop_child(saved_model, name):
+    children = objects(saved_model).nodes[object_graph.ROOT].children
+    del children[next(i for i, child in enumerate(children) if child.local_name == name)]
+
+
+def swap_query_and_key(saved_model, functions):
+    """Binds the two kernels of block 1 the wrong way round in these concrete functions only."""
+    graph = objects(saved_model)
+    for name in functions:
+        function = graph.concrete_functions[name]
+        bound = list(function.bound_inputs)
+        names = [graph.nodes[node].variable.name.removesuffix(":0") for node in bound]
+        query, key = (names.index(f"transformer/layer_1/self_attention/{part}/kernel") for part in ("query", "key"))
+        bound[query], bound[key] = bound[key], bound[query]
+        del function.bound_inputs[:]
+        function.bound_inputs.extend(bound)
+
+
+def traces(converted, name, *, training, kind):
+    module = surgery.inspect(converted(name).export).module
+    return [t.function for t in module.traces if t.training is training and isinstance(t.inputs, kind)]
+
+
+@pytest.mark.parametrize("left", [dict, list], ids=["list gone", "dict gone"])
+def test_a_form_of_call_that_is_gone_is_missed(left, problems, converted):
+    kept = [f for training in (True, False) for f in traces(converted, "g1", training=training, kind=left)]
+    problems(lambda export, copy: edited(export, copy, lambda pb: keep_traces(pb, "__call__", kept)))
+
+
+def test_a_list_call_that_computes_something_else_is_caught(problems, converted):
+    functions = traces(converted, "g1", training=False, kind=list)
+    problems(lambda export, copy: edited(export, copy, lambda pb: swap_query_and_key(pb, functions)))
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_a_training_trace_that_uses_other_weights_is_caught(kind, problems, converted):
+    functions = traces(converted, "g1", training=True, kind=kind)
+    problems(lambda export, copy: edited(export, copy, lambda pb: swap_query_and_key(pb, functions)))
+
+
+@pytest.mark.parametrize("attribute", ["variables", "trainable_variables"])
+def test_a_list_that_fine_tuning_reads_is_missed_when_it_is_gone(attribute, problems):
+    message = problems(lambda export, copy: edited(export, copy, lambda pb: drop_child(pb, attribute)))
+    assert attribute in message
+
+
+def test_a_missing_vocabulary_is_missed(problems):
+    assert "vocab_file" in problems(lambda export, copy: edited(export, copy, lambda pb: drop_child(pb, "vocab_file")))
+
+
+def test_another_vocabulary_is_not_the_modules(problems):
+    def replace_vocabulary(export, copy):
+        shutil.copytree(export, copy)
+        (copy / "assets" / "vocab.txt").write_text("other\n")
+
+    assert "vocab" in problems(replace_vocabulary)
+
+
+def test_a_flipped_do_lower_case_is_not_the_modules(problems):
+    flip = {"do_lower_case": lambda value: ~value}
+    assert "do_lower_case" in problems(lambda export, copy: with_tensors(export, copy, flip))

@@ -1,0 +1,204 @@
+"""`surgery.verify` on finished exports: sound ones, and ones that somebody has touched since."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import surgery
+from surgery.cli.main import main
+from surgery.export.manifest import MANIFEST
+from surgery.formats import object_graph
+from tests.support.editing import drop_variable, edited, objects, set_constants
+from tests.support.tampering import with_flipped_byte, with_tensors
+
+NAME = "g4_bert_dropouts"
+
+
+@pytest.fixture
+def verify(converted, tmp_path):
+    """`verify(tamper)` tampers with a copy of the export (`tamper(export, copy)`) and verifies that copy."""
+
+    def run(tamper, name=NAME):
+        export = tamper(converted(name).export, tmp_path / "tampered")
+        return surgery.verify(converted(name).source, export).report
+
+    return run
+
+
+@pytest.mark.parametrize("name", [NAME, "g1", "g4_bert_mlm"])
+def test_an_untouched_export_passes_and_names_its_module(name, converted):
+    found = surgery.verify(converted(name).source, converted(name).export)
+    assert found.report.passed
+    assert found.report.failure() == ""
+    assert found.notes == (f"{MANIFEST} names this module's own files as its source",)
+    before = converted(name).conversion.report
+    assert [diff.name for diff in found.report.outputs] == [diff.name for diff in before.outputs]
+    assert found.report.weights == before.weights
+
+
+def test_an_export_without_its_manifest_passes_and_is_told_apart(converted, tmp_path):
+    shutil.copytree(converted(NAME).export, tmp_path / "export")
+    shutil.rmtree(tmp_path / "export" / "assets.extra")
+    found = surgery.verify(converted(NAME).source, tmp_path / "export")
+    assert found.report.passed
+    assert "has no assets.extra" in found.notes[0]
+
+
+def test_the_export_of_another_module_does_not_pass(converted):
+    found = surgery.verify(converted("g2_small").source, converted("g1").export)
+    assert not found.report.passed
+    assert found.report.first_divergence.name == "embedding_output"
+    assert "names other files as its source" in found.notes[0]
+
+
+def test_an_unused_word_set_to_zero_in_the_checkpoint_shows_in_the_weights_only(verify):
+    def zero(table):
+        table[1111] = 0
+        return table
+
+    report = verify(lambda export, copy: with_tensors(export, copy, {"word_embeddings/embeddings": zero}))
+    assert not report.passed
+    assert report.first_divergence is None
+    assert report.weights.mismatches == ("word_embeddings/embeddings: its bits differ from the module's",)
+
+
+def test_a_weight_of_block_1_changed_in_the_checkpoint_names_block_and_weight(verify):
+    name = "transformer/layer_1/output/kernel"
+    report = verify(lambda export, copy: with_tensors(export, copy, {name: lambda kernel: kernel[::-1]}))
+    assert report.first_divergence.name == "encoder_outputs_1"
+    assert len(report.weights.mismatches) == 1
+    assert report.weights.mismatches[0].startswith(name)
+    assert "the first to diverge is encoder_outputs_1" in report.failure()
+
+
+def test_the_smallest_change_of_one_bit_is_seen(verify):
+    def nudge(bias):
+        bias[0] = np.nextafter(bias[0], np.float32(1))
+        return bias
+
+    report = verify(lambda export, copy: with_tensors(export, copy, {"pooler_transform/bias": nudge}))
+    assert report.weights.mismatches == ("pooler_transform/bias: its bits differ from the module's",)
+
+
+def test_a_nan_in_the_export_is_counted_on_its_side(verify):
+    report = verify(lambda e, c: with_tensors(e, c, {"pooler_transform/bias": lambda bias: bias * np.nan}))
+    (pooled,) = [diff for diff in report.outputs if diff.name == "pooled_output"]
+    assert not pooled.passed
+    assert pooled.nonfinite[0] == 0
+    assert pooled.nonfinite[1] > 0
+
+
+def swap_blocks_in_signature(saved_model):
+    outputs = saved_model.meta_graphs[0].signature_def["serving_default"].outputs
+    first, second = outputs["encoder_outputs_0"].name, outputs["encoder_outputs_1"].name
+    outputs["encoder_outputs_0"].name, outputs["encoder_outputs_1"].name = second, first
+
+
+def test_a_signature_that_is_off_by_one_block_is_caught_at_the_first_wrong_name(verify):
+    report = verify(lambda export, copy: edited(export, copy, swap_blocks_in_signature))
+    assert report.first_divergence.name == "encoder_outputs_0"
+    assert [diff.name for diff in report.outputs if not diff.passed] == ["encoder_outputs_0", "encoder_outputs_1"]
+    assert report.weights.passed
+
+
+def drop_output(saved_model):
+    del saved_model.meta_graphs[0].signature_def["serving_default"].outputs["encoder_outputs_1"]
+
+
+def test_a_missing_output_is_said_to_be_missing(verify):
+    report = verify(lambda export, copy: edited(export, copy, drop_output))
+    assert report.first_divergence.name == "encoder_outputs_1"
+    assert "it is missing" in report.first_divergence.problem
+    assert any("missing or too many: encoder_outputs_1" in problem for problem in report.contract)
+
+
+def rename_input(saved_model):
+    inputs = saved_model.meta_graphs[0].signature_def["serving_default"].inputs
+    inputs["input_ids"].CopyFrom(inputs["input_word_ids"])
+    del inputs["input_word_ids"]
+
+
+def test_a_renamed_input_breaks_the_contract(verify):
+    report = verify(lambda export, copy: edited(export, copy, rename_input))
+    assert not report.passed
+    assert any("serving_default: expected the inputs" in problem for problem in report.contract)
+
+
+def drop_mlm_signature(saved_model):
+    del saved_model.meta_graphs[0].signature_def["mlm"]
+
+
+def test_a_missing_mlm_signature_breaks_the_contract(verify):
+    report = verify(lambda export, copy: edited(export, copy, drop_mlm_signature), "g4_bert_mlm")
+    assert not report.passed
+    assert any(problem.startswith("signature mlm:") for problem in report.contract)
+
+
+def test_a_dropout_rate_changed_in_the_training_trace_breaks_the_contract(verify):
+    pattern = r"layer_\d/self_attention/.*dropout.*/GreaterEqual/y"
+    report = verify(lambda export, copy: edited(export, copy, lambda pb: set_constants(pb, pattern, 0.3)))
+    assert not report.passed
+    assert all(diff.passed for diff in report.outputs)
+    assert report.weights.passed
+    assert report.contract == ("attention_probs_dropout: the module has 0.05, the export 0.3",)
+
+
+def untrain(saved_model):
+    graph = objects(saved_model)
+    listed = graph.nodes[object_graph.children(graph, object_graph.ROOT)["trainable_variables"]]
+    last = max(range(len(listed.children)), key=lambda i: int(listed.children[i].local_name))
+    del listed.children[last]
+
+
+def test_a_variable_taken_off_the_trainable_list_breaks_the_contract(verify):
+    report = verify(lambda export, copy: edited(export, copy, untrain))
+    assert not report.passed
+    (problem,) = report.contract
+    assert "trainable is True in the module, False in the export" in problem
+
+
+def test_a_variable_that_is_gone_from_the_object_graph_does_not_pass(verify):
+    drop = "pooler_transform/bias"
+    report = verify(lambda export, copy: edited(export, copy, lambda pb: drop_variable(pb, drop)))
+    assert not report.passed
+    assert any(drop in problem for problem in report.contract)
+
+
+def test_the_command_line_exits_with_5_and_says_what_differs(converted, tmp_path):
+    export = edited(converted(NAME).export, tmp_path / "tampered", swap_blocks_in_signature)
+    done = CliRunner().invoke(main, ["verify", str(converted(NAME).source), str(export)])
+    assert done.exit_code == 5
+    assert "the first to diverge is encoder_outputs_0" in done.stderr
+    assert "encoder_outputs_1" in done.stdout
+
+
+def test_a_flipped_byte_in_the_weights_is_a_damaged_export(converted, tmp_path):
+    export = with_flipped_byte(converted(NAME).export, tmp_path / "export")
+    with pytest.raises(surgery.ModuleError, match=re.escape(str(export))):
+        surgery.verify(converted(NAME).source, export)
+    assert CliRunner().invoke(main, ["verify", str(converted(NAME).source), str(export)]).exit_code == 3
+
+
+def test_verifying_against_no_export_is_an_error(converted, tmp_path):
+    with pytest.raises(surgery.ModuleError, match=r"expected a saved_model\.pb"):
+        surgery.verify(converted(NAME).source, tmp_path)
+    with pytest.raises(surgery.ModuleError, match=r"expected a saved_model\.pb"):
+        surgery.verify(converted(NAME).source, tmp_path / "nothing")
+
+
+def test_a_tolerance_can_be_given(converted, tmp_path):
+    def nudge(bias):
+        return bias + np.float32(1e-3)
+
+    export = with_tensors(converted(NAME).export, tmp_path / "export", {"pooler_transform/bias": nudge})
+    strict = surgery.verify(converted(NAME).source, export).report
+    loose = surgery.verify(converted(NAME).source, export, atol=1e-2, rtol=0).report
+    assert strict.first_divergence.name == "pooled_output"
+    assert loose.first_divergence is None
+    assert (loose.tolerance.atol, loose.tolerance.rtol) == (1e-2, 0)
+    assert not loose.passed
