@@ -147,6 +147,7 @@ class InspectedModule:
     that a TF1 module's signature `tokenization_info` returns, such as `do_lower_case`; a TF2 module keeps them in
     variables. A checkpoint has no function of its own: no traces, but a `config` that describes one; a `bare_graph`
     is one of unknown purpose that lies beside it, good for evidence only.
+    `saved_model` is the parsed `saved_model.pb`, for those who need its graphs; None for a checkpoint.
     """
 
     name: str
@@ -168,6 +169,7 @@ class InspectedModule:
     config: Config | None = None
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
+    saved_model: Any = field(default=None, repr=False, compare=False)
 
     def trace(self, callable: str, *, training: bool) -> Trace | None:
         """The first trace of a callable for a value of `training`; inference also accepts one without the argument."""

@@ -35,7 +35,7 @@ def description(module: InspectedModule) -> str:
     return f"the function that {file} describes, computed in float64 numpy (a checkpoint has no graph)"
 
 
-def record_published(
+def record_checkpoint(
     module: InspectedModule,
     inference: Inference,
     tensors: Tensors,

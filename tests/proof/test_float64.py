@@ -37,7 +37,7 @@ def opened(modules):
 def recorded(module, inference, theirs):
     """What the reference returns on transformers' inputs."""
     batch = Batch("transformers", {ours: theirs[name] for ours, name in INPUTS.items()})
-    (found,) = reference.record_published(module, inference, module.open_tensors(), [batch])
+    (found,) = reference.record_checkpoint(module, inference, module.open_tensors(), [batch])
     return found
 
 
@@ -162,7 +162,7 @@ def test_each_block_is_reported_and_no_batch_needs_another(opened):
     steps = []
     whole = Batch("all", {ours: theirs[name] for ours, name in INPUTS.items()})
     rows = [Batch(str(i), {name: value[i : i + 1] for name, value in whole.inputs.items()}) for i in range(3)]
-    found = reference.record_published(
+    found = reference.record_checkpoint(
         module, inference, module.open_tensors(), [whole, *rows], progress=lambda *step: steps.append(step)
     )
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
