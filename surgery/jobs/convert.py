@@ -12,18 +12,16 @@ from surgery.arguments import argument
 from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, kept_folder, publish_together, staging
+from surgery.jobs.companions import Companions
 from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, rebuild
-from surgery.jobs.texts import write_texts
-from surgery.jobs.warmup import warm_staged
 from surgery.planning.plan import Plan, make_plan
 from surgery.planning.requests import Request
-from surgery.planning.texts import Texts, text_destination
+from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
-from surgery.tfserving.config_files import require_serving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,38 +68,21 @@ def convert_module(
     Raises the SurgeryError that says what went wrong; the destinations are then as they were before.
     """
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
-    text_place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
-    if warmup:
-        require_serving("writing warm-up requests")
-    warmups: dict[Path, int] = {}
+    companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
     progress("inspect", 0, 0)
     with open_module(module, with_weights=True) as source, ExitStack() as staged:
         plan = make_plan(source, destination, assume, request)
-        if texts is not None:
-            texts.check(source, plan.inference)
+        companions.check(plan)
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
-        exports = {folder: destination}
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
         recorded = rebuild(opened, folder, tolerance or Tolerance(), progress)
-        exported = open_export(folder)
-        report = judge(recorded, exported, tolerance, progress)
+        report = judge(recorded, open_export(folder), tolerance, progress)
         if not report.passed:
             raise _no_parity(plan, report, folder, keep_failed=keep_failed)
         manifest = make_manifest(plan, recorded.hashes, report)
         write_manifest(manifest, folder, destination)
-        if warmup:
-            warmups[destination] = warm_staged(exported, destination, progress)
-
-        if texts is not None and text_place is not None:
-            progress("write the text export", 0, 0)
-            text_folder = staged.enter_context(staging(text_place))
-            tokenization = texts.tokenization(source, opened.weights.constants())
-            length, right_context = texts.resolved(plan.inference), plan.inference.family.right_context
-            write_texts(folder, tokenization, length, right_context, text_folder, text_place)
-            if warmup:
-                warmups[text_place] = warm_staged(open_export(text_folder), text_place, progress)
-            exports[text_folder] = text_place
+        exports, warmups = companions.stage(staged, folder, plan, opened.weights.constants(), progress)
 
         progress("publish", 0, 0)
         publish_together(exports, overwrite=overwrite)
@@ -110,7 +91,7 @@ def convert_module(
         plan=plan,
         report=report,
         manifest=manifest,
-        text_destination=text_place,
+        text_destination=companions.text_destination,
         warmups=warmups,
     )
 

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from os import PathLike
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgery.arguments import OneOrMore
+from surgery.arguments import OneOrMore, PathOrHandle
 from surgery.edits import Edit
 from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
-from surgery.export.publish import choose_destination, publish, staging
+from surgery.export.publish import choose_destination, kept_folder, publish_together, staging
 from surgery.export.weights import Weights
+from surgery.jobs.companions import Companions
 from surgery.jobs.edited_export import judge_edited, write_edited
 from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, rebuild
 from surgery.planning.edits import EditedPlan, apply_edits
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Feature, Layers, Request, Tap
+from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport, Tolerance
@@ -56,7 +58,7 @@ class EditedModel:
 
     def export(
         self,
-        destination: str | PathLike[str] | None = None,
+        destination: PathOrHandle | None = None,
         *,
         taps: OneOrMore[str | Tap] = (),
         layers: Layers | None = None,
@@ -66,16 +68,64 @@ class EditedModel:
         atol: float | None = None,
         rtol: float | None = None,
         overwrite: bool = False,
-        progress: Progress = silent,
+        keep_failed: bool = False,
+        allow_nonfinite: bool = False,
+        text: bool = False,
+        seq_length: int | None = None,
+        vocab: PathOrHandle | None = None,
+        lower_case: bool | None = None,
+        warmup: bool = False,
+        progress: Progress | None = None,
     ) -> EditedExport:
-        """Writes and proves it, with the outputs that `surgery.convert` can add; see `export_edited`."""
+        """Writes the edited model, and proves that what no edit touches has stayed.
+
+        The outputs before the first effect of an edit must be bit-equal to the unedited export's; all outputs must be
+        those of the edited encoder in memory.
+
+        Args:
+            destination: The folder to write; None for `exported/<name>_edited/<next version>`.
+            taps: As for `surgery.convert`, and so are all that follow; blocks are numbered as the edits left them.
+            layers: As for `surgery.convert`.
+            features: As for `surgery.convert`.
+            depths: As for `surgery.convert`.
+            signatures: As for `surgery.convert`.
+            atol: As for `surgery.convert`.
+            rtol: As for `surgery.convert`.
+            overwrite: As for `surgery.convert`.
+            keep_failed: As for `surgery.convert`.
+            allow_nonfinite: As for `surgery.convert`.
+            text: As for `surgery.convert`.
+            seq_length: As for `surgery.convert`.
+            vocab: As for `surgery.convert`.
+            lower_case: As for `surgery.convert`.
+            warmup: As for `surgery.convert`.
+            progress: As for `surgery.convert`.
+
+        Returns:
+            The published export: the outputs that stayed to the bit, those that changed, and the comparison.
+
+        Raises:
+            SurgeryError: One of the classes in `surgery.errors`. The destination is then as it was before.
+
+        Examples:
+            ```python
+            edited = surgery.edit("bert.tar.gz", surgery.edits.KeepBlocks("0:6"))
+            done = edited.export("out/bert_6/1", text=True, seq_length=64)
+            print(done.unchanged, done.changed)
+            ```
+        """
+        texts = Texts(length=seq_length, vocab=None if vocab is None else Path(vocab), lower_case=lower_case)
         return export_edited(
             self,
             None if destination is None else Path(destination),
             request=Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures),
             tolerance=Tolerance.of(atol, rtol),
             overwrite=overwrite,
-            progress=progress,
+            keep_failed=keep_failed,
+            allow_nonfinite=allow_nonfinite,
+            texts=texts if text else None,
+            warmup=warmup,
+            progress=progress or silent,
         )
 
 
@@ -90,6 +140,8 @@ class EditedExport:
         changed: All other outputs.
         report: The comparison with the edited encoder in memory.
         manifest: The content of its `assets.extra/surgery.json`.
+        text_destination: The folder of its text export, or None.
+        warmups: The number of warm-up requests by destination.
     """
 
     destination: Path
@@ -98,6 +150,8 @@ class EditedExport:
     changed: tuple[str, ...]
     report: ParityReport
     manifest: Mapping[str, Any]
+    text_destination: Path | None = None
+    warmups: Mapping[Path, int] = field(default_factory=dict)
 
 
 def edit_module(module: str, edits: Sequence[Edit], assume: Mapping[str, Any] | None = None) -> EditedModel:
@@ -114,6 +168,10 @@ def export_edited(
     request: Request | None = None,
     tolerance: Tolerance | None = None,
     overwrite: bool = False,
+    keep_failed: bool = False,
+    allow_nonfinite: bool = False,
+    texts: Texts | None = None,
+    warmup: bool = False,
     battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> EditedExport:
@@ -123,36 +181,42 @@ def export_edited(
     """
     tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(model.module) + "_edited", overwrite=overwrite)
+    companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
     progress("inspect", 0, 0)
     with (
         open_module(model.module, with_weights=True) as source,
-        staging(destination) as folder,
         tempfile.TemporaryDirectory(prefix="surgery-") as scratch,
+        ExitStack() as staged,
     ):
         plan = make_plan(source, destination, model.assume)
         edited = apply_edits(plan, model.edits, request)
+        companions.check(edited.plan)
+        folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
 
-        opened = open_weights(plan, battery, progress=progress)
+        opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
         recorded = rebuild(opened, Path(scratch) / "unedited", tolerance, progress)
         unedited = open_export(Path(scratch) / "unedited")
         whole = judge(recorded, unedited, tolerance, progress)
         if not whole.passed:
             raise ParityError(f"rebuilding {source.name} before the edit: {whole.failure()}")
 
-        weights = Weights(edited.plan.weights, opened.tensors.read, source.constants)
+        weights = Weights(edited.plan.weights, opened.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
         in_memory = write_edited(edited, weights, opened.battery, folder, progress)
         report, unchanged = judge_edited(edited, in_memory, open_export(folder), unedited, tolerance, progress)
         if not report.passed:
             raise ParityError(
                 f"checking the edited export of {source.name}: what must stay has not, nothing was published\n  "
-                + report.failure()
+                + report.failure(),
+                hint=f"the failed export is kept at {kept_folder(folder)}" if keep_failed else None,
             )
         outputs = dict.fromkeys(name for names in edited.plan.signatures.values() for name in names)
         changed = tuple(name for name in outputs if name not in unchanged)
         manifest = make_manifest(edited.plan, in_memory.hashes, report, _edits_data(edited, unchanged, changed))
         write_manifest(manifest, folder, destination)
+        exports, warmups = companions.stage(staged, folder, edited.plan, weights.constants(), progress)
+
         progress("publish", 0, 0)
-        publish(folder, destination, overwrite=overwrite)
+        publish_together(exports, overwrite=overwrite)
     return EditedExport(
         destination=destination,
         edited=edited,
@@ -160,6 +224,8 @@ def export_edited(
         changed=changed,
         report=report,
         manifest=manifest,
+        text_destination=companions.text_destination,
+        warmups=warmups,
     )
 
 

@@ -78,7 +78,7 @@ def tapped(
 ) -> Callable[[str], Tapped]:
     """The export of a module with every tap, and more (tapping.everything); not to be changed by a test."""
     from surgery.jobs.convert import convert_module
-    from surgery.planning.outputs import Request
+    from surgery.planning.requests import Request
     from surgery.proof.battery import make_battery
     from tests.support.tapping import Tapped, everything, given_inputs, run_signatures
 

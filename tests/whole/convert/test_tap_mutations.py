@@ -10,7 +10,7 @@ import tensorflow as tf
 import surgery
 from surgery.jobs import convert as conversion
 from surgery.planning import plan as planning
-from surgery.planning.outputs import Request
+from surgery.planning.requests import Request
 from surgery.proof.battery import make_battery
 from surgery.tf import export, features
 from surgery.tf.encoder import Encoder
