@@ -176,11 +176,10 @@ def test_examples_are_true(name, tmp_path, monkeypatch):
     if ">>>" not in example:
         (code,) = re.findall(r"```python\n(.*?)```", example, flags=re.DOTALL)
         calls = [node for node in ast.walk(ast.parse(inspect.cleandoc(code))) if isinstance(node, ast.Call)]
-        named = [call for call in calls if ast.unparse(call.func).startswith("surgery.")]
-        assert named
-        for call in named:
-            called = inspect.signature(FUNCTIONS[ast.unparse(call.func).removeprefix("surgery.")])
-            called.bind(*call.args, **{str(keyword.arg): keyword.value for keyword in call.keywords})
+        called = {call.func.attr: call for call in calls if isinstance(call.func, ast.Attribute)}
+        call = called[name.rpartition(".")[2]]
+        given = [None] * ("." in name) + list(call.args)
+        inspect.signature(function).bind(*given, **{str(keyword.arg): keyword.value for keyword in call.keywords})
         return
     for sample in ("g3_small", "g4_bert_mlm"):
         shutil.copy(PACKED / f"{sample}.tar.gz", tmp_path)

@@ -109,8 +109,9 @@ class EditedModel:
 
         Examples:
             ```python
-            edited = surgery.edit("bert.tar.gz", surgery.edits.KeepBlocks("0:6"))
-            done = edited.export("out/bert_6/1", text=True, seq_length=64)
+            from surgery.edits import KeepBlocks
+
+            done = surgery.edit("bert.tar.gz", KeepBlocks("0:6")).export("out/bert_6/1", text=True, seq_length=64)
             print(done.unchanged, done.changed)
             ```
         """

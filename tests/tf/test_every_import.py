@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 
 import surgery
+from surgery.edits import KeepBlocks
 
 PUBLIC = ("convert", "edit", "extract", "graph", "inspect", "plan", "preprocess", "serving", "tap", "verify")
 
@@ -29,5 +30,5 @@ def test_after_every_import_the_public_functions_can_be_called(modules):
     assert surgery.inspect(modules("g3_small")).architecture is not None
     assert surgery.plan(modules("g3_small")).signatures
     assert surgery.graph(modules("g3_small")).tensors
-    assert surgery.edit(modules("g3_small"), surgery.edits.KeepBlocks("0:2")).hits
+    assert surgery.edit(modules("g3_small"), KeepBlocks("0:2")).hits
     assert surgery.serving(modules("g3_small")).fits
