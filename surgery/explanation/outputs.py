@@ -34,9 +34,10 @@ def split_entry(name: str) -> tuple[str, int] | None:
 class EncoderOutputs:
     """The outputs that an encoder has.
 
-    `names`: the outputs of its call, a list as one name.
-    `lists`: those that are lists with one entry per block, and how many entries stand before the first block's.
-    `blocks`: the number of its blocks.
+    Attributes:
+        names: The outputs of its call, a list as one name.
+        lists: Those that are lists with one entry per block, and how many entries stand before the first block's.
+        blocks: The number of its blocks.
     """
 
     names: tuple[str, ...]

@@ -23,10 +23,11 @@ from surgery.planning.taps import select_layers
 class EditedBlock:
     """A block of the edited encoder.
 
-    `origin`: the number of the block in the module.
-    `pruned`: the attention heads that it has lost, by their numbers in the module.
-    `inserted`: Keras layers that stand behind it, in order.
-    `replaced`: the Keras layer that stands in its place; None for none.
+    Attributes:
+        origin: The number of the block in the module.
+        pruned: The attention heads that it has lost, by their numbers in the module.
+        inserted: Keras layers that stand behind it, in order.
+        replaced: The Keras layer that stands in its place; None for none.
     """
 
     origin: int
@@ -39,9 +40,10 @@ class EditedBlock:
 class EditedPlan:
     """An edited encoder, not written yet.
 
-    `plan`: the plan of the encoder that is left.
-    `blocks`: its blocks, in order.
-    `hits`: each edit in words, and how many blocks or heads it hit.
+    Attributes:
+        plan: The plan of the encoder that is left.
+        blocks: Its blocks, in order.
+        hits: Each edit in words, and how many blocks or heads it hit.
     """
 
     plan: Plan
@@ -81,7 +83,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     mapped = {assignment.variable.address for assignment in weights.assignments}
     dropped = {drop.variable.address for drop in (*plan.weights.dropped, *weights.dropped)}
     gone = tuple(
-        Dropped(assignment.variable, "its block is dropped by an edit")
+        Dropped(variable=assignment.variable, because="its block is dropped by an edit")
         for assignment in plan.weights.assignments
         if assignment.variable.address not in mapped | dropped
     )
@@ -181,5 +183,5 @@ def _renumbered(inference: Inference, blocks: Sequence[EditedBlock]) -> Inferenc
         outputs = {name: path for name, path in convention.outputs.items() if name not in gone}
         return replace(convention, outputs=outputs)
 
-    heads = {name: shorter(convention) for name, convention in kept.heads.items()}
-    return replace(kept, convention=shorter(kept.convention), heads=heads)
+    submodels = {name: shorter(convention) for name, convention in kept.submodels.items()}
+    return replace(kept, convention=shorter(kept.convention), submodels=submodels)

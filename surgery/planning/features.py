@@ -20,11 +20,12 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 class ResolvedFeature:
     """A feature of one encoder, see `requests.Feature`.
 
-    `name`: the name of its signature and output.
-    `layers`: the numbers of its blocks, in the order of its weights.
-    `mix`: one of MIXES, or "weights".
-    `weights`: one number per block for the mix "weights", else none.
-    `pooling`: one of POOLINGS.
+    Attributes:
+        name: The name of its signature and output.
+        layers: The numbers of its blocks, in the order of its weights.
+        mix: One of MIXES, or "weights".
+        weights: One number per block for the mix "weights", else none.
+        pooling: One of POOLINGS.
     """
 
     name: str

@@ -24,8 +24,9 @@ TAPS = "taps"
 class Signature:
     """A signature of the export.
 
-    `outputs`: its outputs by name.
-    `depth`: how many blocks it runs; None for all.
+    Attributes:
+        outputs: Its outputs by name.
+        depth: How many blocks it runs; None for all.
     """
 
     outputs: tuple[str, ...]
@@ -34,12 +35,13 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOutputs:
-    """All that an export will give, except the module's heads.
+    """All that an export will give, except the module's sub-models.
 
-    `request`: what was asked for.
-    `taps`: the taps at their blocks, in the order of computation.
-    `features`: the features by name.
-    `signatures`: the signatures by name, `serving_default` first.
+    Attributes:
+        request: What was asked for.
+        taps: The taps at their blocks, in the order of computation.
+        features: The features by name.
+        signatures: The signatures by name, `serving_default` first.
     """
 
     request: Request
@@ -87,12 +89,12 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
             raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"depth_{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
-    taken = {*signatures, *inference.heads, TAPS, "__call__"}
+    taken = {*signatures, *inference.submodels, TAPS, "__call__"}
     for short in request.signatures:
         name, outputs = _composed(short, known, taken)
         signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
         taken.add(name)
-    _refuse_collisions(features, base, {*inference.heads, SERVING, TAPS})
+    _refuse_collisions(features, base, {*inference.submodels, SERVING, TAPS})
     return ExportOutputs(request=request, taps=taps, features=features, signatures=signatures)
 
 

@@ -9,17 +9,17 @@ from surgery.planning.outputs import SERVING, ExportOutputs
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
     """The inputs of each signature that an export of this encoder has, by signature."""
     tokens = {anchor.name for anchor in inference.family.inputs}
-    heads = {name: tokens | {inference.family.encoder.heads[name].positions} for name in inference.heads}
-    return {**dict.fromkeys(outputs.signatures, tokens), **heads}
+    submodels = {name: tokens | {inference.family.encoder.submodels[name].positions} for name in inference.submodels}
+    return {**dict.fromkeys(outputs.signatures, tokens), **submodels}
 
 
 def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str, tuple[str, ...]]:
     """The outputs of each signature that an export of this encoder has, by signature."""
     names = inference.outputs.paths
     signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
-    for head, convention in inference.heads.items():
-        logits = inference.family.encoder.heads[head].logits
-        signatures[head] = tuple(name for name in (*names, logits) if name in convention.outputs)
+    for submodel, convention in inference.submodels.items():
+        logits = inference.family.encoder.submodels[submodel].logits
+        signatures[submodel] = tuple(name for name in (*names, logits) if name in convention.outputs)
     return signatures
 
 

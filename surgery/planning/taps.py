@@ -28,9 +28,10 @@ BYTES_PER_VALUE = 4
 class Offer:
     """A tap that an encoder has.
 
-    `row`: the row of the family's table.
-    `name`: the row's name with its numbers filled in, such as "ffn_1_output".
-    `holes`: what fills the row's names, by hole.
+    Attributes:
+        row: The row of the family's table.
+        name: The row's name with its numbers filled in, such as "ffn_1_output".
+        holes: What fills the row's names, by hole.
     """
 
     row: TapRow
@@ -58,8 +59,9 @@ class Offer:
 class TapAtBlock:
     """A tap at one block, whose tensor is one output of the signature `taps`.
 
-    `offer`: the tap, as the encoder offers it.
-    `block`: the number of the block, from 0.
+    Attributes:
+        offer: The tap, as the encoder offers it.
+        block: The number of the block, from 0.
     """
 
     offer: Offer

@@ -18,9 +18,10 @@ from surgery.module import InspectedModule
 class Texts:
     """A text export as it is asked for.
 
-    `length`: how many tokens a row may have; None for all that the encoder takes.
-    `vocab`: the vocabulary; None for the module's own.
-    `lower_case`: the casing; None for what the module says.
+    Attributes:
+        length: How many tokens a row may have; None for all that the encoder takes.
+        vocab: The vocabulary; None for the module's own.
+        lower_case: The casing; None for what the module says.
     """
 
     length: int | None = None

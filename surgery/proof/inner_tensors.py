@@ -23,7 +23,7 @@ def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[TapAtBlock]) 
     found = {}
     for tap in taps:
         graph = whole.at(tap.block) if inference.family.repeated else whole
-        tensor = tap.row.source(graph, *tap.anchors)
+        tensor = tap.row.finder(graph, *tap.anchors)
         if tensor is not None:
             found[tap.output] = tensor
     return found

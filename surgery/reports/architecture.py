@@ -22,7 +22,7 @@ def data(inference: Inference) -> Data:
                 "field": field,
                 "value": value,
                 "evidence": [
-                    {"source": e.source, "place": e.place, "places": e.count}
+                    {"source": e.kind, "place": e.place, "places": e.count}
                     for e in inference.evidence
                     if e.field == field
                 ],

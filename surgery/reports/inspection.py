@@ -141,9 +141,9 @@ def _tensor(tensor: TensorInfo, names: dict[str, Any], roles: dict[str, str]) ->
     data: dict[str, Any] = {"key": tensor.key, "dtype": tensor.dtype, "shape": shape, "tensor": tensor.name}
     if tensor.key in names:
         named = names[tensor.key]
-        data["is"] = {"callable": named.callable, "places": list(named.places), "how": named.how}
+        data["is"] = {"callable": named.callable, "places": list(named.paths), "how": named.how}
         # A bare list has positions only; what stands there, the calling convention knows.
-        found = [roles[place] for place in named.places if place.startswith("[") and place in roles]
+        found = [roles[path] for path in named.paths if path.startswith("[") and path in roles]
         if found and named.callable == "__call__":
             data["is"]["role"] = found[0]
     return data

@@ -23,7 +23,7 @@ def data(plan: Plan) -> Data:
         "format": plan.module.format,
         **architecture.data(plan.inference),
         "convention": plain(plan.inference.convention),
-        "heads": {name: plain(convention) for name, convention in plan.inference.heads.items()},
+        "heads": {name: plain(convention) for name, convention in plan.inference.submodels.items()},
         "assignments": [
             {
                 "variable": a.variable.name,
