@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
 from surgery.explanation.config import observe_config
@@ -172,8 +173,7 @@ def _refuse_missing(name: str, findings: Findings) -> None:
         raise UnexplainedError(
             f"inferring the architecture of {name}: no evidence for {', '.join(findings.missing)}"
             + "".join(f"\n  {field}: {because}" for field, because in findings.missing.items()),
-            hint="if you know the value, supply it: "
-            + " ".join(f"--assume {field}=VALUE" for field in findings.missing),
+            hint=f"if you know the value, supply it: {argument('assume', dict.fromkeys(findings.missing, ...))}",
         )
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import WriteError
-from surgery.explanation.architecture import Inference
-from surgery.explanation.assignment import AssignmentMap
 from surgery.explanation.outputs import split_entry
-from surgery.module import InspectedModule, SignatureInfo
+from surgery.module import SignatureInfo
 from surgery.plain import plain
 from surgery.planning.outputs import TAPS
+from surgery.planning.plan import Plan
 from surgery.planning.requests import Request, Tap
 from surgery.proof.parity import ParityReport, report_data
 
@@ -24,19 +23,13 @@ PACKAGES = ("hub-surgery", "tensorflow", "tf-keras", "tf-models-official", "nump
 
 
 def make_manifest(
-    module: InspectedModule,
-    inference: Inference,
-    weight_map: AssignmentMap,
-    hashes: Mapping[str, str],
-    outputs: Mapping[str, Any],
-    request: Request,
-    report: ParityReport,
-    edits: Mapping[str, Any] | None = None,
+    plan: Plan, hashes: Mapping[str, str], report: ParityReport, edits: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The manifest as JSON-ready data. `hashes` are SHA-256 of the weights by target, `outputs` by signature.
+    """The manifest of a plan's export as JSON-ready data.
 
-    `request` says how they were asked for, `edits` what was changed by intent.
+    `hashes` are SHA-256 of the weights by target; `edits` says what was changed on purpose.
     """
+    module, inference = plan.module, plan.inference
     return {
         "schema": SCHEMA,
         "source": {
@@ -63,13 +56,13 @@ def make_manifest(
                 "trainable": a.variable.trainable,
                 "sha256": hashes[a.target],
             }
-            for a in weight_map.assignments
+            for a in plan.weights.assignments
             if a.target in hashes
         ],
-        "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
-        "kept": [*(v.attribute for v in weight_map.kept), *module.constants],
-        "outputs": plain(outputs),
-        "request": plain(request.short),
+        "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
+        "kept": [*(v.attribute for v in plan.weights.kept), *module.constants],
+        "outputs": plain(plan.signatures),
+        "request": plain(plan.outputs.request.short),
         **({"edits": plain(edits)} if edits is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),

@@ -1,32 +1,34 @@
-"""A parity report as text: what was compared with what, how far it is off, and the verdict."""
+"""A parity report: what was compared with what, how far it is off, and the verdict."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from surgery.explanation.outputs import split_entry
-from surgery.reports.page import table_of, title
+from surgery.proof.parity import ParityReport, report_data
+from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
-Data = dict[str, Any]
+
+def data(report: ParityReport) -> Data:
+    """All that was compared, with the verdict."""
+    return report_data(report)
 
 
-def parity(console: Console, data: Data) -> None:
-    """A parity report: per output the errors, then weights, contract and verdict."""
+def text(console: Console, data: Data) -> None:
+    """Per output the errors, then weights, contract and verdict."""
     comparison(console, data)
     verdict(console, "the same function" if data["passed"] else "NOT the same function", passed=data["passed"])
 
 
-def verdict(console: Console, text: str, *, passed: bool) -> None:
+def verdict(console: Console, words: str, *, passed: bool) -> None:
     """The last line of a comparison."""
-    console.print(Text(f"verdict: {text}", style="bold green" if passed else "bold red"))
+    console.print(Text(f"verdict: {words}", style="bold green" if passed else "bold red"))
 
 
 def comparison(console: Console, data: Data) -> None:
-    """A parity report without its verdict: per output the errors, then weights and contract."""
+    """All of it except the verdict."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
     rows = []

@@ -63,6 +63,7 @@ def inspect(files: Files) -> InspectedModule:
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
         open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
+        saved_model=saved_model,
     )
 
 

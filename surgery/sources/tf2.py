@@ -69,6 +69,7 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
         open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
+        saved_model=saved_model,
     )
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from surgery.explanation.architecture import Inference
 from surgery.explanation.convention import Convention
 from surgery.export.weights import sha256
-from surgery.module import InspectedModule
+from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
 from surgery.planning.taps import Offer, TapAtBlock, blocks_by_tap
@@ -21,7 +21,7 @@ from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.proof.parity import Arrays, Recording
 from surgery.tf.encoder import Encoder
 from surgery.tf.export import flat_outputs
-from surgery.tf.meta_graph import read_meta_graph
+from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import Runner, SavedModelSession
 
 Tick = Callable[[], None]
@@ -42,8 +42,8 @@ def record_module(
     out. Its TF2 functions are run in a v1 Session, which is closed again before this returns.
     """
     tags = _serving_tags(module)
-    meta_graph = read_meta_graph(Path(module.folder), tags)
-    with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
+    meta_graph = with_tags(module.saved_model, tags)
+    with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
         runners = _runners(session, meta_graph, module, inference, taps)
         offers = {tap.output: tap.offer for tap in taps}
         recording = []
@@ -94,11 +94,11 @@ def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Ta
 
 
 class LoadedExport:
-    """An export reloaded from disk into a v1 Session, as a server would load it."""
+    """An inspected export reloaded from disk into a v1 Session, as a server would load it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._session = SavedModelSession(folder, ("serve",))
+    def __init__(self, exported: InspectedModule) -> None:
+        self._exported = exported
+        self._session = SavedModelSession(Path(exported.folder), SERVE)
 
     def __enter__(self) -> LoadedExport:
         return self
@@ -107,12 +107,7 @@ class LoadedExport:
         self._session.close()
 
     def replay(
-        self,
-        exported: InspectedModule,
-        inference: Inference,
-        outputs: ExportOutputs,
-        battery: Sequence[Batch],
-        tick: Tick,
+        self, inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], tick: Tick = lambda: None
     ) -> Iterator[Arrays]:
         """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
 
@@ -125,13 +120,13 @@ class LoadedExport:
             if found.get(name) == inputs
         }
         called = called_only(inference, outputs)
-        trace = exported.trace("__call__", training=False)
+        trace = self._exported.trace("__call__", training=False)
         if called and trace is not None:
-            meta_graph = read_meta_graph(self.folder, ("serve",))
+            meta_graph = with_tags(self._exported.saved_model, SERVE)
             paths = [path for path, _ in trace.flat_inputs]
             inputs = dict(zip(paths, paths, strict=True))
             convention = Convention(callable="__call__", kind="dict", inputs=inputs, outputs=called, aliases={})
-            runners["__call__"] = self._session.function(meta_graph, exported, trace, convention, {})
+            runners["__call__"] = self._session.function(meta_graph, self._exported, trace, convention, {})
         for batch in battery:
             returned: dict[str, np.ndarray] = {}
             for name, run in runners.items():

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.explanation.convention import Convention
-from surgery.tf.meta_graph import read_meta_graph
+from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import SavedModelSession
 from tests.support.builders import others, plain_models
 from tests.support.editing import inspected
@@ -56,8 +56,9 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
         outputs={},
         aliases={},
     )
-    with SavedModelSession(module, ["serve"], variables_only=True) as session:
-        run = session.function(read_meta_graph(module, ["serve"]), found, trace, convention, inner)
+    meta_graph = with_tags(found.saved_model, ["serve"])
+    with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
+        run = session.function(meta_graph, found, trace, convention, inner)
         values = run(inputs)
     return [values[name] for name in names]
 
