@@ -17,7 +17,12 @@ Public are this module, `surgery.edits`, `surgery.errors`, `surgery.module` and 
 
 from __future__ import annotations
 
-from surgery.api import convert, edit, extract, graph, inspect, plan, preprocess, serving, tap, verify
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from surgery.api.exporting import convert, edit, preprocess, tap
+from surgery.api.reading import graph, inspect, plan
+from surgery.api.using import extract, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -28,15 +33,45 @@ from surgery.errors import (
     WriteError,
 )
 
+if TYPE_CHECKING:
+    from surgery.explanation.architecture import Architecture
+    from surgery.explanation.inspection import Inspection
+    from surgery.graph_taps.listing import GraphListing
+    from surgery.jobs.convert import Conversion
+    from surgery.jobs.edit import EditedExport, EditedModel
+    from surgery.jobs.extract import Extracted
+    from surgery.jobs.serve import Serving
+    from surgery.jobs.tap import Tapping
+    from surgery.jobs.texts import Preprocessor
+    from surgery.jobs.verify import Verification
+    from surgery.planning.plan import Plan
+    from surgery.planning.requests import Feature, Tap
+    from surgery.proof.parity import ParityReport
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "Architecture",
     "ContradictionError",
+    "Conversion",
+    "EditedExport",
+    "EditedModel",
+    "Extracted",
+    "Feature",
+    "GraphListing",
+    "Inspection",
     "ModuleError",
     "ParityError",
+    "ParityReport",
+    "Plan",
+    "Preprocessor",
+    "Serving",
     "SurgeryError",
+    "Tap",
+    "Tapping",
     "UnexplainedError",
     "UsageError",
+    "Verification",
     "WriteError",
     "__version__",
     "convert",
@@ -50,3 +85,32 @@ __all__ = [
     "tap",
     "verify",
 ]
+
+_IMPORTED_WHEN_ASKED_FOR = {
+    "Architecture": "surgery.explanation.architecture",
+    "Conversion": "surgery.jobs.convert",
+    "EditedExport": "surgery.jobs.edit",
+    "EditedModel": "surgery.jobs.edit",
+    "Extracted": "surgery.jobs.extract",
+    "Feature": "surgery.planning.requests",
+    "GraphListing": "surgery.graph_taps.listing",
+    "Inspection": "surgery.explanation.inspection",
+    "ParityReport": "surgery.proof.parity",
+    "Plan": "surgery.planning.plan",
+    "Preprocessor": "surgery.jobs.texts",
+    "Serving": "surgery.jobs.serve",
+    "Tap": "surgery.planning.requests",
+    "Tapping": "surgery.jobs.tap",
+    "Verification": "surgery.jobs.verify",
+}
+"""Types of arguments and results by the module that has them, which may import numpy or protobuf."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _IMPORTED_WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_IMPORTED_WHEN_ASKED_FOR[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,26 +9,42 @@
     └── WriteError               6  the destination cannot be written
 
 A message says what was being done, on which file or variable, what was expected and what was found; `hint` says
-what to do next.
+what to do next. Arguments are spelled as Python has them; the command line spells them as its options.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from surgery.arguments import spelled
 
 DETAILS_SHOWN = 6
 
 
 class SurgeryError(Exception):
-    """Base of all expected failures: `message` for people, `hint` for the next step, `exit_code` for programs."""
+    """Base of all expected failures.
+
+    Attributes:
+        message: What was being done, and what was wrong.
+        hint: What to do next, or None.
+        exit_code: The code with which the command line exits.
+    """
 
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = spelled(message)
+        self.hint = None if hint is None else spelled(hint)
+        self._marked = f"{message}\n  what to do: {hint}" if hint else message
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        return f"{self.message}\n  what to do: {self.hint}" if self.hint else self.message
+        return self.spelled()
+
+    def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
+        """Message and hint; `spell(name, value)` says how arguments are written, see surgery.arguments."""
+        return spelled(self._marked, spell)
 
 
 class UsageError(SurgeryError):

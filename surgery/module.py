@@ -210,6 +210,7 @@ class InspectedModule:
         bare_graph: opens the graph of unknown purpose that lies beside a checkpoint, which is evidence and nothing to
             call; None where there is none.
         open_tensors: opens the values of the variables.
+        saved_model: the parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
     """
 
     name: str
@@ -231,6 +232,7 @@ class InspectedModule:
     config: Config | None = None
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
+    saved_model: Any = field(default=None, repr=False, compare=False)
 
     def trace(self, callable: str, *, training: bool) -> Trace | None:
         """The first trace of a callable for a value of `training`; inference also accepts one without the argument."""
@@ -266,20 +268,66 @@ class InspectedModule:
         raise KeyError(f"no meta graph with the tags {set(wanted) or '{}'}; there are {list(self.tag_sets)}")
 
     def signature_names(self, tags: Iterable[str] = ()) -> tuple[str, ...]:
-        """Names of a meta graph's signatures, as `get_signature_names` of a hub.ModuleSpec gave them."""
+        """Names of a meta graph's signatures, as `get_signature_names` of a hub.ModuleSpec gave them.
+
+        Args:
+            tags: The tags of the meta graph, in any order; none for the inference graph of a TF1 hub.Module.
+
+        Returns:
+            The names in the order of the file.
+
+        Raises:
+            KeyError: There is no meta graph with exactly these tags; it names those that there are.
+        """
         return tuple(signature.name for signature in self.meta_graph(tags).signatures)
 
     def input_info(self, signature: str = "default", tags: Iterable[str] = ()) -> dict[str, TensorInfo]:
-        """Inputs of a signature by key, as `get_input_info_dict` gave them. Raises KeyError for an unknown name."""
+        """Inputs of a signature, as `get_input_info_dict` of a hub.ModuleSpec gave them.
+
+        Args:
+            signature: The name of the signature.
+            tags: As for `signature_names`.
+
+        Returns:
+            Dtype and shape by key. None in a shape stands for a free size.
+
+        Raises:
+            KeyError: There is no such signature or meta graph; it names those that there are.
+        """
         return {tensor.key: tensor for tensor in self._signature(signature, tags).inputs}
 
     def output_info(self, signature: str = "default", tags: Iterable[str] = ()) -> dict[str, TensorInfo]:
-        """Outputs of a signature by key, as `get_output_info_dict` gave them. Raises KeyError for an unknown name."""
+        """Outputs of a signature, as `get_output_info_dict` of a hub.ModuleSpec gave them.
+
+        Args:
+            signature: The name of the signature.
+            tags: As for `signature_names`.
+
+        Returns:
+            Dtype and shape by key. None in a shape stands for a free size.
+
+        Raises:
+            KeyError: There is no such signature or meta graph; it names those that there are.
+        """
         return {tensor.key: tensor for tensor in self._signature(signature, tags).outputs}
 
     def attached_message(self, key: str, tags: Iterable[str] = ()) -> bytes:
-        """A message attached to a TF1 hub.Module, as its bytes: parse them with its type. Raises KeyError."""
-        return self.attached_messages[tuple(sorted(tags))][key]
+        """A message attached to a TF1 hub.Module, as `get_attached_message` of a hub.ModuleSpec found it.
+
+        Args:
+            key: The key under which it is attached.
+            tags: As for `signature_names`.
+
+        Returns:
+            The message as bytes: parse them with its type.
+
+        Raises:
+            KeyError: There is no such message or meta graph; it names those that there are.
+        """
+        messages = self.attached_messages.get(self.meta_graph(tags).tags, {})
+        if key not in messages:
+            raise KeyError(f"no attached message {key!r}; there are {list(messages)}")
+        return messages[key]
 
     def _signature(self, name: str, tags: Iterable[str]) -> SignatureInfo:
         for signature in self.meta_graph(tags).signatures:

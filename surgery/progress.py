@@ -12,10 +12,9 @@ def silent(step: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-def counting(progress: Progress, step: str, total: int) -> Callable[[], None]:
-    """A function that reports one more done of a step at each call."""
-    done = 0
-    progress(step, 0, total)
+def counting(progress: Progress, step: str, total: int, done: int = 0) -> Callable[[], None]:
+    """A function that reports one more done of a step at each call; `done` are there already."""
+    progress(step, done, total)
 
     def tick() -> None:
         nonlocal done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.batching import MASK
 from surgery.beam import running
 from surgery.beam.arrow import column_type
@@ -66,7 +67,7 @@ def _choose_signature(module: InspectedModule, exported: str, asked: str | None)
     name = asked or (TEXT if TEXT in known else "serving_default")
     if name not in known:
         raise UsageError(
-            f"--signature {name}: {module.name} has no such signature",
+            f"{argument('signature', name)}: {module.name} has no such signature",
             hint="it has " + (", ".join(sorted(known)) or "none"),
         )
     found = known[name]
@@ -91,7 +92,7 @@ def _choose_outputs(module: InspectedModule, signature: SignatureInfo, asked: Se
     known = [tensor.key for tensor in signature.outputs]
     if missing := [name for name in asked or () if name not in known]:
         raise UsageError(
-            f"--outputs {','.join(missing)}: the signature {signature.name} of {module.name} has no such output",
+            f"{argument('outputs', missing)}: the signature {signature.name} of {module.name} has no such output",
             hint="it has " + ", ".join(known),
         )
     chosen = [name for name in known if name != MASK] if asked is None else list(asked)
@@ -107,7 +108,7 @@ def _text_columns(asked: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...
             name, column = inputs[0], text
         if name not in named or not column:
             raise UsageError(
-                f"--column {text}: expected INPUT=COLUMN, with INPUT one of {', '.join(inputs)}",
+                f"{argument('columns', text)}: expected INPUT=COLUMN, with INPUT one of {', '.join(inputs)}",
             )
         named[name] = column
     return tuple(column or name for name, column in named.items())
@@ -138,8 +139,11 @@ def _check_layout(layout: Layout, signature: SignatureInfo) -> None:
         except ValueError as error:
             raise UsageError(
                 f"the output {tensor.key} of the signature {signature.name} fits no column: {error}",
-                hint="choose others with --outputs",
+                hint=f"choose others with {argument('outputs')}",
             ) from error
     names = layout.schema().names
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two columns would be named {', '.join(twice)}", hint="choose other --outputs, or --no-text")
+        raise UsageError(
+            f"two columns would be named {', '.join(twice)}",
+            hint=f"choose other {argument('outputs')}, or {argument('with_text', False)}",
+        )

@@ -18,6 +18,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
+from surgery.arguments import argument
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.shards import PARTS, SUMMARY
@@ -64,7 +65,8 @@ def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
     if options.view_as(StandardOptions).runner not in LOCAL:
         if processes is not None:
             raise UsageError(
-                f"--processes {processes}: the runner {options.view_as(StandardOptions).runner} has its own workers",
+                f"{argument('processes', processes)}: the runner {options.view_as(StandardOptions).runner} has its own "
+                "workers",
                 hint="use that runner's option for their number",
             )
         return Runner(options, None, None)
@@ -123,7 +125,8 @@ def check_columns(files: Sequence[str], columns: Columns, *, named: bool) -> Non
             if name not in names:
                 raise UsageError(
                     f"reading {path}: it has no column {name}",
-                    hint=f"choose with --column (texts) or --id-column: it has {', '.join(names)}",
+                    hint=f"choose with {argument('columns')} (texts) or {argument('id_column')}: it has "
+                    + ", ".join(names),
                 )
 
 
@@ -240,5 +243,5 @@ def _worker_error(error: Exception) -> SurgeryError:
         reason = "its process ended before its work did: killed, or out of memory"
     return ModuleError(
         f"extracting features: a worker failed: {reason}",
-        hint="--verbose shows its log; fewer --processes or --batch-tokens need less memory",
+        hint=f"--verbose shows its log; fewer {argument('processes')} or {argument('batch_tokens')} need less memory",
     )

@@ -69,7 +69,7 @@ def convert(
     Without DESTINATION it goes to exported/<module name>/<next version>/, which TensorFlow Serving can watch. Nothing
     is published unless the reloaded export computes what the module computes.
     """
-    from surgery.reports import data as report
+    from surgery.reports import conversion as report
 
     with working(verbose) as progress:
         done = surgery.convert(
@@ -84,10 +84,4 @@ def convert(
             progress=progress,
             **outputs,
         )
-    data = report.conversion_data(done)
-    show(data if as_json else data["parity"], "parity", as_json)
-    if not as_json:
-        for place in (done.destination, done.text_destination):
-            if place is not None:
-                warmed = f", with {done.warmups[place]} warm-up requests" if place in done.warmups else ""
-                click.echo(f"wrote {place}{warmed}")
+    show(report.data(done), report.text, as_json)

@@ -68,18 +68,20 @@ def edit(
     Edits are made in the order keep, drop, prune. Python has two more edits: see surgery.edits.
     """
     from surgery.edits import DropBlocks, KeepBlocks
-    from surgery.reports import data as report
+    from surgery.reports import edit as report
 
     edits: list[Edit] = [KeepBlocks(keep)] if keep is not None else []
     edits += [DropBlocks(drop)] if drop is not None else []
     edits += [_prune(text) for text in pruned]
-    model = surgery.edit(module, *edits, assume=assumed(assume))
+    try:
+        model = surgery.edit(module, *edits, assume=assumed(assume))
+    except UsageError as error:
+        if edits:
+            raise
+        raise UsageError(error.message, hint="such as --keep 0:6 or --prune-heads 0,3@-1") from None
     with working(verbose) as progress:
         done = model.export(destination, progress=progress, **options)
-    data = report.edit_data(done)
-    show(data, "edit", as_json)
-    if not as_json:
-        click.echo(f"wrote {done.destination}")
+    show(report.data(done), report.text, as_json)
 
 
 def _prune(text: str) -> PruneHeads:

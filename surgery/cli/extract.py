@@ -67,9 +67,9 @@ def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: boo
     Apache Beam follow after --. Without a --runner there, it runs on this machine. The workers of a --runner open
     EXPORTED by the same path.
     """
-    from surgery.reports.extraction import extraction_data
+    from surgery.reports import extraction as report
 
     chosen = None if outputs is None else [name.strip() for name in outputs.split(",") if name.strip()]
     with working(verbose, unit="texts") as progress:
         done = surgery.extract(outputs=chosen, beam_options=ctx.meta[BEAM], progress=progress, **options)
-    show(extraction_data(done), "extraction", as_json)
+    show(report.data(done), report.text, as_json)

@@ -6,7 +6,7 @@ import click
 
 import surgery
 from surgery.cli.options import JSON, SAVED_MODEL, SIGNATURE, Command, reports_errors
-from surgery.cli.terminal import talk
+from surgery.cli.terminal import show, talk
 
 
 @click.command(
@@ -29,9 +29,9 @@ def graph(module: str, signature: str | None, match: str | None, as_json: bool) 
     Function calls are followed inwards. Every name can be given to surgery tap. Into a pipe goes one row per tensor.
     --match distinguishes capitals, and * matches slashes too.
     """
-    from surgery.reports import graph as graph_report
+    from surgery.reports import graph as report
 
     found = surgery.graph(module, signature=signature, match=match)
-    graph_report.show_listing(graph_report.listing_data(found), as_json)
+    show(report.data(found), report.text, as_json)
     if match is not None and not found.tensors:
         talk().print(f"note: no tensor of {found.files.name} matches {match}", markup=False, soft_wrap=True)

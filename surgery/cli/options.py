@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,19 @@ class Command(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in self.examples))
 
 
+def as_option(command: click.Command, name: str, value: Any) -> str:
+    """An argument of a library function as the option of a command that gives it: `--layers -4:`, `--no-text`."""
+    option = next((option for option in command.params if option.name == name), None)
+    flag = option.opts[0] if option is not None else "--" + name.replace("_", "-")
+    if value is False:
+        return option.secondary_opts[0] if option is not None else flag.replace("--", "--no-", 1)
+    if value is True or value is ...:
+        return flag
+    if isinstance(value, dict):
+        return " ".join(f"{flag} {key}={'VALUE' if item is ... else item}" for key, item in value.items())
+    return f"{flag} {','.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+
+
 def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """Turns a SurgeryError into its message on stderr and its exit code."""
 
@@ -62,7 +75,8 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except SurgeryError as error:
-            talk().print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            told = error.spelled(partial(as_option, click.get_current_context().command))
+            talk().print(f"error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.

@@ -48,7 +48,7 @@ def serving(
     Shows the inputs and outputs of each signature, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow
     Serving's command line and configuration files; a curl line and a Python client. Only --warmup needs TensorFlow.
     """
-    from surgery.reports import serving as serving_report
+    from surgery.reports import serving as report
 
     with working(verbose) if warmup else nullcontext() as progress:
         found = surgery.serving(
@@ -61,4 +61,4 @@ def serving(
             overwrite=overwrite,
             progress=progress,
         )
-    show(serving_report.serving_data(found), "serving", as_json)
+    show(report.data(found), report.text, as_json)

@@ -8,7 +8,7 @@ import click
 
 import surgery
 from surgery.cli.options import JSON, OVERWRITE, SAVED_MODEL, SIGNATURE, VERBOSE, Command, reports_errors
-from surgery.cli.terminal import working
+from surgery.cli.terminal import show, working
 
 
 @click.command(
@@ -52,7 +52,7 @@ def tap(
     published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
     if the new outputs let TensorFlow fuse the graph otherwise.
     """
-    from surgery.reports import graph as graph_report
+    from surgery.reports import tapping as report
 
     with working(verbose) as progress:
         done = surgery.tap(
@@ -64,4 +64,4 @@ def tap(
             keep_failed=keep_failed,
             progress=progress,
         )
-    graph_report.show_tapping(graph_report.tapping_data(done), as_json)
+    show(report.data(done), report.text, as_json)

@@ -29,6 +29,6 @@ from surgery.cli.terminal import show
 @reports_errors
 def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:
     """List what --tap can name in a module: shape, meaning, and bytes per reply of one block. Needs no TensorFlow."""
-    from surgery.reports import data as report
+    from surgery.reports import taps as report
 
-    show(report.taps_data(surgery.plan(module, assume=assumed(assume)), batch, length), "taps", as_json)
+    show(report.data(surgery.plan(module, assume=assumed(assume)), batch, length), report.text, as_json)

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,22 +22,20 @@ if TYPE_CHECKING:
 WIDTH_WHEN_PIPED = 160
 
 
-def show(data: dict[str, Any], view: str, as_json: bool) -> None:
-    """Prints a result as JSON, or as a view of `render`; piped text is wide and has no trailing blanks."""
+def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
+    """Prints the data of a report as JSON, or as its `text`; piped text is wide and has no trailing blanks."""
     if as_json:
         click.echo(json.dumps(data, indent=1))
         return
     from rich.console import Console
 
-    from surgery.reports import text as render
-
     if sys.stdout.isatty():
-        getattr(render, view)(Console(highlight=False), data)
+        text(Console(highlight=False), data)
         return
-    text = io.StringIO()
+    page = io.StringIO()
     width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
-    getattr(render, view)(Console(file=text, width=width, highlight=False), data)
-    click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+    text(Console(file=page, width=width, highlight=False), data)
+    click.echo("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()), nl=False)
 
 
 def talk() -> Console:

@@ -48,7 +48,7 @@ def verify(
     verbose: bool,
 ) -> None:
     """Compare any export with its module: outputs, weights and contract. Exits with 5 when they differ."""
-    from surgery.reports import data as report
+    from surgery.reports import verification as report
 
     with working(verbose) as progress:
         found = surgery.verify(
@@ -60,10 +60,7 @@ def verify(
             assume=assumed(assume),
             progress=progress,
         )
-    data = report.verification_data(found)
-    show(data if as_json else data["parity"], "parity", as_json)
-    for note in found.notes if not as_json else ():
-        click.echo(f"note: {note}")
-    if not found.report.passed:
+    show(report.data(found), report.text, as_json)
+    if not found.passed:
         talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(5)

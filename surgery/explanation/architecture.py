@@ -7,18 +7,17 @@ without evidence is an error that names the option which supplies it; nothing ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
 from surgery.explanation.config import observe_config
 from surgery.explanation.convention import (
     Convention,
     described_convention,
-    output_paths,
-    present_outputs,
     read_convention,
 )
 from surgery.explanation.gathering import Evidence, Findings, Observation, Seen, fold, observe_assumptions
@@ -30,11 +29,14 @@ from surgery.explanation.graph_evidence import (
     observe_names,
     refuse_other_dropouts,
 )
+from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes
 from surgery.module import InspectedModule
 from surgery.tables.family import Family
 from surgery.tables.publisher import Publisher
+
+BLOCK_COUNT = "num_hidden_layers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,16 @@ class Architecture:
     def __getitem__(self, field: str) -> Any:
         """The value of a field. Raises KeyError for a field that the encoder does not have."""
         return self.values[field]
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks."""
+        count: int = self.values[BLOCK_COUNT]
+        return count
+
+    def with_blocks(self, count: int) -> Architecture:
+        """The same architecture with so many blocks."""
+        return replace(self, values={**self.values, BLOCK_COUNT: count})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +93,10 @@ class Inference:
     publisher: Publisher | None = None
 
     @property
-    def output_names(self) -> tuple[str, ...]:
-        """Outputs of the export, a list as one name: those of the family for which this module has weights."""
-        return present_outputs(self.family, {target for claim in self.claims for target in claim.targets})
+    def outputs(self) -> EncoderOutputs:
+        """The outputs of the encoder: those of the family for which this module has weights."""
+        targets = {target for claim in self.claims for target in claim.targets}
+        return EncoderOutputs.of(self.family, targets, self.architecture.blocks)
 
 
 def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inference:
@@ -118,7 +131,8 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     _refuse_missing(module.name, findings)
     _refuse_other_than_fixed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
-    convention, submodels = _conventions(family, graphs, explanation, values["num_hidden_layers"])
+    outputs = EncoderOutputs.of(family, graphs.targets, values[BLOCK_COUNT])
+    convention, submodels = _conventions(family, graphs, explanation, outputs)
     generations = explanation.dialect.generation
     return Inference(
         family=family,
@@ -159,8 +173,7 @@ def _refuse_missing(name: str, findings: Findings) -> None:
         raise UnexplainedError(
             f"inferring the architecture of {name}: no evidence for {', '.join(findings.missing)}"
             + "".join(f"\n  {field}: {because}" for field, because in findings.missing.items()),
-            hint="if you know the value, supply it: "
-            + " ".join(f"--assume {field}=VALUE" for field in findings.missing),
+            hint=f"if you know the value, supply it: {argument('assume', dict.fromkeys(findings.missing, ...))}",
         )
 
 
@@ -174,20 +187,20 @@ def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> N
 
 
 def _conventions(
-    family: Family, graphs: Graphs, explanation: Explanation, blocks: int
+    family: Family, graphs: Graphs, explanation: Explanation, outputs: EncoderOutputs
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the sub-models are called: read from the graph, or for a checkpoint as its export will be."""
-    module, outputs = graphs.module, present_outputs(family, graphs.targets)
+    module = graphs.module
     if module.config is not None:
         parts = {claim.rule.part for claim in explanation.claims}
         submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
-        described = partial(described_convention, family, outputs=output_paths(family, outputs, blocks))
+        described = partial(described_convention, family, outputs=outputs.paths)
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
     return (
-        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs),
+        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs.names),
         {
-            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs, recipe)
+            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs.names, recipe)
             for name, recipe in submodels.items()
         },
     )

@@ -6,10 +6,11 @@ Differences between formats travel as this data; no later stage asks which forma
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
+from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
@@ -18,7 +19,6 @@ from surgery.tables.recipe import SubmodelRecipe
 
 DEFAULT = ("default", "pooled_output")
 """Hub's text API since /3 returns the pooled output under both names. A module's own `default` stays."""
-EMBEDDING = "embedding_output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def described_convention(
     """How a checkpoint's callable will be called: as TF Hub's exporter writes it, because a checkpoint has no function.
 
     Inputs and outputs have the encoder's own names. A sub-model leaves `embedding_output` to the encoder and adds its
-    logits. `outputs` are paths by export name, see output_paths.
+    logits. `outputs` are paths by export name, see `EncoderOutputs.paths`.
     """
     inputs = {anchor.name: anchor.name for anchor in family.inputs}
     if submodel is None:
@@ -92,25 +92,6 @@ def described_convention(
     positions, logits = {submodel.positions: submodel.positions}, {submodel.logits: submodel.logits}
     return Convention(
         callable=callable_name, kind="dict", inputs={**inputs, **positions}, outputs={**own, **logits}, aliases={}
-    )
-
-
-def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[str, str]:
-    """The path of each output of an encoder with so many blocks: `encoder_outputs[3]` by `encoder_outputs_3`."""
-    found = {}
-    for name in outputs:
-        if name in family.lists:
-            found.update({f"{name}_{i}": f"{name}[{i}]" for i in range(blocks + family.lists[name])})
-        else:
-            found[name] = name
-    return found
-
-
-def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
-    """Outputs of an encoder with these weights, lists as one name: those of the family whose weights are there."""
-    optional = family.encoder.optional
-    return tuple(
-        name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ContradictionError, UsageError
 from surgery.tables.family import Family
 from surgery.tables.fields import VALID, VALID_NAMES
@@ -116,7 +117,7 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
             raise ContradictionError(
                 f"inferring the architecture of {name}: {sight.field} is {defining.value} "
                 f"(read at {defining.place}), but {sight.value} at {sight.place}",
-                hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
+                hint=f"the module mixes two values of one hyperparameter, or an {argument('assume')} is wrong",
             )
         key = (sight.field, sight.kind)
         before = evidence.get(key)
@@ -143,7 +144,7 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
 def observe_assumptions(assume: Mapping[str, Any], family: Family) -> Iterator[Seen]:
     """The caller's word as observations. Raises UsageError for a field or a value that the family cannot have."""
     for field, value in assume.items():
-        option = f"--assume {field}={value}"
+        option = argument("assume", {field: value})
         if field not in family.fields:
             raise UsageError(
                 f"{option}: {family.name} has no field {field}", hint="known fields: " + ", ".join(family.fields)
@@ -151,4 +152,4 @@ def observe_assumptions(assume: Mapping[str, Any], family: Family) -> Iterator[S
         values = family.fields[field].kind
         if not VALID[values](value):
             raise UsageError(f"{option}: expected {VALID_NAMES[values]} ({family.fields[field].meaning})")
-        yield Seen(field=field, value=value, kind=OPTION, place=option)
+        yield Seen(field=field, value=value, kind=OPTION, place=f"--assume {field}={value}")

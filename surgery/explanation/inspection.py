@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.module import InspectedModule
 from surgery.sources import well_formed
 
@@ -27,6 +27,11 @@ class Inspection:
     inference: Inference | None
     unexplained: str | None
     details: tuple[str, ...] = ()
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The hyperparameters by field, or None if no table explains the module."""
+        return None if self.inference is None else self.inference.architecture
 
 
 def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:

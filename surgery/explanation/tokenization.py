@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule, is_attribute
 
@@ -52,13 +53,14 @@ def find_tokenization(
     if vocab is not None:
         file, pieces = vocab, vocab.suffix == ".model"
         if not file.is_file():
-            raise UsageError(f"--vocab {vocab}: there is no such file")
+            raise UsageError(f"{argument('vocab', vocab)}: there is no such file")
     else:
         named = next((name for name in (VOCABULARY, PIECES) if name in module.assets), None)
         if named is None:
             raise UsageError(
                 f"{doing}: expected the asset {VOCABULARY} or {PIECES}, found {', '.join(module.assets) or 'none'}",
-                hint="supply it: --vocab vocab.txt, or --vocab spm.model for SentencePiece",
+                hint=f"supply it: {argument('vocab', 'vocab.txt')}, or {argument('vocab', 'spm.model')} for "
+                "SentencePiece",
             )
         file, pieces = Path(module.folder) / module.assets[named], named == PIECES
     if lower_case is not None:
@@ -72,7 +74,7 @@ def find_tokenization(
         )
     raise UsageError(
         f"{doing}: nothing says whether its texts are lower-cased",
-        hint="supply it: --lower-case (an uncased model) or --no-lower-case",
+        hint=f"supply it: {argument('lower_case', True)} (an uncased model) or {argument('lower_case', False)}",
     )
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import WriteError
-from surgery.explanation.architecture import Inference
-from surgery.explanation.assignment import AssignmentMap
-from surgery.module import InspectedModule, SignatureInfo
+from surgery.explanation.outputs import split_entry
+from surgery.module import SignatureInfo
 from surgery.plain import plain
-from surgery.planning.outputs import TAPS, Request
+from surgery.planning.outputs import TAPS
+from surgery.planning.plan import Plan
+from surgery.planning.requests import Request, Tap
 from surgery.proof.parity import ParityReport, report_data
 
 MANIFEST = Path("assets.extra") / "surgery.json"
@@ -22,19 +23,13 @@ PACKAGES = ("hub-surgery", "tensorflow", "tf-keras", "tf-models-official", "nump
 
 
 def make_manifest(
-    module: InspectedModule,
-    inference: Inference,
-    weight_map: AssignmentMap,
-    hashes: Mapping[str, str],
-    outputs: Mapping[str, Any],
-    request: Request,
-    report: ParityReport,
-    edits: Mapping[str, Any] | None = None,
+    plan: Plan, hashes: Mapping[str, str], report: ParityReport, edits: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The manifest as JSON-ready data. `hashes` are SHA-256 of the weights by target, `outputs` by signature.
+    """The manifest of a plan's export as JSON-ready data.
 
-    `request` says how they were asked for, `edits` what was changed by intent.
+    `hashes` are SHA-256 of the weights by target; `edits` says what was changed on purpose.
     """
+    module, inference = plan.module, plan.inference
     return {
         "schema": SCHEMA,
         "source": {
@@ -61,13 +56,13 @@ def make_manifest(
                 "trainable": a.variable.trainable,
                 "sha256": hashes[a.target],
             }
-            for a in weight_map.assignments
+            for a in plan.weights.assignments
             if a.target in hashes
         ],
-        "dropped": [{"variable": d.variable.name, "because": d.because} for d in weight_map.dropped],
-        "kept": [*(v.attribute for v in weight_map.kept), *module.constants],
-        "outputs": plain(outputs),
-        "request": plain(request),
+        "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
+        "kept": [*(v.attribute for v in plan.weights.kept), *module.constants],
+        "outputs": plain(plan.signatures),
+        "request": plain(plan.outputs.request.short),
         **({"edits": plain(edits)} if edits is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
@@ -109,10 +104,10 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
 
 
 def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
-    tapped = [tensor.key.rpartition("_") for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
+    tapped = [split_entry(tensor.key) for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
     depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
     return Request(
-        taps=tuple(f"{name}@{number}" for name, _, number in tapped if number.isdigit()),
+        taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
         depths=tuple(int(depth) for depth in depths if depth.isdigit()),
     )
 

@@ -1,4 +1,4 @@
-"""Staging beside the destination and publishing in one rename: a crash leaves the old state or the new one."""
+"""Staging beside the destination and publishing in one rename each: a crash leaves the old state or the new one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
 
 EXCHANGE = 2
@@ -43,11 +44,12 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
         return parent / str(max(versions, default=0) + 1)
     if destination.exists() and not overwrite:
         raise UsageError(
-            f"writing to {destination}: it exists already", hint="choose another destination, or give --overwrite"
+            f"writing to {destination}: it exists already",
+            hint=f"choose another destination, or give {argument('overwrite', True)}",
         )
     if destination.exists() and not (destination / known_by).is_file() and not _is_empty(destination):
         raise UsageError(
-            f"overwriting {destination}: it has no {known_by}, so --overwrite will not remove it",
+            f"overwriting {destination}: it has no {known_by}, so {argument('overwrite', True)} will not remove it",
             hint="choose another destination, or remove it yourself",
         )
     return destination
@@ -91,13 +93,52 @@ def publish(staged: Path, destination: Path, *, overwrite: bool) -> None:
 
     Raises WriteError when the destination has appeared meanwhile, or the disk refuses.
     """
+    publish_together({staged: destination}, overwrite=overwrite)
+
+
+def publish_together(exports: Mapping[Path, Path], *, overwrite: bool) -> None:
+    """Moves finished exports into place, each in one step, by their staged folders: all of them or none.
+
+    When one cannot be moved, those before it are moved back. A process that is killed between two of the steps leaves
+    the first one new. Raises WriteError as `publish` does.
+    """
+    moved: list[tuple[Path, Path]] = []
     try:
-        _sync(staged)
-        if overwrite and destination.exists():
-            _exchange(staged, destination)
-            shutil.rmtree(staged, ignore_errors=True)
-        else:
-            os.rename(staged, destination)
+        for staged, destination in exports.items():
+            with _publishing(destination):
+                _sync(staged)
+        for staged, destination in exports.items():
+            with _publishing(destination):
+                _move(staged, destination, overwrite=overwrite)
+            moved.append((staged, destination))
+    except BaseException:
+        for staged, destination in reversed(moved):
+            with _publishing(destination):
+                _move_back(staged, destination)
+        raise
+    for staged in exports:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _move(staged: Path, destination: Path, *, overwrite: bool) -> None:
+    """Puts a folder into place; what stood there is at `staged` then."""
+    if overwrite and destination.exists():
+        _exchange(staged, destination)
+    else:
+        os.rename(staged, destination)
+
+
+def _move_back(staged: Path, destination: Path) -> None:
+    if staged.exists():
+        _exchange(staged, destination)
+    else:
+        os.rename(destination, staged)
+
+
+@contextmanager
+def _publishing(destination: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise _write_error(f"publishing {destination}", error) from error
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.explanation.assignment import Assignment, AssignmentMap
 from surgery.module import VariableInfo
@@ -53,7 +54,7 @@ class Weights:
             if not self._allow_nonfinite:
                 raise ModuleError(
                     f"reading {name}: {bad} of its {array.size} values are NaN or infinite",
-                    hint="the module is damaged; --allow-nonfinite converts it as it is",
+                    hint=f"the module is damaged; {argument('allow_nonfinite', True)} converts it as it is",
                 )
         laid_out = assignment.layout.apply(array, self._map.sizes)
         if target not in self._hashes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
 from surgery.formats import object_graph
 from surgery.formats.saved_model import tensor_names
@@ -135,7 +136,7 @@ def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, 
     if asked is None and defaults == names and len(names) > 1:
         raise UsageError(
             f"reading the graph of {files.name}: it has several signatures, none of them the default",
-            hint="choose with --signature: " + ", ".join(sorted(names)),
+            hint=f"choose with {argument('signature')}: " + ", ".join(sorted(names)),
         )
     wanted = defaults[0] if asked is None else asked
     for meta_graph, graph in graphs:
@@ -143,7 +144,8 @@ def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, 
             if signature.name == wanted:
                 return meta_graph, graph.signatures, signature
     raise UsageError(
-        f"--signature {wanted}: {files.name} has no such signature", hint="it has " + ", ".join(sorted(names))
+        f"{argument('signature', wanted)}: {files.name} has no such signature",
+        hint="it has " + ", ".join(sorted(names)),
     )
 
 

@@ -1,4 +1,4 @@
-"""`--tensor NAME=OUTPUT` options, resolved against a listed graph. All faults are reported together, and early."""
+"""Tensors asked for as `NAME=OUTPUT`, resolved against a listed graph. All faults are reported together, and early."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.graph_taps.listing import GraphListing, GraphTensor
 
@@ -41,16 +42,18 @@ def resolve_taps(listing: GraphListing, selections: Sequence[str]) -> tuple[Grap
         name = re.sub(r":0+$", "", wanted)
         key = output if equals else default_output(name)
         if name not in tensors:
-            faults.append(f"--tensor {wanted}: {_unknown(listing, name)}")
+            faults.append(f"{argument('tensors', wanted)}: {_unknown(listing, name)}")
         elif not VALID_OUTPUT.fullmatch(key):
-            faults.append(f"--tensor {selection}: expected NAME=OUTPUT, with an OUTPUT of letters, digits and _")
+            faults.append(
+                f"{argument('tensors', selection)}: expected NAME=OUTPUT, with an OUTPUT of letters, digits and _"
+            )
         elif key in taken:
-            faults.append(f"--tensor {selection}: {taken[key]}, {key}; choose another with {name}=OUTPUT")
+            faults.append(f"{argument('tensors', selection)}: {taken[key]}, {key}; choose another with {name}=OUTPUT")
         else:
-            taken[key] = f"--tensor {wanted} has that output already"
+            taken[key] = f"{argument('tensors', wanted)} has that output already"
             taps.append(GraphTap(output=key, tensor=tensors[name]))
     if not selections:
-        faults.append("no --tensor was given")
+        faults.append(f"no {argument('tensors')} was given")
     if faults:
         raise UsageError(
             f"choosing tensors of {listing.files.name}, signature {listing.signature.name}:"

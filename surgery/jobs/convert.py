@@ -1,34 +1,40 @@
-"""The main job as one straight line: open, infer, map, record, build, export, compare, publish."""
+"""The main job as one straight line: open, plan, rebuild with an early look, judge the reloaded export, publish."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
-from surgery.export.publish import choose_destination, kept_folder, publish, staging
-from surgery.export.weights import Weights
-from surgery.jobs.steps import check_export, record_reference, write_encoder
-from surgery.jobs.texts import write_texts
-from surgery.jobs.warmup import warm_staged
-from surgery.planning.outputs import Request
+from surgery.export.publish import choose_destination, kept_folder, publish_together, staging
+from surgery.jobs.companions import Companions
+from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, rebuild
 from surgery.planning.plan import Plan, make_plan
-from surgery.planning.texts import Texts, text_destination
+from surgery.planning.requests import Request
+from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
+from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
-from surgery.tfserving.config_files import require_serving
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """A published export: where it is, the plan that it carries out, the proof, and where its text export is.
+    """A published export.
 
-    `warmups` are the numbers of warm-up requests by destination, where they were asked for.
+    Attributes:
+        destination: Its folder.
+        plan: The plan that it carries out.
+        report: The proof that it is the same function.
+        manifest: The content of its `assets.extra/surgery.json`.
+        text_destination: The folder of its text export, where one was asked for.
+        warmups: The numbers of warm-up requests by destination, where they were asked for.
     """
 
     destination: Path
@@ -51,66 +57,50 @@ def convert_module(
     request: Request | None = None,
     texts: Texts | None = None,
     warmup: bool = False,
+    battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> Conversion:
     """Converts a module; nothing is published unless the reloaded export has parity.
 
     With `texts` a second SavedModel is published that takes strings, see surgery.jobs.texts; with `warmup` both
-    have the requests that TensorFlow Serving runs first, see surgery.jobs.warmup.
+    have the requests that TensorFlow Serving runs first, see surgery.jobs.warmup. Both are published, or neither.
 
-    Raises the SurgeryError that says what went wrong; the destination is then as it was before.
+    Raises the SurgeryError that says what went wrong; the destinations are then as they were before.
     """
-    tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
-    text_place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
-    if warmup:
-        require_serving("writing warm-up requests")
-    warmups: dict[Path, int] = {}
+    companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
     progress("inspect", 0, 0)
-    with open_module(module, with_weights=True) as source:
+    with open_module(module, with_weights=True) as source, ExitStack() as staged:
         plan = make_plan(source, destination, assume, request)
-        if texts is not None:
-            texts.check(source, plan.inference)
-        with staging(destination, keep_failed=keep_failed) as folder:
-            reference = record_reference(plan, progress)
-            progress("build the encoder", 0, 0)
-            weights = Weights(plan.weights, reference.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
-            write_encoder(plan, weights, reference, tolerance, folder, progress)
-            report = check_export(plan, folder, reference, weights, tolerance, progress)
-            if not report.passed:
-                kept = (
-                    f"the failed export is kept at {kept_folder(folder)}"
-                    if keep_failed
-                    else "--keep-failed keeps the export to look at"
-                )
-                raise ParityError(
-                    f"comparing the export with {source.name}: it is not the same function, nothing was published\n  "
-                    + report.failure(),
-                    hint=kept,
-                )
-            manifest = make_manifest(
-                source,
-                plan.inference,
-                plan.weights,
-                weights.hashes(),
-                plan.signatures,
-                plan.outputs.request,
-                report,
-            )
-            write_manifest(manifest, folder, destination)
-            if warmup:
-                warmups[destination] = warm_staged(folder, destination, progress)
-            if texts is not None and text_place is not None:
-                progress("write the text export", 0, 0)
-                tokenization = texts.tokenization(source, weights.constants())
-                with staging(text_place) as text_folder:
-                    length = texts.resolved(plan.inference)
-                    write_texts(
-                        folder, tokenization, length, plan.inference.family.right_context, text_folder, text_place
-                    )
-                    if warmup:
-                        warmups[text_place] = warm_staged(text_folder, text_place, progress)
-                    publish(text_folder, text_place, overwrite=overwrite)
-            progress("publish", 0, 0)
-            publish(folder, destination, overwrite=overwrite)
-    return Conversion(destination, plan, report, manifest, text_place, warmups)
+        companions.check(plan)
+        folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
+
+        opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
+        recorded = rebuild(opened, folder, tolerance or Tolerance(), progress)
+        report = judge(recorded, open_export(folder), tolerance, progress)
+        if not report.passed:
+            raise _no_parity(plan, report, folder, keep_failed=keep_failed)
+        manifest = make_manifest(plan, recorded.hashes, report)
+        write_manifest(manifest, folder, destination)
+        exports, warmups = companions.stage(staged, folder, plan, opened.weights.constants(), progress)
+
+        progress("publish", 0, 0)
+        publish_together(exports, overwrite=overwrite)
+    return Conversion(
+        destination=destination,
+        plan=plan,
+        report=report,
+        manifest=manifest,
+        text_destination=companions.text_destination,
+        warmups=warmups,
+    )
+
+
+def _no_parity(plan: Plan, report: ParityReport, folder: Path, *, keep_failed: bool) -> ParityError:
+    return ParityError(
+        f"comparing the export with {plan.module.name}: it is not the same function, nothing was published\n  "
+        + report.failure(),
+        hint=f"the failed export is kept at {kept_folder(folder)}"
+        if keep_failed
+        else f"{argument('keep_failed', True)} keeps the export to look at",
+    )

@@ -10,43 +10,46 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from os import PathLike
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from surgery.arguments import OneOrMore, PathOrHandle
 from surgery.edits import Edit
-from surgery.errors import ParityError, UsageError
-from surgery.explanation.convention import EMBEDDING
+from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
-from surgery.export.publish import choose_destination, publish, staging
-from surgery.export.weights import Weights, sha256
-from surgery.jobs.steps import Reference, check_export, record_reference, write_encoder
-from surgery.planning.edits import Edited, Place, apply_edits
-from surgery.planning.outputs import BLOCKS, Request
-from surgery.planning.plan import Plan, make_plan
-from surgery.progress import Progress, counting, silent
-from surgery.proof.contract import check_contract, check_interface
-from surgery.proof.expected import expected_outputs
-from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights
-from surgery.sources import inspect_folder, well_formed
-from surgery.sources.files import Files
+from surgery.export.publish import choose_destination, kept_folder, publish_together, staging
+from surgery.export.weights import Weights
+from surgery.jobs.companions import Companions
+from surgery.jobs.edited_export import judge_edited, write_edited
+from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, rebuild
+from surgery.planning.edits import EditedPlan, apply_edits
+from surgery.planning.plan import make_plan
+from surgery.planning.requests import Feature, Layers, Request, Tap
+from surgery.planning.texts import Texts
+from surgery.progress import Progress, silent
+from surgery.proof.battery import make_battery
+from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
-IN_MEMORY = "the edited encoder in memory"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EditedModel:
-    """A model with edits, not written yet: `edited.hits` says how many places each of them hit."""
+    """A model with edits, not written yet.
+
+    Attributes:
+        module: The folder, archive or handle of the module.
+        edits: The edits, in the order in which they are applied.
+        assume: Values that the module's files do not show, by field.
+        edited: What the edits mean for this module: which places they hit, and what stays as it is.
+    """
 
     module: str
     edits: tuple[Edit, ...]
     assume: Mapping[str, Any] | None
-    edited: Edited
+    edited: EditedPlan
 
     @property
     def hits(self) -> dict[str, int]:
@@ -55,46 +58,108 @@ class EditedModel:
 
     def export(
         self,
-        destination: str | PathLike[str] | None = None,
+        destination: PathOrHandle | None = None,
         *,
-        taps: Sequence[str] = (),
-        layers: str | None = None,
-        features: Sequence[str] = (),
-        depths: Sequence[int] = (),
-        signatures: Sequence[str] = (),
+        taps: OneOrMore[str | Tap] = (),
+        layers: Layers | None = None,
+        features: OneOrMore[str | Feature] = (),
+        depths: OneOrMore[int] = (),
+        signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
         atol: float | None = None,
         rtol: float | None = None,
         overwrite: bool = False,
-        progress: Progress = silent,
+        keep_failed: bool = False,
+        allow_nonfinite: bool = False,
+        text: bool = False,
+        seq_length: int | None = None,
+        vocab: PathOrHandle | None = None,
+        lower_case: bool | None = None,
+        warmup: bool = False,
+        progress: Progress | None = None,
     ) -> EditedExport:
-        """Writes and proves it, with the outputs that `surgery.convert` can add; see `export_edited`."""
+        """Writes the edited model, and proves that what no edit touches has stayed.
+
+        The outputs before the first effect of an edit must be bit-equal to the unedited export's; all outputs must be
+        those of the edited encoder in memory.
+
+        Args:
+            destination: The folder to write; None for `exported/<name>_edited/<next version>`.
+            taps: As for `surgery.convert`, and so are all that follow; blocks are numbered as the edits left them.
+            layers: As for `surgery.convert`.
+            features: As for `surgery.convert`.
+            depths: As for `surgery.convert`.
+            signatures: As for `surgery.convert`.
+            atol: As for `surgery.convert`.
+            rtol: As for `surgery.convert`.
+            overwrite: As for `surgery.convert`.
+            keep_failed: As for `surgery.convert`.
+            allow_nonfinite: As for `surgery.convert`.
+            text: As for `surgery.convert`.
+            seq_length: As for `surgery.convert`.
+            vocab: As for `surgery.convert`.
+            lower_case: As for `surgery.convert`.
+            warmup: As for `surgery.convert`.
+            progress: As for `surgery.convert`.
+
+        Returns:
+            The published export: the outputs that stayed to the bit, those that changed, and the comparison.
+
+        Raises:
+            SurgeryError: One of the classes in `surgery.errors`. The destination is then as it was before.
+
+        Examples:
+            ```python
+            from surgery.edits import KeepBlocks
+
+            done = surgery.edit("bert.tar.gz", KeepBlocks("0:6")).export("out/bert_6/1", text=True, seq_length=64)
+            print(done.unchanged, done.changed)
+            ```
+        """
+        texts = Texts(length=seq_length, vocab=None if vocab is None else Path(vocab), lower_case=lower_case)
         return export_edited(
             self,
             None if destination is None else Path(destination),
-            request=Request(tuple(taps), layers, tuple(features), tuple(depths), tuple(signatures)),
+            request=Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures),
             tolerance=Tolerance.of(atol, rtol),
             overwrite=overwrite,
-            progress=progress,
+            keep_failed=keep_failed,
+            allow_nonfinite=allow_nonfinite,
+            texts=texts if text else None,
+            warmup=warmup,
+            progress=progress or silent,
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EditedExport:
-    """A published edit: where it is, what it hit, what stayed the same to the bit, and the comparison's report."""
+    """A published edit.
+
+    Attributes:
+        destination: Its folder.
+        edited: What the edits hit, and what they leave as it is.
+        unchanged: The outputs that are those of the unedited export, to the bit.
+        changed: All other outputs.
+        report: The comparison with the edited encoder in memory.
+        manifest: The content of its `assets.extra/surgery.json`.
+        text_destination: The folder of its text export, or None.
+        warmups: The number of warm-up requests by destination.
+    """
 
     destination: Path
-    edited: Edited
+    edited: EditedPlan
     unchanged: tuple[str, ...]
     changed: tuple[str, ...]
     report: ParityReport
     manifest: Mapping[str, Any]
+    text_destination: Path | None = None
+    warmups: Mapping[Path, int] = field(default_factory=dict)
 
 
 def edit_module(module: str, edits: Sequence[Edit], assume: Mapping[str, Any] | None = None) -> EditedModel:
     """Reads edits against a module, without TensorFlow. Raises UsageError for a wrong aim."""
     with open_module(module, with_weights=False) as source:
         plan = make_plan(source, Path(), assume)
-        return EditedModel(module, tuple(edits), assume, apply_edits(plan, edits))
+        return EditedModel(module=module, edits=tuple(edits), assume=assume, edited=apply_edits(plan, edits))
 
 
 def export_edited(
@@ -104,6 +169,11 @@ def export_edited(
     request: Request | None = None,
     tolerance: Tolerance | None = None,
     overwrite: bool = False,
+    keep_failed: bool = False,
+    allow_nonfinite: bool = False,
+    texts: Texts | None = None,
+    warmup: bool = False,
+    battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> EditedExport:
     """Writes an edited model; nothing is published unless what must stay the same has stayed.
@@ -112,140 +182,59 @@ def export_edited(
     """
     tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(model.module) + "_edited", overwrite=overwrite)
+    companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
     progress("inspect", 0, 0)
     with (
         open_module(model.module, with_weights=True) as source,
-        staging(destination) as folder,
         tempfile.TemporaryDirectory(prefix="surgery-") as scratch,
+        ExitStack() as staged,
     ):
         plan = make_plan(source, destination, model.assume)
         edited = apply_edits(plan, model.edits, request)
-        whole = Path(scratch) / "unedited"
-        reference = _convert_whole(plan, whole, tolerance, progress)
-        weights = Weights(edited.plan.weights, reference.tensors.read, source.constants)
-        report, hashes, unchanged = _write_edited(edited, weights, whole, folder, reference, tolerance, progress)
-        changed = tuple(n for outputs in edited.plan.signatures.values() for n in outputs if n not in unchanged)
+        companions.check(edited.plan)
+        folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
+
+        opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
+        recorded = rebuild(opened, Path(scratch) / "unedited", tolerance, progress)
+        unedited = open_export(Path(scratch) / "unedited")
+        whole = judge(recorded, unedited, tolerance, progress)
+        if not whole.passed:
+            raise ParityError(f"rebuilding {source.name} before the edit: {whole.failure()}")
+
+        weights = Weights(edited.plan.weights, opened.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
+        in_memory = write_edited(edited, weights, opened.battery, folder, progress)
+        report, unchanged = judge_edited(edited, in_memory, open_export(folder), unedited, tolerance, progress)
         if not report.passed:
             raise ParityError(
                 f"checking the edited export of {source.name}: what must stay has not, nothing was published\n  "
-                + report.failure()
+                + report.failure(),
+                hint=f"the failed export is kept at {kept_folder(folder)}" if keep_failed else None,
             )
-        told = {
-            "applied": [{"edit": edit, "places": count} for edit, count in edited.hits],
-            "blocks": [{"origin": place.origin, "pruned_heads": list(place.pruned)} for place in edited.places],
-            "unchanged": list(unchanged),
-            "changed": list(dict.fromkeys(changed)),
-        }
-        manifest = make_manifest(
-            source,
-            edited.plan.inference,
-            edited.plan.weights,
-            hashes,
-            edited.plan.signatures,
-            edited.plan.outputs.request,
-            report,
-            told,
-        )
+        outputs = dict.fromkeys(name for names in edited.plan.signatures.values() for name in names)
+        changed = tuple(name for name in outputs if name not in unchanged)
+        manifest = make_manifest(edited.plan, in_memory.hashes, report, _edits_data(edited, unchanged, changed))
         write_manifest(manifest, folder, destination)
+        exports, warmups = companions.stage(staged, folder, edited.plan, weights.constants(), progress)
+
         progress("publish", 0, 0)
-        publish(folder, destination, overwrite=overwrite)
-    return EditedExport(destination, edited, unchanged, tuple(dict.fromkeys(changed)), report, manifest)
-
-
-def _convert_whole(plan: Plan, folder: Path, tolerance: Tolerance, progress: Progress) -> Reference:
-    """Writes the unedited export into `folder` and proves it. Raises ParityError when it is not the module."""
-    reference = record_reference(plan, progress)
-    weights = Weights(plan.weights, reference.tensors.read, plan.module.constants)
-    write_encoder(plan, weights, reference, tolerance, folder, progress)
-    report = check_export(plan, folder, reference, weights, tolerance, progress)
-    if not report.passed:
-        raise ParityError(f"rebuilding {plan.module.name} before the edit: {report.failure()}")
-    return reference
-
-
-def _write_edited(
-    edited: Edited,
-    weights: Weights,
-    whole: Path,
-    folder: Path,
-    reference: Reference,
-    tolerance: Tolerance,
-    progress: Progress,
-) -> tuple[ParityReport, Mapping[str, str], tuple[str, ...]]:
-    """Writes the edited encoder and compares it; the report, hashes of its weights, and the outputs that stayed."""
-    from surgery.tf import recording as comparison
-    from surgery.tf.encoder import build_encoder, edit_encoder
-    from surgery.tf.export import Export, write_saved_model
-
-    plan, battery = edited.plan, reference.battery
-    progress("edit the encoder", 0, 0)
-    try:
-        encoder = edit_encoder(build_encoder(plan.inference, weights), edited.places)
-        recorded = comparison.record_encoder(encoder, battery, plan.outputs.taps)
-    except (ValueError, TypeError) as error:  # what Keras raises for a layer that does not fit
-        raise UsageError(
-            f"running the edited encoder: {error}", hint="layers take and give [batch, seq, hidden]"
-        ) from error
-    expected = expected_outputs(plan.inference, plan.outputs, battery, recorded)
-    progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
-    blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
-    hashes = {
-        target: sha256(_without_heads(target, weights, edited.places[blocks[target]])) for target in encoder.variables
-    }
-    exported = inspect_folder(Files(folder=folder, name=folder.name))
-    with well_formed(str(folder)):
-        contract = (
-            check_interface(plan.module, exported, plan.inference, plan.outputs)
-            if edited.rebuilt
-            else check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
-        )
-    steps = counting(progress, "run the export", len(battery))
-    with comparison.LoadedExport(folder) as loaded:
-        bits = compare_weights(hashes, loaded.hashes(list(hashes)))
-        found = list(loaded.replay(exported, plan.inference, plan.outputs, battery, steps))
-    unchanged, moved = _compare_unchanged(edited, whole, battery, found)
-    report = ParityReport(
-        reference=IN_MEMORY,
-        tolerance=tolerance,
-        batches=len(battery),
-        outputs=compare(battery, expected, found, tolerance),
-        weights=bits,
-        contract=(*contract, *moved),
+        publish_together(exports, overwrite=overwrite)
+    return EditedExport(
+        destination=destination,
+        edited=edited,
+        unchanged=unchanged,
+        changed=changed,
+        report=report,
+        manifest=manifest,
+        text_destination=companions.text_destination,
+        warmups=warmups,
     )
-    return report, hashes, unchanged
 
 
-def _without_heads(target: str, weights: Weights, place: Place) -> np.ndarray:
-    """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
-    value = weights.value(target)
-    axes = [group[0] for group in weights.assignments[target].layout.right]
-    return np.delete(value, list(place.pruned), axis=axes.index("heads")) if place.pruned and "heads" in axes else value
-
-
-def _compare_unchanged(
-    edited: Edited, whole: Path, battery: Sequence[Any], found: Recording
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the outputs before the first effect of an edit; and a line for each that is not bit-equal.
-
-    Both exports are reloaded and run by the same runner.
-    """
-    from surgery.tf import recording as comparison
-
-    offset = edited.plan.inference.family.lists[BLOCKS]
-    names = [EMBEDDING, *(f"{BLOCKS}_{number}" for number in range(edited.unchanged + offset))]
-    plan = edited.plan
-    plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
-    with comparison.LoadedExport(whole) as loaded:
-        unedited = list(
-            loaded.replay(
-                inspect_folder(Files(folder=whole, name="unedited")), plan.inference, plain, battery, lambda: None
-            )
-        )
-    names = [name for name in names if all(name in outputs for outputs in found)]
-    moved = [
-        f"{name}: before the first effect of an edit, and not bit-equal to the unedited export's"
-        for name in names
-        if not all(np.array_equal(a[name], b[name], equal_nan=True) for a, b in zip(unedited, found, strict=True))
-    ]
-    return tuple(names), tuple(moved)
+def _edits_data(edited: EditedPlan, unchanged: Sequence[str], changed: Sequence[str]) -> dict[str, Any]:
+    """The manifest's account of the edits."""
+    return {
+        "applied": [{"edit": edit, "places": count} for edit, count in edited.hits],
+        "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],
+        "unchanged": list(unchanged),
+        "changed": list(changed),
+    }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
 from surgery.export.publish import publish, publish_file, staging
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
@@ -24,12 +25,21 @@ from surgery.tfserving.notes import notes
 from surgery.tfserving.served import Served, open_served
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Serving:
-    """How to serve an export. `files` are contents by name, `missing` says why one is not among them.
+    """How to serve an export.
 
-    `move` is the command that must come first where the folder is not named by a version.
-    `written` is the folder that the files were written to, None where they were only made.
+    Attributes:
+        served: The export as the server sees it.
+        files: The files for the server and its clients, contents by name.
+        missing: The reason why a file is not among them, None where all are.
+        move: The command that must come first, None where the folder is named by a version already.
+        server: The command that starts the server.
+        docker: The command that starts the server in a container.
+        curl: The command that sends one request.
+        notes: What to know before it is served, one line each.
+        written: The folder that the files were written to, None where they were only made.
+        warmup: The warm-up file, None where none was asked for.
     """
 
     served: Served
@@ -42,6 +52,11 @@ class Serving:
     notes: tuple[str, ...]
     written: Path | None
     warmup: Warmup | None
+
+    @property
+    def fits(self) -> bool:
+        """True if the reply of every signature fits into gRPC's default limit of 4 MiB."""
+        return all(signature.reply.fits for signature in self.served.signatures)
 
 
 def serve_export(
@@ -70,16 +85,16 @@ def serve_export(
         _write(files, output)
     configs = Path.cwd() if output is None else output.absolute()
     return Serving(
-        served if kept is None else open_served(folder, signatures, batch=batch, length=length),
-        files,
-        None if MODELS_CONFIG in files else f"{MODELS_CONFIG} needs TensorFlow Serving's messages: {INSTALL}",
-        client_code.move(served),
-        client_code.server(served, configs),
-        client_code.docker(served, configs),
-        client_code.curl(served),
-        notes(served),
-        output,
-        kept,
+        served=served if kept is None else replace(served, warmup_bytes=kept.file.stat().st_size),
+        files=files,
+        missing=None if MODELS_CONFIG in files else f"{MODELS_CONFIG} needs TensorFlow Serving's messages: {INSTALL}",
+        move=client_code.move(served),
+        server=client_code.server(served, configs),
+        docker=client_code.docker(served, configs),
+        curl=client_code.curl(served),
+        notes=notes(served),
+        written=output,
+        warmup=kept,
     )
 
 
@@ -97,12 +112,12 @@ def _files(served: Served) -> dict[str, str]:
 def _check_output(output: Path, *, overwrite: bool) -> None:
     require_serving(f"writing {MODELS_CONFIG}")
     if output.exists() and not output.is_dir():
-        raise UsageError(f"--output {output}: it is a file", hint="give a folder")
+        raise UsageError(f"{argument('output', output)}: it is a file", hint="give a folder")
     there = [name for name in (MODELS_CONFIG, BATCHING_CONFIG, client_code.CLIENT) if (output / name).exists()]
     if there and not overwrite:
         raise UsageError(
-            f"--output {output}: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
-            hint="choose another folder, or give --overwrite",
+            f"{argument('output', output)}: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
+            hint=f"choose another folder, or give {argument('overwrite', True)}",
         )
 
 

@@ -1,145 +1,232 @@
-"""Steps that convert, verify and edit share: record the module, fill and try the encoder, check what was written."""
+"""Steps that convert, verify and edit share: open the weights, record, fill, look early, write, record the rest, judge.
+
+The filled encoder is tried on two batches before the module runs on the others: a wrong one is known in seconds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from surgery.errors import ParityError
+from surgery.explanation.architecture import Architecture
 from surgery.export.weights import Weights
-from surgery.module import Tensors
+from surgery.module import InspectedModule, Tensors
 from surgery.planning.plan import Plan
-from surgery.progress import Progress, counting
+from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
-from surgery.proof.battery import Batch, make_battery
+from surgery.proof.battery import Batch
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import expected_outputs, inner_outputs
-from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights
+from surgery.proof.parity import Arrays, ParityReport, Recording, Tolerance, compare, compare_weights
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 
+if TYPE_CHECKING:
+    from surgery.tf.encoder import Encoder
+
 FIRST_LOOK = 2
-"""Batches on which the filled encoder is tried before anything is written; among the longest, where attention acts."""
+"""Batches on which the filled encoder is tried first; among the longest, where attention acts."""
+
+MakeBattery = Callable[[Architecture], Sequence[Batch]]
+"""Makes the batches for an encoder's sizes. The full battery is `surgery.proof.battery.make_battery`."""
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The module's side of a comparison: what it returns on a battery, and its weights. `what` is for people.
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A planned module whose weights are open: every step of a job is a function of this value.
 
-    `inner` are the expected outputs that were read from inside its graph, or made of such.
+    Attributes:
+        plan: The module, how it is explained, and the outputs that its export will have.
+        tensors: The values of the module's variables, as it stores them.
+        weights: The same values as the encoder wants them, with their hashes.
+        battery: The batches on which the module, the encoder and the export are run.
     """
 
-    what: str
+    plan: Plan
+    tensors: Tensors
+    weights: Weights
+    battery: Sequence[Batch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """The module's side of a comparison: once recorded, it can be held against any number of exports.
+
+    Attributes:
+        plan: The module, how it is explained, and the outputs that are compared.
+        how: How the outputs were computed, for people.
+        battery: The batches that were run.
+        expected: What an export must return on each batch, by signature and output.
+        inner: The outputs that were read from inside the module's graph, or made of such.
+        hashes: SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
+        nonfinite: NaN and Inf by variable of the module, where they were allowed.
+    """
+
+    plan: Plan
+    how: str
     battery: Sequence[Batch]
     expected: Recording
-    tensors: Tensors
     inner: tuple[str, ...]
+    hashes: Mapping[str, str]
+    nonfinite: Mapping[str, int]
 
 
-def record_reference(plan: Plan, progress: Progress) -> Reference:
-    """Runs the module itself on a battery: its own graph, or for a checkpoint what its publisher says it computes.
-
-    Raises ModuleError when its weights are not what its files promise.
-    """
-    module = plan.module
+def open_weights(
+    plan: Plan, make_battery: MakeBattery, *, allow_nonfinite: bool = False, progress: Progress = silent
+) -> Opened:
+    """Starts TensorFlow and opens the module's values. Raises ModuleError when they are not what its files promise."""
     progress("start TensorFlow", 0, 0)
     from surgery.tf.memory import importing
 
     with importing():
-        from surgery.tf import recording as comparison
+        import surgery.tf.recording  # noqa: F401 (the whole of TensorFlow comes with it)
 
-    battery = make_battery(plan.inference.architecture)
-    tensors = module.open_tensors()
+    tensors = plan.module.open_tensors()
     tensors.check(assignment.variable for assignment in plan.weights.assignments)
-    if plan.inference.publisher is not None:
-        steps = partial(progress, "compute the reference")
-        recording = float64.record_float64(module, plan.inference, tensors, battery, plan.outputs.taps, steps)
-        what = float64.description(module)
-    else:
-        tick = counting(progress, "run the module", len(battery))
-        recording = comparison.record_module(module, plan.inference, battery, plan.outputs.taps, tick)
-        what = comparison.REFERENCE
-    expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
-    inner = () if plan.inference.publisher is not None else inner_outputs(plan.inference, plan.outputs)
-    return Reference(what, battery, expected, tensors, tuple(name for name in inner if _is_in(name, expected)))
+    weights = Weights(plan.weights, tensors.read, plan.module.constants, allow_nonfinite=allow_nonfinite)
+    return Opened(plan=plan, tensors=tensors, weights=weights, battery=make_battery(plan.inference.architecture))
 
 
-def _is_in(name: str, recording: Recording) -> bool:
-    return any(name in outputs for outputs in recording)
+def record(opened: Opened, progress: Progress = silent) -> Recorded:
+    """The whole battery, and the hashes of all weights."""
+    recording = _run(opened, range(len(opened.battery)), progress)
+    progress("hash the weights", 0, 0)
+    return _recorded(opened, recording)
 
 
-def write_encoder(
-    plan: Plan,
-    weights: Weights,
-    reference: Reference,
-    tolerance: Tolerance,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    """Fills the encoder, looks at it once, writes it. The encoder is gone when this returns."""
-    from surgery.tf import recording as comparison
-    from surgery.tf.encoder import build_encoder
-    from surgery.tf.export import Export, write_saved_model
+def rebuild(opened: Opened, folder: Path, tolerance: Tolerance, progress: Progress) -> Recorded:
+    """Writes the filled encoder into `folder`, and records the module.
 
-    encoder = build_encoder(plan.inference, weights)
-    battery, expected = reference.battery, reference.expected
-    longest = sorted((i for i, batch in enumerate(battery) if batch.submodels), key=lambda i: -battery[i].length)[
-        :FIRST_LOOK
-    ]
-    first, wanted = [battery[i] for i in longest], [expected[i] for i in longest]
-    found = comparison.record_encoder(encoder, first)
-    shown = [
-        {name: outputs[name] for name in outputs.keys() & got.keys()}
-        for outputs, got in zip(wanted, found, strict=True)
-    ]
-    failed = [diff for diff in compare(first, shown, found, tolerance) if not diff.passed]
-    if failed:
-        raise ParityError(
-            f"trying the filled encoder of {plan.module.name}: the first output to diverge is {failed[0].name}, "
-            f"max abs error {failed[0].max_abs:.3g}, {failed[0].worst_batch}; nothing was written",
-            hint="the module computes something that its weight table does not say: please report it",
-        )
-    progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
+    The encoder is gone before the other batches are recorded: with the module's own variables beside it, a conversion
+    would need the memory of a third model. Raises ParityError when it fails on the first two batches: the others are
+    not recorded then, and nothing is written.
+    """
+    early = _run(opened, _first_look(opened.battery), progress)
+    _write_encoder(opened, early, folder, tolerance, progress)
+    others = [number for number in range(len(opened.battery)) if number not in early]
+    return _recorded(opened, {**early, **_run(opened, others, progress, done=len(early))})
 
 
-def check_export(
-    plan: Plan,
-    folder: Path,
-    reference: Reference,
-    weights: Weights,
-    tolerance: Tolerance,
-    progress: Progress,
+def open_export(folder: Path) -> InspectedModule:
+    """An export on disk, inspected like a module; its outputs keep the names that they have in the file."""
+    return inspect_folder(Files(folder=folder, name=folder.name))
+
+
+def judge(
+    recorded: Recorded, exported: InspectedModule, tolerance: Tolerance | None = None, progress: Progress = silent
 ) -> ParityReport:
-    """The whole comparison between a recorded module and an export on disk."""
-    from surgery.tf import recording as comparison
+    """The whole comparison between a recorded module and an export on disk: outputs, weights and contract."""
+    from surgery.tf.recording import LoadedExport
 
-    hashes = weights.hashes()
-    exported = inspect_folder(Files(folder=folder, name=folder.name))
-    battery, expected = reference.battery, reference.expected
-    with well_formed(str(folder)):
+    plan, tolerance = recorded.plan, tolerance or Tolerance()
+    with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
-    with comparison.LoadedExport(folder) as loaded:
-        bits = compare_weights(hashes, loaded.hashes(list(hashes)))
-        steps = counting(progress, "run the export", len(battery))
-        replayed = loaded.replay(exported, plan.inference, plan.outputs, battery, steps)
-        outputs = compare(battery, expected, replayed, tolerance)
+    with LoadedExport(exported) as loaded:
+        bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
+        tick = counting(progress, "run the export", len(recorded.battery))
+        replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, tick)
+        outputs = compare(recorded.battery, recorded.expected, replayed, tolerance)
     return ParityReport(
-        reference=reference.what,
+        reference=recorded.how,
         tolerance=tolerance,
-        batches=len(battery),
+        batches=len(recorded.battery),
         outputs=outputs,
         weights=bits,
         contract=contract,
-        nonfinite_weights=dict(weights.nonfinite),
-        inner=reference.inner,
+        nonfinite_weights=recorded.nonfinite,
+        inner=recorded.inner,
         unmatched=tuple(
             f"{name}.{output}"
             for name, signature in plan.outputs.extra.items()
             for output in signature.outputs
-            if not _is_in(f"{name}.{output}", expected)
+            if not _is_in(f"{name}.{output}", recorded.expected)
         ),
     )
+
+
+def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: int = 0) -> dict[int, Arrays]:
+    """What an export must return on these batches of the battery, by their numbers there; `done` are recorded already.
+
+    The module's own graph is run; for a checkpoint, which has none, its publisher's function is computed.
+    """
+    from surgery.tf.recording import record_module
+
+    plan, batches = opened.plan, [opened.battery[number] for number in numbers]
+    if not batches:
+        return {}
+    if plan.inference.publisher is not None:
+        blocks = partial(progress, "compute the reference")
+        recording = float64.record_float64(
+            plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
+        )
+    else:
+        tick = counting(progress, "run the module", len(opened.battery), done)
+        recording = record_module(plan.module, plan.inference, batches, plan.outputs.taps, tick)
+    return dict(zip(numbers, expected_outputs(plan.inference, plan.outputs, batches, recording), strict=True))
+
+
+def _write_encoder(
+    opened: Opened, early: Mapping[int, Arrays], folder: Path, tolerance: Tolerance, progress: Progress
+) -> None:
+    from surgery.tf.encoder import build_encoder
+    from surgery.tf.export import Export, write_saved_model
+
+    plan = opened.plan
+    progress("build the encoder", 0, 0)
+    encoder = build_encoder(plan.inference, opened.weights)
+    _look(opened, encoder, early, tolerance)
+    progress("write the SavedModel", 0, 0)
+    write_saved_model(Export(plan.module, encoder, opened.weights.constants(), plan.outputs), folder)
+
+
+def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
+    """The recording of the whole battery, in its order."""
+    from surgery.tf.recording import REFERENCE
+
+    plan = opened.plan
+    checkpoint = plan.inference.publisher is not None
+    expected = [recording[number] for number in range(len(opened.battery))]
+    inner = () if checkpoint else inner_outputs(plan.inference, plan.outputs)
+    return Recorded(
+        plan=plan,
+        how=float64.description(plan.module) if checkpoint else REFERENCE,
+        battery=opened.battery,
+        expected=expected,
+        inner=tuple(name for name in inner if _is_in(name, expected)),
+        hashes=opened.weights.hashes(),
+        nonfinite=dict(opened.weights.nonfinite),
+    )
+
+
+def _first_look(battery: Sequence[Batch]) -> list[int]:
+    """Numbers of the batches that are tried first."""
+    whole = (number for number, batch in enumerate(battery) if batch.submodels)
+    return sorted(whole, key=lambda number: -battery[number].length)[:FIRST_LOOK]
+
+
+def _look(opened: Opened, encoder: Encoder, recording: Mapping[int, Arrays], tolerance: Tolerance) -> None:
+    """Compares the filled encoder with the batches recorded so far, in the outputs that both have."""
+    from surgery.tf.recording import record_encoder
+
+    batches = [opened.battery[number] for number in recording]
+    found = record_encoder(encoder, batches)
+    shown = [
+        {name: outputs[name] for name in outputs.keys() & got.keys()}
+        for outputs, got in zip(recording.values(), found, strict=True)
+    ]
+    failed = [diff for diff in compare(batches, shown, found, tolerance) if not diff.passed]
+    if failed:
+        raise ParityError(
+            f"trying the filled encoder of {opened.plan.module.name}: the first output to diverge is {failed[0].name}, "
+            f"max abs error {failed[0].max_abs:.3g}, {failed[0].worst_batch}; nothing was written",
+            hint="the module computes something that its weight table does not say: please report it",
+        )
+
+
+def _is_in(name: str, recording: Recording) -> bool:
+    return any(name in outputs for outputs in recording)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import choose_destination, kept_folder, publish, staging
@@ -29,11 +30,18 @@ WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
 """Names of inputs that TensorFlow 2 writes as they are; others it changes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tapping:
-    """A published SavedModel: what it returns beside the source's outputs, and how those compare.
+    """A published SavedModel that returns inner tensors beside the outputs of its source.
 
-    `left_out` are signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
+    Attributes:
+        destination: Its folder.
+        listing: The source's graph, behind the signature that was tapped.
+        taps: The tensors that were added to the signature's outputs.
+        batches: Labels of the made inputs on which both were run.
+        checks: How each output compares with the source's.
+        variables: The number of the source's variables.
+        left_out: Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
     """
 
     destination: Path
@@ -98,19 +106,19 @@ def tap_module(
                     + "".join(f"\n  {fault}" for fault in faults),
                     hint=f"the failed export is kept at {kept_folder(folder)}"
                     if keep_failed
-                    else "--keep-failed keeps the export to look at",
+                    else f"{argument('keep_failed', True)} keeps the export to look at",
                 )
             _copy_extra(listing.files.folder, folder)
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)
     return Tapping(
-        destination,
-        listing,
-        taps,
-        tuple(batch.label for batch in accepted),
-        checks,
-        len(source.variables),
-        left_out,
+        destination=destination,
+        listing=listing,
+        taps=taps,
+        batches=tuple(batch.label for batch in accepted),
+        checks=checks,
+        variables=len(source.variables),
+        left_out=left_out,
     )
 
 

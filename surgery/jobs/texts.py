@@ -31,9 +31,15 @@ DEFAULT_LENGTH = 128
 """Tokens of a row that a preprocessor packs to unless it is told otherwise, as TF Hub's do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preprocessor:
-    """A published preprocessor: where it is, its tokenizer, and to how many tokens it packs."""
+    """A published preprocessor.
+
+    Attributes:
+        destination: Its folder.
+        tokenization: Its tokenizer: vocabulary and casing.
+        length: The number of tokens that it packs to unless it is told otherwise.
+    """
 
     destination: Path
     tokenization: Tokenization
@@ -53,9 +59,13 @@ def write_texts(
     write_text_model(export, tokenization, length, right_context, folder)
     if differences := text_differences(folder, export, tokenization, length, right_context, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
-    said = TextFacts(length, tokenization.pieces, str(_vocabulary_within(tokenization.file, folder)))
+    facts = TextFacts(
+        seq_length=length,
+        pieces=tokenization.pieces,
+        vocabulary=str(_vocabulary_within(tokenization.file, folder)),
+    )
     write_manifest(
-        {"schema": SCHEMA, "text": {**asdict(said), "lower_case": tokenization.lower_case}}, folder, destination
+        {"schema": SCHEMA, "text": {**asdict(facts), "lower_case": tokenization.lower_case}}, folder, destination
     )
 
 
@@ -102,4 +112,4 @@ def write_preprocessor(
         if differences := text.preprocessor_differences(folder, tokenization, length, TRIED):
             raise ParityError("comparing the preprocessor with Model Garden's layers: " + "; ".join(differences))
         publish(folder, destination, overwrite=overwrite)
-    return Preprocessor(destination, tokenization, length)
+    return Preprocessor(destination=destination, tokenization=tokenization, length=length)

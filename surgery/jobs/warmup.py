@@ -10,17 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.export.publish import publish_file, staging
+from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
 from surgery.tfserving.config_files import require_serving
 from surgery.tfserving.requests import WarmupRequest, warmup_requests
-from surgery.tfserving.served import WARMUP, Served, name_of, open_served
+from surgery.tfserving.served import WARMUP, Served, describe_served, name_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Warmup:
-    """A kept warm-up file: where it is, and what it asks."""
+    """A kept warm-up file.
+
+    Attributes:
+        file: Where it is, in the export.
+        requests: The requests that the server will run.
+    """
 
     file: Path
     requests: tuple[WarmupRequest, ...]
@@ -30,7 +37,9 @@ def check_warmup(folder: Path, *, overwrite: bool) -> None:
     """Raises UsageError, before anything slow, where the extra is missing or a file may not be replaced."""
     require_serving("writing warm-up requests")
     if (folder / WARMUP).exists() and not overwrite:
-        raise UsageError(f"writing {folder / WARMUP}: it exists already", hint="give --overwrite to replace it")
+        raise UsageError(
+            f"writing {folder / WARMUP}: it exists already", hint=f"give {argument('overwrite', True)} to replace it"
+        )
 
 
 def write_warmup(
@@ -59,9 +68,10 @@ def write_warmup(
             served.folder, requests, warmup.read_logs(staged, logs), progress, with_text=bool(served.text_operations)
         )
         publish_file(staged, place)
-    return Warmup(place, requests)
+    return Warmup(file=place, requests=requests)
 
 
-def warm_staged(staged: Path, destination: Path, progress: Progress = silent) -> int:
+def warm_staged(staged: InspectedModule, destination: Path, progress: Progress = silent) -> int:
     """Warms up a staged export under the name that its destination gives it; returns the number of requests."""
-    return len(write_warmup(open_served(staged), name_of(destination.absolute())[0], progress=progress).requests)
+    model, _, _ = name_of(destination.absolute())
+    return len(write_warmup(describe_served(staged), model, progress=progress).requests)

@@ -8,19 +8,27 @@ from typing import Any
 
 from surgery.edits import DropBlocks, Edit, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
 from surgery.errors import UsageError
-from surgery.explanation.architecture import Architecture, Inference
+from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
-from surgery.explanation.convention import Convention, output_paths
-from surgery.planning.outputs import BLOCKS, Request, resolve
+from surgery.explanation.convention import Convention
+from surgery.planning.outputs import resolve
 from surgery.planning.plan import Plan
+from surgery.planning.requests import Request
 from surgery.planning.signatures import signature_outputs
 from surgery.planning.taps import select_layers
 
 
-@dataclass(frozen=True)
-class Place:
-    """A block of the edited encoder: which block of the module it was, and what has been done to it."""
+@dataclass(frozen=True, kw_only=True)
+class EditedBlock:
+    """A block of the edited encoder.
+
+    Attributes:
+        origin: The number of the block in the module.
+        pruned: The attention heads that it has lost, by their numbers in the module.
+        inserted: Keras layers that stand behind it, in order.
+        replaced: The Keras layer that stands in its place; None for none.
+    """
 
     origin: int
     pruned: tuple[int, ...] = ()
@@ -28,44 +36,49 @@ class Place:
     replaced: Any = None
 
 
-@dataclass(frozen=True)
-class Edited:
-    """An edited encoder, not written yet. `hits` tells each edit and how many places it hit.
+@dataclass(frozen=True, kw_only=True)
+class EditedPlan:
+    """An edited encoder, not written yet.
 
-    `unchanged` are the leading blocks whose outputs must be what they were, to the bit.
+    Attributes:
+        plan: The plan of the encoder that is left.
+        blocks: Its blocks, in order.
+        hits: Each edit in words, and how many blocks or heads it hit.
     """
 
     plan: Plan
-    places: tuple[Place, ...]
+    blocks: tuple[EditedBlock, ...]
     hits: tuple[tuple[str, int], ...]
 
     @property
     def unchanged(self) -> int:
-        for number, place in enumerate(self.places):
-            if place.origin != number or place.pruned or place.replaced is not None:
+        """How many of the first blocks must return what they returned before, to the bit."""
+        for number, block in enumerate(self.blocks):
+            if block.origin != number or block.pruned or block.replaced is not None:
                 return number
-            if place.inserted:
+            if block.inserted:
                 return number + 1
-        return len(self.places)
+        return len(self.blocks)
 
     @property
     def rebuilt(self) -> bool:
-        """True where the result is no longer a plain encoder of its family."""
-        return any(place.pruned or place.inserted or place.replaced is not None for place in self.places)
+        """True if the result is no longer a plain encoder of its family."""
+        return any(block.pruned or block.inserted or block.replaced is not None for block in self.blocks)
 
 
-def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = None) -> Edited:
+def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = None) -> EditedPlan:
     """The edited encoder's plan. Raises UsageError for an edit that hits nothing, or aims at what there is not."""
     if not edits:
         raise UsageError(
-            f"editing {plan.module.name}: no edit is given", hint="such as --keep 0:6 or --prune-heads 0,3@-1"
+            f"editing {plan.module.name}: no edit is given",
+            hint="such as KeepBlocks('0:6') or PruneHeads((0, 3), '-1')",
         )
-    places = tuple(Place(number) for number in range(plan.inference.architecture["num_hidden_layers"]))
+    blocks = tuple(EditedBlock(origin=number) for number in range(plan.inference.architecture.blocks))
     hits = []
     for edit in edits:
-        places, count = _apply(edit, places, plan.inference)
+        blocks, count = _apply(edit, blocks, plan.inference)
         hits.append((describe(edit), count))
-    inference = _renumbered(plan.inference, places)
+    inference = _renumbered(plan.inference, blocks)
     weights = map_weights(plan.module, inference)
     mapped = {assignment.variable.address for assignment in weights.assignments}
     dropped = {drop.variable.address for drop in (*plan.weights.dropped, *weights.dropped)}
@@ -78,7 +91,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     outputs = resolve(inference, request or Request())
     signatures = signature_outputs(inference, outputs)
     edited = replace(plan, inference=inference, weights=weights, outputs=outputs, signatures=signatures)
-    return Edited(edited, places, tuple(hits))
+    return EditedPlan(plan=edited, blocks=blocks, hits=tuple(hits))
 
 
 def describe(edit: Edit) -> str:
@@ -100,45 +113,42 @@ def _layer_name(layer: Any) -> str:
     return f"{type(layer).__name__} '{getattr(layer, 'name', '?')}'"
 
 
-def _apply(edit: Edit, places: tuple[Place, ...], inference: Inference) -> tuple[tuple[Place, ...], int]:
-    """The places after an edit, and how many it hit."""
+def _apply(edit: Edit, blocks: tuple[EditedBlock, ...], inference: Inference) -> tuple[tuple[EditedBlock, ...], int]:
+    """The blocks after an edit, and how many blocks or heads it hit."""
     doing = describe(edit)
     match edit:
-        case KeepBlocks(blocks) | DropBlocks(blocks):
-            chosen = set(select_layers(blocks, len(places), doing))
+        case KeepBlocks(spelled) | DropBlocks(spelled):
+            chosen = set(select_layers(spelled, len(blocks), doing))
             keeps = isinstance(edit, KeepBlocks)
-            left = tuple(place for number, place in enumerate(places) if (number in chosen) == keeps)
-            if not left or len(left) == len(places):
-                raise UsageError(f"{doing}: leaves {len(left)} of {len(places)} blocks, there is nothing to edit")
+            left = tuple(block for number, block in enumerate(blocks) if (number in chosen) == keeps)
+            if not left or len(left) == len(blocks):
+                raise UsageError(f"{doing}: leaves {len(left)} of {len(blocks)} blocks, there is nothing to edit")
             return left, len(chosen)
-        case PruneHeads(heads, blocks):
-            chosen = set(select_layers(blocks, len(places), doing))
+        case PruneHeads(heads, spelled):
+            chosen = set(select_layers(spelled, len(blocks), doing))
             pruned = _heads(heads, inference, doing)
-            if inference.family.repeated is not None and len(chosen) != len(places):
+            aimed = [blocks[number] for number in sorted(chosen)]
+            if inference.family.repeated is not None and len(chosen) != len(blocks):
                 raise UsageError(f"{doing}: all blocks of {inference.family.name} share one attention: prune all alike")
-            if any(place.replaced is not None or set(pruned) & set(place.pruned) for place in _at(places, chosen)):
+            if any(block.replaced is not None or set(pruned) & set(block.pruned) for block in aimed):
                 raise UsageError(f"{doing}: a block among them is replaced, or has lost one of these heads before")
-            if any(len(place.pruned) + len(pruned) >= _head_count(inference) for place in _at(places, chosen)):
+            if any(len(block.pruned) + len(pruned) >= _head_count(inference) for block in aimed):
                 raise UsageError(f"{doing}: leaves a block without a head, it has {_head_count(inference)}")
             changed = tuple(
-                replace(place, pruned=(*place.pruned, *pruned)) if number in chosen else place
-                for number, place in enumerate(places)
+                replace(block, pruned=(*block.pruned, *pruned)) if number in chosen else block
+                for number, block in enumerate(blocks)
             )
             return changed, len(pruned) * len(chosen)
         case InsertLayer(number, layer) | ReplaceBlock(number, layer):
-            (block,) = select_layers(str(number), len(places), doing)
+            (index,) = select_layers(str(number), len(blocks), doing)
             if not callable(layer):
                 raise UsageError(f"{doing}: expected a Keras layer, found a {type(layer).__name__}")
-            before = places[block]
+            before = blocks[index]
             if isinstance(edit, InsertLayer):
                 after = replace(before, inserted=(*before.inserted, layer))
             else:
                 after = replace(before, replaced=layer, pruned=())
-            return (*places[:block], after, *places[block + 1 :]), 1
-
-
-def _at(places: Sequence[Place], numbers: set[int]) -> list[Place]:
-    return [places[number] for number in sorted(numbers)]
+            return (*blocks[:index], after, *blocks[index + 1 :]), 1
 
 
 def _head_count(inference: Inference) -> int:
@@ -155,9 +165,9 @@ def _heads(heads: Sequence[int], inference: Inference, doing: str) -> tuple[int,
     return tuple(sorted({head % count for head in heads}))
 
 
-def _renumbered(inference: Inference, places: Sequence[Place]) -> Inference:
+def _renumbered(inference: Inference, blocks: Sequence[EditedBlock]) -> Inference:
     """The inference of the encoder that has these blocks only, numbered from 0."""
-    numbers = {str(place.origin): str(number) for number, place in enumerate(places)}
+    numbers = {str(block.origin): str(number) for number, block in enumerate(blocks)}
     claims = [
         replace(claim, holes={**claim.holes, "layer": numbers[claim.holes["layer"]]})
         if "layer" in claim.holes
@@ -165,15 +175,12 @@ def _renumbered(inference: Inference, places: Sequence[Place]) -> Inference:
         for claim in inference.claims
         if claim.holes.get("layer", "") in numbers or "layer" not in claim.holes
     ]
-    values = {**inference.architecture.values, "num_hidden_layers": len(places)}
-    architecture = Architecture(
-        family=inference.architecture.family, generation=inference.architecture.generation, values=values
-    )
+    architecture = inference.architecture.with_blocks(len(blocks))
     kept = replace(inference, architecture=architecture, claims=tuple[Claim, ...](claims))
-    names = set(output_paths(kept.family, kept.output_names, len(places)))
+    gone = inference.outputs.paths.keys() - kept.outputs.paths.keys()
 
     def shorter(convention: Convention) -> Convention:
-        outputs = {n: path for n, path in convention.outputs.items() if not n.startswith(f"{BLOCKS}_") or n in names}
+        outputs = {name: path for name, path in convention.outputs.items() if name not in gone}
         return replace(convention, outputs=outputs)
 
     submodels = {name: shorter(convention) for name, convention in kept.submodels.items()}

@@ -1,4 +1,4 @@
-"""The TensorFlow-free half of the line: from what a person types to a plan of every weight."""
+"""The half of the line that needs no TensorFlow: from a module and a request to a plan of every weight."""
 
 from __future__ import annotations
 
@@ -8,24 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
-from surgery.planning.outputs import Outputs, Request, resolve
+from surgery.planning.outputs import ExportOutputs, resolve
+from surgery.planning.requests import Request
 from surgery.planning.signatures import signature_outputs
 from surgery.sources import well_formed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What `plan` shows and `convert` carries out. `signatures` are the outputs to be written, by signature."""
+    """The plan that `surgery plan` shows and `surgery convert` carries out.
+
+    Attributes:
+        module: The module's facts.
+        inference: Its family and architecture, with the evidence.
+        weights: Where every variable goes, or why it is dropped.
+        outputs: The outputs that were asked for.
+        signatures: The outputs of every signature of the export, by signature.
+        destination: The folder of the export.
+    """
 
     module: InspectedModule
     inference: Inference
     weights: AssignmentMap
-    outputs: Outputs
+    outputs: ExportOutputs
     signatures: Mapping[str, tuple[str, ...]]
     destination: Path
+
+    @property
+    def architecture(self) -> Architecture:
+        """The hyperparameters by field."""
+        return self.inference.architecture
 
 
 def make_plan(
@@ -34,10 +49,10 @@ def make_plan(
     assume: Mapping[str, Any] | None = None,
     request: Request | None = None,
 ) -> Plan:
-    """Infers the architecture, maps every weight, and reads what outputs are asked for.
+    """Infers the architecture, maps every weight, and resolves the outputs that are asked for.
 
-    Raises ModuleError when files of the module are missing, UnexplainedError when the tables leave anything open,
-    UsageError for outputs that there cannot be.
+    Raises ModuleError when files of the module are missing, UnexplainedError when the tables leave anything open, and
+    UsageError for outputs that the encoder cannot give.
     """
     if module.problems:
         raise ModuleError(
@@ -47,4 +62,11 @@ def make_plan(
         inference = infer_architecture(module, assume)
         weights = map_weights(module, inference)
     outputs = resolve(inference, request or Request())
-    return Plan(module, inference, weights, outputs, signature_outputs(inference, outputs), destination)
+    return Plan(
+        module=module,
+        inference=inference,
+        weights=weights,
+        outputs=outputs,
+        signatures=signature_outputs(inference, outputs),
+        destination=destination,
+    )

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from surgery.explanation.architecture import Inference
-from surgery.explanation.convention import output_paths
-from surgery.planning.outputs import SERVING, Outputs
+from surgery.planning.outputs import SERVING, ExportOutputs
 
 
-def signature_inputs(inference: Inference, outputs: Outputs) -> dict[str, set[str]]:
-    """The signatures of an export and the inputs of each."""
+def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
+    """The inputs of each signature that an export of this encoder has, by signature."""
     tokens = {anchor.name for anchor in inference.family.inputs}
     submodels = {name: tokens | {inference.family.encoder.submodels[name].positions} for name in inference.submodels}
     return {**dict.fromkeys(outputs.signatures, tokens), **submodels}
 
 
-def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple[str, ...]]:
-    """Output names of each signature that an export of this encoder has."""
-    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
+def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str, tuple[str, ...]]:
+    """The outputs of each signature that an export of this encoder has, by signature."""
+    names = inference.outputs.paths
     signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
     for submodel, convention in inference.submodels.items():
         logits = inference.family.encoder.submodels[submodel].logits
@@ -24,7 +23,8 @@ def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple
     return signatures
 
 
-def called_only(inference: Inference, outputs: Outputs) -> dict[str, str]:
-    """What the call returns and `serving_default` does not: paths by export name."""
-    names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
-    return {name: path for name, path in names.items() if name not in outputs.signatures[SERVING].outputs}
+def called_only(inference: Inference, outputs: ExportOutputs) -> dict[str, str]:
+    """The outputs that the call returns and `serving_default` does not: paths by export name."""
+    return {
+        name: path for name, path in inference.outputs.paths.items() if name not in outputs.signatures[SERVING].outputs
+    }

@@ -1,7 +1,6 @@
 """Taps: sublayers of a block whose tensors an export gives as further outputs, chosen by name and by block.
 
-Each family's table lists its own; this module reads what a person types, `NAME[@LAYERS]`, and says what an encoder
-offers. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`; the embedding is no block.
+Each family's table lists its own. Here stands which of them an encoder offers, and at which blocks they are asked for.
 """
 
 from __future__ import annotations
@@ -13,52 +12,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.tables.family import Tap
+from surgery.explanation.outputs import entry_name
+from surgery.planning.requests import TAP_FORM, Tap, layers_text
+from surgery.tables.family import Tap as TapRow
 from surgery.tables.rules import fill
 
 BYTES_PER_VALUE = 4
 """Outputs are float32."""
 
 
-@dataclass(frozen=True)
-class Tapped:
-    """A tap at one block: `row` is the table's row, `name` its name with numbers filled in ("ffn_1_output").
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A tap that an encoder has.
 
-    `output` is the name in a signature, "query_3"; `holes` fill the row's anchors.
+    Attributes:
+        row: The row of the family's table.
+        name: The row's name with its numbers filled in, such as "ffn_1_output".
+        holes: What fills the row's names, by hole.
     """
 
-    row: Tap
-    name: str
-    layer: int
-    holes: tuple[tuple[str, str], ...]
-
-    @property
-    def output(self) -> str:
-        return f"{self.name}_{self.layer}"
-
-    @property
-    def anchors(self) -> tuple[str, ...]:
-        """Targets of the weights between which the tensor lies in a module's own graph."""
-        return tuple(fill(anchor, {**dict(self.holes), "layer": str(self.layer)}) for anchor in self.row.anchors)
-
-    @property
-    def layer_path(self) -> str:
-        """The path of the layer below its block, see recipe.Setting."""
-        return fill(self.row.layer, dict(self.holes))
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A tap that an encoder has: its name, the axes of its tensors, and one line of meaning."""
-
-    row: Tap
+    row: TapRow
     name: str
     holes: tuple[tuple[str, str], ...]
 
     @property
     def axes(self) -> tuple[str, ...]:
+        """The axes of its tensors, such as ("batch", "heads", "seq", "seq")."""
         return tuple(self.row.axes.split())
 
     def shape(
@@ -71,6 +53,45 @@ class Offer:
     def nbytes(self, inference: Inference, batch: int, length: int) -> int:
         """Bytes of one block's tensor in a reply."""
         return math.prod(size or 1 for size in self.shape(inference, batch, length)) * BYTES_PER_VALUE
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapAtBlock:
+    """A tap at one block, whose tensor is one output of the signature `taps`.
+
+    Attributes:
+        offer: The tap, as the encoder offers it.
+        block: The number of the block, from 0.
+    """
+
+    offer: Offer
+    block: int
+
+    @property
+    def row(self) -> TapRow:
+        """The row of the family's table."""
+        return self.offer.row
+
+    @property
+    def name(self) -> str:
+        """The name of the tap, and of its list in the call: "query"."""
+        return self.offer.name
+
+    @property
+    def output(self) -> str:
+        """The name in a signature: "query_3"."""
+        return entry_name(self.name, self.block)
+
+    @property
+    def anchors(self) -> tuple[str, ...]:
+        """Targets of the weights between which the tensor lies in a module's own graph."""
+        holes = {**dict(self.offer.holes), "layer": str(self.block)}
+        return tuple(fill(anchor, holes) for anchor in self.row.anchors)
+
+    @property
+    def layer_path(self) -> str:
+        """The path of the layer below its block, see recipe.Setting."""
+        return fill(self.row.layer, dict(self.offer.holes))
 
 
 def offered(inference: Inference) -> dict[str, Offer]:
@@ -87,34 +108,44 @@ def offered(inference: Inference) -> dict[str, Offer]:
             holes = [*last.items()] if number is None else [*last.items(), (str(hole), str(number))]
             for row in together:
                 name = fill(row.name, dict(holes))
-                found[name] = Offer(row, name, tuple(holes))
+                found[name] = Offer(row=row, name=name, holes=tuple(holes))
     return found
 
 
-def resolve_taps(inference: Inference, selections: Iterable[str]) -> tuple[Tapped, ...]:
-    """The taps that `NAME[@LAYERS]` select, each once, by tap and block. Raises UsageError for what there is not."""
-    offers, blocks = offered(inference), inference.architecture["num_hidden_layers"]
-    chosen: dict[tuple[str, int], Tapped] = {}
-    for selection in selections:
-        name, at, layers = selection.partition("@")
-        option = f"--tap {selection}"
-        if name not in offers:
-            reason = inference.family.no_taps.get(name)
-            nearest = difflib.get_close_matches(name, offers, n=3, cutoff=0.4)
+def resolve_taps(inference: Inference, asked: Iterable[str | Tap]) -> tuple[TapAtBlock, ...]:
+    """The taps that are asked for, each once, by tap and block. Raises UsageError for one that there is not."""
+    offers, blocks = offered(inference), inference.architecture.blocks
+    chosen: dict[tuple[str, int], TapAtBlock] = {}
+    for item in asked:
+        option = argument("taps", item)
+        tap = Tap.read(item) if isinstance(item, str) else item
+        if not isinstance(tap, Tap):
+            raise UsageError(f"{option}: expected {TAP_FORM}")
+        if tap.name not in offers:
+            reason = inference.family.no_taps.get(tap.name)
+            nearest = difflib.get_close_matches(tap.name, offers, n=3, cutoff=0.4)
             raise UsageError(
-                f"{option}: {inference.family.name} has no tap {name}" + (f": {reason}" if reason else ""),
+                f"{option}: {inference.family.name} has no tap {tap.name}" + (f": {reason}" if reason else ""),
                 hint="did you mean " + " or ".join(nearest) + "?" if nearest else "it has " + ", ".join(offers),
             )
-        for layer in select_layers(layers, blocks, option) if at else range(blocks):
-            chosen[name, layer] = Tapped(offers[name].row, name, layer, offers[name].holes)
+        for block in select_layers(layers_text(tap.layers), blocks, option):
+            chosen[tap.name, block] = TapAtBlock(offer=offers[tap.name], block=block)
     order = {name: position for position, name in enumerate(offers)}
     return tuple(chosen[key] for key in sorted(chosen, key=lambda key: (order[key[0]], key[1])))
+
+
+def blocks_by_tap(taps: Iterable[TapAtBlock]) -> dict[str, tuple[int, ...]]:
+    """The blocks that each tap's list in the call holds, by the tap's name."""
+    found: dict[str, tuple[int, ...]] = {}
+    for tap in taps:
+        found[tap.name] = (*found.get(tap.name, ()), tap.block)
+    return found
 
 
 def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
     """Blocks by number, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them; ascending, or as typed.
 
-    Raises UsageError, naming the option, for what is no such list, out of range, or empty.
+    `option` begins the message of the UsageError that is raised for what is no such list, out of range, or empty.
     """
     found: dict[int, None] = {}
     for part in text.split(","):

@@ -1,4 +1,4 @@
-"""What --text asks for, resolved against an encoder: the length of a row, the tokenizer, the destination."""
+"""A text export, resolved against an encoder: the length of its rows, its tokenizer, its destination."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
 from surgery.module import InspectedModule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Texts:
-    """What `--text` asks for: how many tokens a row may have (None: all that the encoder takes), and the tokenizer."""
+    """A text export as it is asked for.
+
+    Attributes:
+        length: How many tokens a row may have; None for all that the encoder takes.
+        vocab: The vocabulary; None for the module's own.
+        lower_case: The casing; None for what the module says.
+    """
 
     length: int | None = None
     vocab: Path | None = None
@@ -25,7 +32,9 @@ class Texts:
         """The length limit for an encoder. Raises UsageError beyond its positions."""
         positions: int = inference.architecture["max_position_embeddings"]
         if self.length is not None and not 3 <= self.length <= positions:
-            raise UsageError(f"--seq-length {self.length}: expected 3 to {positions}, the encoder's positions")
+            raise UsageError(
+                f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"
+            )
         return self.length or positions
 
     def tokenization(self, module: InspectedModule, constants: Mapping[str, Any]) -> Tokenization:
@@ -33,11 +42,12 @@ class Texts:
         return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
 
     def check(self, module: InspectedModule, inference: Inference) -> None:
-        """Raises what can be known before TensorFlow starts: no vocabulary, too many tokens, too long a row."""
+        """Raises UsageError for what is known before TensorFlow starts: no vocabulary, or too long a row."""
         self.resolved(inference)
-        # What casing a module's variable says is read later; that it has one is known now.
-        said = {v.attribute: True for v in module.variables if v.attribute}
-        check_vocabulary(self.tokenization(module, {**said, **module.constants}), inference.architecture["vocab_size"])
+        # The value of a module's casing variable is read later; that there is such a variable is known now.
+        constants = {v.attribute: True for v in module.variables if v.attribute} | dict(module.constants)
+        tokenization = self.tokenization(module, constants)
+        check_vocabulary(tokenization, inference.architecture["vocab_size"])
 
 
 def text_destination(destination: Path) -> Path:

@@ -13,9 +13,10 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap
 from surgery.explanation.convention import Convention, export_name
+from surgery.explanation.outputs import entry_name
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
-from surgery.planning.outputs import TAPS, Outputs
+from surgery.planning.outputs import TAPS, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs, signature_outputs
 from surgery.tables.anchors import Anchors
 
@@ -28,7 +29,7 @@ def check_contract(
     exported: InspectedModule,
     inference: Inference,
     weights: AssignmentMap,
-    outputs: Outputs,
+    outputs: ExportOutputs,
 ) -> tuple[str, ...]:
     """Where an export breaks the contract of its module's conversion, one line each; empty when it keeps it."""
     return (
@@ -41,7 +42,7 @@ def check_contract(
 
 
 def check_interface(
-    module: InspectedModule, exported: InspectedModule, inference: Inference, outputs: Outputs
+    module: InspectedModule, exported: InspectedModule, inference: Inference, outputs: ExportOutputs
 ) -> tuple[str, ...]:
     """What an edited encoder still promises, which no table explains any more: files, signatures and calls."""
     return (
@@ -51,7 +52,7 @@ def check_interface(
     )
 
 
-def _signatures(exported: InspectedModule, inference: Inference, outputs: Outputs) -> Iterator[str]:
+def _signatures(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     names = signature_outputs(inference, outputs)
     for name, wanted in signature_inputs(inference, outputs).items():
         signature = exported.signatures.get(name)
@@ -110,7 +111,7 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
             yield f"asset {attribute}: {found.name} is not the module's {wanted.name}"
 
 
-def _calls(exported: InspectedModule, inference: Inference, outputs: Outputs) -> Iterator[str]:
+def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     """Every trace of a callable must compute what the signature of its name computes; in training, but for dropout.
 
     The encoder's call gives the taps besides. Outputs that no signature has are compared by their numbers alone.
@@ -165,5 +166,5 @@ def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str
 def _export_name(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
     stem, _, index = path.removesuffix("]").partition("[")
     if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
-        return f"{stem}_{tapped_blocks[stem][int(index)]}"
+        return entry_name(stem, tapped_blocks[stem][int(index)])
     return export_name(path, leaf)

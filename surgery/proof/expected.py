@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgery.explanation.architecture import Inference
-from surgery.explanation.convention import output_paths
-from surgery.planning.outputs import BLOCKS, SERVING, Feature, Outputs
+from surgery.planning.features import ResolvedFeature
+from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
 
 
 def expected_outputs(
-    inference: Inference, outputs: Outputs, battery: Sequence[Batch], recorded: Recording
+    inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], recorded: Recording
 ) -> Recording:
     """What every signature must return on a battery: `serving_default` under plain names, others as `taps.query_0`.
 
     `recorded` holds the module's own outputs and tensors, sub-models included. Further signatures are run
     on the batches on which sub-models are run.
     """
-    offset = inference.family.lists[BLOCKS]
+    block_output = inference.outputs.block_output
     expected = []
     for batch, found in zip(battery, recorded, strict=True):
         wanted = {name: value for name, value in found.items() if name not in outputs.tap_names}
@@ -29,11 +29,11 @@ def expected_outputs(
             for output in made.outputs:
                 feature = outputs.feature_of(output)
                 if feature is not None:
-                    states = [found[f"{BLOCKS}_{layer + offset}"] for layer in feature.layers]
+                    states = [found[block_output(layer)] for layer in feature.layers]
                     value = compute(feature, states, batch.inputs["input_mask"])[output]
                     wanted[f"{signature}.{output}"] = value.astype(np.float32)
                 elif output == "sequence_output" and made.depth is not None:
-                    wanted[f"{signature}.{output}"] = found[f"{BLOCKS}_{made.depth - 1 + offset}"]
+                    wanted[f"{signature}.{output}"] = found[block_output(made.depth - 1)]
                 elif output in found:
                     wanted[f"{signature}.{output}"] = found[output]
         served = outputs.signatures[SERVING].outputs
@@ -45,20 +45,19 @@ def expected_outputs(
     return expected
 
 
-def inner_outputs(inference: Inference, outputs: Outputs) -> tuple[str, ...]:
+def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
     """Outputs of every signature that a module's own call does not return: their numbers come from inside its graph."""
-    blocks = inference.architecture["num_hidden_layers"]
-    hidden = set(output_paths(inference.family, inference.output_names, blocks)) - set(inference.convention.outputs)
+    block_outputs = inference.outputs.block_outputs
+    hidden = set(inference.outputs.paths) - set(inference.convention.outputs)
     hidden |= outputs.tap_names
-    offset = inference.family.lists[BLOCKS]
     if "sequence_output" in inference.convention.outputs:
-        hidden.discard(f"{BLOCKS}_{blocks - 1 + offset}")  # which is the same tensor
+        hidden.discard(block_outputs[-1])  # which is the same tensor
     for feature in outputs.features.values():
-        if any(f"{BLOCKS}_{layer + offset}" in hidden for layer in feature.layers):
+        if any(block_outputs[layer] in hidden for layer in feature.layers):
             hidden.update(feature.outputs)
     found = [name for name in outputs.signatures[SERVING].outputs if name in hidden]
     for name, made in outputs.extra.items():
-        last = None if made.depth is None else f"{BLOCKS}_{made.depth - 1 + offset}"
+        last = None if made.depth is None else block_outputs[made.depth - 1]
         found += [
             f"{name}.{output}"
             for output in made.outputs
@@ -67,7 +66,7 @@ def inner_outputs(inference: Inference, outputs: Outputs) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compute(feature: Feature, states: Sequence[np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
+def compute(feature: ResolvedFeature, states: Sequence[np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
     """A feature's outputs by name, float64, from its layers' outputs [batch, seq, width] and `mask` [batch, seq]."""
     layers = [np.asarray(x, np.float64) for x in states]
     if feature.mix == "none":

@@ -19,14 +19,14 @@ import numpy.typing as npt
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.outputs import EMBEDDING
 from surgery.module import InspectedModule, Tensors, VariableInfo
-from surgery.planning.taps import Tapped
+from surgery.planning.taps import TapAtBlock
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
 from surgery.tables.publisher import Names
 
 Array = npt.NDArray[np.float64]
-Outputs = dict[str, npt.NDArray[np.float32]]
 
 
 def description(module: InspectedModule) -> str:
@@ -40,7 +40,7 @@ def record_float64(
     inference: Inference,
     tensors: Tensors,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped] = (),
+    taps: Sequence[TapAtBlock] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recording:
     """What the checkpoint's encoder returns on a battery, and its masked-LM head as `mlm.mlm_logits`, as float32.
@@ -58,29 +58,29 @@ def _record(
     inference: Inference,
     tensors: Tensors,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped],
+    taps: Sequence[TapAtBlock],
     progress: Callable[[int, int], None],
 ) -> Recording:
     assert inference.publisher is not None, "a checkpoint is explained by the dialect of a publisher"
     names, values = inference.publisher.names, inference.architecture.values
     weights = _Weights(module, names, tensors)
-    blocks: int = values["num_hidden_layers"]
+    block_outputs = inference.outputs.block_outputs
     states = _embed(weights, names, values, battery)
-    recording: list[Outputs] = [{"embedding_output": x.astype(np.float32)} for x in states]
-    for number in range(blocks):
-        progress(number, blocks)
+    recording: list[dict[str, npt.NDArray[np.float32]]] = [{EMBEDDING: x.astype(np.float32)} for x in states]
+    for number, block_output in enumerate(block_outputs):
+        progress(number, len(block_outputs))
         block = _Block.read(weights, names, number, values)
-        wanted = [tap for tap in taps if tap.layer == number]
+        wanted = [tap for tap in taps if tap.block == number]
         for index, batch in enumerate(battery):
             inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
             states[index] = inner["block_output"]
-            recording[index][f"encoder_outputs_{number}"] = states[index].astype(np.float32)
+            recording[index][block_output] = states[index].astype(np.float32)
             for tap in wanted if batch.submodels else ():
                 recording[index][tap.output] = inner[tap.name].astype(np.float32)
-    progress(blocks, blocks)
+    progress(len(block_outputs), len(block_outputs))
     for outputs in recording:
-        outputs["sequence_output"] = outputs[f"encoder_outputs_{blocks - 1}"]
-    if "pooled_output" in inference.output_names:
+        outputs["sequence_output"] = outputs[block_outputs[-1]]
+    if "pooled_output" in inference.outputs.names:
         pooler = weights.dense(names.pooler)
         for outputs, x in zip(recording, states, strict=True):
             outputs["pooled_output"] = np.tanh(pooler(x[:, 0])).astype(np.float32)

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from surgery.explanation.outputs import split_entry
 from surgery.plain import plain
 from surgery.proof.battery import Batch
 
-Outputs = Mapping[str, np.ndarray]
-"""Outputs of one batch by name."""
+Arrays = Mapping[str, np.ndarray]
+"""The outputs of one batch by name."""
 
-Recording = Sequence[Outputs]
+Recording = Sequence[Arrays]
 """Outputs for each batch of a battery; a batch may lack outputs that were not run on it."""
 
 
@@ -118,7 +119,7 @@ class ParityReport:
 
 
 def compare(
-    battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], tolerance: Tolerance
+    battery: Sequence[Batch], expected: Recording, found: Iterable[Arrays], tolerance: Tolerance
 ) -> tuple[OutputDiff, ...]:
     """Compares what two sides return on a battery, output by output, in the order of computation.
 
@@ -134,9 +135,9 @@ def compare(
 def computation_order(name: str) -> tuple[int, int, str]:
     """Sort key: a head after the encoder, embeddings first, then blocks by number, then what is made of the last."""
     head, _, output = name.rpartition(".")
-    number = output.rpartition("_")[2]
-    if number.isdigit():
-        return (10 * bool(head) + 1, int(number), name)
+    entry = split_entry(output)
+    if entry is not None:
+        return (10 * bool(head) + 1, entry[1], name)
     rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
     return (10 * bool(head) + rank, 0, name)
 

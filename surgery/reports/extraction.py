@@ -1,20 +1,18 @@
-"""A finished extraction, as JSON-ready data and as text of the same facts."""
+"""A finished extraction."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from surgery.reports.page import facts, title
+from surgery.reports.page import Data, facts, title
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
 
-Data = dict[str, Any]
 
-
-def extraction_data(done: Extracted) -> Data:
+def data(done: Extracted) -> Data:
     """Where the features are, what they are, how many, and how fast they came."""
     return {
         "destination": done.destination,
@@ -32,7 +30,7 @@ def extraction_data(done: Extracted) -> Data:
     }
 
 
-def extraction(console: Console, data: Data) -> None:
+def text(console: Console, data: Data) -> None:
     """What was written, in a few lines."""
     title(console, data["destination"])
     workers = "" if data["processes"] is None else f" in {_count(data['processes'], 'process', 'processes')}"

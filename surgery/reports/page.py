@@ -1,13 +1,17 @@
-"""Pieces of text for people: titles, facts and tables on terminals of any width, sizes and numbers."""
+"""Pieces of text for people: titles, facts and tables on terminals of any width, and lines that are never folded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+Data = dict[str, Any]
+"""What `data` makes of a result: values that JSON can hold, from which `text` is written."""
 
 
 def title(console: Console, text: str) -> None:
@@ -31,3 +35,16 @@ def table_of(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
+
+
+def lines(console: Console, texts: Iterable[str], style: str | None = None) -> None:
+    """Lines as they are, whatever the width of the terminal."""
+    for text in texts:
+        console.out(text, style=style, highlight=False)
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+    """One line per row, with the columns one below the other."""
+    table = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

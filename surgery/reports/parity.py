@@ -1,31 +1,34 @@
-"""A parity report as text: what was compared with what, how far it is off, and the verdict."""
+"""A parity report: what was compared with what, how far it is off, and the verdict."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from surgery.reports.page import table_of, title
+from surgery.explanation.outputs import split_entry
+from surgery.proof.parity import ParityReport, report_data
+from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
-Data = dict[str, Any]
+
+def data(report: ParityReport) -> Data:
+    """All that was compared, with the verdict."""
+    return report_data(report)
 
 
-def parity(console: Console, data: Data) -> None:
-    """A parity report: per output the errors, then weights, contract and verdict."""
+def text(console: Console, data: Data) -> None:
+    """Per output the errors, then weights, contract and verdict."""
     comparison(console, data)
     verdict(console, "the same function" if data["passed"] else "NOT the same function", passed=data["passed"])
 
 
-def verdict(console: Console, text: str, *, passed: bool) -> None:
+def verdict(console: Console, words: str, *, passed: bool) -> None:
     """The last line of a comparison."""
-    console.print(Text(f"verdict: {text}", style="bold green" if passed else "bold red"))
+    console.print(Text(f"verdict: {words}", style="bold green" if passed else "bold red"))
 
 
 def comparison(console: Console, data: Data) -> None:
-    """A parity report without its verdict: per output the errors, then weights and contract."""
+    """All of it except the verdict."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
     rows = []
@@ -62,9 +65,9 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
     """
     groups: dict[tuple[str, bool], list[Data]] = {}
     for diff in diffs:
-        stem, _, number = diff["name"].rpartition("_")
-        grouped = "." in stem and number.isdigit() and diff["passed"]
-        groups.setdefault((stem if grouped else diff["name"], diff["name"] in inner), []).append(diff)
+        entry = split_entry(diff["name"])
+        stem = entry[0] if entry is not None and "." in entry[0] and diff["passed"] else diff["name"]
+        groups.setdefault((stem, diff["name"] in inner), []).append(diff)
     rows = []
     for (stem, _), members in groups.items():
         first, last = members[0], members[-1]
@@ -83,7 +86,7 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
 
 
 def _blocks(members: list[Data]) -> str:
-    numbers = [int(diff["name"].rpartition("_")[2]) for diff in members]
+    numbers = [entry[1] for diff in members if (entry := split_entry(diff["name"])) is not None]
     whole = numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2
     return f"{numbers[0]}..{numbers[-1]}" if whole else ",".join(map(str, numbers))
 

@@ -1,17 +1,20 @@
-"""How to serve an export, as JSON-ready data."""
+"""How to serve an export: tables that fit the terminal, and commands and files that are never folded."""
 
 from __future__ import annotations
 
-from typing import Any
+from rich.console import Console
+from rich.text import Text
 
 from surgery.jobs.serve import Serving
 from surgery.module import TensorInfo
+from surgery.reports.page import Data, facts, table_of, title
 from surgery.tfserving.notes import advice
 from surgery.tfserving.reply_size import LIMIT
 from surgery.tfserving.served import ServedSignature
+from surgery.wording import shape_text, size
 
 
-def serving_data(serving: Serving) -> dict[str, Any]:
+def data(serving: Serving) -> Data:
     """What goes in and out by signature, with bytes; commands, files, notes and the warm-up."""
     served, kept = serving.served, serving.warmup
     return {
@@ -47,7 +50,42 @@ def serving_data(serving: Serving) -> dict[str, Any]:
     }
 
 
-def _signature(signature: ServedSignature) -> dict[str, Any]:
+def text(console: Console, data: Data) -> None:
+    """Signatures with the bytes of a reply, notes, commands, and the files where they were not written."""
+    version = "no version" if data["version"] is None else f"version {data['version']}"
+    title(console, f"{data['model']}, {version}, for TensorFlow Serving")
+    told = [("folder", data["exported"]), ("base path", data["base_path"])]
+    if data["text_operations"]:
+        told.append(("operations", "of TensorFlow Text: " + ", ".join(data["text_operations"])))
+    facts(console, [*told, ("warm-up", _warmup(data["warmup"]))])
+    for name, signature in data["signatures"].items():
+        _signature_text(console, name, signature, data)
+    if data["notes"]:
+        title(console, "Notes")
+        for note in data["notes"]:
+            _sentence(console, note, None)
+    for heading, command in (
+        ("First", data["commands"]["move"]),
+        ("Server", data["commands"]["server"]),
+        ("or in its container", data["commands"]["docker"]),
+        ("A request over REST", data["commands"]["curl"]),
+    ):
+        if command is not None:
+            title(console, heading)
+            _verbatim(console, command)
+    if data["written"] is not None:
+        title(console, "Files")
+        _verbatim(console, "".join(f"wrote {data['written']}/{name}\n" for name in data["files"]).rstrip("\n"))
+        return
+    title(console, "Files, which --output DIR writes")
+    if data["missing"]:
+        _sentence(console, data["missing"], "yellow")
+    for name, text in data["files"].items():
+        title(console, name)
+        _verbatim(console, text.rstrip("\n"))
+
+
+def _signature(signature: ServedSignature) -> Data:
     reply = signature.reply
     return {
         "inputs": [_tensor(tensor) for tensor in signature.signature.inputs],
@@ -60,9 +98,60 @@ def _signature(signature: ServedSignature) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: TensorInfo) -> dict[str, Any]:
+def _tensor(tensor: TensorInfo) -> Data:
     return {
         "key": tensor.key,
         "dtype": tensor.dtype,
         "shape": None if tensor.shape is None else list(tensor.shape),
     }
+
+
+def _signature_text(console: Console, name: str, signature: Data, data: Data) -> None:
+    title(console, f"signature {name}")
+    rows = [("input", t["key"], _type(t), "") for t in signature["inputs"]]
+    rows += [
+        ("output", t["key"], _type(t), "?" if t["bytes"] is None else size(t["bytes"])) for t in signature["outputs"]
+    ]
+    table_of(console, ("", "key", "type", "in a reply"), rows)
+    bound = "" if signature["exact"] else " at most, without strings" if _has_strings(signature) else " at most"
+    most = "" if signature["largest_batch"] is None else f"; the largest batch that does: {signature['largest_batch']}"
+    verdict = "fits into" if signature["fits"] else "does NOT fit into"
+    line = (
+        f"a reply of {data['batch']} x {data['length']} tokens: {size(signature['reply_bytes'])}{bound} over gRPC, "
+        f"{verdict} its default of {data['limit'] // 2**20} MiB{most}"
+    )
+    _sentence(console, line, None if signature["fits"] else "bold red")
+    rest = signature["rest_bytes"]
+    if rest["inputs"]:
+        console.print(
+            f'over REST about {size(rest["inputs"])} to a request with "inputs", {size(rest["instances"])} to one with '
+            '"instances"; that limit is not for REST',
+            markup=False,
+        )
+    for line in signature["advice"]:
+        _sentence(console, f"- {line}", None)
+
+
+def _warmup(warmup: Data) -> str:
+    if warmup["written"] is not None:
+        return f"wrote {warmup['written']}: {len(warmup['requests'])} requests, each read back and replayed"
+    if warmup["bytes"] is None:
+        return "none; --warmup writes it"
+    return f"there already, {size(warmup['bytes'])}"
+
+
+def _has_strings(signature: Data) -> bool:
+    return any(tensor["bytes"] is None for tensor in signature["outputs"])
+
+
+def _type(tensor: Data) -> str:
+    return f"{tensor['dtype']} {shape_text(tensor['shape'])}"
+
+
+def _sentence(console: Console, text: str, style: str | None) -> None:
+    console.print(Text(text, style=style or ""))
+
+
+def _verbatim(console: Console, text: str) -> None:
+    """Lines as they are, whatever the width: they are there to be copied."""
+    console.print(Text(text), soft_wrap=True)

@@ -65,6 +65,7 @@ def inspect(files: Files) -> InspectedModule:
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
         open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
+        saved_model=saved_model,
     )
 
 

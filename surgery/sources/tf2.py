@@ -70,6 +70,7 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
         open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
+        saved_model=saved_model,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from surgery.planning.edits import Place
+from surgery.planning.edits import EditedBlock
 from surgery.tf.layers import called_instead, layers_at
 
 DENSE = {"query": 1, "key": 1, "value": 1, "attention_output": 0}
@@ -17,7 +17,7 @@ DENSE = {"query": 1, "key": 1, "value": 1, "attention_output": 0}
 
 
 def prune_heads(
-    network: Any, variables: dict[str, tf.Variable], places: Sequence[Place], blocks: str, attention: str
+    network: Any, variables: dict[str, tf.Variable], edited: Sequence[EditedBlock], blocks: str, attention: str
 ) -> None:
     """Gives the attention of each block the weights of the heads that stay, as new variables of the same names.
 
@@ -25,8 +25,8 @@ def prune_heads(
     """
     by_id = {id(variable): target for target, variable in variables.items()}
     layers = layers_at(network, blocks)
-    for number, place in enumerate(places[: len(layers)]):
-        if not place.pruned:
+    for number, block in enumerate(edited[: len(layers)]):
+        if not block.pruned:
             continue
         (owner,) = layers_at(layers[number], attention)
         for name, axis in DENSE.items():
@@ -34,7 +34,7 @@ def prune_heads(
             leaves = {"kernel": axis} if name == "attention_output" else {"kernel": axis, "bias": 0}
             for leaf, heads in leaves.items():
                 whole = getattr(dense, leaf)
-                kept = sliced(whole.numpy(), place.pruned, heads)
+                kept = sliced(whole.numpy(), block.pruned, heads)
                 parent, _, last = by_id[id(whole)].rpartition("/")
                 with tf.name_scope(parent + "/"):
                     fewer = tf.Variable(kept, trainable=whole.trainable, name=last)
@@ -48,7 +48,9 @@ def sliced(weight: np.ndarray, pruned: Sequence[int], axis: int) -> np.ndarray:
 
 
 @contextmanager
-def edited_blocks(layers: Sequence[Any], places: Sequence[Place], *, shared: bool, returns: int) -> Iterator[list[Any]]:
+def edited_blocks(
+    layers: Sequence[Any], edited: Sequence[EditedBlock], *, shared: bool, returns: int
+) -> Iterator[list[Any]]:
     """Runs inserted and replacing layers while the network is called; yields the blocks' own outputs, in order.
 
     `layers` are the blocks, or the one that is called for each; a call returns `returns` values.
@@ -57,16 +59,16 @@ def edited_blocks(layers: Sequence[Any], places: Sequence[Place], *, shared: boo
 
     def instead(call: Any, first: int) -> Any:
         def run(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            place = places[len(seen) if shared else first]
-            if place.replaced is not None:
+            block = edited[len(seen) if shared else first]
+            if block.replaced is not None:
                 states = inputs[0] if isinstance(inputs, list | tuple) else inputs
-                output = place.replaced(states)
+                output = block.replaced(states)
                 result = output if returns == 1 else (output, *[None] * (returns - 1))
             else:
                 result = call(inputs, *args, **kwargs)
             output = result[0] if returns > 1 else result
             seen.append(output)
-            for layer in place.inserted:
+            for layer in block.inserted:
                 output = layer(output)
             return (output, *result[1:]) if returns > 1 else output
 

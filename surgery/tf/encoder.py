@@ -17,11 +17,11 @@ import tensorflow as tf
 import tf_keras
 
 from surgery.errors import SurgeryError, UnexplainedError, UsageError
-from surgery.explanation.architecture import Inference
+from surgery.explanation.architecture import Architecture, Inference
+from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.export.weights import Weights
-from surgery.planning.edits import Place
-from surgery.planning.outputs import BLOCKS
-from surgery.planning.taps import Tapped
+from surgery.planning.edits import EditedBlock
+from surgery.planning.taps import TapAtBlock
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.layers import Watched, layers_at, passing, watched
@@ -51,12 +51,12 @@ class Encoder:
     network: Any
     submodels: Mapping[str, Any]
     variables: Mapping[str, tf.Variable]
-    places: tuple[Place, ...] = ()
+    edited: tuple[EditedBlock, ...] = ()
 
     @property
     def added(self) -> list[tf.Variable]:
         """Variables of layers that edits have put in; they are there after the first trace."""
-        layers = [layer for place in self.places for layer in (*place.inserted, place.replaced) if layer is not None]
+        layers = [layer for block in self.edited for layer in (*block.inserted, block.replaced) if layer is not None]
         return list({id(v): v for layer in layers for v in getattr(layer, "weights", ())}.values())
 
     def encode(
@@ -64,7 +64,7 @@ class Encoder:
         inputs: Mapping[str, tf.Tensor],
         *,
         training: bool,
-        taps: Sequence[Tapped] = (),
+        taps: Sequence[TapAtBlock] = (),
         depth: int | None = None,
     ) -> dict[str, Any]:
         """Runs the network, or its first `depth` blocks, on int32 [batch, seq] inputs.
@@ -73,10 +73,10 @@ class Encoder:
         `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, and each tap as a list, by
         block; all float32. With a depth, blocks that have not run hand on what they got.
         """
-        recipe, present = self.inference.family.encoder, self.inference.output_names
+        recipe, present = self.inference.family.encoder, self.inference.outputs
         blocks = layers_at(self.network, recipe.blocks)
         shared = self.inference.family.repeated is not None
-        absent = [optional.layer for name, optional in recipe.optional.items() if name not in present]
+        absent = [optional.layer for name, optional in recipe.optional.items() if name not in present.names]
         with ExitStack() as stack:
             # A shallower encoder has no pooled output of its own: the source never pools an inner block.
             unused = [] if depth is None else [optional.layer for optional in recipe.optional.values()]
@@ -84,27 +84,27 @@ class Encoder:
                 stack.enter_context(passing(layers_at(self.network, path)))
             returns = recipe.block_returns
             own: list[Any] = []
-            if self.places:
-                own = stack.enter_context(edited_blocks(blocks, self.places, shared=shared, returns=returns))
+            if self.edited:
+                own = stack.enter_context(edited_blocks(blocks, self.edited, shared=shared, returns=returns))
             if depth is not None:
                 later, first = (blocks, depth) if shared else (blocks[depth:], 0)
                 stack.enter_context(passing(later, first=first, returns=returns))
             entered = stack.enter_context(watched(blocks[0]))
             seen: dict[tuple[str, int], Watched] = {}
             for tap in taps:
-                owner = 0 if shared else tap.layer
+                owner = 0 if shared else tap.block
                 if (tap.layer_path, owner) not in seen:
                     (layer,) = layers_at(blocks[owner], tap.layer_path)
                     seen[tap.layer_path, owner] = stack.enter_context(watched(layer))
             found = self.network(dict(inputs), training=training)
-        outputs = {name: found[key] for key, name in recipe.outputs.items() if name in present}
-        outputs["embedding_output"] = entered.inputs[0]
-        if self.places:
-            outputs[BLOCKS] = [*outputs[BLOCKS][: self.inference.family.lists[BLOCKS]], *own]
+        outputs = {name: found[key] for key, name in recipe.outputs.items() if name in present.names}
+        outputs[EMBEDDING] = entered.inputs[0]
+        if self.edited:
+            outputs[BLOCKS] = [*outputs[BLOCKS][: present.entry(0)], *own]
         for tap in taps:
-            passed = seen[tap.layer_path, 0 if shared else tap.layer]
+            passed = seen[tap.layer_path, 0 if shared else tap.block]
             tensors = passed.inputs if tap.row.side == "input" else passed.outputs
-            outputs.setdefault(tap.name, []).append(tensors[tap.layer if shared else 0])
+            outputs.setdefault(tap.name, []).append(tensors[tap.block if shared else 0])
         return outputs
 
     def submodel(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -122,10 +122,10 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     tokens = tf.zeros([1, 1], tf.int32)
     submodels = {}
     absent = tuple(
-        f"{optional.scope}/" for name, optional in recipe.optional.items() if name not in inference.output_names
+        f"{optional.scope}/" for name, optional in recipe.optional.items() if name not in inference.outputs.names
     )
     with _born_with_weights(recipe.renames, weights, absent) as variables:
-        network = _load(recipe.network)(**_argument(recipe.arguments, architecture.values), name=SCOPE)
+        network = _load(recipe.network)(**_argument(recipe.arguments, architecture), name=SCOPE)
         outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
         for name, submodel in recipe.submodels.items():
             if name in inference.submodels:
@@ -147,11 +147,11 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     return Encoder(inference, network, submodels, variables)
 
 
-def edit_encoder(encoder: Encoder, places: tuple[Place, ...]) -> Encoder:
+def edit_encoder(encoder: Encoder, edited: tuple[EditedBlock, ...]) -> Encoder:
     """The encoder with its blocks edited. It takes over the network of the one that is given, which is then spent."""
     recipe = encoder.inference.family.encoder
     hidden = encoder.inference.architecture["hidden_size"]
-    for layer in (layer for place in places for layer in (*place.inserted, place.replaced) if layer is not None):
+    for layer in (layer for block in edited for layer in (*block.inserted, block.replaced) if layer is not None):
         given = tf.zeros([2, 3, hidden])
         returned = layer(given)
         if getattr(returned, "shape", None) != given.shape or returned.dtype != given.dtype:
@@ -160,15 +160,15 @@ def edit_encoder(encoder: Encoder, places: tuple[Place, ...]) -> Encoder:
                 f"dtype, found {getattr(returned, 'dtype', type(returned).__name__)} {getattr(returned, 'shape', '')}"
             )
     variables = dict(encoder.variables)
-    if any(place.pruned for place in places):
+    if any(block.pruned for block in edited):
         assert recipe.attention is not None, "the edit was refused otherwise"
-        prune_heads(encoder.network, variables, places, recipe.blocks, recipe.attention)
-    for number, place in enumerate(places):
-        if place.replaced is not None and encoder.inference.family.repeated is None:
+        prune_heads(encoder.network, variables, edited, recipe.blocks, recipe.attention)
+    for number, block in enumerate(edited):
+        if block.replaced is not None and encoder.inference.family.repeated is None:
             claims = [claim for claim in encoder.inference.claims if claim.holes.get("layer") == str(number)]
             gone = {target for claim in claims for target in claim.targets}
             variables = {target: variable for target, variable in variables.items() if target not in gone}
-    return Encoder(encoder.inference, encoder.network, encoder.submodels, variables, places)
+    return Encoder(encoder.inference, encoder.network, encoder.submodels, variables, edited)
 
 
 @contextmanager
@@ -222,26 +222,26 @@ def _born_with_weights(
         raise
 
 
-def _argument(given: Any, values: Mapping[str, Any]) -> Any:
-    """A constructor argument as a recipe describes it, for these values of the architecture."""
+def _argument(given: Any, architecture: Architecture) -> Any:
+    """A constructor argument as a recipe describes it, for this architecture."""
     match given:
         case str(field):
-            return values[field]
+            return architecture[field]
         case Constant(value=value):
             return value
         case Activation(field=field):
-            return _activation(values[field])
+            return _activation(architecture[field])
         case LayerClass(path=path):
             return _load(path)
         case BlockLayers(layer=layer, arguments=arguments):
             made = []
-            for block in range(values["num_hidden_layers"]):
-                own = _argument(arguments, values)
+            for block in range(architecture.blocks):
+                own = _argument(arguments, architecture)
                 own["name"] = own["name"].format(layer=block)
                 made.append(_load(layer.path)(**own))
             return made
         case _:
-            return {name: _argument(argument, values) for name, argument in given.items()}
+            return {name: _argument(argument, architecture) for name, argument in given.items()}
 
 
 def _activation(name: str) -> Any:

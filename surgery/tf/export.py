@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
+from surgery.explanation.outputs import BLOCKS, entry_name
 from surgery.module import InspectedModule
-from surgery.planning.outputs import BLOCKS, Outputs, Signature
+from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
 from surgery.tf.reasons import reason
@@ -40,7 +41,7 @@ class Export:
     module: InspectedModule
     encoder: Encoder
     constants: Mapping[str, Any]
-    outputs: Outputs
+    outputs: ExportOutputs
 
 
 def write_saved_model(export: Export, folder: Path) -> None:
@@ -104,7 +105,7 @@ class Traces:
     first blocks only.
     """
 
-    def __init__(self, encoder: Encoder, specs: Specs, outputs: Outputs) -> None:
+    def __init__(self, encoder: Encoder, specs: Specs, outputs: ExportOutputs) -> None:
         self.encoder, self.specs, self.outputs = encoder, specs, outputs
         self._made: dict[tuple[bool, bool, int | None], Any] = {}
 
@@ -112,7 +113,7 @@ class Traces:
         """A concrete function of the inputs in the specs' order; its outputs are those of `Encoder.encode`."""
         key = (training, tapped, depth)
         if key not in self._made:
-            taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.layer < depth)]
+            taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.block < depth)]
 
             @tf.function(input_signature=list(self.specs.values()), autograph=False)  # type: ignore[untyped-decorator]
             def encode(*inputs: tf.Tensor) -> dict[str, Any]:
@@ -128,14 +129,14 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
     outputs = encode.outputs
     tapped = any(name in outputs.tap_names for name in wanted.outputs)
     function = encode(training=False, tapped=tapped, depth=wanted.depth)
-    offset = encode.encoder.inference.family.lists[BLOCKS]
+    entry = encode.encoder.inference.outputs.entry
 
     def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         found = function(*inputs)
         flat = flat_outputs(found, outputs.tapped_blocks)
         for feature in outputs.features.values():
             if set(feature.outputs) & set(wanted.outputs):
-                states = [found[BLOCKS][layer + offset] for layer in feature.layers]
+                states = [found[BLOCKS][entry(layer)] for layer in feature.layers]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
         return {name: flat[name] for name in wanted.outputs}
 
@@ -208,7 +209,7 @@ def flat_outputs(outputs: Mapping[str, Any], blocks: Mapping[str, Sequence[int]]
     for name, value in outputs.items():
         if isinstance(value, list | tuple):
             numbers = (blocks or {}).get(name, range(len(value)))
-            flat.update({f"{name}_{number}": tensor for number, tensor in zip(numbers, value, strict=False)})
+            flat.update({entry_name(name, number): tensor for number, tensor in zip(numbers, value, strict=False)})
         else:
             flat[name] = value
     return flat

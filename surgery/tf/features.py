@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from surgery.planning.outputs import Feature
+from surgery.planning.features import ResolvedFeature
 
 
-def compute(feature: Feature, states: Sequence[tf.Tensor], mask: tf.Tensor) -> Mapping[str, tf.Tensor]:
+def compute(feature: ResolvedFeature, states: Sequence[tf.Tensor], mask: tf.Tensor) -> Mapping[str, tf.Tensor]:
     """A feature's outputs by name, from its layers' outputs [batch, seq, width] and int32 `mask` [batch, seq]."""
     mixed = _mix(feature, states)
     return dict(zip(feature.outputs, (_pool(feature.pooling, x, mask) for x in mixed), strict=True))
 
 
-def _mix(feature: Feature, states: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+def _mix(feature: ResolvedFeature, states: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
     match feature.mix:
         case "none":
             return states

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from surgery.formats import saved_model as saved_model_pb
 from surgery.graphs.functions import reachable
 
 
-def read_meta_graph(folder: Path, tags: Sequence[str]) -> Any:
-    """The meta graph with exactly these tags. Raises KeyError when there is none."""
-    for meta_graph in saved_model_pb.read(folder / "saved_model.pb").meta_graphs:
+def with_tags(saved_model: Any, tags: Sequence[str]) -> Any:
+    """The meta graph of a parsed SavedModel with exactly these tags. Raises KeyError when there is none."""
+    for meta_graph in saved_model.meta_graphs:
         if set(meta_graph.meta_info_def.tags) == set(tags):
             return meta_graph
     raise KeyError(f"no meta graph with the tags {sorted(tags)}")

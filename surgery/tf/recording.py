@@ -11,16 +11,16 @@ import tensorflow as tf
 from surgery.explanation.architecture import Inference
 from surgery.explanation.convention import Convention
 from surgery.export.weights import sha256
-from surgery.module import InspectedModule
-from surgery.planning.outputs import SERVING
-from surgery.planning.outputs import Outputs as Wanted
+from surgery.module import SERVE, InspectedModule
+from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
-from surgery.planning.taps import Offer, Tapped
+from surgery.planning.taps import Offer, TapAtBlock, blocks_by_tap
 from surgery.proof.battery import Batch
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
-from surgery.proof.parity import Outputs, Recording
+from surgery.proof.parity import Arrays, Recording
 from surgery.tf.encoder import Encoder
 from surgery.tf.export import flat_outputs
+from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import Runner, SavedModelSession
 
 Tick = Callable[[], None]
@@ -32,7 +32,7 @@ def record_module(
     module: InspectedModule,
     inference: Inference,
     battery: Sequence[Batch],
-    taps: Sequence[Tapped] = (),
+    taps: Sequence[TapAtBlock] = (),
     tick: Tick = lambda: None,
 ) -> Recording:
     """What the module itself returns on a battery, under export names; a sub-model's outputs as `mlm.…`.
@@ -41,16 +41,17 @@ def record_module(
     out. Its TF2 functions are run in a v1 Session, which is closed again before this returns.
     """
     tags = _serving_tags(module)
-    with SavedModelSession(Path(module.folder), tags, variables_only=True) as session:
+    meta_graph = with_tags(module.saved_model, tags)
+    with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
         runners = _runners(session, module, inference, taps)
-        shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
+        offers = {tap.output: tap.offer for tap in taps}
         recording = []
         for batch in battery:
             run = runners["tapped" if taps and batch.submodels else "__call__"]
             outputs = {}
             for name, value in run(batch.inputs).items():
-                if name in shapes:
-                    outputs[name] = value.reshape(_sizes(shapes[name], inference, batch))
+                if name in offers:
+                    outputs[name] = value.reshape(_sizes(offers[name], inference, batch))
                 else:
                     outputs[name] = _by_token(name, value, batch)
             for name in inference.submodels if batch.submodels else ():
@@ -75,11 +76,9 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
 
 
-def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Tapped] = ()) -> Recording:
+def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[TapAtBlock] = ()) -> Recording:
     """What the encoder in memory returns on a battery, sub-models and taps included."""
-    blocks: dict[str, list[int]] = {}
-    for tap in taps:
-        blocks.setdefault(tap.name, []).append(tap.layer)
+    blocks = blocks_by_tap(taps)
     recording = []
     for batch in battery:
         tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
@@ -94,11 +93,11 @@ def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Ta
 
 
 class LoadedExport:
-    """An export reloaded from disk into a v1 Session, as a server would load it."""
+    """An inspected export reloaded from disk into a v1 Session, as a server would load it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._session = SavedModelSession(folder, ("serve",))
+    def __init__(self, exported: InspectedModule) -> None:
+        self._exported = exported
+        self._session = SavedModelSession(Path(exported.folder), SERVE)
 
     def __enter__(self) -> LoadedExport:
         return self
@@ -107,8 +106,8 @@ class LoadedExport:
         self._session.close()
 
     def replay(
-        self, exported: InspectedModule, inference: Inference, outputs: Wanted, battery: Sequence[Batch], tick: Tick
-    ) -> Iterator[Outputs]:
+        self, inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], tick: Tick = lambda: None
+    ) -> Iterator[Arrays]:
         """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
 
         What only the call returns comes as `__call__.…`. A signature with other inputs is not run.
@@ -120,12 +119,12 @@ class LoadedExport:
             if found.get(name) == inputs
         }
         called = called_only(inference, outputs)
-        trace = exported.trace("__call__", training=False)
+        trace = self._exported.trace("__call__", training=False)
         if called and trace is not None:
             paths = [path for path, _ in trace.flat_inputs]
             inputs = dict(zip(paths, paths, strict=True))
             convention = Convention(callable="__call__", kind="dict", inputs=inputs, outputs=called, aliases={})
-            runners["__call__"] = self._session.function(exported, trace, convention, {})
+            runners["__call__"] = self._session.function(self._exported, trace, convention, {})
         for batch in battery:
             returned: dict[str, np.ndarray] = {}
             for name, run in runners.items():
@@ -144,7 +143,7 @@ def _runners(
     session: SavedModelSession,
     module: InspectedModule,
     inference: Inference,
-    taps: Sequence[Tapped],
+    taps: Sequence[TapAtBlock],
 ) -> dict[str, Runner]:
     """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them.
 

@@ -23,7 +23,7 @@ from surgery.graphs.flat import Tensor as Flat
 from surgery.graphs.flatten import VALUES_ALONE, flatten
 from surgery.module import InspectedModule, Trace
 from surgery.tf.memory import give_back
-from surgery.tf.meta_graph import only_variables, read_meta_graph, restore_by_name
+from surgery.tf.meta_graph import only_variables, restore_by_name
 from surgery.tf.reasons import reason
 
 Batch = Mapping[str, np.ndarray]
@@ -36,13 +36,13 @@ BYTES_PER_FETCH = 64 * 2**20
 class SavedModelSession:
     """A SavedModel in a graph and session of its own; close it, or use it in a `with` statement.
 
-    It is loaded whole, as a server loads it, or with `variables_only`: a Keras module carries a dozen traces of every
-    layer, which cost three times the memory and seconds of optimisation. `threads` is how many compute (None:
-    TensorFlow's choice, all cores). Raises ModuleError when it cannot be loaded.
+    It is loaded whole, as a server loads it, or only the variables of a parsed meta graph, `variables_of`: a Keras
+    module carries a dozen traces of every layer, which cost three times the memory and seconds of optimisation.
+    `threads` is how many compute (None: TensorFlow's choice, all cores). Raises ModuleError when it cannot be loaded.
     """
 
     def __init__(
-        self, folder: Path | str, tags: Sequence[str], *, variables_only: bool = False, threads: int | None = None
+        self, folder: Path | str, tags: Sequence[str], *, variables_of: Any = None, threads: int | None = None
     ) -> None:
         give_back()
         self._folder = folder
@@ -56,8 +56,8 @@ class SavedModelSession:
         self.signatures: Mapping[str, Any] = {}
         try:
             with self._graph.as_default():
-                if variables_only:
-                    meta_graph = only_variables(read_meta_graph(Path(folder), tags))
+                if variables_of is not None:
+                    meta_graph = only_variables(variables_of)
                     saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
                     prefix = os.path.join(folder, "variables", "variables")
                     if saver is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
 from surgery.module import SERVE
 from surgery.progress import Progress
@@ -81,6 +82,7 @@ def replay_logs(
                 raise ModuleError(
                     f"replaying the warm-up request {number} of {len(logs)} (signature {request.signature}, "
                     f"{request.label}): {error.message if isinstance(error, ModuleError) else reason(error)}",
-                    hint="the server would refuse this version: leave the signature out with --signature NAME",
+                    hint="the server would refuse this version: leave the signature out with "
+                    + argument("signatures", "NAME"),
                 ) from error
             progress("replay the warm-up", number, len(logs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.formats.tensors import Shape
 from surgery.module import SignatureInfo, TensorInfo
@@ -38,7 +39,7 @@ def example_inputs(
             raise ModuleError(
                 f"making example inputs for the signature {signature.name}: {tensor.key} is {tensor.dtype}, "
                 "which cannot be made up",
-                hint="choose other signatures with --signature NAME",
+                hint=f"choose other signatures with {argument('signatures', 'NAME')}",
             )
         found[tensor.key] = (tensor.dtype, _nested(() if shape is None else shape, value))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.tfserving.example_inputs import example_inputs
 from surgery.tfserving.served import Served
@@ -52,6 +53,6 @@ def warmup_requests(served: Served) -> tuple[WarmupRequest, ...]:
     if len(found) > MOST_RECORDS:
         raise UsageError(
             f"warming up {served.folder}: {len(found)} requests, expected at most {MOST_RECORDS}, the server's limit",
-            hint="name the signatures that matter with --signature NAME",
+            hint=f"name the signatures that matter with {argument('signatures', 'NAME')}",
         )
     return tuple(found.values())

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import read_manifest
 from surgery.export.text_facts import read_text_facts
-from surgery.formats import saved_model as saved_model_pb
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
@@ -117,26 +117,33 @@ class Served:
 
 
 def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, length: int | None = None) -> Served:
-    """Inspects a SavedModel without TensorFlow.
-
-    `names` are the signatures to describe; without names, all are. `length` defaults to 128 tokens, or to the longest
-    row if that is shorter. Raises ModuleError for a folder that the server cannot load, UsageError for an unknown
-    signature or too long a row.
-    """
+    """Inspects a SavedModel without TensorFlow, see `describe_served`. Raises ModuleError for a folder without one."""
     folder = Path(os.path.abspath(folder))
     if not (folder / SAVED_MODEL).is_file():
         raise ModuleError(
             f"opening the export {folder}: expected a {SAVED_MODEL} there", hint=_where(folder) or "give its folder"
         )
-    module = inspect_folder(Files(folder=folder, name=folder.name))
+    return describe_served(inspect_folder(Files(folder=folder, name=folder.name)), names, batch=batch, length=length)
+
+
+def describe_served(
+    module: InspectedModule, names: Sequence[str] = (), *, batch: int = 1, length: int | None = None
+) -> Served:
+    """Describes an inspected SavedModel as the server sees it.
+
+    `names` are the signatures to describe; without names, all are. `length` defaults to 128 tokens, or to the longest
+    row if that is shorter. Raises ModuleError for a folder that the server cannot load, UsageError for an unknown
+    signature or too long a row.
+    """
+    folder = Path(os.path.abspath(module.folder))
     signatures = _signatures(module, names)
     longest = longest_row(folder, module)
     if length is None:
         length = min(LENGTH, longest or LENGTH)
     if longest is not None and length > longest:
-        raise UsageError(f"--length {length}: {folder} has rows of at most {longest} tokens")
+        raise UsageError(f"{argument('length', length)}: {folder} has rows of at most {longest} tokens")
     model, version, base_path = name_of(folder)
-    graphs = [graph for graph in saved_model_pb.read(folder / SAVED_MODEL).meta_graphs if _is_served(graph)]
+    graphs = [graph for graph in module.saved_model.meta_graphs if _is_served(graph)]
     path = folder / WARMUP
     return Served(
         folder=folder,
@@ -219,7 +226,7 @@ def _signatures(module: InspectedModule, names: Sequence[str]) -> tuple[Signatur
     unknown = [name for name in names if name not in offered]
     if unknown or not offered:
         raise UsageError(
-            f"--signature {', '.join(unknown)}: {module.folder} has no such signature"
+            f"{argument('signatures', ', '.join(unknown))}: {module.folder} has no such signature"
             if unknown
             else f"opening the export {module.folder}: it has no signature, so there is nothing to serve",
             hint="it has " + (", ".join(offered) or "none"),

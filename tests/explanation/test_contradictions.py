@@ -102,7 +102,7 @@ def test_an_activation_that_is_not_known_is_told_by_its_operations(modules, tmp_
     module = change(modules, tmp_path, lambda s: set_ops(s, "activation/Gelu/Tanh", "Sigmoid"))
     with pytest.raises(UnexplainedError, match=r"no evidence for hidden_act[\s\S]*Sigmoid") as caught:
         infer_architecture(module)
-    assert "--assume hidden_act=VALUE" in caught.value.hint
+    assert "assume={'hidden_act': ...}" in caught.value.hint
 
 
 def test_an_unknown_activation_in_one_block_is_not_taken_for_its_neighbours(modules, tmp_path):
@@ -143,7 +143,7 @@ def test_without_a_training_trace_the_dropouts_are_asked_for_by_option(modules, 
     module = change(modules, tmp_path, edit)
     with pytest.raises(UnexplainedError, match="no training trace") as caught:
         infer_architecture(module)
-    assert all(f"--assume {field}=VALUE" in caught.value.hint for field in DROPOUTS)
+    assert all(f"'{field}': ..." in caught.value.hint for field in DROPOUTS)
 
 
 def test_what_is_assumed_stands_in_for_missing_evidence_and_is_told(modules, tmp_path):

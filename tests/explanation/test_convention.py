@@ -6,6 +6,7 @@ import pytest
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.outputs import entry_name, split_entry
 from tests.support.editing import inspect_edited, inspected, keep_traces, node_defs, objects
 
 TOKENS = ("input_mask", "input_type_ids", "input_word_ids")
@@ -141,3 +142,34 @@ def test_a_checkpoint_with_a_masked_lm_head_has_the_callable_that_tf_hub_s_modul
     checkpoint, module = (infer_architecture(inspected(modules(n))) for n in ("tf1_bert_checkpoint", "g4_bert_mlm"))
     assert checkpoint.submodels == module.submodels
     assert infer_architecture(inspected(modules("hf_bert"))).submodels == {}
+
+
+def test_mobilebert_s_list_begins_with_the_embedding_and_others_with_the_first_block(modules):
+    bert = infer_architecture(inspected(modules("g4_bert_mlm"))).outputs
+    assert bert.block_outputs == tuple(f"encoder_outputs_{number}" for number in range(bert.blocks))
+    assert bert.entries_after(0) == ()
+    mobilebert = infer_architecture(inspected(modules("g4_mobilebert"))).outputs
+    assert mobilebert.block_outputs == tuple(f"encoder_outputs_{number + 1}" for number in range(mobilebert.blocks))
+    assert mobilebert.entries_after(0) == ("encoder_outputs_0",)
+    assert mobilebert.entries_after(1) == ("encoder_outputs_0", mobilebert.block_output(0))
+    for outputs in (bert, mobilebert):
+        last = outputs.blocks - 1
+        assert outputs.paths[outputs.block_output(last)] == f"encoder_outputs[{outputs.entry(last)}]"
+        assert outputs.entries_after(outputs.blocks)[-1] == outputs.block_output(last)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("query_3", ("query", 3)),
+        ("ffn_0_norm_12", ("ffn_0_norm", 12)),
+        ("taps.query_3", ("taps.query", 3)),
+        ("pooled_output", None),
+        ("ffn_0_norm", None),
+        ("text", None),
+        ("_3", None),
+    ],
+)
+def test_a_name_is_taken_apart_as_it_was_put_together(name, entry):
+    assert split_entry(name) == entry
+    assert entry is None or entry_name(*entry) == name

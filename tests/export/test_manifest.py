@@ -9,9 +9,15 @@ import pytest
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.module import SignatureInfo, TensorInfo
 from surgery.plain import plain
-from surgery.planning.outputs import Request
+from surgery.planning.requests import Feature, Request, Tap
 
-ASKED = Request(("query@-1", "ffn_output"), "-4:", ("text=mean@-4:/mean",), (2, 4), ("probe=query_0,text",))
+ASKED = Request(
+    taps=("query@-1", "ffn_output"),
+    layers="-4:",
+    features=("text=mean@-4:/mean",),
+    depths=(2, 4),
+    signatures=("probe=query_0,text",),
+)
 
 
 @pytest.fixture
@@ -30,6 +36,17 @@ def export(tmp_path):
 @pytest.mark.parametrize("asked", [ASKED, Request(), Request(layers="0")], ids=str)
 def test_a_request_comes_back_as_it_was(asked, export):
     assert read_request(export({"schema": 1, "request": plain(asked)}), {}) == asked
+
+
+def test_a_request_of_objects_is_kept_in_its_short_form():
+    asked = Request.of(
+        taps=[Tap("query", layers=-1), Tap("ffn_output")],
+        layers="-4:",
+        features=Feature("text", mix="mean", layers="-4:", pooling="mean"),
+        depths=[2, 4],
+        signatures={"probe": ["query_0", "text"]},
+    )
+    assert asked.short == ASKED
 
 
 def test_an_export_without_a_manifest_was_asked_for_nothing(tmp_path):

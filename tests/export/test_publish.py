@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from surgery.errors import UsageError, WriteError
-from surgery.export.publish import choose_destination, publish, staging
+from surgery.export import publish as publishing
+from surgery.export.publish import choose_destination, publish, publish_together, staging
 
 
 def export(folder: Path, content: str) -> Path:
@@ -59,7 +60,7 @@ def test_an_existing_destination_is_refused_without_overwrite(tmp_path):
     export(tmp_path / "1", "old")
     with pytest.raises(UsageError, match="exists already") as caught:
         choose_destination(tmp_path / "1", "bert", overwrite=False)
-    assert "--overwrite" in caught.value.hint
+    assert "overwrite=True" in caught.value.hint
     assert choose_destination(tmp_path / "1", "bert", overwrite=True) == tmp_path / "1"
 
 
@@ -167,6 +168,61 @@ def test_without_renameat2_two_renames_do(tmp_path, monkeypatch):
         publish(export(folder, "new"), destination, overwrite=True)
     assert content(destination) == "new"
     assert left_beside(destination) == []
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """`pair(overwrite)` stages two exports and publishes them together; the two destinations are what it returns."""
+    destinations = tmp_path / "bert" / "1", tmp_path / "bert_text" / "1"
+
+    def run(*, overwrite: bool) -> None:
+        with staging(destinations[0]) as first, staging(destinations[1]) as second:
+            exports = {export(first, "new"): destinations[0], export(second, "new text"): destinations[1]}
+            publish_together(exports, overwrite=overwrite)
+
+    return run, *destinations
+
+
+def test_two_exports_are_published_together(pair):
+    run, tensors, texts = pair
+    run(overwrite=False)
+    assert (content(tensors), content(texts)) == ("new", "new text")
+    run(overwrite=True)
+    assert left_beside(tensors) == left_beside(texts) == []
+
+
+@pytest.mark.parametrize("renameat2", [True, False])
+def test_where_the_second_of_two_cannot_be_published_the_first_is_not_either(pair, renameat2, monkeypatch):
+    if not renameat2:
+        monkeypatch.setattr("surgery.export.publish.ctypes.CDLL", lambda *args, **kwargs: object())
+    run, tensors, texts = pair
+    export(texts, "somebody else's")
+    with pytest.raises(WriteError, match=r"publishing .*bert_text"):
+        run(overwrite=False)
+    assert not tensors.exists()
+    assert content(texts) == "somebody else's"
+    assert left_beside(texts) == []
+
+
+@pytest.mark.parametrize("renameat2", [True, False])
+def test_where_the_second_of_two_cannot_be_replaced_both_old_ones_stay(pair, renameat2, monkeypatch):
+    if not renameat2:
+        monkeypatch.setattr("surgery.export.publish.ctypes.CDLL", lambda *args, **kwargs: object())
+    run, tensors, texts = pair
+    export(tensors, "old")
+    export(texts, "old text")
+    exchange = publishing._exchange
+
+    def refuse(staged, destination):
+        if destination == texts:
+            raise OSError(28, os.strerror(28), str(destination))
+        exchange(staged, destination)
+
+    monkeypatch.setattr(publishing, "_exchange", refuse)
+    with pytest.raises(WriteError, match=r"publishing .*bert_text.*No space left"):
+        run(overwrite=True)
+    assert (content(tensors), content(texts)) == ("old", "old text")
+    assert left_beside(tensors) == left_beside(texts) == []
 
 
 LOOP = """

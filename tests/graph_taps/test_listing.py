@@ -89,7 +89,7 @@ def test_a_module_with_several_signatures_and_no_default_asks_which(modules):
 
 
 def test_an_unknown_signature_is_refused_with_those_that_there_are(modules):
-    with pytest.raises(UsageError, match="nonsense: g3_small has no such signature"):
+    with pytest.raises(UsageError, match="signature='nonsense': g3_small has no such signature"):
         surgery.graph(modules("g3_small"), signature="nonsense")
 
 
@@ -131,10 +131,11 @@ def test_a_pattern_that_matches_nothing_says_so_beside_the_data(modules):
 
 
 def test_a_terminal_gets_a_heading_and_columns(modules, monkeypatch, capsys):
-    from surgery.reports import graph as graph_report
+    from surgery.cli.terminal import show
+    from surgery.reports import graph
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    graph_report.show_listing(graph_report.listing_data(surgery.graph(modules("g3_small"), match="Softmax")), False)
+    show(graph.data(surgery.graph(modules("g3_small"), match="Softmax")), graph.text, False)
     lines = capsys.readouterr().out.splitlines()
     assert click.unstyle(lines[0]) == "g3_small, signature serving_default: 4 tensors"
     assert lines[1].split() == ["tensor", "operation", "dtype", "shape"]
@@ -186,7 +187,7 @@ def test_every_fault_is_told_at_once(g3):
 
 def test_two_tensors_cannot_have_one_output(g3):
     message = refused(g3, f"{SOFTMAX.format(0)}=x", f"{SOFTMAX.format(1)}=x")
-    assert f"{SOFTMAX.format(1)}=x: --tensor {SOFTMAX.format(0)} has that output already, x" in message
+    assert f"tensors='{SOFTMAX.format(1)}=x': tensors='{SOFTMAX.format(0)}' has that output already, x" in message
 
 
 def test_an_output_that_an_operation_lacks_an_input_and_a_variable_are_refused_as_such(g3, tf1):
@@ -194,7 +195,7 @@ def test_an_output_that_an_operation_lacks_an_input_and_a_variable_are_refused_a
     assert "it is an input of the signature" in refused(g3, "input_word_ids")
     assert "it is an input of the signature" in refused(tf1, "input_ids")
     assert "it is a handle" in refused(tf1, "bert/embeddings/word_embeddings")
-    assert "no --tensor was given" in refused(g3)
+    assert "no tensors=... was given" in refused(g3)
 
 
 def test_listing_and_refusals_import_no_tensorflow(modules, tmp_path):

@@ -16,8 +16,8 @@ def layer(states):
 def test_an_edit_says_how_many_places_it_hit(modules):
     model = surgery.edit(modules("g3_small"), KeepBlocks("1:"), DropBlocks("0"), PruneHeads((0, -1), "-1"))
     assert model.hits == {"keep blocks 1:": 3, "drop blocks 0": 1, "prune heads 0, -1 of blocks -1": 2}
-    assert [place.origin for place in model.edited.places] == [2, 3]
-    assert [place.pruned for place in model.edited.places] == [(), (0, 5)]
+    assert [block.origin for block in model.edited.blocks] == [2, 3]
+    assert [block.pruned for block in model.edited.blocks] == [(), (0, 5)]
 
 
 @pytest.mark.parametrize("name", ["g3_small", "g4_mobilebert", "g4_talkheads", "tf1_bert_small"])

@@ -8,10 +8,21 @@ import pytest
 
 import surgery
 from surgery.errors import UsageError
-from surgery.planning.outputs import Feature, Request, Signature, resolve
+from surgery.planning.features import ResolvedFeature
+from surgery.planning.outputs import Signature, resolve
+from surgery.planning.requests import Feature, Request, Tap
+from tests.support.running import on_the_command_line
 
 ENDS = ("pooled_output", "sequence_output", "embedding_output")
 THREE = tuple(f"encoder_outputs_{block}" for block in range(3))
+
+
+def signature(outputs: tuple[str, ...], depth: int | None = None) -> Signature:
+    return Signature(outputs=outputs, depth=depth)
+
+
+def resolved(name, layers, mix, weights, pooling) -> ResolvedFeature:
+    return ResolvedFeature(name=name, layers=layers, mix=mix, weights=weights, pooling=pooling)
 
 
 @pytest.fixture(scope="module")
@@ -20,20 +31,19 @@ def outputs(modules):
     inference = cache(lambda name: surgery.plan(modules(name)).inference)
 
     def make(name: str = "g4_bert_mlm", **request):
-        found = {key: tuple(value) if isinstance(value, list) else value for key, value in request.items()}
-        return resolve(inference(name), Request(**found))
+        return resolve(inference(name), Request.of(**request))
 
     return make
 
 
 @pytest.fixture(scope="module")
 def refused(outputs):
-    """`refused(features=["…"])` is the error of that request."""
+    """`refused(features=["…"])` is the error of that request, as `surgery plan` spells it."""
 
     def run(name: str = "g4_bert_mlm", **request) -> UsageError:
         with pytest.raises(UsageError) as caught:
             outputs(name, **request)
-        return caught.value
+        return on_the_command_line(caught.value)
 
     return run
 
@@ -55,7 +65,7 @@ def test_the_default_signature_stays_lean_whatever_is_added(outputs):
 
 def test_taps_are_a_signature_of_their_own(outputs):
     found = outputs(taps=["ffn_output@-1", "query@0,2"])
-    assert found.extra == {"taps": Signature(("query_0", "query_2", "ffn_output_2"))}
+    assert found.extra == {"taps": signature(("query_0", "query_2", "ffn_output_2"))}
     assert found.tap_names == {"query_0", "query_2", "ffn_output_2"}
     assert found.tapped_blocks == {"query": (0, 2), "ffn_output": (2,)}
 
@@ -86,26 +96,26 @@ def test_layers_that_there_are_not_are_refused(layers, message, refused):
 @pytest.mark.parametrize(
     ("spelled", "feature", "depth"),
     [
-        ("text=mean@-2:/mean", Feature("text", (1, 2), "mean", (), "mean"), None),
-        ("text=mean", Feature("text", (0, 1, 2), "mean", (), "none"), None),
-        ("text=none@-1/cls", Feature("text", (2,), "none", (), "cls"), None),
-        ("a_1=sum@0", Feature("a_1", (0,), "sum", (), "none"), 1),
-        ("text=concat/mean_max", Feature("text", (0, 1, 2), "concat", (), "mean_max"), None),
-        ("text=concat@:2/mean_sqrt_len", Feature("text", (0, 1), "concat", (), "mean_sqrt_len"), 2),
-        ("Text=0.25,-0.75@0,1/max", Feature("Text", (0, 1), "weights", (0.25, -0.75), "max"), 2),
-        ("text=1e-3@1", Feature("text", (1,), "weights", (1e-3,), "none"), 2),
-        ("text=0.2,0.3,0.5", Feature("text", (0, 1, 2), "weights", (0.2, 0.3, 0.5), "none"), None),
+        ("text=mean@-2:/mean", resolved("text", (1, 2), "mean", (), "mean"), None),
+        ("text=mean", resolved("text", (0, 1, 2), "mean", (), "none"), None),
+        ("text=none@-1/cls", resolved("text", (2,), "none", (), "cls"), None),
+        ("a_1=sum@0", resolved("a_1", (0,), "sum", (), "none"), 1),
+        ("text=concat/mean_max", resolved("text", (0, 1, 2), "concat", (), "mean_max"), None),
+        ("text=concat@:2/mean_sqrt_len", resolved("text", (0, 1), "concat", (), "mean_sqrt_len"), 2),
+        ("Text=0.25,-0.75@0,1/max", resolved("Text", (0, 1), "weights", (0.25, -0.75), "max"), 2),
+        ("text=1e-3@1", resolved("text", (1,), "weights", (1e-3,), "none"), 2),
+        ("text=0.2,0.3,0.5", resolved("text", (0, 1, 2), "weights", (0.2, 0.3, 0.5), "none"), None),
     ],
 )
 def test_a_feature_is_a_signature_that_runs_no_more_blocks_than_it_needs(spelled, feature, depth, outputs):
     found = outputs(features=[spelled])
     assert found.features == {feature.name: feature}
-    assert found.extra == {feature.name: Signature((feature.name,) if feature.mix != "none" else ("text_2",), depth)}
+    assert found.extra == {feature.name: signature((feature.name,) if feature.mix != "none" else ("text_2",), depth)}
 
 
 def test_layers_that_are_not_mixed_are_an_output_each(outputs):
     found = outputs(features=["text=none@0,1/mean", "other=mean"])
-    assert found.extra["text"] == Signature(("text_0", "text_1"), 2)
+    assert found.extra["text"] == signature(("text_0", "text_1"), 2)
     assert found.feature_of("text_1") == found.features["text"]
     assert found.feature_of("other") == found.features["other"]
     assert found.feature_of("text") is None
@@ -171,10 +181,10 @@ def test_a_name_that_nothing_else_has_is_free(outputs):
 def test_a_depth_gives_what_the_first_blocks_give(depth, outputs):
     found = outputs(depths=[depth]).extra
     assert list(found) == [f"depth_{depth}"]
-    signature = found[f"depth_{depth}"]
-    assert sorted(signature.outputs) == sorted(["sequence_output", "embedding_output", *THREE[:depth]])
+    shallow = found[f"depth_{depth}"]
+    assert sorted(shallow.outputs) == sorted(["sequence_output", "embedding_output", *THREE[:depth]])
     # The source pools its last block only, so a shallower encoder has no pooled output; one that is whole runs whole.
-    assert signature.depth == (None if depth == 3 else depth)
+    assert shallow.depth == (None if depth == 3 else depth)
 
 
 @pytest.mark.parametrize("depth", [0, -1, 4])
@@ -205,7 +215,7 @@ def test_a_depth_that_is_asked_for_twice_is_there_once(outputs):
 )
 def test_a_composed_signature_runs_no_more_blocks_than_its_outputs_need(listed, depth, outputs):
     request = {"taps": ["query"], "features": ["early=mean@:2/mean", "one=none@0"]}
-    assert outputs(**request, signatures=[f"probe={listed}"]).signatures["probe"] == Signature(
+    assert outputs(**request, signatures=[f"probe={listed}"]).signatures["probe"] == signature(
         tuple(listed.split(",")), depth
     )
 
@@ -218,7 +228,7 @@ def test_outputs_of_a_composed_signature_may_stand_apart_and_count_once(outputs)
 def test_a_composed_signature_may_have_what_the_default_one_leaves_out(outputs):
     found = outputs(layers="-1", signatures=["probe=encoder_outputs_0"])
     assert "encoder_outputs_0" not in found.signatures["serving_default"].outputs
-    assert found.extra["probe"] == Signature(("encoder_outputs_0",), 1)
+    assert found.extra["probe"] == signature(("encoder_outputs_0",), 1)
 
 
 @pytest.mark.parametrize("spelled", ["probe", "probe=", "probe=,", "=query_0", "1=query_0", "a b=query_0"])
@@ -301,3 +311,67 @@ def test_a_step_of_zero_is_refused_however_it_is_written(layers, refused):
 @pytest.mark.parametrize("depth", ["2", 1.0, True])
 def test_a_depth_that_is_no_number_is_refused(depth, refused):
     assert "expected 1 to" in refused(depths=[depth]).message
+
+
+@pytest.mark.parametrize(
+    ("feature", "short"),
+    [
+        (Feature("text", mix="mean", layers="-2:", pooling="mean"), "text=mean@-2:/mean"),
+        (Feature("text", mix="sum"), "text=sum"),
+        (Feature("text", mix="none", layers=-1, pooling="cls"), "text=none@-1/cls"),
+        (Feature("text", mix=(0.25, -0.75), layers=(1, 0)), "text=0.25,-0.75@1,0"),
+        (Feature("text", mix=[1e-3], layers=[1], pooling="max"), "text=0.001@1/max"),
+    ],
+    ids=str,
+)
+def test_a_feature_as_an_object_is_the_feature_of_its_short_form(feature, short, outputs):
+    assert feature.short == short
+    assert outputs(features=feature).features == outputs(features=[short]).features
+
+
+def test_one_of_a_kind_needs_no_list_and_a_string_is_never_its_letters(outputs):
+    one = outputs(taps="query@0", features="text=mean", depths=1, signatures="probe=query_0")
+    listed = outputs(taps=["query@0"], features=["text=mean"], depths=[1], signatures=["probe=query_0"])
+    assert one == listed
+    assert outputs(taps=Tap("query", layers=0)).taps == listed.taps
+
+
+def test_composed_signatures_may_be_given_by_name(outputs):
+    named = outputs(taps="query", signatures={"probe": ["query_0", "pooled_output"], "alone": "query_1"})
+    assert named.extra["probe"] == signature(("query_0", "pooled_output"))
+    assert named.extra["alone"] == signature(("query_1",), 2)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"taps": "query@9"}, "taps='query@9': there is no block 9"),
+        ({"layers": "9"}, "layers='9': there is no block 9"),
+        ({"layers": 9}, "layers='9': there is no block 9"),
+        ({"features": "text=avg"}, "features='text=avg': there is no mix 'avg'"),
+        ({"features": Feature("text", mix=[0.5], layers=":2")}, "features=Feature(name='text', mix=[0.5], layers=':2'"),
+        ({"features": Feature("text", mix=None)}, "features=Feature(name='text', mix=None"),
+        ({"features": 3}, "features=3: expected NAME=MIX@LAYERS/POOLING"),
+        ({"features": "taps=mean"}, "features='taps=…': there is a signature taps already"),
+        ({"depths": 4}, "depths=4: the encoder has 3 blocks, expected 1 to 3"),
+        ({"depths": "4"}, "depths='4': the encoder has 3 blocks"),
+        ({"depths": [[1]]}, "depths=[1]: the encoder has 3 blocks"),
+        ({"signatures": {"probe": "query_0"}}, "signatures='probe=query_0': there is no output query_0"),
+        ({"signatures": 3}, "signatures=3: expected NAME=OUTPUT,OUTPUT"),
+    ],
+    ids=str,
+)
+def test_in_python_an_error_names_the_argument(request_, message, outputs):
+    with pytest.raises(UsageError) as caught:
+        outputs(**request_)
+    assert caught.value.message.startswith(message)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_hint_names_arguments_or_options_as_the_message_does(outputs):
+    with pytest.raises(UsageError) as caught:
+        outputs(signatures="probe=zzz")
+    assert caught.value.hint == "taps have to be asked for with taps=..., features with features=..."
+    spelled = on_the_command_line(caught.value)
+    assert spelled.hint == "taps have to be asked for with --tap, features with --feature"
+    assert str(spelled) == f"--signature probe=zzz: there is no output zzz\n  what to do: {spelled.hint}"

@@ -8,7 +8,9 @@ import pytest
 
 import surgery
 from surgery.errors import UsageError
+from surgery.planning.requests import Tap
 from surgery.planning.taps import offered, resolve_taps, select_layers
+from tests.support.running import on_the_command_line
 from tests.support.sample_names import BERT_MODULES, TAPPED_CHECKPOINTS, TF1_SAMPLES
 
 ATTENTION = (
@@ -180,7 +182,7 @@ def test_a_tap_alone_is_all_blocks_and_with_layers_those(inference):
 def test_taps_are_in_the_order_of_computation_each_once_however_they_are_asked_for(inference):
     chosen = resolve_taps(inference("g3_small"), ["ffn_output@0", "key@-1", "key@3,1", "query@0", "query@-4"])
     assert [tap.output for tap in chosen] == ["query_0", "key_1", "key_3", "ffn_output_0"]
-    assert [(tap.name, tap.layer) for tap in chosen][:2] == [("query", 0), ("key", 1)]
+    assert [(tap.name, tap.block) for tap in chosen][:2] == [("query", 0), ("key", 1)]
 
 
 def test_a_tap_of_a_block_names_its_own_weights(inference):
@@ -214,7 +216,9 @@ def test_an_unknown_tap_is_refused_with_the_nearest_names(name: str, tap: str, n
     with pytest.raises(UsageError) as caught:
         resolve_taps(inference(name), [tap])
     family = inference(name).family.name
-    assert caught.value.message == f"--tap {tap}: {family} has no tap {tap.partition('@')[0]}"
+    problem = f"{family} has no tap {tap.partition('@')[0]}"
+    assert caught.value.message == f"taps={tap!r}: {problem}"
+    assert on_the_command_line(caught.value).message == f"--tap {tap}: {problem}"
     assert "did you mean" in caught.value.hint
     assert nearest in caught.value.hint.removesuffix("?").split()
 
@@ -228,13 +232,32 @@ def test_a_name_that_is_near_to_none_is_refused_with_all_of_them(tap: str, infer
 
 @pytest.mark.parametrize("tap", ["query@", "query@x", "query@0@1"])
 def test_a_tap_whose_blocks_cannot_be_read_is_refused(tap: str, inference):
-    with pytest.raises(UsageError, match=rf"--tap {tap}: cannot read"):
+    with pytest.raises(UsageError, match=rf"^taps='{tap}': cannot read") as caught:
         resolve_taps(inference("hf_bert"), [tap])
+    assert on_the_command_line(caught.value).message.startswith(f"--tap {tap}: cannot read")
 
 
 def test_a_tap_at_a_block_that_there_is_not_is_refused(inference):
-    with pytest.raises(UsageError, match=r"--tap key@3: there is no block 3, there are 3"):
+    with pytest.raises(UsageError, match=r"^taps='key@3': there is no block 3, there are 3") as caught:
         resolve_taps(inference("hf_bert"), ["query@2", "key@3"])
+    assert on_the_command_line(caught.value).message == "--tap key@3: there is no block 3, there are 3: 0 to 2"
+
+
+@pytest.mark.parametrize(
+    ("layers", "short"),
+    [(":", "query"), (-1, "query@-1"), ("-1", "query@-1"), ([1, 2], "query@1,2"), ("::2", "query@::2")],
+)
+def test_a_tap_as_an_object_is_the_tap_of_its_short_form(layers, short: str, inference):
+    tap = Tap("query", layers=layers)
+    assert tap.short == short
+    assert resolve_taps(inference("hf_bert"), [tap]) == resolve_taps(inference("hf_bert"), [short])
+
+
+def test_a_wrong_tap_is_quoted_as_the_object_that_it_is(inference):
+    with pytest.raises(UsageError, match=r"^taps=Tap\(name='query', layers=9\): there is no block 9"):
+        resolve_taps(inference("hf_bert"), [Tap("query", layers=9)])
+    with pytest.raises(UsageError, match=r"^taps=3: expected NAME\[@LAYERS\]"):
+        resolve_taps(inference("hf_bert"), [3])
 
 
 @pytest.mark.parametrize("name", ["g4_mobilebert", "g4_mobilebert_layer_norm"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgery.planning.outputs import Feature
+from surgery.planning.features import ResolvedFeature
 from surgery.proof.expected import compute
 
 FIRST = np.array([[[1.0, 2.0], [3.0, 8.0], [100.0, -100.0]], [[4.0, 4.0], [5.0, 5.0], [6.0, 6.0]]])
@@ -13,8 +13,11 @@ SECOND = 10 * FIRST
 MASK = np.array([[1, 1, 0], [1, 0, 1]])
 
 
-def feature(mix: str = "mean", pooling: str = "none", *, layers: int = 2, weights: tuple[float, ...] = ()) -> Feature:
-    return Feature("text", tuple(range(3, 3 + layers)), mix, weights, pooling)
+def feature(
+    mix: str = "mean", pooling: str = "none", *, layers: int = 2, weights: tuple[float, ...] = ()
+) -> ResolvedFeature:
+    chosen = tuple(range(3, 3 + layers))
+    return ResolvedFeature(name="text", layers=chosen, mix=mix, weights=weights, pooling=pooling)
 
 
 def only(found):

@@ -8,8 +8,7 @@ import re
 from rich.console import Console
 
 from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
-from surgery.reports import text as render
-from surgery.reports.data import report_data
+from surgery.reports import parity
 
 NOTE = "* not returned by the module's call: compared with the tensors inside its own graph"
 
@@ -32,7 +31,7 @@ def rows(*outputs: OutputDiff, inner: tuple[str, ...] = (), unmatched: tuple[str
     """The text's rows by their first word; lines that are no rows are their own."""
     report = ParityReport("the module", Tolerance(), 41, outputs, WeightCheck(2, ()), inner=inner, unmatched=unmatched)
     stream = io.StringIO()
-    render.parity(Console(file=stream, width=200, highlight=False), report_data(report))
+    parity.text(Console(file=stream, width=200, highlight=False), parity.data(report))
     lines = [re.sub(r"\s+", " ", line).strip() for line in stream.getvalue().splitlines()]
     return {line.partition(" ")[0]: line for line in lines if line} | {line: line for line in lines}
 

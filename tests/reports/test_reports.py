@@ -13,8 +13,8 @@ from rich.console import Console
 
 import surgery
 from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
-from surgery.reports import text as render
-from surgery.reports.data import inspection_data, plan_data, report_data
+from surgery.reports import edit, inspection, parity, plan
+from surgery.wording import shape_text, size
 from tests.support.builders import hugging_face
 from tests.support.synthetic import CNN, write_saved_model
 
@@ -28,9 +28,9 @@ NO_GRAPH = ("saved_model_bytes", "0 B")
 """A checkpoint has no graph whose size there would be to tell."""
 
 
-def text(view: str, data: dict[str, Any], width: int = 400) -> str:
+def text(report: Any, data: dict[str, Any], width: int = 400) -> str:
     stream = io.StringIO()
-    getattr(render, view)(Console(file=stream, width=width, highlight=False), data)
+    report.text(Console(file=stream, width=width, highlight=False), data)
     return stream.getvalue()
 
 
@@ -40,19 +40,19 @@ def facts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
         for name, value in data.items():
             if name not in FOR_PROGRAMS:
                 yield from facts(value, name)
-    elif isinstance(data, list) and data and all(isinstance(size, int) or size is None for size in data):
-        yield key, render.shape_text(data)
+    elif isinstance(data, list) and data and all(isinstance(item, int) or item is None for item in data):
+        yield key, shape_text(data)
     elif isinstance(data, list):
         for value in data:
             yield from facts(value, key)
     elif data is not None and not isinstance(data, bool):
-        yield key, render.size(data) if key.endswith("bytes") else str(data)
+        yield key, size(data) if key.endswith("bytes") else str(data)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_text_of_an_inspection_tells_every_fact_of_the_json(name: str, modules):
-    data = inspection_data(surgery.inspect(modules(name)), variables=True)
-    shown = text("inspection", data)
+    data = inspection.data(surgery.inspect(modules(name)), variables=True)
+    shown = text(inspection, data)
     squeezed = re.sub(r"\s+", " ", shown)
     for key, fact in facts(data):
         if key in ("takes", "returns", "places", "details", "reason", "shape") or (key, fact) == NO_GRAPH:
@@ -61,7 +61,7 @@ def test_the_text_of_an_inspection_tells_every_fact_of_the_json(name: str, modul
 
 
 def test_signatures_are_shown_with_what_their_keys_are(modules):
-    lines = text("inspection", inspection_data(surgery.inspect(modules("g4_bert_v2")))).splitlines()
+    lines = text(inspection, inspection.data(surgery.inspect(modules("g4_bert_v2")))).splitlines()
     row = next(line for line in lines if " bert_encoder_v2_2 " in line)
     assert "float32 [?, ?, 64]" in row
     assert row.rstrip().endswith("encoder_outputs[1]")
@@ -69,22 +69,22 @@ def test_signatures_are_shown_with_what_their_keys_are(modules):
 
 
 def test_calls_are_shown_with_their_structures(modules):
-    shown = text("inspection", inspection_data(surgery.inspect(modules("g4_bert_mlm"))))
+    shown = text(inspection, inspection.data(surgery.inspect(modules("g4_bert_mlm"))))
     assert "list of 3 x float32 [?, ?, 64]" in shown
     assert "mlm(training=False)" in shown
     assert "encoder_outputs (a list of 3)" in shown
-    ends = text("inspection", inspection_data(surgery.inspect(modules("g2_small"))))
+    ends = text(inspection, inspection.data(surgery.inspect(modules("g2_small"))))
     assert "not exposed" in ends
 
 
 def test_the_empty_tag_set_is_told_from_no_meta_graph(modules):
-    shown = text("inspection", inspection_data(surgery.inspect(modules("tf1_bert_small"))))
+    shown = text(inspection, inspection.data(surgery.inspect(modules("tf1_bert_small"))))
     assert "{} (the empty tag set)" in shown
     assert "{train}" in shown
 
 
 def test_a_checkpoint_is_shown_with_its_config_and_without_a_graph_or_calls(modules):
-    shown = text("inspection", inspection_data(surgery.inspect(modules("hf_electra"))))
+    shown = text(inspection, inspection.data(surgery.inspect(modules("hf_electra"))))
     assert "model_type electra" in re.sub(r"\s+", " ", shown)
     assert re.search(r"layer_norm_eps +1e-12 +config +config\.json: layer_norm_eps", shown)
     for word in ("written by", "Calls", "Meta graph", "block outputs"):
@@ -93,27 +93,27 @@ def test_a_checkpoint_is_shown_with_its_config_and_without_a_graph_or_calls(modu
 
 def test_what_a_plan_drops_is_shown_with_the_reason(tmp_path):
     folder = hugging_face.build_pretraining(tmp_path / "bert")
-    shown = text("plan", plan_data(surgery.plan(folder)))
+    shown = text(plan, plan.data(surgery.plan(folder)))
     assert "55 assigned, 0 kept, 7 dropped" in shown
     assert "dropped: cls.predictions.bias: the pre-training head is no part of the encoder" in shown
 
 
 def test_a_module_without_an_explanation_says_why(tmp_path):
-    data = inspection_data(surgery.inspect(write_saved_model(tmp_path / "cnn", CNN)))
+    data = inspection.data(surgery.inspect(write_saved_model(tmp_path / "cnn", CNN)))
     assert "explanation" not in data
     assert data["unexplained"]["details"]
-    shown = text("inspection", data)
+    shown = text(inspection, data)
     assert "conv/kernel [3, 3, 3, 8]" in shown
 
 
 @pytest.mark.parametrize("name", ["g2_small", "g4_bert_mlm", "g4_electra"])
 def test_the_text_of_a_plan_names_every_variable_target_and_output(name: str, modules):
-    data = plan_data(surgery.plan(modules(name)))
-    shown = text("plan", data)
+    data = plan.data(surgery.plan(modules(name)))
+    shown = text(plan, data)
     for assignment in data["assignments"]:
         names = [assignment["variable"], assignment["target"]]
         (line,) = (line for line in shown.splitlines() if line.split()[1:3] == names)
-        assert render.shape_text(assignment["from"]) in line
+        assert shape_text(assignment["from"]) in line
     for outputs in data["signatures"].values():
         assert ", ".join(outputs) in shown
     assert "kept: Variable as the attribute do_lower_case" in shown
@@ -121,7 +121,7 @@ def test_the_text_of_a_plan_names_every_variable_target_and_output(name: str, mo
 
 
 def test_a_flat_kernel_s_plan_tells_both_shapes(modules):
-    shown = text("plan", plan_data(surgery.plan(modules("g1_built"))))
+    shown = text(plan, plan.data(surgery.plan(modules("g1_built"))))
     line = next(
         line for line in shown.splitlines() if "layer_0/self_attention/query/kernel" in line and "transformer" in line
     )
@@ -130,18 +130,18 @@ def test_a_flat_kernel_s_plan_tells_both_shapes(modules):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_inspection_is_plain_json(name: str, modules):
-    data = inspection_data(surgery.inspect(modules(name)), variables=True)
+    data = inspection.data(surgery.inspect(modules(name)), variables=True)
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
 @pytest.mark.parametrize("name", ["g4_bert_mlm", "tf1_albert_checkpoint", "hf_bert"])
 def test_every_plan_is_plain_json(name: str, modules):
-    data = plan_data(surgery.plan(modules(name)))
+    data = plan.data(surgery.plan(modules(name)))
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
 def test_every_field_has_a_place(modules):
-    data = inspection_data(surgery.inspect(modules("g4_bert_mlm")))["explanation"]
+    data = inspection.data(surgery.inspect(modules("g4_bert_mlm")))["explanation"]
     for field in data["architecture"]:
         assert field["evidence"], field
         assert all(evidence["place"] for evidence in field["evidence"])
@@ -164,13 +164,13 @@ def diff(name: str, **fields: Any) -> OutputDiff:
 ALL_EQUAL = WeightCheck(2, ())
 
 
-def parity(*outputs: OutputDiff, weights: WeightCheck = ALL_EQUAL, contract: tuple[str, ...] = ()) -> str:
+def compared(*outputs: OutputDiff, weights: WeightCheck = ALL_EQUAL, contract: tuple[str, ...] = ()) -> str:
     report = ParityReport("the module in a session", Tolerance(), 3, outputs, weights, contract)
-    return text("parity", report_data(report))
+    return text(parity, parity.data(report))
 
 
 def test_a_passed_comparison_says_so_and_how_close_it_was():
-    shown = parity(diff("pooled_output"), diff("sequence_output", bit_equal=True, max_abs=0.0, padding_rows=0.25))
+    shown = compared(diff("pooled_output"), diff("sequence_output", bit_equal=True, max_abs=0.0, padding_rows=0.25))
     assert "verdict: the same function" in shown
     assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
     assert re.search(r"sequence_output +0 +.* 0.25 +bit-equal", shown)
@@ -179,7 +179,7 @@ def test_a_passed_comparison_says_so_and_how_close_it_was():
 
 
 def test_a_failed_comparison_says_what_failed_and_how():
-    shown = parity(
+    shown = compared(
         diff("pooled_output", passed=False, max_abs=float("inf"), problem="it is missing", nonfinite=(0, 3)),
         weights=WeightCheck(2, ("a/kernel: its bits differ",)),
         contract=("an input is named otherwise",),
@@ -207,10 +207,14 @@ def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...]
         "blocks": [{"origin": 0, "pruned_heads": []}, {"origin": 2, "pruned_heads": []}],
         "unchanged": list(unchanged),
         "changed": ["pooled_output"],
-        "parity": report_data(compared),
+        "parity": parity.data(compared),
+        "destination": "exported/bert_edited/1",
     }
-    shown = text("edit", data)
-    assert shown.splitlines()[-1] == f"verdict: the export computes the edited encoder{verdict}"
+    shown = text(edit, data)
+    assert shown.splitlines()[-2:] == [
+        f"verdict: the export computes the edited encoder{verdict}",
+        "wrote exported/bert_edited/1",
+    ]
     assert "the same function" not in shown
     assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
 
@@ -220,7 +224,7 @@ def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...]
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (437_000_000, "416.8 MiB"), (5 << 30, "5120.0 MiB")],
 )
 def test_bytes_are_told_as_people_read_them(count: int, expected: str):
-    assert render.size(count) == expected
+    assert size(count) == expected
 
 
 @pytest.mark.parametrize(
@@ -234,4 +238,4 @@ def test_bytes_are_told_as_people_read_them(count: int, expected: str):
     ],
 )
 def test_structures_are_told_on_one_line(structure: Any, expected: str):
-    assert render.structure_text(structure) == expected
+    assert inspection.structure_text(structure) == expected

@@ -18,6 +18,7 @@ import surgery.tf
 
 if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
+    from surgery.jobs.steps import Recorded
     from tests.support.tapping import Tapped
 
 
@@ -56,23 +57,61 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
+def recorded(source: Callable[[str], Path]) -> Callable[[str], Recorded]:
+    """The recording of a module by name, on the whole battery, for `judge` to hold against any export of it."""
+    from surgery.jobs.steps import open_weights, record
+    from surgery.planning.plan import make_plan
+    from surgery.proof.battery import make_battery
+    from surgery.sources.opening import open_module
+
+    @cache
+    def make(name: str) -> Recorded:
+        with open_module(str(source(name)), with_weights=True) as module:
+            return record(open_weights(make_plan(module, Path()), make_battery))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def tapped(
     source: Callable[[str], Path], tokens: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Tapped]:
     """The export of a module with every tap, and more (tapping.everything); not to be changed by a test."""
-    from surgery.jobs import convert
+    from surgery.jobs.convert import convert_module
+    from surgery.planning.requests import Request
     from surgery.proof.battery import make_battery
     from tests.support.tapping import Tapped, everything, given_inputs, run_signatures
 
     @cache
     def make(name: str) -> Tapped:
         export = tmp_path_factory.mktemp("tapped") / name / "1"
-        with pytest.MonkeyPatch.context() as patch:
-            # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
-            patch.setattr(convert, "make_battery", lambda architecture: make_battery(architecture)[:9])
-            conversion = surgery.convert(source(name), export, **everything(name, surgery.plan(source(name))))
+        # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
+        conversion = convert_module(
+            str(source(name)),
+            export,
+            request=Request(**everything(name, surgery.plan(source(name)))),
+            battery=lambda architecture: make_battery(architecture)[:9],
+        )
         inputs = given_inputs(source(name)) or tokens(vocab=200)
         return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def text_exports(
+    source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, Path]]:
+    """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
+
+    Texts are cut at 24 tokens, and an encoder of two blocks stands in both.
+    """
+
+    @cache
+    def make(name: str) -> tuple[Path, Path]:
+        place = tmp_path_factory.mktemp("texts") / "bert" / "7"
+        done = surgery.convert(source(name), place, text=True, seq_length=24, depths=[2])
+        return done.destination, done.text_destination
 
     return make
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.explanation.convention import Convention
+from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import SavedModelSession
 from tests.support.builders import others, plain_models
 from tests.support.editing import inspected
@@ -55,7 +56,8 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
         outputs={},
         aliases={},
     )
-    with SavedModelSession(module, ["serve"], variables_only=True) as session:
+    meta_graph = with_tags(found.saved_model, ["serve"])
+    with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
         run = session.function(found, trace, convention, inner)
         values = run(inputs)
     return [values[name] for name in names]

@@ -1,38 +1,64 @@
-"""Which tests run in one worker, one after the other, and which of them are slow.
+"""A plugin: which tests run in one worker, one after the other, and which of them are slow.
 
-Tests that convert the same sample are one group, so that it is converted once, in one worker. Every other file is a
-group of its own.
+Tests that are about the same sample are one group, so that it is converted once, in one worker. Every file's other
+tests are a group, too, since they share what the file prepares. The groups are read from the names of the tests: those
+are all that the process knows that hands the tests out.
 """
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
-MADE_OF_SAMPLES = frozenset({"source", "converted", "tapped", "load"})
-"""Fixtures that make something of a sample by its name."""
+from tests.support.sample_names import BUILT, SAMPLES
 
 SLOW = ("tests/whole/", "tests/tools/", "tests/triton/", "tests/docs/test_walk_through.py")
 """Whole jobs: what they do takes seconds, and all of it takes minutes."""
 
+BY_SAMPLE = ("tests/whole/convert/", "tests/whole/verify/")
+"""Folders whose tests share conversions of samples."""
 
-def group_of(item: pytest.Item) -> str:
-    """The sample that a test is about, by its parameter `name` or its file's `NAME`; else its file."""
-    if MADE_OF_SAMPLES.intersection(item.fixturenames):
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        name = parameters.get("name", getattr(item.module, "NAME", None))
-        if isinstance(name, str):
-            return name
-    return item.nodeid.partition("::")[0]
+OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/test_requests.py")
+"""What shares the text exports."""
+
+NAMED = re.compile(rf"(?:^|-)({'|'.join(sorted(map(re.escape, (*SAMPLES, *BUILT)), key=len, reverse=True))})(?:-|$)")
 
 
-def arrange(items: list[pytest.Item]) -> None:
-    """Marks each test with its group, and with `slow` by its folder, and puts the tests of a group together."""
+def group_of(name: str) -> str:
+    """The sample that stands among a test's parameters, or the text exports, else its file."""
+    file, _, test = name.partition("::")
+    if file.startswith(OF_TEXTS):
+        return "texts"
+    parameters = test.partition("[")[2].removesuffix("]")
+    found = NAMED.search(parameters) if file.startswith(BY_SAMPLE) else None
+    return found[1] if found else file
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the slow tests, and puts those of a group together, so that each sample has its turn without xdist, too."""
     places: dict[str, int] = {}
-    keys: dict[pytest.Item, int] = {}
     for item in items:
-        group = group_of(item)
-        keys[item] = places.setdefault(group, len(places))
-        item.add_marker(pytest.mark.xdist_group(group))
+        places.setdefault(group_of(item.nodeid), len(places))
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=keys.__getitem__)
+    items.sort(key=lambda item: places[group_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands out whole groups with `--dist loadgroup`.
+
+    The scheduler of that name reads groups from marks, which xdist 3.8 no longer sees with pytest 9.2.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+
+from surgery.cli.options import as_option
+from surgery.cli.plan import plan
+from surgery.errors import SurgeryError
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,3 +27,9 @@ def surgery(*arguments: object, cwd: Path | None = None, **variables: str) -> su
     return subprocess.run(
         command, capture_output=True, text=True, cwd=cwd, env=environment(**variables), check=False, timeout=60
     )
+
+
+def on_the_command_line(error: SurgeryError) -> SurgeryError:
+    """An error as `surgery plan` spells it: with options in the place of arguments."""
+    message, _, hint = error.spelled(partial(as_option, plan)).partition("\n  what to do: ")
+    return type(error)(message, hint=hint or None)

@@ -25,7 +25,27 @@ CHECKPOINT_SAMPLES = (*HUGGING_FACE_SAMPLES, *TF1_CHECKPOINTS)
 """Sources without a graph: they cannot be loaded, only their exports."""
 
 SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
-"""All that convert. What the builders make besides is named in tests/support/samples.py."""
+"""All that lie packed, and the checkpoints made of them."""
+
+BUILT = (
+    "g1",
+    "g1_exact",
+    "exact_gelu_epsilon_1e-3",
+    "relu_epsilon_1e-5",
+    "narrow_embedding_mlm",
+    "no_encoder_outputs",
+    "no_vocab",
+    "one_type",
+    "unusual_sizes",
+    "list_call",
+    "tf1_bert_training",
+    "tf1_albert_training",
+    "hf_bert_pretraining",
+    "hf_bert_no_pooler",
+    "hf_bert_epsilon",
+    "hf_albert_dropouts",
+)
+"""What the builders make besides: tests/support/samples.py says how."""
 
 GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES)
 """Sources with a graph, among them a module of the first generation that the early builder once made."""

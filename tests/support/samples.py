@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.builders import checkpoints, early_bert, hugging_face, model_garden
+from tests.support.sample_names import BUILT
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
     {
@@ -20,10 +21,8 @@ BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
             block_output_dropout=0.2,
         ),
         "g1_exact": partial(early_bert.build_module, activation="exact", epsilon=1e-6, hidden=48, heads=6, vocab=200),
-        "exact_gelu": partial(model_garden.build_module, activation="gelu_exact"),
-        "relu": partial(model_garden.build_module, activation="relu"),
-        "epsilon_1e-5": partial(model_garden.build_module, epsilon=1e-5),
-        "epsilon_1e-3": partial(model_garden.build_module, epsilon=1e-3),
+        "exact_gelu_epsilon_1e-3": partial(model_garden.build_module, activation="gelu_exact", epsilon=1e-3),
+        "relu_epsilon_1e-5": partial(model_garden.build_module, activation="relu", epsilon=1e-5),
         "narrow_embedding_mlm": partial(model_garden.build_module, embedding_width=20, mlm=True),
         "no_encoder_outputs": partial(model_garden.build_module, encoder_outputs=False, lower_case=False),
         "no_vocab": partial(model_garden.build_module, with_vocab=False, output_dropout=0.0),
@@ -44,3 +43,4 @@ BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
         ),
     }
 )
+assert (*BUILDERS,) == BUILT, "a builder needs its name in sample_names, from which the groups of tests are made"

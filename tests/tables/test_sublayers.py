@@ -58,7 +58,7 @@ def test_logits_are_those_before_the_mask_and_probabilities_those_after(name: st
 def test_what_a_graph_does_not_show_is_left_out(located):
     trace, inference, _ = located("g4_bert_mlm")
     query, key = resolve_taps(inference, ["query@1", "key@1"])
-    hidden = replace(query, row=replace(query.row, finder=lambda graph, *anchors: None))
+    hidden = replace(query, offer=replace(query.offer, row=replace(query.row, finder=lambda graph, *anchors: None)))
     assert list(tap_tensors(trace, inference, [hidden, key])) == ["key_1"]
-    nameless = replace(query, row=replace(query.row, anchors=("no/such/weight",)))
+    nameless = replace(query, offer=replace(query.offer, row=replace(query.row, anchors=("no/such/weight",))))
     assert tap_tensors(trace, inference, [nameless]) == {}

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import surgery
-from surgery.planning.outputs import Feature
+from surgery.planning.features import ResolvedFeature
 from surgery.tf import features
 from tests.support.sample_names import COMPOSED
 from tests.support.tapping import run_signatures
@@ -64,7 +64,8 @@ def test_every_mix_goes_with_every_pooling(mix, pooling):
     # Shifted below zero, so that the zeros of padding would be the largest.
     states = [random.normal(-3, 1, (4, 7, 5)).astype(np.float32) for _ in LAYERS]
     weights = (0.6, -0.4) if mix == "weighed" else ()
-    feature = Feature("text", LAYERS, "weights" if weights else mix, weights, pooling)
+    kind = "weights" if weights else mix
+    feature = ResolvedFeature(name="text", layers=LAYERS, mix=kind, weights=weights, pooling=pooling)
     found = features.compute(feature, [tf.constant(x) for x in states], tf.constant(MASK))
     assert list(found) == list(feature.outputs)
     for value, wanted in zip(found.values(), expected(mix, pooling, *states), strict=True):

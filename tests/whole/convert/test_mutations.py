@@ -11,9 +11,11 @@ import pytest
 
 import surgery
 from surgery.export.weights import Weights
+from surgery.jobs.steps import FIRST_LOOK
 from surgery.planning import plan as planning
+from surgery.proof import float64
 from surgery.proof.battery import make_battery
-from surgery.tf import encoder
+from surgery.tf import encoder, recording
 
 BLOCK = "transformer/layer_"
 
@@ -114,6 +116,43 @@ def test_a_wrong_weight_that_outputs_can_see_is_named_by_the_first_output_to_div
 def test_the_block_is_named_even_where_the_module_returns_its_ends_only(change, diverges, mutate, convert):
     mutate(change)
     assert first_to_diverge(convert("g1")) == diverges
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Labels of the batches that the module's side is recorded on, a list for each time."""
+    labels = []
+
+    def spy(owner, name, position):
+        original = getattr(owner, name)
+
+        def record(*args):
+            labels.append([batch.label for batch in args[position]])
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, record)
+
+    spy(recording, "record_module", 2)
+    spy(float64, "record_float64", 3)
+    return labels
+
+
+@pytest.mark.parametrize("name", ["g4_bert_dropouts", "hf_bert"])
+def test_a_wrong_encoder_fails_before_the_rest_of_the_battery_is_recorded(name, mutate, convert, recorded):
+    mutate(swapped_blocks)
+    assert "nothing was written" in convert(name)
+    (labels,) = recorded
+    assert len(labels) == FIRST_LOOK
+
+
+@pytest.mark.parametrize("name", ["g4_bert_dropouts", "hf_bert"])
+def test_a_sound_encoder_is_tried_first_and_each_batch_recorded_once(name, source, tmp_path, recorded):
+    done = surgery.convert(source(name), tmp_path / "out" / "1")
+    battery = make_battery(done.plan.inference.architecture)
+    early, others = recorded
+    assert len(early) == FIRST_LOOK
+    assert sorted(early + others) == sorted(batch.label for batch in battery)
+    assert done.report.batches == len(battery)
 
 
 def test_a_wrong_weight_of_the_mlm_head_shows_in_its_logits(mutate, convert):

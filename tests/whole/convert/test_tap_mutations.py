@@ -10,6 +10,7 @@ import tensorflow as tf
 import surgery
 from surgery.jobs import convert as conversion
 from surgery.planning import plan as planning
+from surgery.planning.requests import Request
 from surgery.proof.battery import make_battery
 from surgery.tf import export, features
 from surgery.tf.encoder import Encoder
@@ -21,19 +22,22 @@ def failed(source, tmp_path, monkeypatch):
 
     They stand beside what the report says of outputs without a counterpart.
     """
-    # These need no forty batches to be caught.
-    monkeypatch.setattr(conversion, "make_battery", lambda architecture: make_battery(architecture)[:6])
 
     def run(name: str, **request) -> tuple[set[str], tuple[str, ...]]:
-        reports, check = [], conversion.check_export
+        reports, judge = [], conversion.judge
 
-        def checked(*args, **kwargs):
-            reports.append(check(*args, **kwargs))
+        def judged(*args, **kwargs):
+            reports.append(judge(*args, **kwargs))
             return reports[-1]
 
-        monkeypatch.setattr(conversion, "check_export", checked)
+        monkeypatch.setattr(conversion, "judge", judged)
         with pytest.raises(surgery.ParityError, match="nothing was published") as caught:
-            surgery.convert(source(name), tmp_path / "out" / "1", **request)
+            conversion.convert_module(
+                str(source(name)),
+                tmp_path / "out" / "1",
+                request=Request(**request),
+                battery=lambda architecture: make_battery(architecture)[:6],  # no forty batches are needed
+            )
         assert not (tmp_path / "out").exists()
         (report,) = reports
         found = {diff.name for diff in report.outputs if not diff.passed}
@@ -101,7 +105,7 @@ def test_a_tap_of_the_next_block_is_caught_also_where_blocks_share_their_layers(
     original = Encoder.encode
 
     def encode(self, inputs, *, training, taps=(), depth=None):
-        shifted = [replace(tap, layer=(tap.layer + 1) % 3) for tap in taps]
+        shifted = [replace(tap, block=(tap.block + 1) % 3) for tap in taps]
         return original(self, inputs, training=training, taps=shifted, depth=depth)
 
     monkeypatch.setattr(Encoder, "encode", encode)

@@ -137,9 +137,9 @@ def test_a_wrong_head_taken_out_is_not_published(source, tmp_path, monkeypatch):
 
 def test_a_block_that_changed_too_early_is_not_published(source, tmp_path, monkeypatch):
     """The edit claims that block 0 stays; an encoder whose block 0 is edited as well must not pass for it."""
-    from surgery.planning.edits import Edited
+    from surgery.planning.edits import EditedPlan
 
-    monkeypatch.setattr(Edited, "unchanged", property(lambda self: 2))
+    monkeypatch.setattr(EditedPlan, "unchanged", property(lambda self: 2))
     with pytest.raises(surgery.ParityError, match="encoder_outputs_1: before the first effect of an edit"):
         surgery.edit(source(NAME), PruneHeads((0,), "1")).export(tmp_path / "out" / "1")
     assert not (tmp_path / "out").exists()

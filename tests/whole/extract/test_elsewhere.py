@@ -49,9 +49,8 @@ def bucket(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def text_export(source, tmp_path_factory):
-    place = tmp_path_factory.mktemp("elsewhere") / "bert" / "1"
-    return surgery.convert(source("g3_small"), place, text=True).text_destination
+def text_export(text_exports):
+    return text_exports("g3_small")[1]
 
 
 def test_the_record_is_written_last_and_says_that_the_folder_is_complete(text_export, tmp_path, bucket, monkeypatch):

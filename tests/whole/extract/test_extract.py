@@ -17,9 +17,8 @@ BUNDLE_RUNNER = "--runner=apache_beam.runners.direct.direct_runner.BundleBasedDi
 
 
 @pytest.fixture(scope="module")
-def text_export(source, tmp_path_factory):
-    place = tmp_path_factory.mktemp("extract") / "bert" / "1"
-    return surgery.convert(source("g3_small"), place, text=True, seq_length=24).text_destination
+def text_export(text_exports):
+    return text_exports("g3_small")[1]
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +238,8 @@ def test_workers_tell_how_far_they_are_before_anything_is_written(text_export, c
     assert max(told) == 50
 
 
-def test_sentencepiece_exports_have_tokens_too(source, tmp_path):
-    export = surgery.convert(source("tf1_albert_small"), tmp_path / "albert" / "1", text=True).text_destination
+def test_sentencepiece_exports_have_tokens_too(text_exports, tmp_path):
+    _, export = text_exports("tf1_albert_small")
     (tmp_path / "a.txt").write_text("Hello world\n", encoding="utf-8")
     surgery.extract(export, [tmp_path / "a.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1)
     (row,) = pq.read_table(tmp_path / "out").to_pylist()

@@ -25,11 +25,9 @@ NAME = "g3_small"
 
 
 @pytest.fixture(scope="module")
-def exports(source, tmp_path_factory):
+def exports(text_exports):
     """The tensor export and the text export of the sample, as versions of `bert` and `bert_text`."""
-    root = tmp_path_factory.mktemp("served")
-    done = surgery.convert(source(NAME), root / "bert" / "7", text=True, seq_length=16, depths=[2])
-    return done.destination, done.text_destination
+    return text_exports(NAME)
 
 
 @pytest.fixture(scope="module")

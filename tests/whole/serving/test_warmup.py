@@ -73,7 +73,7 @@ def test_requests_that_are_there_are_replaced_when_told_so_only(export):
     before = (export / WARMUP).read_bytes()
     with pytest.raises(surgery.UsageError, match="exists already") as caught:
         surgery.serving(export, warmup=True, batch=2)
-    assert "--overwrite" in str(caught.value)
+    assert "overwrite=True" in str(caught.value)
     assert (export / WARMUP).read_bytes() == before
     surgery.serving(export, warmup=True, batch=2, overwrite=True)
     assert len(records(export)) == 4

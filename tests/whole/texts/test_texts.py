@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 import tensorflow as tf
 
 import surgery
+from surgery.export import publish as publishing
 from tests.support.builders.common import PACKED, vocab_tokens
+from tests.support.tampering import contents
 
 NAME = "g3_small"
 ARCHIVE = PACKED / f"{NAME}.tar.gz"
@@ -163,16 +166,15 @@ def test_the_preprocessor_has_the_api_of_tf_hubs(source, tmp_path):
     assert (done.tokenization.lower_case, done.length) == (True, 12)
 
 
-def test_a_sentencepiece_module_has_both(source, tmp_path):
-    done = surgery.convert(source("tf1_albert_small"), tmp_path / "albert" / "1", text=True)
-    loaded = tf.saved_model.load(str(done.text_destination))
+def test_a_sentencepiece_module_has_both(text_exports, source, tmp_path):
+    loaded = tf.saved_model.load(str(text_exports("tf1_albert_small")[1]))
     assert loaded.signatures["text"](text=tf.constant(["Hello world"]))["input_mask"].numpy().min() == 1
     assert surgery.preprocess(source("tf1_albert_small"), tmp_path / "pre" / "1").tokenization.pieces
 
 
 def test_a_module_without_a_vocabulary_names_the_option_before_tensorflow(source, tmp_path):
     steps = []
-    with pytest.raises(surgery.UsageError, match="--vocab") as caught:
+    with pytest.raises(surgery.UsageError, match="vocab=") as caught:
         surgery.convert(
             source("no_vocab"), tmp_path / "out" / "1", text=True, progress=lambda step, *_: steps.append(step)
         )
@@ -208,6 +210,40 @@ def test_what_a_text_gives_does_not_hang_on_what_it_is_batched_with(name, source
             cut = tuple(slice(length if size == own else None) for size in value.shape[1:])
             found, expected = together[output][index].numpy()[cut], value[0].numpy()[cut]
             np.testing.assert_allclose(found, expected, atol=5e-6, err_msg=f"{output} of {text!r}")
+
+
+def old_exports(*folders):
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(b"the old one")
+
+
+def test_where_the_text_export_cannot_be_published_the_tensor_export_is_not_either(source, tmp_path):
+    def intrude(step, done, total):
+        if step == "publish":
+            old_exports(tmp_path / "out_text" / "1")
+
+    with pytest.raises(surgery.WriteError, match=r"publishing .*out_text"):
+        surgery.convert(source(NAME), tmp_path / "out" / "1", text=True, progress=intrude)
+    assert not (tmp_path / "out").exists()
+    assert contents(tmp_path / "out_text") == {"1/saved_model.pb": b"the old one"}
+
+
+def test_where_one_of_two_exports_cannot_be_replaced_both_old_ones_stay(source, tmp_path, monkeypatch):
+    tensors, texts = tmp_path / "out" / "1", tmp_path / "out_text" / "1"
+    old_exports(tensors, texts)
+    exchange = publishing._exchange
+
+    def refuse(staged, destination):
+        if destination == texts:
+            raise OSError(28, os.strerror(28), str(destination))
+        exchange(staged, destination)
+
+    monkeypatch.setattr(publishing, "_exchange", refuse)
+    with pytest.raises(surgery.WriteError, match="No space left"):
+        surgery.convert(source(NAME), tensors, text=True, overwrite=True)
+    for folder in (tmp_path / "out", tmp_path / "out_text"):
+        assert contents(folder) == {"1/saved_model.pb": b"the old one"}
 
 
 def test_a_text_export_that_tokenizes_otherwise_is_not_published(source, tmp_path, monkeypatch):

@@ -1,0 +1,118 @@
+"""Looking without TensorFlow: what a module is, what a conversion would do, which tensors a graph has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surgery.arguments import OneOrMore, PathOrHandle
+
+if TYPE_CHECKING:
+    from surgery.explanation.inspection import Inspection
+    from surgery.graph_taps.listing import GraphListing
+    from surgery.planning.plan import Plan
+    from surgery.planning.requests import Feature, Layers, Tap
+
+
+def inspect(module: PathOrHandle) -> Inspection:
+    """Looks into a module. Needs no TensorFlow.
+
+    Args:
+        module: A folder, an archive (.tar.gz, .tgz or .zip), or a Hub handle (a URL), of a SavedModel, a TF1
+            checkpoint or a Hugging Face checkpoint.
+
+    Returns:
+        The module's files in plain data, and its architecture with the evidence for each field. A module that no
+        weight table explains has no architecture, and says why.
+
+    Raises:
+        ModuleError: It is missing, damaged, or no module.
+
+    Examples:
+        >>> found = surgery.inspect("g4_bert_mlm.tar.gz")
+        >>> found.module.format
+        'TF2 SavedModel'
+        >>> found.architecture["hidden_size"]
+        64
+    """
+    from surgery.explanation.inspection import explain_module
+    from surgery.sources.opening import open_module
+
+    with open_module(str(module), with_weights=False) as found:
+        return explain_module(found)
+
+
+def plan(
+    module: PathOrHandle,
+    destination: PathOrHandle | None = None,
+    *,
+    assume: Mapping[str, Any] | None = None,
+    taps: OneOrMore[str | Tap] = (),
+    layers: Layers | None = None,
+    features: OneOrMore[str | Feature] = (),
+    depths: OneOrMore[int] = (),
+    signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
+) -> Plan:
+    """What `convert` would do. Needs no TensorFlow, and does not touch the destination.
+
+    Args:
+        module: As for `inspect`.
+        destination: As for `convert`.
+        assume: As for `convert`.
+        taps: As for `convert`.
+        layers: As for `convert`.
+        features: As for `convert`.
+        depths: As for `convert`.
+        signatures: As for `convert`.
+
+    Returns:
+        The architecture, the way of every variable, and the outputs of every signature that would be written.
+
+    Raises:
+        ModuleError: The module is missing, damaged, or no module.
+        UnexplainedError: The weight tables leave something open.
+        UsageError: The encoder cannot have an output that is asked for.
+
+    Examples:
+        >>> planned = surgery.plan("g4_bert_mlm.tar.gz", taps="attention_probs@-1", depths=1)
+        >>> planned.signatures["taps"]
+        ('attention_probs_2',)
+        >>> [signature for signature in planned.signatures]
+        ['serving_default', 'taps', 'depth_1', 'mlm']
+    """
+    from surgery.export.publish import choose_destination
+    from surgery.planning.plan import make_plan
+    from surgery.planning.requests import Request
+    from surgery.sources.opening import open_module
+
+    request = Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures)
+    with open_module(str(module), with_weights=False) as found:
+        wanted = None if destination is None else Path(destination)
+        return make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume, request)
+
+
+def graph(module: PathOrHandle, *, signature: str | None = None, match: str | None = None) -> GraphListing:
+    """Lists the tensors in the graph of any SavedModel, by the names that `tap` takes. Needs no TensorFlow.
+
+    Args:
+        module: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.
+        signature: The signature whose graph is meant; None for `serving_default`, `default`, or the only one.
+        match: A part of a name, or a glob for all of it; None for every tensor.
+
+    Returns:
+        The signature, and its tensors with operation, dtype and shape, in the order of the graph.
+
+    Raises:
+        ModuleError: It is no SavedModel, or damaged.
+        UsageError: It has no such signature.
+
+    Examples:
+        >>> listing = surgery.graph("g3_small.tar.gz", match="*/layer_0/*/Softmax")
+        >>> [(tensor.op, tensor.dtype, tensor.shape) for tensor in listing.tensors]
+        [('Softmax', 'float32', (None, 6, None, None))]
+    """
+    from surgery.graph_taps.listing import matching, open_graph
+
+    with open_graph(str(module), signature, with_weights=False) as found:
+        return matching(found, match)

@@ -1,0 +1,180 @@
+"""Taking an export: comparing it with its module, serving it, running a corpus through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
+from surgery.batching import BATCH_TOKENS
+from surgery.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from surgery.jobs.extract import Extracted
+    from surgery.jobs.serve import Serving
+    from surgery.jobs.verify import Verification
+
+
+def verify(
+    module: PathOrHandle,
+    exported: PathOrHandle,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    allow_nonfinite: bool = False,
+    assume: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Compares an export with a module: outputs, weights and contract.
+
+    Args:
+        module: As for `inspect`.
+        exported: The folder of the export.
+        atol: As for `convert`.
+        rtol: As for `convert`.
+        allow_nonfinite: As for `convert`.
+        assume: As for `convert`.
+        progress: As for `convert`.
+
+    Returns:
+        The verdict: `.passed`, and `.report` with everything that it rests on. A difference is no exception.
+
+    Raises:
+        SurgeryError: One of the two cannot be opened, or no weight table explains the module.
+
+    Examples:
+        ```python
+        same = surgery.verify("bert.tar.gz", "out/bert/1").passed
+        ```
+    """
+    from surgery.jobs.verify import verify_export
+    from surgery.proof.parity import Tolerance
+
+    return verify_export(
+        str(module),
+        Path(exported),
+        tolerance=Tolerance.of(atol, rtol),
+        allow_nonfinite=allow_nonfinite,
+        assume=dict(assume or {}),
+        progress=progress or silent,
+    )
+
+
+def serving(
+    exported: PathOrHandle,
+    *,
+    signatures: OneOrMore[str] = (),
+    batch: int = 1,
+    length: int | None = None,
+    output: PathOrHandle | None = None,
+    warmup: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Serving:
+    """How to put an export behind TensorFlow Serving. Needs no TensorFlow, except for `warmup`.
+
+    Args:
+        exported: The folder of the export.
+        signatures: The signatures that are meant; none for all.
+        batch: The rows of a request.
+        length: The tokens of a row; None for 128, or the longest row if that is shorter.
+        output: The folder to write the files to; None for not writing them.
+        warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
+            and replayed.
+        overwrite: Replaces files of `output`, and warm-up requests.
+        progress: As for `convert`.
+
+    Returns:
+        Inputs and outputs by signature with the bytes of a reply, commands, and files by name. `.fits` says whether
+        every reply fits into gRPC's default limit of 4 MiB.
+
+    Raises:
+        ModuleError: The server cannot load the export.
+        UsageError: There is no such signature or length, or a file exists already.
+        WriteError: A file cannot be written. Every file is either whole or as it was before.
+
+    Examples:
+        >>> found = surgery.serving("bert/1", batch=32, length=64)
+        >>> found.fits, found.served.first.reply.total
+        (True, 2113813)
+    """
+    from surgery.jobs.serve import serve_export
+
+    return serve_export(
+        Path(exported),
+        one_or_more(signatures),
+        batch=batch,
+        length=length,
+        output=None if output is None else Path(output),
+        warmup=warmup,
+        overwrite=overwrite,
+        progress=progress or silent,
+    )
+
+
+def extract(
+    exported: PathOrHandle,
+    inputs: OneOrMore[PathOrHandle],
+    destination: PathOrHandle,
+    *,
+    signature: str | None = None,
+    outputs: OneOrMore[str] | None = None,
+    columns: OneOrMore[str] = (),
+    id_column: str | None = None,
+    with_text: bool = True,
+    processes: int | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    beam_options: OneOrMore[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Runs a signature that takes texts over files, and writes its outputs as sharded Parquet.
+
+    Each text is a row. An output [batch, seq, hidden] becomes a list of as many vectors as the text has tokens: rows
+    have no padding.
+
+    Args:
+        exported: The folder of a text export.
+        inputs: Text files with one text per line (.gz or not), Parquet files, or globs of them.
+        destination: The folder to write. It appears when it is complete.
+        signature: A signature that takes strings; None for `text`, else `serving_default`.
+        outputs: The outputs to compute and write; None for all.
+        columns: The Parquet column of the texts, or `"INPUT=COLUMN"` for each input of the signature.
+        id_column: A Parquet column to carry along as `id`.
+        with_text: Writes the texts, and not only file and line.
+        processes: Workers on this machine; None for one per core.
+        batch_tokens: The most tokens of a batch.
+        beam_options: Options of Apache Beam, such as `"--runner=FlinkRunner"`; without a runner it runs on this
+            machine.
+        overwrite: Replaces the destination when the new one is complete.
+        progress: As for `convert`; a unit is a text.
+
+    Returns:
+        The folder, its columns and shards, and the numbers of texts, tokens and rejected lines.
+
+    Raises:
+        SurgeryError: One of the classes in `surgery.errors`. The destination is then as it was before.
+
+    Examples:
+        ```python
+        done = surgery.extract("out/bert_text/1", "corpus.txt", "features", outputs="pooled_output")
+        print(done.texts, done.tokens / done.seconds)
+        ```
+    """
+    from surgery.beam.corpus import Corpus
+    from surgery.jobs.extract import extract_features
+
+    return extract_features(
+        str(exported),
+        Corpus(inputs=tuple(map(str, one_or_more(inputs))), columns=one_or_more(columns), id_column=id_column),
+        str(destination),
+        signature=signature,
+        outputs=None if outputs is None else one_or_more(outputs),
+        with_text=with_text,
+        batch_tokens=batch_tokens,
+        processes=processes,
+        beam_options=one_or_more(beam_options),
+        overwrite=overwrite,
+        progress=progress or silent,
+    )

@@ -1,0 +1,54 @@
+"""Arguments of the public functions: one thing or several, and an argument's name in the text of an error.
+
+Python says `overwrite=True` where the command line says `--overwrite`. An error is raised once for both. Its text
+therefore marks each argument, with name and value, and whoever shows the error spells them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from os import PathLike
+from typing import Any, TypeAlias, TypeVar
+
+PathOrHandle = str | PathLike[str]
+"""The path of a folder or archive, or a Hub handle (a URL)."""
+
+T = TypeVar("T")
+OneOrMore: TypeAlias = T | Iterable[T]
+"""One thing, or several of its kind. A bare string is one thing, never its letters."""
+
+MARK = "\x1f"
+"""ASCII's unit separator: it stands before and after an argument, and in no text that people type."""
+
+
+def one_or_more(things: OneOrMore[Any]) -> tuple[Any, ...]:
+    """A tuple of what was given; a string, a path or a number is one thing."""
+    if isinstance(things, Iterable) and not isinstance(things, str | bytes | PathLike):
+        return tuple(things)
+    return (things,)
+
+
+def argument(name: str, value: Any = ...) -> str:
+    """An argument with its value, marked, for the text of an error; `...` stands for any value."""
+    return f"{MARK}{name}={_literal(value)}{MARK}"
+
+
+def spelled(text: str, spell: Callable[[str, Any], str] | None = None) -> str:
+    """A text whose marked arguments are spelled by `spell(name, value)`; without one, as Python writes them."""
+
+    def replace(marked: re.Match[str]) -> str:
+        name, _, literal = marked[1].partition("=")
+        try:
+            return marked[1] if spell is None else spell(name, ast.literal_eval(literal))
+        except (SyntaxError, ValueError):  # an object, which only Python can give
+            return marked[1]
+
+    return re.sub(f"{MARK}([^{MARK}]*){MARK}", replace, text)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_literal(item)}" for key, item in value.items()) + "}"
+    return "..." if value is ... else repr(str(value) if isinstance(value, PathLike) else value)

@@ -1,0 +1,83 @@
+"""The outputs of an encoder: how an export names them, and where the encoder's call returns them.
+
+A call returns tensors, and lists with one tensor per block. A signature knows no lists, so an export names each entry:
+`encoder_outputs[3]` is `encoder_outputs_3`, and the tap `query` at block 3 is `query_3`. Such a name is put together by
+`entry_name` and taken apart by `split_entry`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from surgery.tables.family import Family
+
+BLOCKS = "encoder_outputs"
+"""The list of block outputs, each float32 [batch, seq, hidden]."""
+EMBEDDING = "embedding_output"
+"""What enters the first block, float32 [batch, seq, hidden]."""
+
+
+def entry_name(name: str, number: int) -> str:
+    """The export's name for one entry of a list, or for a tap at one block: `query_3`."""
+    return f"{name}_{number}"
+
+
+def split_entry(name: str) -> tuple[str, int] | None:
+    """The two parts that `entry_name` has put together, ("query", 3); None for a name without a number."""
+    matched = re.fullmatch(r"(.+)_([0-9]+)", name)
+    return (matched[1], int(matched[2])) if matched else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOutputs:
+    """The outputs that an encoder has.
+
+    Attributes:
+        names: The outputs of its call, a list as one name.
+        lists: Those that are lists with one entry per block, and how many entries stand before the first block's.
+        blocks: The number of its blocks.
+    """
+
+    names: tuple[str, ...]
+    lists: Mapping[str, int]
+    blocks: int
+
+    @classmethod
+    def of(cls, family: Family, targets: Container[str], blocks: int) -> EncoderOutputs:
+        """The outputs of an encoder with these weights: an output whose weights are absent is absent, too."""
+        optional = family.encoder.optional
+        names = tuple(
+            name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
+        )
+        return cls(names=names, lists=family.lists, blocks=blocks)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where the call returns each output, by export name: `encoder_outputs_3` at `encoder_outputs[3]`."""
+        found = {}
+        for name in self.names:
+            if name in self.lists:
+                entries = range(self.blocks + self.lists[name])
+                found.update({entry_name(name, number): f"{name}[{number}]" for number in entries})
+            else:
+                found[name] = name
+        return found
+
+    def entry(self, block: int) -> int:
+        """The number of a block's output in the list of block outputs. MobileBERT's begins with the embedding."""
+        return block + self.lists[BLOCKS]
+
+    def block_output(self, block: int) -> str:
+        """The export's name for the output of a block, counted from 0."""
+        return entry_name(BLOCKS, self.entry(block))
+
+    @property
+    def block_outputs(self) -> tuple[str, ...]:
+        """The export's names for the outputs of all blocks, in order."""
+        return tuple(self.block_output(block) for block in range(self.blocks))
+
+    def entries_after(self, depth: int) -> tuple[str, ...]:
+        """The entries of the list of block outputs that are there once `depth` blocks have run."""
+        return tuple(entry_name(BLOCKS, number) for number in range(self.entry(depth)))

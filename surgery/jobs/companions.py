@@ -1,0 +1,65 @@
+"""What is published together with an export: its text export, and the requests that warm up both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.export.publish import choose_destination, staging
+from surgery.jobs.steps import open_export
+from surgery.jobs.texts import write_texts
+from surgery.jobs.warmup import warm_staged
+from surgery.planning.plan import Plan
+from surgery.planning.texts import Texts, text_destination
+from surgery.progress import Progress
+from surgery.tfserving.config_files import require_serving
+
+
+@dataclass(frozen=True, kw_only=True)
+class Companions:
+    """The companions that were asked for.
+
+    Attributes:
+        texts: The tokenizer and the length of the text export; None for no text export.
+        text_destination: The folder of the text export, or None.
+        warmup: True for warm-up requests in every export.
+    """
+
+    texts: Texts | None = None
+    text_destination: Path | None = None
+    warmup: bool = False
+
+    @classmethod
+    def of(cls, destination: Path, texts: Texts | None, *, warmup: bool, overwrite: bool) -> Companions:
+        """Raises UsageError, before anything slow, for a destination that is taken or an extra that is missing."""
+        place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
+        if warmup:
+            require_serving("writing warm-up requests")
+        return cls(texts=texts, text_destination=place, warmup=warmup)
+
+    def check(self, plan: Plan) -> None:
+        """Raises UsageError for texts that the encoder of a plan cannot take."""
+        if self.texts is not None:
+            self.texts.check(plan.module, plan.inference)
+
+    def stage(
+        self, staged: ExitStack, folder: Path, plan: Plan, constants: Mapping[str, Any], progress: Progress
+    ) -> tuple[dict[Path, Path], dict[Path, int]]:
+        """Writes them beside the export that is staged in `folder`; `constants` are the module's, by attribute.
+
+        Returns all staged folders with their destinations, and the number of warm-up requests by destination.
+        """
+        exports = {folder: plan.destination}
+        if self.texts is not None and self.text_destination is not None:
+            progress("write the text export", 0, 0)
+            text_folder = staged.enter_context(staging(self.text_destination))
+            tokenization = self.texts.tokenization(plan.module, dict(constants))
+            length, right_context = self.texts.resolved(plan.inference), plan.inference.family.right_context
+            write_texts(folder, tokenization, length, right_context, text_folder, self.text_destination)
+            exports[text_folder] = self.text_destination
+        if not self.warmup:
+            return exports, {}
+        return exports, {place: warm_staged(open_export(export), place, progress) for export, place in exports.items()}

@@ -1,0 +1,126 @@
+"""The edited encoder, written and judged against itself in memory and against the unedited export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from surgery.errors import UsageError
+from surgery.explanation.outputs import EMBEDDING
+from surgery.export.weights import Weights, sha256
+from surgery.jobs.steps import Recorded
+from surgery.module import InspectedModule
+from surgery.planning.edits import EditedBlock, EditedPlan
+from surgery.progress import Progress, counting
+from surgery.proof.battery import Batch
+from surgery.proof.contract import check_contract, check_interface
+from surgery.proof.expected import expected_outputs
+from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights
+from surgery.sources import well_formed
+
+IN_MEMORY = "the edited encoder in memory"
+
+
+def write_edited(
+    edited: EditedPlan, weights: Weights, battery: Sequence[Batch], folder: Path, progress: Progress
+) -> Recorded:
+    """Edits the encoder, writes it into `folder`, and records it. The encoder is gone when this returns.
+
+    Raises UsageError for a layer that does not fit.
+    """
+    from surgery.tf.encoder import build_encoder, edit_encoder
+    from surgery.tf.export import Export, write_saved_model
+    from surgery.tf.recording import record_encoder
+
+    plan = edited.plan
+    progress("edit the encoder", 0, 0)
+    try:
+        encoder = edit_encoder(build_encoder(plan.inference, weights), edited.blocks)
+        recording = record_encoder(encoder, battery, plan.outputs.taps)
+    except (ValueError, TypeError) as error:  # what Keras raises for a layer that does not fit
+        raise UsageError(
+            f"running the edited encoder: {error}", hint="layers take and give [batch, seq, hidden]"
+        ) from error
+    expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
+    progress("write the SavedModel", 0, 0)
+    write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
+    blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
+    return Recorded(
+        plan=plan,
+        how=IN_MEMORY,
+        battery=battery,
+        expected=expected,
+        inner=(),
+        hashes={
+            target: sha256(_without_heads(target, weights, edited.blocks[blocks[target]]))
+            for target in encoder.variables
+        },
+        nonfinite={},
+    )
+
+
+def judge_edited(
+    edited: EditedPlan,
+    in_memory: Recorded,
+    exported: InspectedModule,
+    unedited: InspectedModule,
+    tolerance: Tolerance,
+    progress: Progress,
+) -> tuple[ParityReport, tuple[str, ...]]:
+    """Compares an edited export with its encoder in memory; the report, and the outputs that no edit has touched."""
+    from surgery.tf.recording import LoadedExport
+
+    plan, battery = edited.plan, in_memory.battery
+    with well_formed(exported.folder):
+        contract = (
+            check_interface(plan.module, exported, plan.inference, plan.outputs)
+            if edited.rebuilt
+            else check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
+        )
+    tick = counting(progress, "run the export", len(battery))
+    with LoadedExport(exported) as loaded:
+        bits = compare_weights(in_memory.hashes, loaded.hashes(list(in_memory.hashes)))
+        found = list(loaded.replay(plan.inference, plan.outputs, battery, tick))
+    unchanged, moved = _compare_unchanged(edited, unedited, battery, found)
+    report = ParityReport(
+        reference=in_memory.how,
+        tolerance=tolerance,
+        batches=len(battery),
+        outputs=compare(battery, in_memory.expected, found, tolerance),
+        weights=bits,
+        contract=(*contract, *moved),
+    )
+    return report, unchanged
+
+
+def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndarray:
+    """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
+    value = weights.value(target)
+    axes = [group[0] for group in weights.assignments[target].layout.right]
+    return np.delete(value, list(block.pruned), axis=axes.index("heads")) if block.pruned and "heads" in axes else value
+
+
+def _compare_unchanged(
+    edited: EditedPlan, unedited: InspectedModule, battery: Sequence[Batch], found: Recording
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the outputs before the first effect of an edit; and a line for each that is not bit-equal.
+
+    Both exports are reloaded and run by the same runner.
+    """
+    from surgery.tf.recording import LoadedExport
+
+    plan = edited.plan
+    names = [EMBEDDING, *plan.inference.outputs.entries_after(edited.unchanged)]
+    plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
+    with LoadedExport(unedited) as loaded:
+        before = list(loaded.replay(plan.inference, plain, battery))
+    names = [name for name in names if all(name in outputs for outputs in found)]
+    moved = [
+        f"{name}: before the first effect of an edit, and not bit-equal to the unedited export's"
+        for name in names
+        if not all(np.array_equal(a[name], b[name], equal_nan=True) for a, b in zip(before, found, strict=True))
+    ]
+    return tuple(names), tuple(moved)

@@ -1,0 +1,33 @@
+"""A published export with its proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from surgery.reports import parity
+from surgery.reports.page import Data, lines
+
+if TYPE_CHECKING:
+    from surgery.jobs.convert import Conversion
+
+
+def data(conversion: Conversion) -> Data:
+    """The published export and its proof."""
+    return {
+        "destination": str(conversion.destination),
+        "text_destination": None if conversion.text_destination is None else str(conversion.text_destination),
+        "warmup_requests": {str(destination): count for destination, count in conversion.warmups.items()},
+        "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
+        "parity": parity.data(conversion.report),
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """The comparison, then the folders that were written."""
+    parity.text(console, data["parity"])
+    for folder in (data["destination"], data["text_destination"]):
+        if folder is not None:
+            requests = data["warmup_requests"].get(folder)
+            lines(console, [f"wrote {folder}" + ("" if requests is None else f", with {requests} warm-up requests")])

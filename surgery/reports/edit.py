@@ -1,0 +1,50 @@
+"""A published edit: what it hit, what stayed the same to the bit, what changed by intent, and the comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from surgery.reports import parity
+from surgery.reports.page import Data, lines, title
+
+if TYPE_CHECKING:
+    from surgery.jobs.edit import EditedExport
+
+
+def data(export: EditedExport) -> Data:
+    """A published edit: what it hit, what stayed the same to the bit, and what changed by intent."""
+    edited = export.edited
+    return {
+        "destination": str(export.destination),
+        "edits": [{"edit": edit, "places": count} for edit, count in edited.hits],
+        "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],
+        "unchanged": list(export.unchanged),
+        "changed": list(export.changed),
+        "dropped": len(edited.plan.weights.dropped),
+        "signatures": {name: list(outputs) for name, outputs in edited.plan.signatures.items()},
+        "parity": parity.data(export.report),
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """What the edit hit, what stayed and what changed; then the comparison, and what it proves.
+
+    An edit changes the function on purpose, so the verdict is not that it is the same.
+    """
+    title(console, "Edits")
+    for applied in data["edits"]:
+        places = "1 place" if applied["places"] == 1 else f"{applied['places']} places"
+        console.print(escape(f"{applied['edit']}: {places}"))
+    kept = ", ".join(str(place["origin"]) for place in data["blocks"])
+    console.print(f"blocks now, by their number in the module: {kept}")
+    console.print("bit-equal to the unedited export: " + (", ".join(data["unchanged"]) or "nothing"))
+    console.print("changed by intent: " + (", ".join(data["changed"]) or "nothing"), soft_wrap=True)
+    parity.comparison(console, data["parity"])
+    equal = len(data["unchanged"])
+    outputs = "1 output is" if equal == 1 else f"{equal} outputs are"
+    unchanged = f"; {outputs} bit-equal to the unedited export's" if equal else ""
+    parity.verdict(console, f"the export computes the edited encoder{unchanged}", passed=True)
+    lines(console, [f"wrote {data['destination']}"])

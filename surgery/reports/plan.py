@@ -1,0 +1,81 @@
+"""A dry run: what would be written where, and the way of every variable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from surgery.plain import plain
+from surgery.reports import architecture
+from surgery.reports.page import Data, facts, table_of, title
+from surgery.wording import shape_text, size
+
+if TYPE_CHECKING:
+    from surgery.planning.plan import Plan
+
+
+def data(plan: Plan) -> Data:
+    """What would be written where, and the way of every variable."""
+    return {
+        "name": plan.module.name,
+        "format": plan.module.format,
+        **architecture.data(plan.inference),
+        "convention": plain(plan.inference.convention),
+        "heads": {name: plain(convention) for name, convention in plan.inference.submodels.items()},
+        "assignments": [
+            {
+                "variable": a.variable.name,
+                "target": a.target,
+                "layout": a.layout.sentence,
+                "from": list(a.variable.shape),
+                "to": list(a.shape),
+                "rule": a.rule,
+                "part": a.part,
+            }
+            for a in plan.weights.assignments
+        ],
+        "kept": [
+            *({"variable": v.name, "attribute": v.attribute} for v in plan.weights.kept),
+            *({"variable": f"constant {value}", "attribute": name} for name, value in plan.module.constants.items()),
+        ],
+        "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
+        "assets": dict(plan.module.assets),
+        "signatures": {name: list(outputs) for name, outputs in plan.signatures.items()},
+        "destination": str(plan.destination),
+        "weight_bytes": sum(a.variable.nbytes for a in plan.weights.assignments),
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """A dry run: architecture, the way of every variable, and what would be written."""
+    title(console, f"Plan for {data['name']} ({data['format']})")
+    architecture.text(console, data)
+    title(
+        console,
+        f"Weights: {len(data['assignments'])} assigned, {len(data['kept'])} kept, {len(data['dropped'])} dropped",
+    )
+    numbers: dict[tuple[str, str], int] = {}
+    for a in data["assignments"]:
+        numbers.setdefault((a["rule"], a["layout"]), len(numbers) + 1)
+    rows = [(str(numbers[a["rule"], a["layout"]]), a["variable"], a["target"], _shapes(a)) for a in data["assignments"]]
+    table_of(console, ("rule", "variable", "target", "shape"), rows)
+    title(console, "Rules: the rows of the weight table that say so")
+    table_of(
+        console, ("rule", "source name", "layout"), [(str(n), rule, layout) for (rule, layout), n in numbers.items()]
+    )
+    for kept in data["kept"]:
+        console.print(escape(f"kept: {kept['variable']} as the attribute {kept['attribute']}"))
+    for dropped in data["dropped"]:
+        console.print(escape(f"dropped: {dropped['variable']}: {dropped['because']}"))
+    title(console, f"Would be written to {data['destination']}")
+    told = [(f"signature {name}", ", ".join(outputs)) for name, outputs in data["signatures"].items()]
+    told += [("assets", ", ".join(f"{key} ({file})" for key, file in data["assets"].items()) or "none")]
+    told += [("weights", size(data["weight_bytes"]))]
+    facts(console, told)
+
+
+def _shapes(assignment: Data) -> str:
+    before, after = shape_text(assignment["from"]), shape_text(assignment["to"])
+    return before if before == after else f"{before} to {after}"

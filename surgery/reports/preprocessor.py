@@ -1,0 +1,36 @@
+"""A published preprocessor: its tokenizer, and where it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from surgery.reports.page import Data, facts
+
+if TYPE_CHECKING:
+    from surgery.jobs.texts import Preprocessor
+
+
+def data(preprocessor: Preprocessor) -> Data:
+    """A published preprocessor: its tokenizer, and where it is."""
+    tokenization = preprocessor.tokenization
+    return {
+        "destination": str(preprocessor.destination),
+        "tokenizer": "SentencePiece" if tokenization.pieces else "WordPiece",
+        "vocabulary": tokenization.file.name,
+        "lower_case": tokenization.lower_case,
+        "lower_case_from": tokenization.why,
+        "seq_length": preprocessor.length,
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """A preprocessor: how it tokenizes, and where it was written."""
+    casing = "lower-cased" if data["lower_case"] else "as it is"
+    told = [
+        ("tokenizer", f"{data['tokenizer']} ({data['vocabulary']}), text {casing} (from {data['lower_case_from']})"),
+        ("packs to", f"{data['seq_length']} tokens, unless a caller says seq_length="),
+        ("wrote", data["destination"]),
+    ]
+    facts(console, told)

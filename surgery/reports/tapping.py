@@ -1,0 +1,61 @@
+"""A SavedModel with further outputs: each tap, and how the outputs of the source compare in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from surgery.plain import plain
+from surgery.reports.graph import sizes
+from surgery.reports.page import Data, aligned, lines
+from surgery.wording import shape_text
+
+if TYPE_CHECKING:
+    from surgery.jobs.tap import Tapping
+
+
+def data(tapping: Tapping) -> Data:
+    """What was written, and how the source's outputs compare in it."""
+    taps = {tap.output: tap.tensor for tap in tapping.taps}
+    return {
+        "name": tapping.listing.files.name,
+        "destination": str(tapping.destination),
+        "signature": tapping.listing.signature.name,
+        "taps": [
+            {"output": key, "tensor": t.name, "op": t.op, "dtype": t.dtype, "shape": sizes(t.shape)}
+            for key, t in taps.items()
+        ],
+        "batches": list(tapping.batches),
+        "outputs": [{**plain(check), "tapped": check.output in taps} for check in tapping.checks],
+        "variables": tapping.variables,
+        "left_out": list(tapping.left_out),
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """Each tap, then each of the source's outputs with its verdict."""
+    taps = [(tap["output"], tap["tensor"], tap["dtype"], shape_text(tap["shape"])) for tap in data["taps"]]
+    outputs = [(check["output"], _verdict(check)) for check in data["outputs"]]
+    left_out = [
+        f"left out: the signature {name}, whose inputs have names that TensorFlow 2 cannot write"
+        for name in data["left_out"]
+    ]
+    lines(
+        console,
+        [
+            f"Signature {data['signature']} of {data['name']}",
+            *aligned([("new output", "tensor", "dtype", "shape"), *taps]),
+            f"Outputs of the source, on {len(data['batches'])} batches made from the signature",
+            *aligned([("output", "verdict"), *outputs]),
+            f"variables: {data['variables']}, each once and with the source's bits",
+            *left_out,
+            f"wrote {data['destination']}",
+        ],
+    )
+
+
+def _verdict(check: Data) -> str:
+    if check["random"]:
+        return "random: the source does not repeat it either"
+    return "bit-equal" if check["bit_equal"] else f"equal but for its last bits: max abs error {check['max_abs']:.2g}"

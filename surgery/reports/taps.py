@@ -1,0 +1,58 @@
+"""The sublayers that can be added as outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from surgery.planning.taps import offered
+from surgery.reports.page import Data, table_of, title
+from surgery.wording import size
+
+if TYPE_CHECKING:
+    from surgery.planning.plan import Plan
+
+
+def data(plan: Plan, batch: int, length: int) -> Data:
+    """What an encoder offers to tap; bytes are those of one block in a reply of this batch and length."""
+    inference = plan.inference
+    return {
+        "name": plan.module.name,
+        "family": inference.family.name,
+        "blocks": inference.architecture.blocks,
+        "batch": batch,
+        "length": length,
+        "taps": [
+            {
+                "name": name,
+                "axes": list(offer.axes),
+                "shape": list(offer.shape(inference)),
+                "bytes": offer.nbytes(inference, batch, length),
+                "meaning": offer.row.meaning,
+            }
+            for name, offer in offered(inference).items()
+        ],
+        "not_offered": dict(inference.family.no_taps),
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """What can be tapped: a row a name, with the bytes of one block's tensor in a reply."""
+    title(console, f"Taps of {data['name']} ({data['family']}, {data['blocks']} blocks)")
+    rows = [(tap["name"], _axes(tap), size(tap["bytes"]), tap["meaning"]) for tap in data["taps"]]
+    table_of(console, ("tap", "shape", "a block", "what it is"), rows)
+    console.print(
+        f"a block: bytes of one block's tensor in a reply of {data['batch']} x {data['length']} tokens; "
+        f"--tap NAME is all {data['blocks']}, --tap NAME@-1 the last, --tap NAME@0,3 or NAME@-4: as Python counts"
+    )
+    for name, reason in data["not_offered"].items():
+        console.print(Text(f"no {name}: {reason}", style="dim"))
+
+
+def _axes(tap: Data) -> str:
+    shown = (
+        axis if length is None else f"{axis} {length}" for axis, length in zip(tap["axes"], tap["shape"], strict=True)
+    )
+    return "[" + ", ".join(shown) + "]"
