@@ -1,4 +1,4 @@
-"""What a module is, as plain frozen data: every format is told in these words, and nothing later asks which it was."""
+"""A module as plain frozen data. Every format is described in these words; no later stage asks which format it was."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ Structure = Any
 """Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TensorInfo:
-    """One input or output: its key in a signature or structure, dtype, shape, and its name in the graph."""
+    """One input or output.
+
+    Attributes:
+        key: its key in a signature or structure.
+        dtype: its dtype by TensorFlow's name, such as "float32".
+        shape: its shape, with None for an axis of any size; None where the number of axes is not known.
+        name: its name in the graph; None where the format gives none.
+    """
 
     key: str
     dtype: str
@@ -29,9 +36,16 @@ class TensorInfo:
     name: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignatureInfo:
-    """A named entry point of a meta graph, as TensorFlow Serving sees it."""
+    """A named entry point of a meta graph, as TensorFlow Serving sees it.
+
+    Attributes:
+        name: its name, such as "serving_default".
+        inputs: its inputs, sorted by key.
+        outputs: its outputs, sorted by key.
+        method_name: the signature's `method_name`, such as "tensorflow/serving/predict".
+    """
 
     name: str
     inputs: tuple[TensorInfo, ...]
@@ -39,9 +53,16 @@ class SignatureInfo:
     method_name: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetaGraphInfo:
-    """One meta graph. `tags` is empty for the inference graph of a TF1 hub.Module."""
+    """One meta graph of a SavedModel.
+
+    Attributes:
+        tags: its tags, sorted; empty for the inference graph of a TF1 hub.Module.
+        signatures: its signatures, sorted by name.
+        node_count: number of nodes outside of functions.
+        function_count: number of functions.
+    """
 
     tags: tuple[str, ...]
     signatures: tuple[SignatureInfo, ...]
@@ -49,14 +70,21 @@ class MetaGraphInfo:
     function_count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VariableInfo:
-    """A variable. `path` is its address below the root object ("variables/3"; None in TF1 graphs).
+    """A variable of a module.
 
-    `attribute` is set when the variable hangs directly on the root under a name of its own ("do_lower_case").
-    `trainable` is what `module.trainable_variables` says, which is what fine-tuning uses; `watched` is the variable's
-    own flag, which a gradient tape follows; `listed` whether `module.variables` has it. `outside` is the reason why a
-    variable belongs to what is built around the encoder, and None for those of the encoder itself.
+    Attributes:
+        name: its name.
+        dtype: its dtype by TensorFlow's name.
+        shape: its shape.
+        trainable: whether `module.trainable_variables` has it, which is the list that fine-tuning uses.
+        path: its path from the root object, such as "variables/3"; None in TF1 graphs and in checkpoints.
+        attribute: its name as a child of the root object, such as "do_lower_case"; None for other variables.
+        nbytes: its size in bytes; 0 where the dtype has no fixed size.
+        watched: the variable's own flag `trainable`, which a gradient tape follows.
+        listed: whether `module.variables` has it.
+        outside: why it belongs to the model around the encoder; None for a variable of the encoder itself.
     """
 
     name: str
@@ -72,17 +100,22 @@ class VariableInfo:
 
     @property
     def address(self) -> str:
-        """What tells a variable from all others of its module: its path, or in a TF1 graph its name."""
+        """The variable's unique name within its module: its path, or in a TF1 graph its name."""
         return self.path or self.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One concrete function of a callable, for one value of `training` (None where it has no such argument).
+    """One concrete function of a callable, for one value of `training`.
 
-    `inputs` and `outputs` are Structures; `flat_inputs` and `flat_outputs` their leaves in the order of the
-    function's arguments and results, which is TensorFlow's nest order: dict keys sorted. `captures` names the
-    variables (by `VariableInfo.path`) bound to its remaining arguments.
+    Attributes:
+        callable: name of the callable, such as "__call__" or "mlm".
+        function: name of the function in the graph, or of the signature in a TF1 module.
+        training: the value of `training` for which it was traced; None where it has no such argument.
+        inputs: structure of the inputs.
+        outputs: structure of the outputs.
+        captures: path of the variable (see VariableInfo) bound to each remaining argument; None for other tensors.
+        open_graph: opens the function's graph.
     """
 
     callable: str
@@ -95,10 +128,12 @@ class Trace:
 
     @property
     def flat_inputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        """The inputs with their paths, in the order of the function's arguments (see leaves)."""
         return tuple((path, leaf) for path, leaf in leaves(self.inputs) if isinstance(leaf, TensorInfo))
 
     @property
     def flat_outputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        """The outputs with their paths, in the order of the function's results (see leaves)."""
         return tuple((path, leaf) for path, leaf in leaves(self.outputs) if isinstance(leaf, TensorInfo))
 
 
@@ -117,51 +152,79 @@ def no_tensors() -> Tensors:
     raise LookupError("this module has no weights to read")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
-    """A checkpoint's configuration file: its name, and what it says by key."""
+    """A checkpoint's configuration file.
+
+    Attributes:
+        file: its name, such as "bert_config.json".
+        values: value by key.
+    """
 
     file: str
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputName:
-    """What an opaque key of a signature is in the call: `encoder_outputs[3]` for `bert_encoder_1_4`.
+    """The meaning of an opaque key of a signature: `bert_encoder_1_4` is `encoder_outputs[3]` of the call.
 
-    `places` has several entries when the call returns one tensor in several places.
+    Attributes:
+        signature: name of the signature.
+        key: the key of the output, or of the input.
+        callable: the callable whose output or input it is.
+        paths: paths in the callable's structure; several when the call returns one tensor at several of them.
+        how: how it was found.
     """
 
     signature: str
     key: str
     callable: str
-    places: tuple[str, ...]
+    paths: tuple[str, ...]
     how: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InspectedModule:
-    """All that a module's files say without TensorFlow.
+    """All that a module's files show without TensorFlow.
 
-    `assets` are files, relative to the folder, by the attribute under which the module has them. `constants` are facts
-    that a TF1 module's signature `tokenization_info` returns, such as `do_lower_case`; a TF2 module keeps them in
-    variables. A checkpoint has no function of its own: no traces, but a `config` that describes one; a `bare_graph`
-    is one of unknown purpose that lies beside it, good for evidence only.
-    `saved_model` is the parsed `saved_model.pb`, for those who need its graphs; None for a checkpoint.
+    Attributes:
+        name: name of the module.
+        folder: the folder with its files.
+        format: the format for people, such as "TF2 SavedModel".
+        variables: every variable.
+        fingerprint: SHA-256 by name of the files that identify it.
+        saved_model_bytes: size of its graph's file in bytes.
+        tensorflow_version: the TensorFlow that wrote it; "" for a checkpoint.
+        meta_graphs: its meta graphs, in file order; a checkpoint has none.
+        assets: asset files, relative to the folder, by the attribute under which the module has them.
+        traces: concrete functions of its callables; a checkpoint has none.
+        signature_traces: the concrete function behind each signature, by name.
+        attached_messages: messages attached to a TF1 hub.Module, as bytes by key, by tags.
+        constants: facts such as `do_lower_case` that a TF1 module's signature `tokenization_info` or a tokenizer's
+            config gives; a TF2 module keeps them in variables.
+        output_names: meaning of each signature's outputs.
+        input_names: meaning of each signature's inputs.
+        problems: files that are missing or empty, one line each.
+        config: the file that describes the function of a checkpoint, which has no graph; None for a SavedModel.
+        bare_graph: opens the graph of unknown purpose that lies beside a checkpoint, which is evidence and nothing to
+            call; None where there is none.
+        open_tensors: opens the values of the variables.
+        saved_model: the parsed `saved_model.pb`; None for a checkpoint.
     """
 
     name: str
     folder: str
     format: str
-    tensorflow_version: str
-    meta_graphs: tuple[MetaGraphInfo, ...]
     variables: tuple[VariableInfo, ...]
-    assets: Mapping[str, str]
-    traces: tuple[Trace, ...]
-    signature_traces: Mapping[str, Trace]
-    attached_messages: Mapping[tuple[str, ...], Mapping[str, bytes]]
     fingerprint: Mapping[str, str]
     saved_model_bytes: int
+    tensorflow_version: str = ""
+    meta_graphs: tuple[MetaGraphInfo, ...] = ()
+    assets: Mapping[str, str] = field(default_factory=dict)
+    traces: tuple[Trace, ...] = ()
+    signature_traces: Mapping[str, Trace] = field(default_factory=dict)
+    attached_messages: Mapping[tuple[str, ...], Mapping[str, bytes]] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     output_names: tuple[OutputName, ...] = ()
     input_names: tuple[OutputName, ...] = ()
@@ -180,6 +243,7 @@ class InspectedModule:
 
     @property
     def callables(self) -> tuple[str, ...]:
+        """Names of the module's callables, "__call__" among them."""
         return tuple(dict.fromkeys(trace.callable for trace in self.traces))
 
     @property
@@ -227,6 +291,7 @@ class InspectedModule:
 
     @property
     def weight_bytes(self) -> int:
+        """Size of all variables in bytes."""
         return sum(variable.nbytes for variable in self.variables)
 
 
@@ -252,7 +317,7 @@ def describe(structure: Structure) -> Any:
 
 
 def is_attribute(variable: Any) -> bool:
-    """True for a constant that hangs on the module under a name of its own, such as `do_lower_case`: no weight."""
+    """True for a constant that is a child of the module under its own name, such as `do_lower_case`: not a weight."""
     return variable.attribute is not None and not variable.trainable and not variable.shape
 
 

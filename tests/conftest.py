@@ -12,11 +12,17 @@ import pytest
 from tests.support.builders import hugging_face
 from tests.support.builders.checkpoints import build_released
 from tests.support.builders.common import PACKED, unpack
+from tests.support.groups import arrange
 from tests.support.sample_names import HUGGING_FACE_SAMPLES, TF1_CHECKPOINTS
 
-pytest_plugins = ["tests.support.conversions"]
+pytest_plugins = ["tests.support.conversions", "tests.support.memory"]
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    arrange(items)
 
 
 @pytest.fixture(scope="session")

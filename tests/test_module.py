@@ -30,7 +30,7 @@ def test_shapes_are_told_with_free_axes(shape, text: str):
 
 
 def test_a_structure_is_described_with_types_and_shapes():
-    structure = {"x": TensorInfo("x", "int32", (None, 2)), "flags": [True, None]}
+    structure = {"x": TensorInfo(key="x", dtype="int32", shape=(None, 2)), "flags": [True, None]}
     assert describe(structure) == {"flags": [True, None], "x": "int32 [?, 2]"}
 
 

@@ -1,1 +1,1 @@
-"""What a module means, and why: its family, hyperparameters with evidence, and where every weight goes."""
+"""What a module means, and why: its family, its hyperparameters with evidence, and the way of every weight."""

@@ -1,20 +1,19 @@
 """The architecture of a module, each field with the evidence for it: names, shapes, graph, or the caller's word.
 
-First sight defines a value and every later sight must agree. A field without evidence is an error that names the
-option which supplies it; nothing has a default.
+The readers of names, graphs, config and shapes return observations; `fold` holds them all against each other. A field
+without evidence is an error that names the option which supplies it; nothing has a default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
-from surgery.errors import ContradictionError, UnexplainedError
+from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
-from surgery.explanation.config import read_published
+from surgery.explanation.config import observe_config
 from surgery.explanation.convention import (
     Convention,
     described_convention,
@@ -22,31 +21,55 @@ from surgery.explanation.convention import (
     present_outputs,
     read_convention,
 )
-from surgery.explanation.gathering import Evidence, Gathered, Graphs, supply
+from surgery.explanation.gathering import Evidence, Findings, Observation, Seen, fold, observe_assumptions
+from surgery.explanation.graph_evidence import (
+    Graphs,
+    observe_bare_graph,
+    observe_depth,
+    observe_graphs,
+    observe_names,
+    refuse_other_dropouts,
+)
 from surgery.explanation.recognition import find_family
+from surgery.explanation.sizes import bind_sizes
 from surgery.module import InspectedModule
-from surgery.tables import layout
-from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import Family
-from surgery.tables.published import Published
-from surgery.tables.rules import fill
+from surgery.tables.publisher import Publisher
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig)."""
+    """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig).
+
+    Attributes:
+        family: name of the family, such as "albert".
+        generation: the exporter or publisher whose names the module has.
+        values: value by field, in the family's order.
+    """
 
     family: str
     generation: str
     values: Mapping[str, Any]
 
     def __getitem__(self, field: str) -> Any:
+        """The value of a field. Raises KeyError for a field that the encoder does not have."""
         return self.values[field]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inference:
-    """What a module is and why: its family's table, architecture, evidence, claims and calling convention."""
+    """What a module is, and why.
+
+    Attributes:
+        family: the table that explains the module.
+        architecture: every hyperparameter.
+        evidence: where each hyperparameter was read, one entry per field and kind of evidence.
+        claims: each weight with the row that claims it.
+        sizes: size by axis of the weights' layouts.
+        convention: how `__call__` takes inputs and gives outputs.
+        submodels: the same for each sub-model, such as "mlm", by name.
+        publisher: how the checkpoint's publisher describes it; None for a module that has a graph.
+    """
 
     family: Family
     architecture: Architecture
@@ -54,206 +77,117 @@ class Inference:
     claims: tuple[Claim, ...]
     sizes: Mapping[str, int]
     convention: Convention
-    heads: Mapping[str, Convention]
-    published: Published | None = None
+    submodels: Mapping[str, Convention]
+    publisher: Publisher | None = None
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """What the export returns, lists as one name: all that the family has, but for what this module lacks."""
+        """Outputs of the export, a list as one name: those of the family for which this module has weights."""
         return present_outputs(self.family, {target for claim in self.claims for target in claim.targets})
 
 
 def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inference:
     """Reads family, generation and every hyperparameter of a module.
 
-    `assume` supplies fields that have no evidence in the module. Raises UnexplainedError when no table explains the
-    module or a field has no evidence, ContradictionError when two pieces of evidence disagree.
+    Args:
+        module: the inspected module.
+        assume: values by field, for fields without evidence in the module.
+
+    Raises:
+        UnexplainedError: no table explains the module, or a field has no evidence.
+        ContradictionError: two pieces of evidence disagree.
+        UsageError: `assume` has a field or a value that the family cannot have.
     """
-    family, found = find_family(module)
-    published = found.dialect.published if module.config is not None else None
-    if published is None and module.trace("__call__", training=False) is None:
+    family, explanation = find_family(module)
+    publisher = explanation.dialect.publisher if module.config is not None else None
+    if publisher is None and module.trace("__call__", training=False) is None:
         raise UnexplainedError(
             f"inferring the architecture of {module.name}: it has no inference trace of __call__",
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
-    gathered = Gathered(module, family)
-    paths = {target: claim.variable.address for claim in found.claims for target in claim.targets}
-    graphs = Graphs(module, paths)
-    if published is not None and module.config is not None:
-        _read_bare_graph(published, graphs, gathered)
-        read_published(published, module.config, paths, gathered, assume or {})
-    counts = _count(found, family, graphs, gathered)
-    for row in family.evidence:
-        _read_graph(row, graphs, _places(row.anchors, counts, family.repeated), gathered)
-    _refuse_other_dropouts(graphs, gathered)
-    supply(assume or {}, gathered, family)
-    sizes = _bind_sizes(family, found, gathered)
-    # A place that could not be read is no evidence that it is like its neighbours.
-    unread = gathered.unread - set(assume or {})
-    missing = [field for field in gathered.wanted if field not in gathered.values or field in unread]
-    if missing:
-        raise UnexplainedError(
-            f"inferring the architecture of {module.name}: no evidence for {', '.join(missing)}"
-            + "".join(f"\n  {field}: {gathered.wanted[field]}" for field in missing),
-            hint="if you know the value, supply it: " + " ".join(f"--assume {field}=VALUE" for field in missing),
-        )
-    for field, value in family.fixed.items():
-        if gathered.values.get(field, value) != value:
-            raise UnexplainedError(
-                f"inferring the architecture of {module.name}: {field} is {gathered.values[field]} "
-                f"(read at {gathered.place(field)}), but Model Garden's encoder has {value} only"
-            )
-    convention, heads = _conventions(module, family, graphs, found, gathered.values["num_hidden_layers"])
-    generation = found.dialect.generation.get(convention.kind, " or ".join(found.dialect.generation.values()))
-    values = {field: gathered.values[field] for field in family.fields if field in gathered.values}
+    targets = {target: claim.variable.address for claim in explanation.claims for target in claim.targets}
+    graphs = Graphs(module=module, targets=targets)
+    observations = (
+        *_observe(family, explanation, publisher, graphs, assume or {}),
+        *observe_assumptions(assume or {}, family),
+    )
+    findings = fold(module.name, observations)
+    refuse_other_dropouts(graphs, findings.places)
+    bound = bind_sizes(module.name, family, explanation.claims, findings)
+    findings = fold(module.name, (*observations, *bound.observations))
+    _refuse_missing(module.name, findings)
+    _refuse_other_than_fixed(module.name, family, findings)
+    values = {field: findings.values[field] for field in family.fields if field in findings.values}
+    convention, submodels = _conventions(family, graphs, explanation, values["num_hidden_layers"])
+    generations = explanation.dialect.generation
     return Inference(
         family=family,
-        architecture=Architecture(family.name, generation, values),
-        evidence=tuple(e for e in gathered.evidence.values() if e.field in values),
-        claims=found.claims,
-        sizes=sizes,
+        architecture=Architecture(
+            family=family.name,
+            generation=generations.get(convention.kind, " or ".join(generations.values())),
+            values=values,
+        ),
+        evidence=tuple(evidence for evidence in findings.evidence if evidence.field in values),
+        claims=explanation.claims,
+        sizes=bound.sizes,
         convention=convention,
-        heads=heads,
-        published=published,
+        submodels=submodels,
+        publisher=publisher,
     )
 
 
+def _observe(
+    family: Family, explanation: Explanation, publisher: Publisher | None, graphs: Graphs, assume: Mapping[str, Any]
+) -> Iterator[Observation]:
+    """What config, names and graphs say, in this order."""
+    module, described = graphs.module, tuple[Observation, ...]()
+    if publisher is not None and module.config is not None:
+        beside = tuple(observe_bare_graph(publisher, graphs))
+        shown = {seen.field: seen.value for seen in reversed(beside)}
+        said = observe_config(
+            module.config, publisher, family, module.name, targets=graphs.targets, shown=shown, assume=assume
+        )
+        described = (*beside, *said)
+    counted = (*observe_depth(family, graphs), *observe_names(module.name, family, explanation.claims))
+    numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
+    counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
+    yield from (*described, *counted, *observe_graphs(family, graphs, counts))
+
+
+def _refuse_missing(name: str, findings: Findings) -> None:
+    if findings.missing:
+        raise UnexplainedError(
+            f"inferring the architecture of {name}: no evidence for {', '.join(findings.missing)}"
+            + "".join(f"\n  {field}: {because}" for field, because in findings.missing.items()),
+            hint="if you know the value, supply it: "
+            + " ".join(f"--assume {field}=VALUE" for field in findings.missing),
+        )
+
+
+def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> None:
+    for field, value in family.fixed.items():
+        if findings.values.get(field, value) != value:
+            raise UnexplainedError(
+                f"inferring the architecture of {name}: {field} is {findings.values[field]} "
+                f"(read at {findings.place(field)}), but Model Garden's encoder has {value} only"
+            )
+
+
 def _conventions(
-    module: InspectedModule, family: Family, graphs: Graphs, found: Explanation, blocks: int
+    family: Family, graphs: Graphs, explanation: Explanation, blocks: int
 ) -> tuple[Convention, dict[str, Convention]]:
-    """How `__call__` and the heads are called: as the module's graph says, or a checkpoint as its export will be."""
-    outputs = present_outputs(family, graphs.targets)
+    """How `__call__` and the sub-models are called: read from the graph, or for a checkpoint as its export will be."""
+    module, outputs = graphs.module, present_outputs(family, graphs.targets)
     if module.config is not None:
-        parts = {claim.rule.part for claim in found.claims}
-        heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in parts}
+        parts = {claim.rule.part for claim in explanation.claims}
+        submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
         described = partial(described_convention, family, outputs=output_paths(family, outputs, blocks))
-        return described("__call__"), {name: described(name, head=recipe) for name, recipe in heads.items()}
-    heads = {name: recipe for name, recipe in family.encoder.heads.items() if name in module.callables}
+        return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
+    submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
     return (
         read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs),
         {
             name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs, recipe)
-            for name, recipe in heads.items()
+            for name, recipe in submodels.items()
         },
     )
-
-
-def _read_bare_graph(published: Published, graphs: Graphs, gathered: Gathered) -> None:
-    """Reads what a graph of unknown purpose shows, where it shows anything."""
-    graph = graphs.bare
-    for row in published.graph if graph is not None else ():
-        places = [anchors for anchors, _ in _places(row.anchors, {"layer": 1}, None)]
-        for anchors in places:
-            reading = row.read(graph, *anchors)
-            if reading is not None and not str(reading.value).startswith("unknown"):
-                gathered.add(row.field, reading.value, "graph", reading.place)
-
-
-def _count(found: Explanation, family: Family, graphs: Graphs, gathered: Gathered) -> dict[str, int]:
-    """How many there are of what the names number; where all blocks share one, how often the graph applies it."""
-    counts = {}
-    if family.depth is not None:
-        _read_graph(family.depth, graphs, [(family.depth.anchors, 0)], gathered)
-        counts["layer"] = int(gathered.values.get("num_hidden_layers", 0))
-    for hole, field in family.counts.items():
-        numbered = [claim for claim in found.claims if hole in claim.holes]
-        numbers = {int(claim.holes[hole]) for claim in numbered}
-        if not numbers:
-            continue
-        if numbers != set(range(len(numbers))):
-            raise UnexplainedError(
-                f"counting {field} of {gathered.module.name}: the variables name {sorted(numbers)}, "
-                f"expected {list(range(len(numbers)))} without a gap"
-            )
-        counts[hole] = len(numbers)
-        gathered.add(field, len(numbers), "names", numbered[0].variable.name)
-    return counts
-
-
-Place = tuple[tuple[str, ...], int]
-"""Anchors of a place, and which application of them it is."""
-
-
-def _read_graph(row: GraphEvidence, graphs: Graphs, places: list[Place], gathered: Gathered) -> None:
-    """Reads one row at every place it names; all places must agree."""
-    lacking = [anchor for anchors, _ in places for anchor in anchors if anchor not in graphs.targets]
-    if lacking:
-        if row.absent is not None:
-            gathered.add(row.field, row.absent, "names", f"no variable for {lacking[0]}")
-        return
-    mode = "training" if row.training else "inference"
-    if not row.optional and gathered.module.config is None:
-        gathered.wanted.setdefault(row.field, f"the module has no {mode} trace of {row.callable}")
-    graph = graphs.anchored(row.callable, training=row.training)
-    if graph is None:
-        return
-    for anchors, application in places:
-        reading = row.read(graph.at(application), *anchors)
-        if reading is not None and not str(reading.value).startswith("unknown"):
-            gathered.add(row.field, reading.value, "graph", reading.place)
-        elif not row.optional:
-            found = "nothing of the kind" if reading is None else f"{reading.value} at {reading.place}"
-            gathered.unread.add(row.field)
-            gathered.wanted[row.field] = f"expected it at {', '.join(anchors)} in the {mode} trace, found {found}"
-
-
-def _places(anchors: tuple[str, ...], counts: Mapping[str, int], repeated: str | None) -> list[Place]:
-    """Where a row is read: once, for every number of its holes, or at every application of a shared block."""
-    holes = [hole for hole in counts if any("{" + hole + "}" in anchor for anchor in anchors)]
-    if not holes and repeated is not None and anchors[0].startswith(repeated):
-        return [(anchors, application) for application in range(counts["layer"])]
-    return [
-        (tuple(fill(anchor, dict(zip(holes, map(str, chosen), strict=True))) for anchor in anchors), 0)
-        for chosen in product(*(range(counts[hole]) for hole in holes))
-    ]
-
-
-def _refuse_other_dropouts(graphs: Graphs, gathered: Gathered) -> None:
-    """A dropout at a place that the table does not know would be lost without a word."""
-    graph = graphs.anchored("__call__", training=True)
-    others = [d.result.path for d in graph.dropouts if d.result.path not in gathered.places] if graph else []
-    others += [node.path for node in graph.unread_randomness] if graph else []
-    if others:
-        raise UnexplainedError(
-            f"inferring the architecture of {gathered.module.name}: its training trace drops out at places that the "
-            "rebuilt encoder does not have",
-            details=tuple(others),
-        )
-
-
-def _bind_sizes(family: Family, found: Explanation, gathered: Gathered) -> dict[str, int]:
-    """Binds every axis of every claimed weight. Two passes: joined axes need sizes that another row defines."""
-    axis_of = {field: axis for axis, field in family.sizes.items()}
-    sizes = {axis_of[field]: value for field, value in gathered.values.items() if field in axis_of}
-    claims = [claim for claim in found.claims if claim.rule.layout is not None]
-    for _ in range(2):
-        for claim in claims:
-            assert claim.rule.layout is not None
-            try:
-                bound = layout.bind(claim.rule.layout, claim.variable.shape, sizes)
-            except ValueError as error:
-                seen = {
-                    f"{family.sizes[axis]} was read at {gathered.place(family.sizes[axis])}"
-                    for axis in claim.rule.layout.axes
-                    if family.sizes[axis] in gathered.values
-                }
-                raise ContradictionError(
-                    f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}; "
-                    + ", ".join(sorted(seen)),
-                    hint="the variable is damaged, or belongs to another architecture",
-                ) from error
-            for axis in bound.keys() - sizes.keys():
-                gathered.add(family.sizes[axis], bound[axis], "shapes", claim.variable.name)
-            sizes = bound
-    targets = {target for claim in found.claims for target in claim.targets}
-    for left, right, unless in family.equal_unless:
-        if left in sizes and unless not in targets and sizes[left] != sizes[right]:
-            raise UnexplainedError(
-                f"inferring the architecture of {gathered.module.name}: {family.sizes[left]} is {sizes[left]} and "
-                f"{family.sizes[right]} is {sizes[right]}, expected equal sizes"
-                + (f" without {unless}" if unless else "")
-            )
-    for axis, field in family.sizes.items():
-        if axis not in sizes and any(axis in claim.rule.layout.axes for claim in claims if claim.rule.layout):
-            gathered.wanted.setdefault(field, "the shapes leave it open")
-    return sizes

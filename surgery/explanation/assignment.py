@@ -1,4 +1,4 @@
-"""Where every variable of a module goes: into the encoder under a layout, kept beside it, or dropped with a reason."""
+"""The way of every variable: into the encoder under a layout, kept beside it, or dropped with a reason."""
 
 from __future__ import annotations
 
@@ -13,9 +13,18 @@ from surgery.tables import layout
 from surgery.tables.layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One variable's way into the encoder. `shape` is the target's; `part` the sub-model that owns it."""
+    """One variable's way into the encoder.
+
+    Attributes:
+        variable: the variable.
+        target: name of the weight in the encoder.
+        layout: the axes before and after.
+        shape: shape of the target.
+        rule: pattern of the row that claims the variable.
+        part: the part that owns the target: "encoder", or the name of a sub-model.
+    """
 
     variable: VariableInfo
     target: str
@@ -25,17 +34,29 @@ class Assignment:
     part: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """A variable that is left behind, and why."""
+    """A variable that is left behind.
+
+    Attributes:
+        variable: the variable.
+        because: the reason.
+    """
 
     variable: VariableInfo
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AssignmentMap:
-    """Every variable of a module, exactly once. `kept` are its constants, such as `do_lower_case`, by attribute."""
+    """Every variable of a module, exactly once.
+
+    Attributes:
+        assignments: variables that go into the encoder.
+        dropped: variables that are left behind.
+        kept: the module's constants, such as `do_lower_case`, which the export has as they are.
+        sizes: size by axis of the layouts.
+    """
 
     assignments: tuple[Assignment, ...]
     dropped: tuple[Dropped, ...]
@@ -44,20 +65,22 @@ class AssignmentMap:
 
     @property
     def by_target(self) -> dict[str, Assignment]:
+        """The assignments by target."""
         return {assignment.target: assignment for assignment in self.assignments}
 
 
 def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
     """Turns the claims of the table into assignments.
 
-    Raises UnexplainedError when two variables claim one target, or a weight is not float32.
+    Raises:
+        UnexplainedError: two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
-    dropped = [Dropped(v, v.outside) for v in module.variables if v.outside is not None]
+    dropped = [Dropped(variable=v, because=v.outside) for v in module.variables if v.outside is not None]
     for claim in inference.claims:
         reason = _reason_to_drop(claim, inference)
         if reason is not None:
-            dropped.append(Dropped(claim.variable, reason))
+            dropped.append(Dropped(variable=claim.variable, because=reason))
             continue
         if claim.variable.dtype != "float32":
             raise UnexplainedError(
@@ -65,29 +88,36 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
                 hint="Model Garden's encoders compute in float32; convert the module's weights first",
             )
         assert claim.rule.layout is not None
-        shape = layout.shape_of(claim.rule.layout.target, inference.sizes)
+        shape = layout.shape_of(claim.rule.layout.right, inference.sizes)
         assignments += [
-            Assignment(claim.variable, target, claim.rule.layout, shape, claim.rule.source, claim.rule.part)
+            Assignment(
+                variable=claim.variable,
+                target=target,
+                layout=claim.rule.layout,
+                shape=shape,
+                rule=claim.rule.pattern,
+                part=claim.rule.part,
+            )
             for target in claim.targets
         ]
     _refuse_double_targets(module, assignments)
     kept = tuple(variable for variable in module.variables if variable.outside is None and is_attribute(variable))
-    return AssignmentMap(tuple(assignments), tuple(dropped), kept, inference.sizes)
+    return AssignmentMap(assignments=tuple(assignments), dropped=tuple(dropped), kept=kept, sizes=inference.sizes)
 
 
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
     if not claim.targets:
         return claim.rule.because or "the table drops it"
-    if claim.rule.part != "encoder" and claim.rule.part not in inference.heads:
+    if claim.rule.part != "encoder" and claim.rule.part not in inference.submodels:
         return f"the module has no callable .{claim.rule.part} that would use it"
     return None
 
 
 def _refuse_double_targets(module: InspectedModule, assignments: list[Assignment]) -> None:
-    sources: dict[str, list[str]] = {}
+    claimed_by: dict[str, list[str]] = {}
     for assignment in assignments:
-        sources.setdefault(assignment.target, []).append(assignment.variable.name)
-    double = [f"{target} is claimed by {' and '.join(names)}" for target, names in sources.items() if len(names) > 1]
+        claimed_by.setdefault(assignment.target, []).append(assignment.variable.name)
+    double = [f"{target} is claimed by {' and '.join(names)}" for target, names in claimed_by.items() if len(names) > 1]
     if double:
         raise UnexplainedError(
             f"mapping the weights of {module.name} to the encoder",

@@ -1,4 +1,4 @@
-"""Which variable each row of a dialect claims: an explanation holds only when nothing is left over on either side."""
+"""The variables that each row of a dialect claims. It explains a module only when nothing is left over."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from surgery.module import VariableInfo
 from surgery.tables.rules import NUMBERED, Dialect, WeightRule, fill, holes_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A variable and the row that claims it, with the text of the row's holes."""
+    """A variable and the row that claims it.
+
+    Attributes:
+        variable: the variable.
+        rule: the row.
+        holes: text of the row's holes, by hole.
+    """
 
     variable: VariableInfo
     rule: WeightRule
@@ -20,13 +26,22 @@ class Claim:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Where the variable goes: nowhere, to one place, or to two that share it in the source."""
+        """Targets of the variable: none, one, or two that share it in the module."""
         return tuple(fill(target, self.holes) for target in (self.rule.target, self.rule.also) if target is not None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What a dialect makes of a listing of variables. It explains the module only when nothing is left over."""
+    """A listing of variables held against a dialect. It explains the module only when nothing is left over.
+
+    Attributes:
+        dialect: the dialect.
+        claims: variables that exactly one row claims.
+        unclaimed: variables that no row claims.
+        ambiguous: variables that several rows claim, with these rows.
+        idle: rows that must claim something and claim nothing.
+        missing: names that a row's alternatives and numbers demand, and that no variable has.
+    """
 
     dialect: Dialect
     claims: tuple[Claim, ...]
@@ -37,13 +52,14 @@ class Explanation:
 
     @property
     def complete(self) -> bool:
+        """True when every variable is claimed once and every row and name is there."""
         return bool(self.claims) and not (self.unclaimed or self.ambiguous or self.idle or self.missing)
 
     def complaints(self) -> tuple[str, ...]:
-        """Why it is no explanation, one line a reason."""
+        """Why it is no explanation, one line per reason."""
         lines = [f"no row claims {v.name} {list(v.shape)}" for v in self.unclaimed]
-        lines += [f"{v.name} is claimed by {' and '.join(r.source for r in rows)}" for v, rows in self.ambiguous]
-        lines += [f"nothing matches the row {rule.source}" for rule in self.idle]
+        lines += [f"{v.name} is claimed by {' and '.join(r.pattern for r in rows)}" for v, rows in self.ambiguous]
+        lines += [f"nothing matches the row {rule.pattern}" for rule in self.idle]
         lines += [f"nothing matches {name}" for name in self.missing]
         return tuple(lines)
 
@@ -57,7 +73,8 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
         for rule, holes in found:
             used.setdefault(rule, []).append(holes)
         if len(found) == 1:
-            claims.append(Claim(variable, *found[0]))
+            ((rule, holes),) = found
+            claims.append(Claim(variable=variable, rule=rule, holes=holes))
         elif found:
             ambiguous.append((variable, tuple(rule for rule, _ in found)))
         else:
@@ -67,19 +84,29 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
     idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
     numbers = {hole: _numbers(hole, used) for hole in NUMBERED}
     missing = tuple(
-        _filled(rule.source, wanted)
+        _filled(rule.pattern, wanted)
         for rule, seen in used.items()
         for wanted in _wanted(rule, numbers)
         if not any(wanted.items() <= holes.items() for holes in seen)
     )
-    return Explanation(dialect, tuple(claims), tuple(unclaimed), tuple(ambiguous), idle, missing)
+    return Explanation(
+        dialect=dialect,
+        claims=tuple(claims),
+        unclaimed=tuple(unclaimed),
+        ambiguous=tuple(ambiguous),
+        idle=idle,
+        missing=missing,
+    )
 
 
 Used = dict[WeightRule, list[dict[str, str]]]
 
 
 def _ranked(claims: list[Claim], used: Used) -> tuple[list[Claim], Used]:
-    """Replaces suffixes that Keras gave to blocks, `""`, `_1`, `_12`, by their rank: they count on within a process."""
+    """Replaces the suffixes that Keras gave to blocks, such as `_3` and `_12`, by their rank.
+
+    Keras counts on within a process, so that the first block may have any suffix, or none.
+    """
     suffixes = {holes["layer"] for seen in used.values() for holes in seen if "layer" in holes}
     if all(suffix.isdigit() for suffix in suffixes):
         return claims, used
@@ -90,7 +117,7 @@ def _ranked(claims: list[Claim], used: Used) -> tuple[list[Claim], Used]:
         return {**holes, "layer": rank[holes["layer"]]} if "layer" in holes else dict(holes)
 
     return (
-        [Claim(claim.variable, claim.rule, ranked(claim.holes)) for claim in claims],
+        [Claim(variable=claim.variable, rule=claim.rule, holes=ranked(claim.holes)) for claim in claims],
         {rule: [ranked(holes) for holes in seen] for rule, seen in used.items()},
     )
 
@@ -100,15 +127,15 @@ def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list
 
 
 def _wanted(rule: WeightRule, numbers: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
-    """Every combination of holes that a row must find: its alternatives, for each number that any row names."""
-    counted = [hole for hole, _ in holes_of(rule.source) if hole in numbers]
+    """Every combination of holes for which a row must find a variable: its alternatives, for each number in use."""
+    counted = [hole for hole, _ in holes_of(rule.pattern) if hole in numbers]
     for chosen in product(*(numbers[hole] for hole in counted)):
         for alternative in rule.alternatives:
             yield {**dict(zip(counted, chosen, strict=True)), **alternative}
 
 
-def _filled(source: str, chosen: Mapping[str, str]) -> str:
-    for hole, regex in holes_of(source):
+def _filled(pattern: str, chosen: Mapping[str, str]) -> str:
+    for hole, regex in holes_of(pattern):
         written = "{" + (f"{hole}:{regex}" if regex else hole) + "}"
-        source = source.replace(written, chosen.get(hole, "" if regex.startswith("(?:") else written))
-    return source
+        pattern = pattern.replace(written, chosen.get(hole, "" if regex.startswith("(?:") else written))
+    return pattern

@@ -1,7 +1,7 @@
-"""What the publisher of a checkpoint says of its function: a config file, and the code that reads it.
+"""Observations in a checkpoint's config, and in its publisher's code.
 
-A checkpoint has no graph. Its hyperparameters are evidence all the same: the config names most of them, and what the
-config does not name its publisher's code fixes. Each row says which; both are told with the place where they stand.
+A checkpoint has no graph. The config names most of its hyperparameters, and the publisher's code fixes the others. Each
+row of the publisher says which of the two it is; both are evidence, with the place where the value stands.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.gathering import Gathered
+from surgery.explanation.gathering import Observation, Seen, Unseen
 from surgery.module import Config
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
+from surgery.tables.family import Family
 from surgery.tables.fields import VALID, VALID_NAMES
-from surgery.tables.published import Published
+from surgery.tables.publisher import Publisher
 
 
 def model_type(config: Config) -> str | None:
@@ -27,47 +28,66 @@ def model_type(config: Config) -> str | None:
     return None if named is None else str(named)
 
 
-def read_published(
-    published: Published, config: Config, targets: Container[str], gathered: Gathered, assume: Mapping[str, Any]
-) -> None:
-    """Adds what config and code say to the evidence; `assume` decides what a word means that may mean several things.
+def observe_config(
+    config: Config,
+    publisher: Publisher,
+    family: Family,
+    name: str,
+    *,
+    targets: Container[str],
+    shown: Mapping[str, Any],
+    assume: Mapping[str, Any],
+) -> tuple[Observation, ...]:
+    """What the config and the publisher's code say.
 
-    Raises UnexplainedError for a demand that is not met, and for a value that no field can have.
+    A word of the config may stand for several values. It then means the value that the graph beside the checkpoint
+    shows, or the value that the caller assumes; without either it means the first.
+
+    Args:
+        config: the checkpoint's configuration file.
+        publisher: the rows of the checkpoint's publisher.
+        family: the checkpoint's family.
+        name: name of the module, for messages.
+        targets: targets of the checkpoint's weights; rows anchored at other targets do not apply.
+        shown: values that the graph beside the checkpoint shows, by field.
+        assume: values that the caller assumes, by field.
+
+    Raises:
+        UnexplainedError: a demand is not met, or the config has a value that no field can have.
     """
-    for demand in published.demands:
+    doing = f"reading {config.file} of {name}"
+    for demand in publisher.demands:
         if demand.key in config.values and config.values[demand.key] not in demand.allowed:
             raise UnexplainedError(
-                f"reading {config.file} of {gathered.module.name}: {demand.key} is {config.values[demand.key]!r}, "
+                f"{doing}: {demand.key} is {config.values[demand.key]!r}, "
                 f"expected {' or '.join(repr(value) for value in demand.allowed)}: {demand.because}"
             )
-    meant: dict[str, Any] = {}
-    for row in published.evidence:
+    observations: list[Observation] = []
+    meanings: dict[str, Any] = {}
+    for row in publisher.evidence:
         if any(anchor not in targets for anchor in row.anchors):
             continue
         if isinstance(row, CodeEvidence):
-            gathered.add(row.field, row.value, "code", row.place)
+            observations.append(Seen(field=row.field, value=row.value, kind="code", place=row.place))
         elif row.key in config.values:
-            value = _value(row, config, gathered, {**meant, **assume})
-            meant.setdefault(row.key, value)
-            gathered.add(row.field, value, "config", f"{config.file}: {row.key}")
+            # A word means the same wherever the config is read.
+            likely = shown.get(row.field, assume.get(row.field, meanings.get(row.key)))
+            value = _value(row, config.values[row.key], family, likely, f"{doing}: {row.key}")
+            meanings.setdefault(row.key, value)
+            observations.append(Seen(field=row.field, value=value, kind="config", place=f"{config.file}: {row.key}"))
         else:
-            gathered.wanted.setdefault(row.field, f"{config.file} has no {row.key}")
+            observations.append(Unseen(field=row.field, because=f"{config.file} has no {row.key}"))
+    return tuple(observations)
 
 
-def _value(row: ConfigEvidence, config: Config, gathered: Gathered, known: Mapping[str, Any]) -> Any:
-    """A key's value as the field's; a word means the same wherever the config is read.
-
-    `known` is what fields are assumed to be, and what keys have meant before.
-    """
-    value = config.values[row.key]
-    doing = f"reading {config.file} of {gathered.module.name}: {row.key} is {value!r}"
+def _value(row: ConfigEvidence, value: Any, family: Family, likely: Any, doing: str) -> Any:
+    """A key's value as the field's. Of the values that a word may stand for, `likely` is taken where it is one."""
     if row.means:
         if not isinstance(value, str) or value not in row.means:
-            raise UnexplainedError(f"{doing}, which is not known; known are {', '.join(row.means)}")
+            raise UnexplainedError(f"{doing} is {value!r}, which is not known; known are {', '.join(row.means)}")
         candidates = row.means[value]
-        said = gathered.values.get(row.field, known.get(row.field, known.get(row.key)))
-        return said if said in candidates else candidates[0]
-    kind = gathered.family.fields[row.field].kind
-    if not VALID[kind](value):
-        raise UnexplainedError(f"{doing}, expected {VALID_NAMES[kind]} ({gathered.family.fields[row.field].meaning})")
-    return float(value) if kind in ("rate", "epsilon") else value
+        return likely if likely in candidates else candidates[0]
+    field = family.fields[row.field]
+    if not VALID[field.kind](value):
+        raise UnexplainedError(f"{doing} is {value!r}, expected {VALID_NAMES[field.kind]} ({field.meaning})")
+    return float(value) if field.kind in ("rate", "epsilon") else value

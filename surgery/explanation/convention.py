@@ -1,6 +1,6 @@
-"""How a module is called: which source input feeds which encoder input, and where its outputs come out.
+"""How a module is called: which of its inputs feeds which encoder input, and where its outputs come out.
 
-Differences between formats travel as this data; nothing after it asks which format a module had.
+Differences between formats travel as this data; no later stage asks which format a module had.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
-from surgery.tables.recipe import HeadRecipe
+from surgery.tables.recipe import SubmodelRecipe
 
 DEFAULT = ("default", "pooled_output")
-"""Hub's text API since /3 returns the pooled output under both names; what a source itself calls default stays so."""
+"""Hub's text API since /3 returns the pooled output under both names. A module's own `default` stays."""
 EMBEDDING = "embedding_output"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Convention:
-    """A callable of the source in the encoder's words.
+    """A callable of the module in the encoder's words.
 
-    `kind` is "list" or "dict". `inputs` maps encoder inputs to leaves of the source's input structure, `outputs`
-    export names to leaves of its output structure (`encoder_outputs_3` to `encoder_outputs[3]`). `aliases` are
-    further outputs that are the same tensor as another: `default` is `pooled_output`.
+    Attributes:
+        callable: name of the callable, such as "__call__".
+        kind: "list" or "dict", the structure that it takes.
+        inputs: path in the callable's input structure by encoder input.
+        outputs: path in the callable's output structure by export name: `encoder_outputs[3]` by `encoder_outputs_3`.
+        aliases: further outputs that are the same tensor as another, by name: `default` is `pooled_output`.
     """
 
     callable: str
@@ -43,11 +46,20 @@ def read_convention(
     callable_name: str,
     graph: Anchors | None,
     known: tuple[str, ...],
-    head: HeadRecipe | None = None,
+    submodel: SubmodelRecipe | None = None,
 ) -> Convention:
-    """Reads the convention of a callable from its inference trace; `known` are the outputs that the encoder will have.
+    """Reads how a callable is called from its inference trace.
 
-    Raises UnexplainedError when there is no such trace, or an input or output that the encoder does not have.
+    Args:
+        module: the module.
+        family: its family.
+        callable_name: name of the callable.
+        graph: the anchored graph of its inference trace.
+        known: outputs that the encoder will have, lists as one name.
+        submodel: the recipe of the sub-model that the callable is; None for `__call__`.
+
+    Raises:
+        UnexplainedError: there is no such trace, or it has an input or output that the encoder does not have.
     """
     trace = module.trace(callable_name, training=False)
     if trace is None or graph is None:
@@ -56,33 +68,35 @@ def read_convention(
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
-    inputs = _inputs(module, family, trace, graph, head)
+    inputs = _inputs(module, family, trace, graph, submodel)
     taps = tap_names(family)
-    outputs, aliases = _outputs(module, {*known, *([head.logits] if head else [])}, taps, trace, graph)
-    if head is None and DEFAULT[1] in outputs:
+    outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
+    if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
-    return Convention(callable_name, kind, inputs, outputs, aliases)
+    return Convention(callable=callable_name, kind=kind, inputs=inputs, outputs=outputs, aliases=aliases)
 
 
 def described_convention(
-    family: Family, callable_name: str, outputs: Mapping[str, str], head: HeadRecipe | None = None
+    family: Family, callable_name: str, outputs: Mapping[str, str], submodel: SubmodelRecipe | None = None
 ) -> Convention:
-    """The convention of a checkpoint's callable, which has no function of its own: as TF Hub's exporter writes it.
+    """How a checkpoint's callable will be called: as TF Hub's exporter writes it, because a checkpoint has no function.
 
-    Its inputs and outputs have the encoder's own names; a head leaves `embedding_output` to the encoder, and adds its
-    logits. `outputs` are paths by export name, see `output_paths`.
+    Inputs and outputs have the encoder's own names. A sub-model leaves `embedding_output` to the encoder and adds its
+    logits. `outputs` are paths by export name, see output_paths.
     """
     inputs = {anchor.name: anchor.name for anchor in family.inputs}
-    if head is None:
+    if submodel is None:
         aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
-        return Convention(callable_name, "dict", inputs, outputs, aliases)
+        return Convention(callable=callable_name, kind="dict", inputs=inputs, outputs=outputs, aliases=aliases)
     own = {name: path for name, path in outputs.items() if name != EMBEDDING}
-    positions, logits = {head.positions: head.positions}, {head.logits: head.logits}
-    return Convention(callable_name, "dict", {**inputs, **positions}, {**own, **logits}, {})
+    positions, logits = {submodel.positions: submodel.positions}, {submodel.logits: submodel.logits}
+    return Convention(
+        callable=callable_name, kind="dict", inputs={**inputs, **positions}, outputs={**own, **logits}, aliases={}
+    )
 
 
 def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[str, str]:
-    """Where an encoder of so many blocks returns each output: `encoder_outputs_3` at `encoder_outputs[3]`."""
+    """The path of each output of an encoder with so many blocks: `encoder_outputs[3]` by `encoder_outputs_3`."""
     found = {}
     for name in outputs:
         if name in family.lists:
@@ -93,7 +107,7 @@ def output_paths(family: Family, outputs: Iterable[str], blocks: int) -> dict[st
 
 
 def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
-    """What an encoder with these weights returns, lists as one name: what it has no weights for is not there."""
+    """Outputs of an encoder with these weights, lists as one name: those of the family whose weights are there."""
     optional = family.encoder.optional
     return tuple(
         name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
@@ -101,9 +115,12 @@ def present_outputs(family: Family, targets: Container[str]) -> tuple[str, ...]:
 
 
 def _inputs(
-    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, head: HeadRecipe | None
+    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, submodel: SubmodelRecipe | None
 ) -> dict[str, str]:
-    """Known by the embedding table that an input looks up; a head's extra input by its key."""
+    """Path of the input by encoder input.
+
+    An input is recognised by the embedding table that it looks up, a sub-model's extra input by its key.
+    """
     nodes = {node: path for (path, _), node in zip(trace.flat_inputs, graph.graph.inputs, strict=True)}
     found: dict[str, str] = {}
     for anchor in family.inputs:
@@ -111,14 +128,14 @@ def _inputs(
         if node is not None:
             found[anchor.name] = nodes[node]
     rest = [path for path in nodes.values() if path not in found.values()]
-    for name in (head.positions, *head.also_called) if head is not None else ():
-        if head is not None and name in rest:
-            found[head.positions] = name
+    for name in (submodel.positions, *submodel.also_called) if submodel is not None else ():
+        if submodel is not None and name in rest:
+            found[submodel.positions] = name
             rest.remove(name)
     without = [anchor.name for anchor in family.inputs if anchor.table is None]
     if len(rest) == len(without) == 1:
         found[without[0]] = rest[0]
-    wanted = {anchor.name for anchor in family.inputs} | ({head.positions} if head else set())
+    wanted = {anchor.name for anchor in family.inputs} | ({submodel.positions} if submodel else set())
     if set(found) != wanted or len(set(found.values())) != len(nodes):
         raise UnexplainedError(
             f"reading the inputs of {module.name}'s {trace.callable}: expected {', '.join(sorted(wanted))}, "
@@ -139,7 +156,9 @@ def _outputs(
             (export_name(path, leaf), path, tensor)
             for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
         ),
-        key=lambda row: path_stem(row[0], row[1]) not in known,  # what has a name of its own comes before its aliases
+        key=lambda row: (
+            path_stem(row[0], row[1]) not in known
+        ),  # an output with a name of its own comes before its aliases
     )
     for name, path, tensor in by_name:
         if taps.fullmatch(path.partition("[")[0]):

@@ -1,89 +1,154 @@
-"""Evidence as it comes in: the first sight of a field defines it, and every later sight must agree."""
+"""Observations, and what follows from all of them together: values with evidence, and fields that lack it.
+
+Readers return observations: a value that was seen, or the reason why none could be seen. Nothing is decided while they
+read. `fold` holds all observations against each other: the first sight of a field defines its value, and every later
+sight must agree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from surgery.errors import ContradictionError, UsageError
-from surgery.module import InspectedModule
-from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
 from surgery.tables.fields import VALID, VALID_NAMES
 
+OPTION = "option"
+"""The kind of evidence that is the caller's word."""
 
-@dataclass(frozen=True)
-class Evidence:
-    """A field's value and where it was read. `count` places agree on it; `place` is the first."""
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """An observation: a field has a value.
+
+    Attributes:
+        field: the architecture field.
+        value: its value.
+        kind: the kind of evidence: "graph", "names", "shapes", "config", "code" or "option".
+        place: where the value stands: a node, a variable, a key of a file, or an option.
+    """
 
     field: str
     value: Any
-    source: str
+    kind: str
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """An observation: a reader that should see a field's value sees none.
+
+    Attributes:
+        field: the architecture field.
+        because: why, in the words of an error message.
+        unreadable: True where the value must stand and cannot be read. A value seen elsewhere does not make up for it,
+            because blocks may differ; only the caller's word does.
+    """
+
+    field: str
+    because: str
+    unreadable: bool = False
+
+
+Observation = Seen | Unseen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Why a field has its value.
+
+    Attributes:
+        field: the architecture field.
+        value: its value.
+        kind: the kind of evidence, see Seen.
+        place: the first place where the value stands.
+        count: the number of places that agree on it.
+    """
+
+    field: str
+    value: Any
+    kind: str
     place: str
     count: int = 1
 
 
-class Gathered:
-    """Values as they come in: the first sight of a field defines it, every later one must agree."""
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a set of observations amounts to.
 
-    def __init__(self, module: InspectedModule, family: Family) -> None:
-        self.module, self.family = module, family
-        self.values: dict[str, Any] = {}
-        self.evidence: dict[tuple[str, str], Evidence] = {}
-        self.wanted: dict[str, str] = {}
-        self.places: set[str] = set()
-        self.unread: set[str] = set()
+    Attributes:
+        values: value by field.
+        evidence: one entry per field and kind of evidence, in the order of the first observation.
+        places: every place where a value was seen.
+        missing: why a field has no value that may be trusted, by field.
+    """
 
-    def add(self, field: str, value: Any, source: str, place: str) -> None:
-        if field in self.values and self.values[field] != value:
-            raise ContradictionError(
-                f"inferring the architecture of {self.module.name}: {field} is {self.values[field]} "
-                f"(read at {self.place(field)}), but {value} at {place}",
-                hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
-            )
-        self.values[field] = value
-        self.places.add(place)
-        before = self.evidence.get((field, source))
-        if before is None:
-            self.evidence[field, source] = Evidence(field, value, source, place)
-        else:
-            self.evidence[field, source] = Evidence(field, value, source, before.place, before.count + 1)
+    values: Mapping[str, Any]
+    evidence: tuple[Evidence, ...]
+    places: frozenset[str]
+    missing: Mapping[str, str]
 
     def place(self, field: str) -> str:
-        return next((e.place for (name, _), e in self.evidence.items() if name == field), "nowhere")
+        """The first place where a field's value was seen."""
+        return next((evidence.place for evidence in self.evidence if evidence.field == field), "nowhere")
 
 
-class Graphs:
-    """Anchored graphs of a module's traces, opened once each."""
+def fold(name: str, observations: Iterable[Observation]) -> Findings:
+    """Holds observations against each other.
 
-    def __init__(self, module: InspectedModule, path_of_target: Mapping[str, str]) -> None:
-        self._module, self.targets = module, path_of_target
-        self._open: dict[tuple[str, bool], Anchors | None] = {}
+    Args:
+        name: name of the module, for messages.
+        observations: what the readers saw, in their order.
 
-    @property
-    def bare(self) -> Anchors | None:
-        """The graph of unknown purpose that lies beside a checkpoint."""
-        open_graph = self._module.bare_graph
-        return None if open_graph is None else Anchors(open_graph(), self.targets)
+    Raises:
+        ContradictionError: two observations of one field have different values.
+    """
+    observations = tuple(observations)
+    seen = [observation for observation in observations if isinstance(observation, Seen)]
+    unseen = [observation for observation in observations if isinstance(observation, Unseen)]
+    first: dict[str, Seen] = {}
+    evidence: dict[tuple[str, str], Evidence] = {}
+    for sight in seen:
+        defining = first.setdefault(sight.field, sight)
+        if defining.value != sight.value:
+            raise ContradictionError(
+                f"inferring the architecture of {name}: {sight.field} is {defining.value} "
+                f"(read at {defining.place}), but {sight.value} at {sight.place}",
+                hint="the module mixes two values of one hyperparameter, or an --assume is wrong",
+            )
+        key = (sight.field, sight.kind)
+        before = evidence.get(key)
+        evidence[key] = (
+            Evidence(field=sight.field, value=sight.value, kind=sight.kind, place=sight.place)
+            if before is None
+            else replace(before, count=before.count + 1)
+        )
+    assumed = {sight.field for sight in seen if sight.kind == OPTION}
+    unreadable = {lack.field: lack.because for lack in unseen if lack.unreadable}
+    reasons = {lack.field: lack.because for lack in reversed(unseen)} | unreadable  # the first, or an unreadable place
+    return Findings(
+        values={field: sight.value for field, sight in first.items()},
+        evidence=tuple(evidence.values()),
+        places=frozenset(sight.place for sight in seen),
+        missing={
+            field: reasons[field]
+            for field in dict.fromkeys(lack.field for lack in unseen)
+            if field not in first or field in unreadable.keys() - assumed
+        },
+    )
 
-    def anchored(self, callable_name: str, *, training: bool) -> Anchors | None:
-        key = (callable_name, training)
-        if key not in self._open:
-            trace = self._module.trace(callable_name, training=training)
-            self._open[key] = None if trace is None else Anchors(trace.open_graph(), self.targets)
-        return self._open[key]
 
-
-def supply(assume: Mapping[str, Any], gathered: Gathered, family: Family) -> None:
-    """Adds the caller's word as evidence. Raises UsageError for a field or a value that there cannot be."""
+def observe_assumptions(assume: Mapping[str, Any], family: Family) -> Iterator[Seen]:
+    """The caller's word as observations. Raises UsageError for a field or a value that the family cannot have."""
     for field, value in assume.items():
         option = f"--assume {field}={value}"
         if field not in family.fields:
             raise UsageError(
                 f"{option}: {family.name} has no field {field}", hint="known fields: " + ", ".join(family.fields)
             )
-        kind = family.fields[field].kind
-        if not VALID[kind](value):
-            raise UsageError(f"{option}: expected {VALID_NAMES[kind]} ({family.fields[field].meaning})")
-        gathered.add(field, value, "option", option)
+        values = family.fields[field].kind
+        if not VALID[values](value):
+            raise UsageError(f"{option}: expected {VALID_NAMES[values]} ({family.fields[field].meaning})")
+        yield Seen(field=field, value=value, kind=OPTION, place=option)

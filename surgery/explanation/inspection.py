@@ -1,4 +1,4 @@
-"""What inspect shows: a module, with its inference or the reason why no table explains it."""
+"""A module, with its inference or the reason why no table explains it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from surgery.module import InspectedModule
 from surgery.sources import well_formed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What `inspect` shows: the module, and its inference or why no table explains it."""
+    """The answer of `inspect`: a module, and its inference or the reason why no table explains it.
+
+    Attributes:
+        module: the module.
+        inference: what it is, and why; None where no table explains it.
+        unexplained: why no table explains it; None where one does.
+        details: what the nearest table could not explain, one line each.
+    """
 
     module: InspectedModule
     inference: Inference | None
@@ -26,6 +33,6 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
     """The module with its inference where a table explains it, else with the reason why none does."""
     try:
         with well_formed(module.name):
-            return Inspection(module, infer_architecture(module, assume), None)
+            return Inspection(module=module, inference=infer_architecture(module, assume), unexplained=None)
     except UnexplainedError as error:
-        return Inspection(module, None, error.message, error.details)
+        return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)

@@ -1,4 +1,4 @@
-"""Which family a module belongs to: the one whose weight table explains every variable, by name alone."""
+"""The family of a module: the one whose weight table explains every variable, by name alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from surgery.tables.rules import Dialect
 def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     """The family and dialect whose table explains every variable.
 
-    Raises UnexplainedError with the nearest table and what it could not explain.
+    Raises:
+        UnexplainedError: none does; the details are what the nearest table could not explain.
     """
     weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
     tried = [(family, explain(dialect, weights)) for family, dialect in _dialects(module)]
@@ -40,16 +41,16 @@ def _hint(module: InspectedModule) -> str:
 def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:
     """The tables to try: all, or for a checkpoint those whose publisher writes such a config.
 
-    Raises UnexplainedError for a config of another architecture: equal names need not mean the same function.
+    Raises UnexplainedError for a config of another architecture, because equal names need not mean the same function.
     """
     dialects = [(family, dialect) for family in FAMILIES for dialect in family.dialects]
     if module.config is None:
         return dialects
-    published = [(family, dialect, dialect.published) for family, dialect in dialects if dialect.published is not None]
+    publishers = [(family, dialect, dialect.publisher) for family, dialect in dialects if dialect.publisher is not None]
     named = model_type(module.config)
-    found = [(family, dialect) for family, dialect, kind in published if named in kind.model_types]
+    found = [(family, dialect) for family, dialect, kind in publishers if named in kind.model_types]
     if not found:
-        known = sorted({name for _, _, kind in published for name in kind.model_types if name is not None})
+        known = sorted({name for _, _, kind in publishers for name in kind.model_types if name is not None})
         raise UnexplainedError(
             f"looking for a weight table that explains {module.name} ({module.format}): {module.config.file} names the "
             f"architecture {named}; known are {', '.join(known)}",

@@ -1,4 +1,4 @@
-"""Which tokenizer a module's word ids come from: its vocabulary, or SentencePiece model, and whether it lower-cases."""
+"""The tokenizer that a module's word ids come from: a vocabulary or SentencePiece model, and its casing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from surgery.module import InspectedModule, is_attribute
 VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tokenization:
-    """A WordPiece vocabulary, a token a line, or a SentencePiece model (`pieces`); `why` is the evidence for casing."""
+    """A tokenizer.
+
+    Attributes:
+        file: a WordPiece vocabulary with one token per line, or a SentencePiece model.
+        pieces: True for a SentencePiece model.
+        lower_case: whether texts are lower-cased first.
+        why: the evidence for `lower_case`.
+    """
 
     file: Path
     pieces: bool
@@ -30,9 +37,16 @@ def find_tokenization(
     vocab: Path | None = None,
     lower_case: bool | None = None,
 ) -> Tokenization:
-    """The module's own tokenizer, or what options supply. `constants` are the module's, such as `do_lower_case`.
+    """Finds the module's own tokenizer, or takes what the options supply.
 
-    Raises UsageError, naming the option, when the module has no vocabulary or does not say its casing.
+    Args:
+        module: the module.
+        constants: its constants, such as `do_lower_case`, see read_constants.
+        vocab: a vocabulary or `.model` file instead of the module's.
+        lower_case: the casing instead of the module's.
+
+    Raises:
+        UsageError: the module has no vocabulary, or nothing gives its casing; the hint names the option that does.
     """
     doing = f"looking for the tokenizer of {module.name}"
     if vocab is not None:
@@ -48,12 +62,14 @@ def find_tokenization(
             )
         file, pieces = Path(module.folder) / module.assets[named], named == PIECES
     if lower_case is not None:
-        return Tokenization(file, pieces, lower_case, "option")
+        return Tokenization(file=file, pieces=pieces, lower_case=lower_case, why="option")
     if CASING in constants:
-        return Tokenization(file, pieces, bool(constants[CASING]), f"the module's {CASING}")
+        return Tokenization(file=file, pieces=pieces, lower_case=bool(constants[CASING]), why=f"the module's {CASING}")
     if pieces:
         # official/nlp/tools/export_tfhub_lib.py, get_do_lower_case: always, with a SentencePiece model.
-        return Tokenization(file, pieces, True, "Model Garden's exporter, for every SentencePiece model")
+        return Tokenization(
+            file=file, pieces=pieces, lower_case=True, why="Model Garden's exporter, for every SentencePiece model"
+        )
     raise UsageError(
         f"{doing}: nothing says whether its texts are lower-cased",
         hint="supply it: --lower-case (an uncased model) or --no-lower-case",
@@ -69,7 +85,7 @@ def read_constants(module: InspectedModule) -> dict[str, Any]:
 
 
 def check_vocabulary(tokenization: Tokenization, vocab_size: int) -> None:
-    """A vocabulary may not have more tokens than the encoder has rows. Raises ModuleError."""
+    """Raises ModuleError when the vocabulary has more tokens than the encoder has rows."""
     if tokenization.pieces:
         return
     tokens = len(tokenization.file.read_text(encoding="utf-8").splitlines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,10 @@ def make_manifest(
             "generation": inference.architecture.generation,
             **inference.architecture.values,
         },
-        "evidence": [asdict(evidence) for evidence in inference.evidence],
+        "evidence": [
+            {"field": e.field, "value": e.value, "source": e.kind, "place": e.place, "count": e.count}
+            for e in inference.evidence
+        ],
         "assignments": [
             {
                 "variable": a.variable.name,

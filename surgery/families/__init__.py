@@ -1,4 +1,4 @@
-"""Encoder families, one table a file. A new family is one file here and one word in FAMILIES."""
+"""Encoder families, one file per table. A new family is one file here and one word in FAMILIES."""
 
 from surgery.families.albert import ALBERT
 from surgery.families.bert import BERT

@@ -1,8 +1,8 @@
 """ALBERT (Lan et al., arXiv:1909.11942) as TF Hub serves it: one block's weights for all blocks, narrow embeddings.
 
 Names are those of Model Garden's AlbertEncoder: BERT's, with one `transformer/` instead of `transformer/layer_i/`. The
-list-call module `/1` names its attention output beside the attention, as BERT's second generation does. How many blocks
-there are is not in the names: it is how often the graph applies them.
+list-call module `/1` names its attention output beside the attention, as BERT's second generation does. The names do
+not count the blocks; the number is how often the graph applies the one block.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def _google(norm: dict[str, str]) -> Dialect:
     }
     block, projection = "bert/encoder/transformer/group_0/inner_group_0", "bert/encoder/embedding_hidden_mapping_in"
     return Dialect(
-        {"dict": "TF1 (google-research/albert)"},
-        google_rows(block, SHARED, names, projection=projection),
-        published=google_checkpoints("albert", GOOGLE_NAMES, SHARED, ONE_GROUP),
+        generation={"dict": "TF1 (google-research/albert)"},
+        rules=google_rows(block, SHARED, names, projection=projection),
+        publisher=google_checkpoints("albert", GOOGLE_NAMES, SHARED, ONE_GROUP),
     )
 
 
 _HUGGING_FACE = Dialect(
-    {"dict": GENERATION},
-    hugging_face_rows(
+    generation={"dict": GENERATION},
+    rules=hugging_face_rows(
         "encoder.albert_layer_groups.0.albert_layers.0",
         SHARED,
         {
@@ -67,7 +67,7 @@ _HUGGING_FACE = Dialect(
         },
     ),
     # transformers' AlbertLayer has a dropout after the feed-forward, and never calls it.
-    published=hugging_face_checkpoints(
+    publisher=hugging_face_checkpoints(
         ("albert",), HUGGING_FACE_NAMES, ("embedding_dropout", "attention_output_dropout"), ONE_GROUP
     ),
 )
@@ -80,10 +80,13 @@ ALBERT = replace(
     BERT,
     name="albert",
     dialects=(
-        Dialect({"list": "G2 (Hub /1)"}, functional("", "self_attention_output", block=SHARED, projected=True)),
         Dialect(
-            {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
-            functional("", "self_attention/attention_output", block=SHARED, projected=True),
+            generation={"list": "G2 (Hub /1)"},
+            rules=functional("", "self_attention_output", block=SHARED, projected=True),
+        ),
+        Dialect(
+            generation={"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
+            rules=functional("", "self_attention/attention_output", block=SHARED, projected=True),
         ),
         _google({"output_layer_norm": "LayerNorm_1"}),
         _google({}),
@@ -91,11 +94,13 @@ ALBERT = replace(
     ),
     evidence=_evidence_of_shared_block(),
     repeated=f"{SHARED}/",
-    depth=GraphEvidence("num_hidden_layers", read.applications, (f"{SHARED}/self_attention/query/kernel",)),
+    depth=GraphEvidence(
+        field="num_hidden_layers", read=read.applications, anchors=(f"{SHARED}/self_attention/query/kernel",)
+    ),
     block_input=BlockInput(
-        f"{SHARED}/self_attention/query/kernel",
-        f"{SHARED}/self_attention_layer_norm/gamma",
-        f"{SHARED}/self_attention_layer_norm/beta",
+        kernel=f"{SHARED}/self_attention/query/kernel",
+        norm_gamma=f"{SHARED}/self_attention_layer_norm/gamma",
+        norm_beta=f"{SHARED}/self_attention_layer_norm/beta",
     ),
     fixed={"pooler_act": "tanh", "norm_first": False},
     taps=(*attention_taps("_attention_layer", f"{SHARED}/self_attention"), *feed_forward_taps(SHARED)),
@@ -110,23 +115,23 @@ ALBERT = replace(
             "max_sequence_length": "max_position_embeddings",
             "type_vocab_size": "type_vocab_size",
             "intermediate_size": "intermediate_size",
-            "activation": Activation("hidden_act"),
+            "activation": Activation(field="hidden_act"),
             "dropout_rate": "output_dropout",
             "attention_dropout_rate": "attention_probs_dropout",
-            "dict_outputs": Constant(True),
+            "dict_outputs": Constant(value=True),
         },
         outputs=BERT.encoder.outputs,
         blocks=_BLOCK,
         attention="_attention_layer",
-        optional={"pooled_output": OptionalLayer("layer:pooler_transform", "pooler_transform")},
+        optional={"pooled_output": OptionalLayer(layer="layer:pooler_transform", scope="pooler_transform")},
         settings=(
-            Setting(_EMBEDDING_NORM, "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCK}._attention_layer_norm", "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCK}._output_layer_norm", "epsilon", "layer_norm_eps"),
-            Setting("class:Dropout", "rate", "embedding_dropout"),
-            Setting(f"{_BLOCK}._attention_dropout", "rate", "attention_output_dropout"),
-            Setting(f"{_BLOCK}._inner_dropout_layer", "rate", "intermediate_dropout"),
+            Setting(layer=_EMBEDDING_NORM, attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer=f"{_BLOCK}._attention_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer=f"{_BLOCK}._output_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer="class:Dropout", attribute="rate", field="embedding_dropout"),
+            Setting(layer=f"{_BLOCK}._attention_dropout", attribute="rate", field="attention_output_dropout"),
+            Setting(layer=f"{_BLOCK}._inner_dropout_layer", attribute="rate", field="intermediate_dropout"),
         ),
-        heads=BERT.encoder.heads,
+        submodels=BERT.encoder.submodels,
     ),
 )

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: every generation of names for one encoder.
+"""BERT (Devlin et al., arXiv:1810.04805) as TF Hub serves it: every generation of names of one encoder.
 
 G1 is the subclassed BertModel of October 2019, G2 the functional TransformerEncoder of Model Garden 2.1 and 2.2, G3
 the BertEncoder of 2.3 and 2.4 (all three take a list), G4 every dict-call module since. ELECTRA's, LaBSE's, MuRIL's
@@ -17,7 +17,7 @@ from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import BlockInput, Family, InputAnchor
 from surgery.tables.fields import Field
-from surgery.tables.recipe import Activation, EncoderRecipe, HeadRecipe, OptionalLayer, Setting
+from surgery.tables.recipe import Activation, EncoderRecipe, OptionalLayer, Setting, SubmodelRecipe
 from surgery.tables.rules import Dialect, move
 
 _FLAT_ATTENTION = (
@@ -45,8 +45,8 @@ _FLAT_ATTENTION = (
 
 
 G1 = Dialect(
-    {"list": "G1 (BertModel, October 2019)"},
-    (
+    generation={"list": "G1 (BertModel, October 2019)"},
+    rules=(
         *embeddings_rows(
             "bert_model/word_embeddings/embeddings",
             "bert_model/embedding_postprocessor/position_embeddings",
@@ -58,19 +58,19 @@ G1 = Dialect(
         *pooler_rows("bert_model/pooler_transform"),
     ),
 )
-G2 = Dialect({"list": "G2 (Model Garden 2.1, 2.2)"}, functional("", "self_attention_output"))
+G2 = Dialect(generation={"list": "G2 (Model Garden 2.1, 2.2)"}, rules=functional("", "self_attention_output"))
 G3_G4 = Dialect(
-    {"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
-    functional("", "self_attention/attention_output"),
+    generation={"list": "G3 (Model Garden 2.3, 2.4)", "dict": "G4 (Model Garden's TF Hub exporter)"},
+    rules=functional("", "self_attention/attention_output"),
 )
 G4_V2 = Dialect(
-    {"dict": "G4 (exported from BertEncoderV2)"},
-    functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
+    generation={"dict": "G4 (exported from BertEncoderV2)"},
+    rules=functional("bert_encoder_v2{number:(?:_[0-9]+)?}/", "self_attention/attention_output"),
 )
 
 TF1 = Dialect(
-    {"dict": "TF1 (google-research/bert)"},
-    google_rows(
+    generation={"dict": "TF1 (google-research/bert)"},
+    rules=google_rows(
         "bert/encoder/layer_{layer}",
         BLOCK,
         {
@@ -81,11 +81,11 @@ TF1 = Dialect(
             "output_layer_norm": "output/LayerNorm",
         },
     ),
-    published=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
+    publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
 )
 HUGGING_FACE = Dialect(
-    {"dict": GENERATION},
-    hugging_face_rows(
+    generation={"dict": GENERATION},
+    rules=hugging_face_rows(
         "encoder.layer.{layer}",
         BLOCK,
         {
@@ -101,7 +101,7 @@ HUGGING_FACE = Dialect(
             "projection": "embeddings_project",
         },
     ),
-    published=hugging_face_checkpoints(
+    publisher=hugging_face_checkpoints(
         ("bert", "electra"),
         HUGGING_FACE_NAMES,
         ("embedding_dropout", "attention_output_dropout", "output_dropout"),
@@ -111,36 +111,51 @@ HUGGING_FACE = Dialect(
 _QUERY_BIAS = BLOCK + "/self_attention/query/bias"
 
 EVIDENCE = (
-    GraphEvidence("attention_head_size", read.head_size, (_QUERY_BIAS,)),
-    GraphEvidence("hidden_act", read.activation, (BLOCK + "/intermediate/bias", BLOCK + "/output/kernel")),
-    GraphEvidence("pooler_act", read.activation_after, ("pooler_transform/bias",)),
-    GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, ("embeddings/layer_norm/gamma",)),
-    GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (BLOCK + "/self_attention_layer_norm/gamma",)),
-    GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (BLOCK + "/output_layer_norm/gamma",)),
+    GraphEvidence(field="attention_head_size", read=read.head_size, anchors=(_QUERY_BIAS,)),
     GraphEvidence(
-        "norm_first",
-        read.norm_first,
-        (BLOCK + "/self_attention/query/kernel", BLOCK + "/self_attention_layer_norm/beta"),
+        field="hidden_act", read=read.activation, anchors=(BLOCK + "/intermediate/bias", BLOCK + "/output/kernel")
     ),
-    GraphEvidence("embedding_dropout", read.dropout_after_norm, ("embeddings/layer_norm/beta",), training=True),
-    GraphEvidence("attention_probs_dropout", read.dropout_on_probabilities, (_QUERY_BIAS,), training=True),
+    GraphEvidence(field="pooler_act", read=read.activation_after, anchors=("pooler_transform/bias",)),
+    GraphEvidence(field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=("embeddings/layer_norm/gamma",)),
     GraphEvidence(
-        "attention_output_dropout",
-        read.dropout_after_bias,
-        (BLOCK + "/self_attention/attention_output/bias",),
+        field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=(BLOCK + "/self_attention_layer_norm/gamma",)
+    ),
+    GraphEvidence(field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=(BLOCK + "/output_layer_norm/gamma",)),
+    GraphEvidence(
+        field="norm_first",
+        read=read.norm_first,
+        anchors=(BLOCK + "/self_attention/query/kernel", BLOCK + "/self_attention_layer_norm/beta"),
+    ),
+    GraphEvidence(
+        field="embedding_dropout", read=read.dropout_after_norm, anchors=("embeddings/layer_norm/beta",), training=True
+    ),
+    GraphEvidence(
+        field="attention_probs_dropout", read=read.dropout_on_probabilities, anchors=(_QUERY_BIAS,), training=True
+    ),
+    GraphEvidence(
+        field="attention_output_dropout",
+        read=read.dropout_after_bias,
+        anchors=(BLOCK + "/self_attention/attention_output/bias",),
         training=True,
     ),
-    GraphEvidence("intermediate_dropout", read.dropout_before, (BLOCK + "/output/kernel",), training=True),
-    GraphEvidence("output_dropout", read.dropout_after_bias, (BLOCK + "/output/bias",), training=True),
-    GraphEvidence("attention_mask_adder", read.mask_adder, (_QUERY_BIAS,), optional=True),
     GraphEvidence(
-        "mlm_act",
-        read.activation_before_norm,
-        ("cls/predictions/transform/dense/bias", "cls/predictions/transform/LayerNorm/gamma"),
+        field="intermediate_dropout", read=read.dropout_before, anchors=(BLOCK + "/output/kernel",), training=True
+    ),
+    GraphEvidence(
+        field="output_dropout", read=read.dropout_after_bias, anchors=(BLOCK + "/output/bias",), training=True
+    ),
+    GraphEvidence(field="attention_mask_adder", read=read.mask_adder, anchors=(_QUERY_BIAS,), optional=True),
+    GraphEvidence(
+        field="mlm_act",
+        read=read.activation_before_norm,
+        anchors=("cls/predictions/transform/dense/bias", "cls/predictions/transform/LayerNorm/gamma"),
         callable="mlm",
     ),
     GraphEvidence(
-        "mlm_layer_norm_eps", read.layer_norm_epsilon, ("cls/predictions/transform/LayerNorm/gamma",), callable="mlm"
+        field="mlm_layer_norm_eps",
+        read=read.layer_norm_epsilon,
+        anchors=("cls/predictions/transform/LayerNorm/gamma",),
+        callable="mlm",
     ),
 )
 
@@ -161,40 +176,44 @@ BERT = Family(
         "pooled": "pooled_size",
     },
     fields={
-        "num_hidden_layers": Field("blocks", "size"),
-        "hidden_size": Field("width of a block's output", "size"),
-        "num_attention_heads": Field("attention heads a block", "size"),
-        "attention_head_size": Field("width of a head", "size"),
-        "intermediate_size": Field("width inside the feed-forward", "size"),
-        "vocab_size": Field("rows of the word embedding", "size"),
-        "max_position_embeddings": Field("longest sequence, in tokens", "size"),
-        "type_vocab_size": Field("segments", "size"),
-        "embedding_size": Field("width of the embeddings", "size"),
-        "hidden_act": Field("inside the feed-forward: gelu is exact, gelu_tanh its approximation", "activation"),
-        "pooler_act": Field("activation of the pooler", "activation"),
-        "layer_norm_eps": Field("added to the variance in every norm", "epsilon"),
-        "norm_first": Field("a block norms its input (pre-norm), not its sums (post-norm)", "flag"),
-        "embedding_dropout": Field("rate on the normed embeddings", "rate"),
-        "attention_probs_dropout": Field("rate on the attention probabilities", "rate"),
-        "attention_output_dropout": Field("rate on the attention's output projection", "rate"),
-        "intermediate_dropout": Field("rate inside the feed-forward", "rate"),
-        "output_dropout": Field("rate on the feed-forward's output", "rate"),
-        "attention_mask_adder": Field("added to the logits of padding; the rebuilt encoder adds -1e9", "number"),
-        "mlm_act": Field("activation of the masked-LM head", "activation"),
-        "mlm_layer_norm_eps": Field("added to the variance in the masked-LM head's norm", "epsilon"),
+        "num_hidden_layers": Field(meaning="blocks", kind="size"),
+        "hidden_size": Field(meaning="width of a block's output", kind="size"),
+        "num_attention_heads": Field(meaning="attention heads a block", kind="size"),
+        "attention_head_size": Field(meaning="width of a head", kind="size"),
+        "intermediate_size": Field(meaning="width inside the feed-forward", kind="size"),
+        "vocab_size": Field(meaning="rows of the word embedding", kind="size"),
+        "max_position_embeddings": Field(meaning="longest sequence, in tokens", kind="size"),
+        "type_vocab_size": Field(meaning="segments", kind="size"),
+        "embedding_size": Field(meaning="width of the embeddings", kind="size"),
+        "hidden_act": Field(
+            meaning="inside the feed-forward: gelu is exact, gelu_tanh its approximation", kind="activation"
+        ),
+        "pooler_act": Field(meaning="activation of the pooler", kind="activation"),
+        "layer_norm_eps": Field(meaning="added to the variance in every norm", kind="epsilon"),
+        "norm_first": Field(meaning="a block norms its input (pre-norm), not its sums (post-norm)", kind="flag"),
+        "embedding_dropout": Field(meaning="rate on the normed embeddings", kind="rate"),
+        "attention_probs_dropout": Field(meaning="rate on the attention probabilities", kind="rate"),
+        "attention_output_dropout": Field(meaning="rate on the attention's output projection", kind="rate"),
+        "intermediate_dropout": Field(meaning="rate inside the feed-forward", kind="rate"),
+        "output_dropout": Field(meaning="rate on the feed-forward's output", kind="rate"),
+        "attention_mask_adder": Field(
+            meaning="added to the logits of padding; the rebuilt encoder adds -1e9", kind="number"
+        ),
+        "mlm_act": Field(meaning="activation of the masked-LM head", kind="activation"),
+        "mlm_layer_norm_eps": Field(meaning="added to the variance in the masked-LM head's norm", kind="epsilon"),
     },
     equal_unless=(("embedding", "hidden", "embedding_projection/kernel"), ("pooled", "hidden", "")),
     evidence=EVIDENCE,
     fixed={"pooler_act": "tanh"},
     inputs=(
-        InputAnchor("input_word_ids", "word_embeddings/embeddings"),
-        InputAnchor("input_mask", None),
-        InputAnchor("input_type_ids", "type_embeddings/embeddings"),
+        InputAnchor(name="input_word_ids", table="word_embeddings/embeddings"),
+        InputAnchor(name="input_mask", table=None),
+        InputAnchor(name="input_type_ids", table="type_embeddings/embeddings"),
     ),
     block_input=BlockInput(
-        BLOCK + "/self_attention/query/kernel",
-        BLOCK + "/self_attention_layer_norm/gamma",
-        BLOCK + "/self_attention_layer_norm/beta",
+        kernel=BLOCK + "/self_attention/query/kernel",
+        norm_gamma=BLOCK + "/self_attention_layer_norm/gamma",
+        norm_beta=BLOCK + "/self_attention_layer_norm/beta",
     ),
     taps=(*attention_taps("_attention_layer", f"{BLOCK}/self_attention"), *feed_forward_taps(BLOCK)),
     encoder=EncoderRecipe(
@@ -207,7 +226,7 @@ BERT = Family(
             "max_sequence_length": "max_position_embeddings",
             "type_vocab_size": "type_vocab_size",
             "inner_dim": "intermediate_size",
-            "inner_activation": Activation("hidden_act"),
+            "inner_activation": Activation(field="hidden_act"),
             "output_dropout": "output_dropout",
             "attention_dropout": "attention_probs_dropout",
             "embedding_width": "embedding_size",
@@ -220,23 +239,23 @@ BERT = Family(
         },
         blocks="_transformer_layers[]",
         attention="_attention_layer",
-        optional={"pooled_output": OptionalLayer("_pooler_layer", "pooler_transform")},
+        optional={"pooled_output": OptionalLayer(layer="_pooler_layer", scope="pooler_transform")},
         settings=(
-            Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCKS}._attention_layer_norm", "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCKS}._output_layer_norm", "epsilon", "layer_norm_eps"),
-            Setting("_embedding_dropout", "rate", "embedding_dropout"),
-            Setting(f"{_BLOCKS}._attention_dropout", "rate", "attention_output_dropout"),
-            Setting(f"{_BLOCKS}._inner_dropout_layer", "rate", "intermediate_dropout"),
+            Setting(layer="_embedding_norm_layer", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer=f"{_BLOCKS}._attention_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer=f"{_BLOCKS}._output_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer="_embedding_dropout", attribute="rate", field="embedding_dropout"),
+            Setting(layer=f"{_BLOCKS}._attention_dropout", attribute="rate", field="attention_output_dropout"),
+            Setting(layer=f"{_BLOCKS}._inner_dropout_layer", attribute="rate", field="intermediate_dropout"),
         ),
-        heads={
-            "mlm": HeadRecipe(
+        submodels={
+            "mlm": SubmodelRecipe(
                 layer="official.nlp.modeling.layers:MaskedLM",
                 scope="cls/predictions",
                 positions="masked_lm_positions",
                 logits="mlm_logits",
                 activation="mlm_act",
-                settings=(Setting("layer_norm", "epsilon", "mlm_layer_norm_eps"),),
+                settings=(Setting(layer="layer_norm", attribute="epsilon", field="mlm_layer_norm_eps"),),
                 also_called=("mlm_positions",),
             )
         },

@@ -2,13 +2,13 @@
 
 Names are those of Model Garden's MobileBERTEncoder, which is also the exporter of Hub's modules. `no_norm` is the
 paper's elementwise affine map; its teacher has layer norms instead. Queries and keys come from a bottleneck of their
-own, from the block's input, or from the block's bottleneck: the graph says which.
+own, from the block's input, or from the block's bottleneck; the graph shows which.
 """
 
 from __future__ import annotations
 
 from surgery.families.bert import BERT
-from surgery.families.shared.taps import HIDDEN, attention_taps
+from surgery.families.shared.taps import HIDDEN, INNER, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
 from surgery.tables.evidence import GraphEvidence
@@ -34,29 +34,29 @@ def _norm(name: str, size: str) -> tuple[WeightRule, ...]:
 
 
 def _embeddings() -> tuple[WeightRule, ...]:
-    source = EMBEDDING + "{number:(?:_[0-9]+)?}"
+    pattern = EMBEDDING + "{number:(?:_[0-9]+)?}"
     return (
-        move(f"{source}/word_embedding/embeddings", f"{EMBEDDING}/word_embedding/embeddings", "vocab embedding"),
-        move(f"{source}/type_embedding/embeddings", f"{EMBEDDING}/type_embedding/embeddings", "types hidden"),
+        move(f"{pattern}/word_embedding/embeddings", f"{EMBEDDING}/word_embedding/embeddings", "vocab embedding"),
+        move(f"{pattern}/type_embedding/embeddings", f"{EMBEDDING}/type_embedding/embeddings", "types hidden"),
         move(
-            f"{source}/position_embedding/embeddings", f"{EMBEDDING}/position_embedding/embeddings", "positions hidden"
+            f"{pattern}/position_embedding/embeddings", f"{EMBEDDING}/position_embedding/embeddings", "positions hidden"
         ),
         move(
-            f"{source}/embedding_projection/kernel",
+            f"{pattern}/embedding_projection/kernel",
             f"{EMBEDDING}/embedding_projection/kernel",
             "(trigram embedding) hidden",
         ),
-        move(f"{source}/embedding_projection/bias", f"{EMBEDDING}/embedding_projection/bias", "hidden"),
-        move(source + "/embedding_norm/{leaf:gamma|beta}", EMBEDDING + "/embedding_norm/{leaf}", "hidden"),
+        move(f"{pattern}/embedding_projection/bias", f"{EMBEDDING}/embedding_projection/bias", "hidden"),
+        move(pattern + "/embedding_norm/{leaf:gamma|beta}", EMBEDDING + "/embedding_norm/{leaf}", "hidden"),
     )
 
 
 def _dialect(query: str, value: str, *shared: WeightRule) -> Dialect:
-    """`query` and `value` are the axes from which queries and keys, and values, are made."""
+    """A dialect: `query` is the axis from which queries and keys are made, `value` the axis from which values are."""
     attention = BLOCK + "/attention"
     return Dialect(
-        {"dict": "G4 (Model Garden's TF Hub exporter)"},
-        (
+        generation={"dict": "G4 (Model Garden's TF Hub exporter)"},
+        rules=(
             *_embeddings(),
             move(attention + "/{qk:query|key}/kernel", attention + "/{qk}/kernel", f"{query} heads size"),
             move(f"{attention}/value/kernel", f"{attention}/value/kernel", f"{value} heads size"),
@@ -88,87 +88,44 @@ _NORMS = (
 
 
 def _taps() -> tuple[Tap, ...]:
-    """`intermediate` and `ffn_output` are those of the last stacked feed-forward; each of them is there as well."""
-    narrow, bottleneck = "batch seq bottleneck", "block_layers[bottleneck_input][1]"
-    last = "block_layers[ffn][-1]"
-
-    def feed_forward(number: str, path: str, anchor: str, counted: str | None) -> tuple[Tap, ...]:
-        what = "a stacked feed-forward" if counted else "the last stacked feed-forward"
-        return (
-            Tap(
-                f"{number}intermediate",
-                "batch seq inner",
-                f"inside {what}, after the activation",
-                f"{path}[0]",
-                "output",
-                sublayers.before_kernel,
-                (f"{anchor}/output_dense/kernel",),
-                counted=counted,
-            ),
-            Tap(
-                f"{number}output" if counted else "ffn_output",
-                narrow,
-                f"the output of {what}, before the residual",
-                f"{path}[1]",
-                "output",
-                sublayers.after_bias,
-                (f"{anchor}/output_dense/bias",),
-                counted=counted,
-            ),
-        )
-
+    """All taps. `intermediate` and `ffn_output` belong to the last stacked feed-forward, `ffn_0_…` to each of them."""
+    narrow = "batch seq bottleneck"
+    attention, bottlenecks, stacked = "block_layers[attention]", "block_layers[bottleneck_input]", "block_layers[ffn]"
+    shared = "block_layers[kq_shared_bottleneck]"
+    middle = "the middle of the block: the normed sum of bottleneck and attention"
+    # fmt: off
     return (
-        Tap(
-            "bottleneck_input",
-            narrow,
-            "the block's input, narrowed and normed",
-            bottleneck,
-            "output",
-            sublayers.after_norm,
-            (BLOCK + "/bottleneck_input/norm/beta",),
-        ),
-        Tap(
-            "kq_shared_bottleneck",
-            narrow,
-            "what queries and keys are made of",
-            "block_layers[kq_shared_bottleneck][1]",
-            "output",
-            sublayers.after_norm,
-            (_SHARED + "/norm/beta",),
-            when=(("key_query_shared_bottleneck", True),),
-        ),
-        *attention_taps("block_layers[attention][0]", BLOCK + "/attention", width="bottleneck"),
-        Tap(
-            "attention_norm",
-            narrow,
-            "the middle of the block: the normed sum of bottleneck and attention",
-            "block_layers[attention][1]",
-            "output",
-            sublayers.after_norm,
-            (BLOCK + "/attention/norm/beta",),
-        ),
-        *feed_forward("ffn_{ffn}_", "block_layers[ffn][{ffn}]", FFN, "ffn"),
-        Tap(
-            "ffn_{ffn}_norm",
-            narrow,
-            "the normed sum after a stacked feed-forward",
-            "block_layers[ffn][{ffn}][2]",
-            "output",
-            sublayers.after_norm,
-            (FFN + "/norm/beta",),
-            counted="ffn",
-        ),
-        *feed_forward("", last, BLOCK + "/ffn_layer_{last_ffn}", None),
-        Tap(
-            "bottleneck_output",
-            HIDDEN,
-            "the block's output widened again, before the residual",
-            "block_layers[bottleneck_output][0]",
-            "output",
-            sublayers.after_bias,
-            (BLOCK + "/bottleneck_output/dense/bias",),
-        ),
+        Tap(name="bottleneck_input", axes=narrow, meaning="the block's input, narrowed and normed",
+            layer=f"{bottlenecks}[1]", finder=sublayers.after_norm, anchors=(BLOCK + "/bottleneck_input/norm/beta",)),
+        Tap(name="kq_shared_bottleneck", axes=narrow, meaning="what queries and keys are made of",
+            layer=f"{shared}[1]", finder=sublayers.after_norm, anchors=(_SHARED + "/norm/beta",),
+            when=(("key_query_shared_bottleneck", True),)),
+        *attention_taps(f"{attention}[0]", BLOCK + "/attention", width="bottleneck"),
+        Tap(name="attention_norm", axes=narrow, meaning=middle,
+            layer=f"{attention}[1]", finder=sublayers.after_norm, anchors=(BLOCK + "/attention/norm/beta",)),
+        *_feed_forward("ffn_{ffn}_intermediate", "ffn_{ffn}_output", stacked + "[{ffn}]", FFN, counted="ffn"),
+        Tap(name="ffn_{ffn}_norm", axes=narrow, meaning="the normed sum after a stacked feed-forward", counted="ffn",
+            layer=stacked + "[{ffn}][2]", finder=sublayers.after_norm, anchors=(FFN + "/norm/beta",)),
+        *_feed_forward("intermediate", "ffn_output", f"{stacked}[-1]", BLOCK + "/ffn_layer_{last_ffn}"),
+        Tap(name="bottleneck_output", axes=HIDDEN, meaning="the block's output widened again, before the residual",
+            layer="block_layers[bottleneck_output][0]", finder=sublayers.after_bias,
+            anchors=(BLOCK + "/bottleneck_output/dense/bias",)),
     )
+    # fmt: on
+
+
+def _feed_forward(inside: str, output: str, layer: str, scope: str, *, counted: str | None = None) -> tuple[Tap, ...]:
+    """The taps `inside` and `output` of one stacked feed-forward, or of each where `counted` names their number."""
+    which = "a stacked feed-forward" if counted else "the last stacked feed-forward"
+    kernel, bias = f"{scope}/output_dense/kernel", f"{scope}/output_dense/bias"
+    # fmt: off
+    return (
+        Tap(name=inside, axes=INNER, meaning=f"inside {which}, after the activation",
+            layer=f"{layer}[0]", finder=sublayers.before_kernel, anchors=(kernel,), counted=counted),
+        Tap(name=output, axes="batch seq bottleneck", meaning=f"the output of {which}, before the residual",
+            layer=f"{layer}[1]", finder=sublayers.after_bias, anchors=(bias,), counted=counted),
+    )
+    # fmt: on
 
 
 MOBILEBERT = Family(
@@ -190,38 +147,61 @@ MOBILEBERT = Family(
     },
     equal_unless=(("pooled", "hidden", ""),),
     evidence=(
-        GraphEvidence("attention_head_size", read.head_size, (_QUERY + "/bias",)),
-        GraphEvidence("hidden_act", read.activation, (FFN + "/intermediate_dense/bias", FFN + "/output_dense/kernel")),
-        *(GraphEvidence("normalization_type", read.norm_kind, (norm + "/gamma",)) for norm in _NORMS),
-        *(GraphEvidence("layer_norm_eps", read.epsilon_if_any, (norm + "/gamma",)) for norm in _NORMS),
+        GraphEvidence(field="attention_head_size", read=read.head_size, anchors=(_QUERY + "/bias",)),
         GraphEvidence(
-            "use_bottleneck_attention", read.fed_by_norm, (_QUERY + "/kernel", BLOCK + "/bottleneck_input/norm/beta")
+            field="hidden_act",
+            read=read.activation,
+            anchors=(FFN + "/intermediate_dense/bias", FFN + "/output_dense/kernel"),
+        ),
+        *(
+            GraphEvidence(field="normalization_type", read=read.norm_kind, anchors=(norm + "/gamma",))
+            for norm in _NORMS
+        ),
+        *(
+            GraphEvidence(field="layer_norm_eps", read=read.epsilon_if_any, anchors=(norm + "/gamma",))
+            for norm in _NORMS
         ),
         GraphEvidence(
-            "key_query_shared_bottleneck",
-            read.fed_by_norm,
-            (_QUERY + "/kernel", _SHARED + "/norm/beta"),
+            field="use_bottleneck_attention",
+            read=read.fed_by_norm,
+            anchors=(_QUERY + "/kernel", BLOCK + "/bottleneck_input/norm/beta"),
+        ),
+        GraphEvidence(
+            field="key_query_shared_bottleneck",
+            read=read.fed_by_norm,
+            anchors=(_QUERY + "/kernel", _SHARED + "/norm/beta"),
             absent=False,
         ),
-        GraphEvidence("classifier_activation", read.tanh_follows, ("pooler/bias",), absent=False),
+        GraphEvidence(field="classifier_activation", read=read.tanh_follows, anchors=("pooler/bias",), absent=False),
         GraphEvidence(
-            "embedding_dropout", read.dropout_after_norm, (f"{EMBEDDING}/embedding_norm/beta",), training=True
+            field="embedding_dropout",
+            read=read.dropout_after_norm,
+            anchors=(f"{EMBEDDING}/embedding_norm/beta",),
+            training=True,
         ),
-        GraphEvidence("attention_probs_dropout", read.dropout_on_probabilities, (_QUERY + "/bias",), training=True),
         GraphEvidence(
-            "output_dropout", read.dropout_after_bias, (BLOCK + "/bottleneck_output/dense/bias",), training=True
+            field="attention_probs_dropout",
+            read=read.dropout_on_probabilities,
+            anchors=(_QUERY + "/bias",),
+            training=True,
         ),
-        GraphEvidence("attention_mask_adder", read.mask_adder, (_QUERY + "/bias",), optional=True),
+        GraphEvidence(
+            field="output_dropout",
+            read=read.dropout_after_bias,
+            anchors=(BLOCK + "/bottleneck_output/dense/bias",),
+            training=True,
+        ),
+        GraphEvidence(field="attention_mask_adder", read=read.mask_adder, anchors=(_QUERY + "/bias",), optional=True),
     ),
     fixed={"trigram_size": 3},
     counts={"layer": "num_hidden_layers", "ffn": "num_feedforward_networks"},
     lists={"encoder_outputs": 1, "attention_scores": 0},
     inputs=(
-        InputAnchor("input_word_ids", f"{EMBEDDING}/word_embedding/embeddings"),
-        InputAnchor("input_mask", None),
-        InputAnchor("input_type_ids", f"{EMBEDDING}/type_embedding/embeddings"),
+        InputAnchor(name="input_word_ids", table=f"{EMBEDDING}/word_embedding/embeddings"),
+        InputAnchor(name="input_mask", table=None),
+        InputAnchor(name="input_type_ids", table=f"{EMBEDDING}/type_embedding/embeddings"),
     ),
-    block_input=BlockInput(BLOCK + "/bottleneck_input/dense/kernel"),
+    block_input=BlockInput(kernel=BLOCK + "/bottleneck_input/dense/kernel"),
     taps=_taps(),
     no_taps={
         "intermediate_preactivation": "its dense layers apply the activation themselves, nothing stands in between",
@@ -239,7 +219,7 @@ MOBILEBERT = Family(
             "hidden_size": "hidden_size",
             "num_attention_heads": "num_attention_heads",
             "intermediate_size": "intermediate_size",
-            "intermediate_act_fn": Activation("hidden_act"),
+            "intermediate_act_fn": Activation(field="hidden_act"),
             "hidden_dropout_prob": "output_dropout",
             "attention_probs_dropout_prob": "attention_probs_dropout",
             "intra_bottleneck_size": "intra_bottleneck_size",
@@ -254,7 +234,7 @@ MOBILEBERT = Family(
         attention="block_layers[attention][0]",
         block_returns=2,
         renames=((rf"^{EMBEDDING}_[0-9]+/", f"{EMBEDDING}/"),),
-        settings=(Setting("embedding_layer.dropout_layer", "rate", "embedding_dropout"),),
+        settings=(Setting(layer="embedding_layer.dropout_layer", attribute="rate", field="embedding_dropout"),),
     ),
     fields={
         **{
@@ -272,13 +252,19 @@ MOBILEBERT = Family(
                 "hidden_act",
             )
         },
-        "intra_bottleneck_size": Field("width inside a block", "size"),
-        "num_feedforward_networks": Field("feed-forwards stacked in a block", "size"),
-        "normalization_type": Field("layer_norm, or no_norm: an elementwise affine map", "activation"),
-        "layer_norm_eps": Field("added to the variance in every norm; none with no_norm", "epsilon"),
-        "key_query_shared_bottleneck": Field("queries and keys come from a bottleneck of their own", "flag"),
-        "use_bottleneck_attention": Field("queries, keys and values come from the block's bottleneck", "flag"),
-        "classifier_activation": Field("the pooled output is a dense layer with tanh, not the raw first token", "flag"),
+        "intra_bottleneck_size": Field(meaning="width inside a block", kind="size"),
+        "num_feedforward_networks": Field(meaning="feed-forwards stacked in a block", kind="size"),
+        "normalization_type": Field(meaning="layer_norm, or no_norm: an elementwise affine map", kind="activation"),
+        "layer_norm_eps": Field(meaning="added to the variance in every norm; none with no_norm", kind="epsilon"),
+        "key_query_shared_bottleneck": Field(
+            meaning="queries and keys come from a bottleneck of their own", kind="flag"
+        ),
+        "use_bottleneck_attention": Field(
+            meaning="queries, keys and values come from the block's bottleneck", kind="flag"
+        ),
+        "classifier_activation": Field(
+            meaning="the pooled output is a dense layer with tanh, not the raw first token", kind="flag"
+        ),
         **{
             name: BERT.fields[name]
             for name in ("embedding_dropout", "attention_probs_dropout", "output_dropout", "attention_mask_adder")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from surgery.families.bert import BERT
 from surgery.families.shared.rows import BLOCK, MASKED_LM, SUFFIX
-from surgery.families.shared.taps import HIDDEN, MAP, attention_taps
+from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
 from surgery.tables.evidence import GraphEvidence
@@ -30,8 +30,8 @@ def _numbered(name: str) -> str:
 def _dialect(block: str, attention: str, feedforward: str) -> Dialect:
     attention, feedforward = f"{block}/{attention}", f"{block}/{feedforward}"
     return Dialect(
-        {"dict": "G4 (Model Garden's TF Hub exporter)"},
-        (
+        generation={"dict": "G4 (Model Garden's TF Hub exporter)"},
+        rules=(
             move("word_embeddings/embeddings", "word_embeddings/embeddings", "vocab hidden"),
             move(f"position_embedding{SUFFIX}/embeddings", "position_embedding/embeddings", "positions hidden"),
             move("type_embeddings/embeddings", "type_embeddings/embeddings", "types hidden"),
@@ -71,78 +71,41 @@ def _inner(feedforward: str, name: str) -> tuple[WeightRule, ...]:
 
 _SCAFFOLD = "transformer_scaffold{layer:(?:_[0-9]+)?}"
 _QUERY_BIAS = ATTENTION + "/query/bias"
-_NORMS = ("embeddings/layer_norm", BLOCK + "/self_attention_layer_norm", FEEDFORWARD + "/output_layer_norm_0")
+_POST_SOFTMAX = ATTENTION + "/post_softmax_weight"
+_ATTENTION_NORM = BLOCK + "/self_attention_layer_norm"
+_NORMS = ("embeddings/layer_norm", _ATTENTION_NORM, FEEDFORWARD + "/output_layer_norm_0")
 _LAYERS = "official.nlp.modeling.layers:"
 _BLOCKS = "_hidden_layers[]"
 
 
 def _taps() -> tuple[Tap, ...]:
-    """The logits are those that the heads have mixed; the probabilities are mixed once more before they weigh."""
+    """All taps. The logits are already mixed across heads; the probabilities are mixed once more before they weigh."""
     attention = attention_taps("_attention_layer", ATTENTION)
-    mixed = Tap(
-        "attention_probs_mixed",
-        MAP,
-        "the probabilities mixed across heads: these weigh the values",
-        "_attention_layer._dropout_layer",
-        "input",
-        sublayers.after_kernel,
-        (ATTENTION + "/post_softmax_weight",),
-    )
-    position = [tap.name for tap in attention].index("attention_probs") + 1
-    block = "_feedforward_block"
+    after_probabilities = [tap.name for tap in attention].index("attention_probs") + 1
+    layer = "_feedforward_block"
+    inside, gate, output = FEEDFORWARD + "/intermediate_0/bias", FEEDFORWARD + "/gate_0/bias", FEEDFORWARD + "/output_0"
+    mixed = "the probabilities mixed across heads: these weigh the values"
+    middle = "the middle of the block: the normed sum of input and attention"
+    # fmt: off
     return (
-        *attention[:position],
-        mixed,
-        *attention[position:],
-        Tap(
-            "attention_norm",
-            HIDDEN,
-            "the middle of the block: the normed sum of input and attention",
-            "_attention_layer_norm",
-            "output",
-            sublayers.after_norm,
-            (BLOCK + "/self_attention_layer_norm/beta",),
-        ),
-        *(
-            Tap(name, "batch seq inner", meaning, f"{block}.{layer}[0]", side, source, (FEEDFORWARD + place,))
-            for name, meaning, layer, side, source, place in (
-                (
-                    "intermediate_preactivation",
-                    "inside the feed-forward, before the activation",
-                    "_intermediate_dense",
-                    "output",
-                    sublayers.after_bias,
-                    "/intermediate_0/bias",
-                ),
-                (
-                    "intermediate",
-                    "inside the feed-forward, after the activation, not gated yet",
-                    "_inner_activation_layers",
-                    "output",
-                    sublayers.gated,
-                    "/gate_0/bias",
-                ),
-                ("gate", "what gates it", "_gate_dense", "output", sublayers.after_bias, "/gate_0/bias"),
-                (
-                    "intermediate_gated",
-                    "the activation times the gate",
-                    "_output_dense",
-                    "input",
-                    sublayers.before_kernel,
-                    "/output_0/kernel",
-                ),
-            )
-        ),
-        Tap(
-            "ffn_output",
-            HIDDEN,
-            "the feed-forward's output, before the residual",
-            f"{block}._output_dense[0]",
-            "output",
-            sublayers.after_bias,
-            (FEEDFORWARD + "/output_0/bias",),
-        ),
+        *attention[:after_probabilities],
+        Tap(name="attention_probs_mixed", axes=MAP, meaning=mixed, side="input",
+            layer="_attention_layer._dropout_layer", finder=sublayers.after_kernel, anchors=(_POST_SOFTMAX,)),
+        *attention[after_probabilities:],
+        Tap(name="attention_norm", axes=HIDDEN, meaning=middle,
+            layer="_attention_layer_norm", finder=sublayers.after_norm, anchors=(_ATTENTION_NORM + "/beta",)),
+        Tap(name="intermediate_preactivation", axes=INNER, meaning="inside the feed-forward, before the activation",
+            layer=f"{layer}._intermediate_dense[0]", finder=sublayers.after_bias, anchors=(inside,)),
+        Tap(name="intermediate", axes=INNER, meaning="inside the feed-forward, after the activation, not gated yet",
+            layer=f"{layer}._inner_activation_layers[0]", finder=sublayers.gated, anchors=(gate,)),
+        Tap(name="gate", axes=INNER, meaning="what gates it",
+            layer=f"{layer}._gate_dense[0]", finder=sublayers.after_bias, anchors=(gate,)),
+        Tap(name="intermediate_gated", axes=INNER, meaning="the activation times the gate", side="input",
+            layer=f"{layer}._output_dense[0]", finder=sublayers.before_kernel, anchors=(f"{output}/kernel",)),
+        Tap(name="ffn_output", axes=HIDDEN, meaning="the feed-forward's output, before the residual",
+            layer=f"{layer}._output_dense[0]", finder=sublayers.after_bias, anchors=(f"{output}/bias",)),
     )
+    # fmt: on
 
 
 TALKING_HEADS = replace(
@@ -156,29 +119,51 @@ TALKING_HEADS = replace(
     sizes={**BERT.sizes, "talking": "num_talking_heads"},
     equal_unless=(("pooled", "hidden", ""), ("talking", "heads", "")),
     evidence=(
-        GraphEvidence("attention_head_size", read.head_size, (_QUERY_BIAS,)),
+        GraphEvidence(field="attention_head_size", read=read.head_size, anchors=(_QUERY_BIAS,)),
         GraphEvidence(
-            "hidden_act",
-            read.gated_activation,
-            (FEEDFORWARD + "/intermediate_0/bias", FEEDFORWARD + "/gate_0/bias", FEEDFORWARD + "/output_0/kernel"),
+            field="hidden_act",
+            read=read.gated_activation,
+            anchors=(
+                FEEDFORWARD + "/intermediate_0/bias",
+                FEEDFORWARD + "/gate_0/bias",
+                FEEDFORWARD + "/output_0/kernel",
+            ),
         ),
-        GraphEvidence("pooler_act", read.activation_after, ("cls_transform/bias",)),
-        *(GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, (norm + "/gamma",)) for norm in _NORMS),
-        GraphEvidence(
-            "norm_first", read.norm_first, (ATTENTION + "/query/kernel", BLOCK + "/self_attention_layer_norm/beta")
-        ),
-        GraphEvidence("embedding_dropout", read.dropout_after_norm, ("embeddings/layer_norm/beta",), training=True),
-        GraphEvidence(
-            "attention_probs_dropout", read.dropout_on_product, (ATTENTION + "/post_softmax_weight",), training=True
+        GraphEvidence(field="pooler_act", read=read.activation_after, anchors=("cls_transform/bias",)),
+        *(
+            GraphEvidence(field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=(norm + "/gamma",))
+            for norm in _NORMS
         ),
         GraphEvidence(
-            "attention_output_dropout",
-            read.dropout_after_bias,
-            (ATTENTION + "/attention_output/bias",),
+            field="norm_first",
+            read=read.norm_first,
+            anchors=(ATTENTION + "/query/kernel", _ATTENTION_NORM + "/beta"),
+        ),
+        GraphEvidence(
+            field="embedding_dropout",
+            read=read.dropout_after_norm,
+            anchors=("embeddings/layer_norm/beta",),
             training=True,
         ),
-        GraphEvidence("output_dropout", read.dropout_after_bias, (FEEDFORWARD + "/output_0/bias",), training=True),
-        GraphEvidence("attention_mask_adder", read.mask_adder, (_QUERY_BIAS,), optional=True),
+        GraphEvidence(
+            field="attention_probs_dropout",
+            read=read.dropout_on_product,
+            anchors=(_POST_SOFTMAX,),
+            training=True,
+        ),
+        GraphEvidence(
+            field="attention_output_dropout",
+            read=read.dropout_after_bias,
+            anchors=(ATTENTION + "/attention_output/bias",),
+            training=True,
+        ),
+        GraphEvidence(
+            field="output_dropout",
+            read=read.dropout_after_bias,
+            anchors=(FEEDFORWARD + "/output_0/bias",),
+            training=True,
+        ),
+        GraphEvidence(field="attention_mask_adder", read=read.mask_adder, anchors=(_QUERY_BIAS,), optional=True),
         *(row for row in BERT.evidence if row.callable == "mlm"),
     ),
     fixed={"pooler_act": "tanh", "norm_first": False},
@@ -188,24 +173,24 @@ TALKING_HEADS = replace(
         arguments={
             "pooled_output_dim": "hidden_size",
             "num_hidden_instances": "num_hidden_layers",
-            "dict_outputs": Constant(True),
+            "dict_outputs": Constant(value=True),
             "embedding_cfg": {
                 "vocab_size": "vocab_size",
                 "type_vocab_size": "type_vocab_size",
                 "hidden_size": "hidden_size",
                 "max_seq_length": "max_position_embeddings",
-                "initializer": Constant("zeros"),
+                "initializer": Constant(value="zeros"),
                 "dropout_rate": "embedding_dropout",
             },
             "hidden_cls": BlockLayers(
-                LayerClass(_LAYERS + "TransformerScaffold"),
-                {
-                    "name": Constant(BLOCK),
+                layer=LayerClass(path=_LAYERS + "TransformerScaffold"),
+                arguments={
+                    "name": Constant(value=BLOCK),
                     "num_attention_heads": "num_attention_heads",
                     "inner_dim": "intermediate_size",
-                    "inner_activation": Activation("hidden_act"),
-                    "attention_cls": LayerClass(_LAYERS + "TalkingHeadsAttention"),
-                    "feedforward_cls": LayerClass(_LAYERS + "GatedFeedforward"),
+                    "inner_activation": Activation(field="hidden_act"),
+                    "attention_cls": LayerClass(path=_LAYERS + "TalkingHeadsAttention"),
+                    "feedforward_cls": LayerClass(path=_LAYERS + "GatedFeedforward"),
                     "dropout_rate": "output_dropout",
                     "attention_dropout_rate": "attention_probs_dropout",
                 },
@@ -214,12 +199,14 @@ TALKING_HEADS = replace(
         outputs=BERT.encoder.outputs,
         blocks="_hidden_layers[]",
         settings=(
-            Setting("_embedding_norm_layer", "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCKS}._attention_layer_norm", "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCKS}._feedforward_block._output_layer_norm[]", "epsilon", "layer_norm_eps"),
-            Setting(f"{_BLOCKS}._attention_dropout", "rate", "attention_output_dropout"),
+            Setting(layer="_embedding_norm_layer", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer=f"{_BLOCKS}._attention_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(
+                layer=f"{_BLOCKS}._feedforward_block._output_layer_norm[]", attribute="epsilon", field="layer_norm_eps"
+            ),
+            Setting(layer=f"{_BLOCKS}._attention_dropout", attribute="rate", field="attention_output_dropout"),
         ),
-        heads=BERT.encoder.heads,
+        submodels=BERT.encoder.submodels,
     ),
     fields={
         name: field for name, field in BERT.fields.items() if name not in ("embedding_size", "intermediate_dropout")

@@ -100,7 +100,7 @@ def judge_edited(
 def _without_heads(target: str, weights: Weights, place: Place) -> np.ndarray:
     """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
     value = weights.value(target)
-    axes = [group[0] for group in weights.assignments[target].layout.target]
+    axes = [group[0] for group in weights.assignments[target].layout.right]
     return np.delete(value, list(place.pruned), axis=axes.index("heads")) if place.pruned and "heads" in axes else value
 
 

@@ -113,7 +113,7 @@ def rebuild(opened: Opened, folder: Path, tolerance: Tolerance, progress: Progre
 
 def open_export(folder: Path) -> InspectedModule:
     """An export on disk, inspected like a module; its outputs keep the names that they have in the file."""
-    return inspect_folder(Files(folder, folder.name))
+    return inspect_folder(Files(folder=folder, name=folder.name))
 
 
 def judge(
@@ -159,9 +159,9 @@ def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: in
     plan, batches = opened.plan, [opened.battery[number] for number in numbers]
     if not batches:
         return {}
-    if plan.inference.published is not None:
+    if plan.inference.publisher is not None:
         blocks = partial(progress, "compute the reference")
-        recording = float64.record_checkpoint(
+        recording = float64.record_float64(
             plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
         )
     else:
@@ -189,7 +189,7 @@ def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
     from surgery.tf.recording import REFERENCE
 
     plan = opened.plan
-    checkpoint = plan.inference.published is not None
+    checkpoint = plan.inference.publisher is not None
     expected = [recording[number] for number in range(len(opened.battery))]
     inner = () if checkpoint else inner_outputs(plan.inference, plan.outputs)
     return Recorded(
@@ -205,7 +205,7 @@ def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
 
 def _first_look(battery: Sequence[Batch]) -> list[int]:
     """Numbers of the batches that are tried first."""
-    whole = (number for number, batch in enumerate(battery) if batch.heads)
+    whole = (number for number, batch in enumerate(battery) if batch.submodels)
     return sorted(whole, key=lambda number: -battery[number].length)[:FIRST_LOOK]
 
 

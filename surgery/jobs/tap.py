@@ -98,7 +98,7 @@ def tap_module(
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)
-            faults += changes(source, _inspect(Files(folder, source.name)), listing, taps, left_out)
+            faults += changes(source, _inspect(Files(folder=folder, name=source.name)), listing, taps, left_out)
             if faults:
                 raise ParityError(
                     f"comparing what was written with {source.name}: it is not the same, nothing was published"

@@ -70,7 +70,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     mapped = {assignment.variable.address for assignment in weights.assignments}
     dropped = {drop.variable.address for drop in (*plan.weights.dropped, *weights.dropped)}
     gone = tuple(
-        Dropped(assignment.variable, "its block is dropped by an edit")
+        Dropped(variable=assignment.variable, because="its block is dropped by an edit")
         for assignment in plan.weights.assignments
         if assignment.variable.address not in mapped | dropped
     )
@@ -166,7 +166,9 @@ def _renumbered(inference: Inference, places: Sequence[Place]) -> Inference:
         if claim.holes.get("layer", "") in numbers or "layer" not in claim.holes
     ]
     values = {**inference.architecture.values, "num_hidden_layers": len(places)}
-    architecture = Architecture(inference.architecture.family, inference.architecture.generation, values)
+    architecture = Architecture(
+        family=inference.architecture.family, generation=inference.architecture.generation, values=values
+    )
     kept = replace(inference, architecture=architecture, claims=tuple[Claim, ...](claims))
     names = set(output_paths(kept.family, kept.output_names, len(places)))
 
@@ -174,5 +176,5 @@ def _renumbered(inference: Inference, places: Sequence[Place]) -> Inference:
         outputs = {n: path for n, path in convention.outputs.items() if not n.startswith(f"{BLOCKS}_") or n in names}
         return replace(convention, outputs=outputs)
 
-    heads = {name: shorter(convention) for name, convention in kept.heads.items()}
-    return replace(kept, convention=shorter(kept.convention), heads=heads)
+    submodels = {name: shorter(convention) for name, convention in kept.submodels.items()}
+    return replace(kept, convention=shorter(kept.convention), submodels=submodels)

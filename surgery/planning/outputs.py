@@ -67,7 +67,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Outputs:
-    """All that an export gives beside its source's heads. `signatures` has `serving_default` first."""
+    """All that an export gives beside its source's sub-models. `signatures` has `serving_default` first."""
 
     request: Request
     taps: tuple[Tapped, ...] = ()
@@ -118,12 +118,12 @@ def resolve(inference: Inference, request: Request) -> Outputs:
             raise UsageError(f"--depth {depth}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"depth_{depth}"] = Signature(_shallow(base, depth, offset), _depth(depth, blocks))
     known = [*base, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
-    taken = {*signatures, *inference.heads, TAPS, "__call__"}
+    taken = {*signatures, *inference.submodels, TAPS, "__call__"}
     for spelled in request.signatures:
         name, outputs = _composed(spelled, known, taken)
         signatures[name] = Signature(outputs, _needed(outputs, taps, features, offset, blocks))
         taken.add(name)
-    _refuse_collisions(features, {*base, *(tap.output for tap in taps)}, {*inference.heads, SERVING, TAPS})
+    _refuse_collisions(features, {*base, *(tap.output for tap in taps)}, {*inference.submodels, SERVING, TAPS})
     return Outputs(request, taps, features, signatures)
 
 

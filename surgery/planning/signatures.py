@@ -10,17 +10,17 @@ from surgery.planning.outputs import SERVING, Outputs
 def signature_inputs(inference: Inference, outputs: Outputs) -> dict[str, set[str]]:
     """The signatures of an export and the inputs of each."""
     tokens = {anchor.name for anchor in inference.family.inputs}
-    heads = {name: tokens | {inference.family.encoder.heads[name].positions} for name in inference.heads}
-    return {**dict.fromkeys(outputs.signatures, tokens), **heads}
+    submodels = {name: tokens | {inference.family.encoder.submodels[name].positions} for name in inference.submodels}
+    return {**dict.fromkeys(outputs.signatures, tokens), **submodels}
 
 
 def signature_outputs(inference: Inference, outputs: Outputs) -> dict[str, tuple[str, ...]]:
     """Output names of each signature that an export of this encoder has."""
     names = output_paths(inference.family, inference.output_names, inference.architecture["num_hidden_layers"])
     signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
-    for head, convention in inference.heads.items():
-        logits = inference.family.encoder.heads[head].logits
-        signatures[head] = tuple(name for name in (*names, logits) if name in convention.outputs)
+    for submodel, convention in inference.submodels.items():
+        logits = inference.family.encoder.submodels[submodel].logits
+        signatures[submodel] = tuple(name for name in (*names, logits) if name in convention.outputs)
     return signatures
 
 

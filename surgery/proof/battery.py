@@ -24,11 +24,11 @@ MASKED_POSITIONS = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs by name, int32 [batch, seq]; `label` tells what is in it. `heads` is true where sub-models run too."""
+    """Inputs by name, int32 [batch, seq]; `label` tells what is in it. `submodels` is true where sub-models run too."""
 
     label: str
     inputs: Mapping[str, np.ndarray]
-    heads: bool = False
+    submodels: bool = False
 
     @property
     def length(self) -> int:
@@ -48,7 +48,7 @@ def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
     shapes = [(rows, min(length, positions)) for length in LENGTHS for rows in BATCH_SIZES]
     numbers = count()
     batches = [
-        _batch(architecture, shape, next(numbers), heads=variant == 0)
+        _batch(architecture, shape, next(numbers), submodels=variant == 0)
         for variant in range(VARIANTS)
         for shape in dict.fromkeys(shapes)
     ]
@@ -60,7 +60,12 @@ def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
 
 
 def _batch(
-    architecture: Architecture, shape: tuple[int, int], number: int, *, heads: bool = False, padding_row: bool = False
+    architecture: Architecture,
+    shape: tuple[int, int],
+    number: int,
+    *,
+    submodels: bool = False,
+    padding_row: bool = False,
 ) -> Batch:
     # The strides are coprime to one another, so that every pairing of kinds comes up.
     mask_kind = MASKS[(number + number // 9) % len(MASKS)]
@@ -78,7 +83,7 @@ def _batch(
     }
     row = ", a row of padding" if padding_row else ""
     label = f"#{number} [{shape[0]}, {shape[1]}] {id_kind} ids, {mask_kind} mask, {type_kind} types{row}"
-    return Batch(label, inputs, heads)
+    return Batch(label, inputs, submodels)
 
 
 def _mask(kind: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:

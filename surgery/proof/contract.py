@@ -116,7 +116,7 @@ def _calls(exported: InspectedModule, inference: Inference, outputs: Outputs) ->
     The encoder's call gives the taps besides. Outputs that no signature has are compared by their numbers alone.
     """
     unserved = called_only(inference, outputs)
-    for name, convention in (("__call__", inference.convention), *inference.heads.items()):
+    for name, convention in (("__call__", inference.convention), *inference.submodels.items()):
         traces = [trace for trace in exported.traces if trace.callable == name]
         wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}
         for kind, training in sorted(wanted - {(_kind(trace), trace.training) for trace in traces}):

@@ -18,13 +18,14 @@ def expected_outputs(
 ) -> Recording:
     """What every signature must return on a battery: `serving_default` under plain names, others as `taps.query_0`.
 
-    `recorded` holds the module's own outputs and tensors, heads included. Further signatures are run where heads are.
+    `recorded` holds the module's own outputs and tensors, sub-models included. Further signatures are run
+    on the batches on which sub-models are run.
     """
     offset = inference.family.lists[BLOCKS]
     expected = []
     for batch, found in zip(battery, recorded, strict=True):
         wanted = {name: value for name, value in found.items() if name not in outputs.tap_names}
-        for signature, made in outputs.extra.items() if batch.heads else ():
+        for signature, made in outputs.extra.items() if batch.submodels else ():
             for output in made.outputs:
                 feature = outputs.feature_of(output)
                 if feature is not None:

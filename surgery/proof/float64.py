@@ -1,6 +1,6 @@
 """What a checkpoint computes, in float64 numpy: the reference where there is no graph to run.
 
-Nothing of the rebuilt encoder is in it: weights are read under the publisher's own names (`published.Names`), not
+Nothing of the rebuilt encoder is in it: weights are read under the publisher's own names (`publisher.Names`), not
 through the weight rows, and the arithmetic is written out from the papers: attention from Vaswani et al.
 (arXiv:1706.03762), BERT's post-norm block, embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805),
 the factorised embedding and shared block from Lan et al. (arXiv:1909.11942). All batches go through one block before
@@ -23,7 +23,7 @@ from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import Tapped
 from surgery.proof.battery import Batch
 from surgery.proof.parity import Recording
-from surgery.tables.published import Names
+from surgery.tables.publisher import Names
 
 Array = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ def description(module: InspectedModule) -> str:
     return f"the function that {file} describes, computed in float64 numpy (a checkpoint has no graph)"
 
 
-def record_checkpoint(
+def record_float64(
     module: InspectedModule,
     inference: Inference,
     tensors: Tensors,
@@ -44,7 +44,7 @@ def record_checkpoint(
 ) -> Recording:
     """What the checkpoint's encoder returns on a battery, and its masked-LM head as `mlm.mlm_logits`, as float32.
 
-    Taps are recorded on the batches on which heads are run.
+    Taps are recorded on the batches on which sub-models are run.
 
     Raises UnexplainedError when a weight is not there under the publisher's name.
     """
@@ -60,8 +60,8 @@ def _record(
     taps: Sequence[Tapped],
     progress: Callable[[int, int], None],
 ) -> Recording:
-    assert inference.published is not None, "a checkpoint is explained by a published dialect"
-    names, values = inference.published.names, inference.architecture.values
+    assert inference.publisher is not None, "a checkpoint is explained by the dialect of a publisher"
+    names, values = inference.publisher.names, inference.architecture.values
     weights = _Weights(module, names, tensors)
     blocks: int = values["num_hidden_layers"]
     states = _embed(weights, names, values, battery)
@@ -74,7 +74,7 @@ def _record(
             inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
             states[index] = inner["block_output"]
             recording[index][f"encoder_outputs_{number}"] = states[index].astype(np.float32)
-            for tap in wanted if batch.heads else ():
+            for tap in wanted if batch.submodels else ():
                 recording[index][tap.output] = inner[tap.name].astype(np.float32)
     progress(blocks, blocks)
     for outputs in recording:
@@ -83,7 +83,7 @@ def _record(
         pooler = weights.dense(names.pooler)
         for outputs, x in zip(recording, states, strict=True):
             outputs["pooled_output"] = np.tanh(pooler(x[:, 0])).astype(np.float32)
-    if "mlm" in inference.heads:
+    if "mlm" in inference.submodels:
         for index, logits in _masked_lm(weights, names, values, states, battery).items():
             recording[index]["mlm.mlm_logits"] = logits.astype(np.float32)
     return recording
@@ -254,7 +254,7 @@ def _masked_lm(
     states: Sequence[Array],
     battery: Sequence[Batch],
 ) -> dict[int, Array]:
-    """Logits [batch, positions, vocab] by number of the batch, for the batches on which heads are run."""
+    """Logits [batch, positions, vocab] by number of the batch, for the batches on which sub-models are run."""
     act = _activation(values["mlm_act"])
     dense = weights.dense(f"{names.masked_lm}/transform/dense")
     norm = weights.norm(values["mlm_layer_norm_eps"], f"{names.masked_lm}/transform/LayerNorm")
@@ -262,7 +262,7 @@ def _masked_lm(
     bias = weights.read(f"{names.masked_lm}/output_bias").astype(np.float64)
     found = {}
     for index, (x, batch) in enumerate(zip(states, battery, strict=True)):
-        if batch.heads:
+        if batch.submodels:
             picked = np.take_along_axis(x, batch.inputs["masked_lm_positions"][:, :, None], axis=1)
             found[index] = norm(act(dense(picked))) @ table.T + bias
     return found

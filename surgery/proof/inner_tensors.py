@@ -22,7 +22,7 @@ def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[Tapped]) -> d
     found = {}
     for tap in taps:
         graph = whole.at(tap.layer) if inference.family.repeated else whole
-        tensor = tap.row.source(graph, *tap.anchors)
+        tensor = tap.row.finder(graph, *tap.anchors)
         if tensor is not None:
             found[tap.output] = tensor
     return found

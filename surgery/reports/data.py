@@ -83,7 +83,7 @@ def architecture_data(inference: Inference) -> dict[str, Any]:
                 "field": field,
                 "value": value,
                 "evidence": [
-                    {"source": e.source, "place": e.place, "places": e.count}
+                    {"source": e.kind, "place": e.place, "places": e.count}
                     for e in inference.evidence
                     if e.field == field
                 ],
@@ -100,7 +100,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "format": plan.module.format,
         **architecture_data(plan.inference),
         "convention": plain(plan.inference.convention),
-        "heads": {name: plain(convention) for name, convention in plan.inference.heads.items()},
+        "heads": {name: plain(convention) for name, convention in plan.inference.submodels.items()},
         "assignments": [
             {
                 "variable": a.variable.name,
@@ -213,9 +213,9 @@ def _tensor(tensor: TensorInfo, names: dict[str, Any], roles: dict[str, str]) ->
     data: dict[str, Any] = {"key": tensor.key, "dtype": tensor.dtype, "shape": shape, "tensor": tensor.name}
     if tensor.key in names:
         named = names[tensor.key]
-        data["is"] = {"callable": named.callable, "places": list(named.places), "how": named.how}
+        data["is"] = {"callable": named.callable, "places": list(named.paths), "how": named.how}
         # A bare list has positions only; what stands there, the calling convention knows.
-        found = [roles[place] for place in named.places if place.startswith("[") and place in roles]
+        found = [roles[path] for path in named.paths if path.startswith("[") and path in roles]
         if found and named.callable == "__call__":
             data["is"]["role"] = found[0]
     return data

@@ -1,4 +1,4 @@
-"""What a folder is: the first source that accepts it inspects it. A new format is one file and one word here."""
+"""Formats of modules: the first source that accepts a folder inspects it. A new format is one file and one word."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def inspect_folder(files: Files) -> InspectedModule:
 
 
 @contextmanager
-def well_formed(what: str) -> Iterator[None]:
-    """Turns what a message with broken references raises, wherever it is followed, into a ModuleError.
+def well_formed(name: str) -> Iterator[None]:
+    """Turns the errors of following broken references into a ModuleError that names the module.
 
     A message that parses may still point at nodes, functions, assets or types that do not exist.
     """
@@ -44,15 +44,15 @@ def well_formed(what: str) -> Iterator[None]:
         yield
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise ModuleError(
-            f"reading {what}: its parts do not fit together ({type(error).__name__}: {error})",
+            f"reading {name}: its parts do not fit together ({type(error).__name__}: {error})",
             hint="the module's files are damaged: fetch the module again",
         ) from error
 
 
 def module_folders(folder: Path, *, depth: int = 2) -> list[Path]:
-    """Folders at most so many levels below this one that hold a module, nearest first.
+    """Folders with a module, at most `depth` levels below this one, nearest first.
 
-    Where a SavedModel lies, nothing else counts: its variables have an index as well.
+    Where there is a SavedModel, nothing else counts, because its variables have an index as well.
     """
     for pattern in dict.fromkeys(source.KNOWN_BY for source in SOURCES):
         found = {path.parent for level in range(depth + 1) for path in folder.glob("*/" * level + pattern)}

@@ -1,4 +1,4 @@
-"""What several sources have in common: meta graphs and signatures, files and what is missing of them, fingerprints."""
+"""Parts that several sources share: meta graphs and signatures, missing files, fingerprints."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def meta_graphs(saved_model: Any) -> tuple[MetaGraphInfo, ...]:
             tags=tuple(sorted(graph.meta_info_def.tags)),
             signatures=tuple(
                 SignatureInfo(
-                    name,
-                    _tensors(graph.signature_def[name].inputs),
-                    _tensors(graph.signature_def[name].outputs),
-                    graph.signature_def[name].method_name,
+                    name=name,
+                    inputs=_tensors(graph.signature_def[name].inputs),
+                    outputs=_tensors(graph.signature_def[name].outputs),
+                    method_name=graph.signature_def[name].method_name,
                 )
                 for name in sorted(graph.signature_def)
                 if name != INIT_OP_SIGNATURE
@@ -53,7 +53,7 @@ def assets_by_tensor(meta_graph: Any) -> dict[str, str]:
 
 
 def fingerprint(folder: Path, *names: str) -> dict[str, str]:
-    """SHA-256 of files by name, those that are there; a checkpoint's index holds a CRC of every tensor."""
+    """SHA-256 by name of those files that exist. A checkpoint's index holds a checksum of every tensor."""
     return {name: _sha256(path) for name in names if (path := folder / name).is_file()}
 
 
@@ -67,7 +67,7 @@ def missing_files(files: Files, expected: Iterable[str]) -> tuple[str, ...]:
 
 
 def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
-    """What is missing or empty of the checkpoint `prefix.index`, `prefix.data-*`, one line each."""
+    """Files of the checkpoint `prefix.index`, `prefix.data-*` that are missing or empty, one line each."""
     problems = []
     if not _present(files.folder / f"{prefix}.index"):
         problems.append(f"{prefix}.index is missing or empty: the weights cannot be found")
@@ -97,11 +97,11 @@ def read_config(path: Path) -> Config:
         raise ModuleError(f"reading {path}: {error}", hint="the file is damaged: fetch it again") from error
     if not isinstance(values, dict):
         raise ModuleError(f"reading {path}: expected a JSON object, found a {type(values).__name__}")
-    return Config(path.name, values)
+    return Config(file=path.name, values=values)
 
 
 def item_size(dtype: str) -> int:
-    """Bytes of an element; 0 for strings and what else has no fixed size that numpy knows."""
+    """Bytes of an element; 0 for strings and other dtypes without a fixed size in numpy."""
     try:
         return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
     except TypeError:
@@ -127,6 +127,11 @@ def _shard_count(name: str) -> int:
 
 def _tensors(infos: Any) -> tuple[TensorInfo, ...]:
     return tuple(
-        TensorInfo(key, dtype_name(infos[key].dtype), shape_of(infos[key].tensor_shape), infos[key].name or None)
+        TensorInfo(
+            key=key,
+            dtype=dtype_name(infos[key].dtype),
+            shape=shape_of(infos[key].tensor_shape),
+            name=infos[key].name or None,
+        )
         for key in sorted(infos)
     )

@@ -10,12 +10,16 @@ from typing import Any
 SAVED_MODEL = "saved_model.pb"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Files:
-    """A module's folder and name.
+    """The files of a module.
 
-    `left_out` names files that stayed in an archive because only the graph was asked for. `checkpoint` is the prefix
-    of the one checkpoint that is meant, where a folder may hold several ("bert_model.ckpt").
+    Attributes:
+        folder: the folder with the module.
+        name: name of the module.
+        left_out: files that stayed in an archive because only the graph was asked for.
+        checkpoint: prefix of the one checkpoint that is meant where a folder may hold several ("bert_model.ckpt"); None
+            for any other module.
     """
 
     folder: Path

@@ -1,9 +1,9 @@
-"""Models re-saved around a hub.KerasLayer, such as a fine-tuned classifier: the module inside is what is inspected.
+"""Models re-saved around a hub.KerasLayer, such as a fine-tuned classifier. The module inside is inspected.
 
-tensorflow_hub/keras_layer.py keeps the module that it loaded as its attribute `_func`, which is saved with the model,
-calls, assets and all; and it registers each of the module's weights under the weight's whole name, which is why keys
-of such checkpoints read `transformer.Slayer_0.S…`. The variables are those that were fine-tuned. What lies around the
-layer (a head, an optimiser's slots, metrics) is listed as outside.
+tensorflow_hub/keras_layer.py keeps the loaded module as its attribute `_func`, which is saved with the model, including
+its calls and assets. It registers each of the module's weights under the weight's whole name; keys of such checkpoints
+therefore read `transformer.Slayer_0.S…`. The variables are those that were fine-tuned. Variables around the layer (a
+classifier, an optimiser's slots, metrics) are listed as outside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KNOWN_BY = SAVED_MODEL
 EXPECTED = tf2.EXPECTED
 MODULE = "_func"
 AROUND = {"optimizer": "a slot or counter of the optimiser", "keras_api": "a counter of a metric"}
-"""What children of a Keras model hold beside its layers."""
+"""Variables that a Keras model has beside its layers', by the child that holds them."""
 
 
 def accepts(files: Files) -> bool:

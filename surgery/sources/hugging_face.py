@@ -1,7 +1,7 @@
 """Hugging Face checkpoints: `config.json` with `model.safetensors`, which the safetensors library reads.
 
-What the weights compute is told by the config and by the code of the transformers library that reads it.
-`pytorch_model.bin` is refused: it is a pickle, and opening a pickle runs whatever code it holds.
+The config, and the code of the transformers library that reads it, say what the weights compute.
+`pytorch_model.bin` is refused: it is a pickle, and opening a pickle runs the code in it.
 """
 
 from __future__ import annotations
@@ -60,13 +60,8 @@ def inspect(files: Files) -> InspectedModule:
         name=files.name,
         folder=str(files.folder),
         format="Hugging Face checkpoint",
-        tensorflow_version="",
-        meta_graphs=(),
         variables=variables,
         assets=vocabularies(files),
-        traces=(),
-        signature_traces={},
-        attached_messages={},
         constants=_tokenizer(files.folder),
         fingerprint=common.fingerprint(files.folder, KNOWN_BY, WEIGHTS),
         saved_model_bytes=0,
@@ -137,7 +132,7 @@ def _variable(name: str, part: Any) -> VariableInfo:
     shape = tuple(part.get_shape())
     dtype = DTYPES.get(part.get_dtype(), part.get_dtype())
     size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
-    return VariableInfo(name, dtype, shape, "float" in dtype, nbytes=size)
+    return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
 def _tokenizer(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From what a person types to a folder: a module folder, an archive of one, or a Hub handle."""
+"""From the spelling of a module to its folder: a module folder, an archive of one, a checkpoint, or a Hub handle."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     Without `with_weights` an archive's weights stay packed. Raises ModuleError when there is nothing to open.
     """
     if HANDLE.match(module):
-        yield Files(_resolve(module), module_name(module))
+        yield Files(folder=_resolve(module), name=module_name(module))
         return
     path = Path(module)
     try:
@@ -44,7 +44,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
     prefix = _checkpoint_prefix(path)
     if prefix is not None:
-        yield Files(prefix.parent, module_name(module), checkpoint=prefix.name)
+        yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
     if path.is_file() and module.endswith(ARCHIVES):
         with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
@@ -55,11 +55,11 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
             f"opening {module}: it is a file, expected a folder, an archive ({', '.join(ARCHIVES)}), or a URL",
             hint=f"did you mean {path.parent}?" if path.parent in module_folders(path.parent, depth=0) else None,
         )
-    yield Files(path, module_name(module))
+    yield Files(folder=path, name=module_name(module))
 
 
 def module_name(module: str) -> str:
-    """The name that a handle, an archive or a folder gives its module, without a version number.
+    """The name of a module by its handle, archive or folder, without a version number.
 
     `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`; a checkpoint
     has the name of its folder, because all are called `bert_model.ckpt`.
@@ -105,7 +105,7 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
         raise ModuleError(f"opening {archive}: expected {EXPECTED} in the archive, found none")
     inside = folders[0].relative_to(scratch).as_posix()
     below = frozenset(name.removeprefix(f"{inside}/") if inside != "." else name for name in left_out)
-    return Files(folders[0], module_name(str(archive)), below)
+    return Files(folder=folders[0], name=module_name(str(archive)), left_out=below)
 
 
 def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], object]]]:

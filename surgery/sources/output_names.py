@@ -1,8 +1,9 @@
-"""Which output of `__call__` each key of a signature is, and which input: read from the graph.
+"""The meaning of a signature's keys: the output or input of `__call__` that each is, read from the graph.
 
-Keras names serving outputs after layers, makes the names unique and sorts them, so `bert_encoder_1_4` says nothing,
-and `StatefulPartitionedCall:i` follows the sorted names, not the structure. Both functions were traced from one
-model: an output of the signature is the output of the call that computes the same thing.
+Keras names serving outputs after layers, makes the names unique and sorts them. A key such as `bert_encoder_1_4`
+therefore has no meaning, and `StatefulPartitionedCall:i` follows the sorted names instead of the structure. Both
+functions were traced from one model, so that an output of the signature is the output of the call that computes the
+same value.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ def name_outputs(module: InspectedModule) -> InspectedModule:
             found = _by_graph(trace, signature) or _by_rank(trace, signature)
             if found is not None:
                 pairs, feeds, how = found
-                outputs += [OutputName(name, key, callable_name, names, how) for key, names in pairs.items()]
-                inputs += [OutputName(name, key, callable_name, (feed,), how) for key, feed in feeds.items()]
+                outputs += [
+                    OutputName(signature=name, key=key, callable=callable_name, paths=names, how=how)
+                    for key, names in pairs.items()
+                ]
+                inputs += [
+                    OutputName(signature=name, key=key, callable=callable_name, paths=(feed,), how=how)
+                    for key, feed in feeds.items()
+                ]
                 break
     return replace(module, output_names=tuple(outputs), input_names=tuple(inputs))
 

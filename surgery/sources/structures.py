@@ -18,10 +18,11 @@ def structure(value: Any) -> Structure:
     if kind == "named_tuple_value":
         return {pair.key: structure(pair.value) for pair in value.named_tuple_value.values}
     if kind == "dict_value":
-        return {key: structure(item) for key, item in value.dict_value.fields.items()}
+        fields = value.dict_value.fields  # protobuf hands out a map's keys in another order in every process
+        return {key: structure(fields[key]) for key in sorted(fields)}
     if kind in ("tensor_spec_value", "bounded_tensor_spec_value"):
         spec = getattr(value, kind)
-        return TensorInfo(spec.name, dtype_name(spec.dtype), shape_of(spec.shape))
+        return TensorInfo(key=spec.name, dtype=dtype_name(spec.dtype), shape=shape_of(spec.shape))
     if kind == "none_value" or kind is None:
         return None
     plain = getattr(value, kind)

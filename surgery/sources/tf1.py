@@ -1,4 +1,4 @@
-"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones. Their facts stand in graph collections.
+"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones. Their facts are in graph collections.
 
 The collection names are TensorFlow 1's; `hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
 (tensorflow_hub/module_attachment.proto up to 0.15: `key` = 1, `value` = 2).
@@ -54,7 +54,6 @@ def inspect(files: Files) -> InspectedModule:
         variables=variables,
         assets=assets,
         traces=tuple(_traces(saved_model.meta_graphs)),
-        signature_traces={},
         attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
         constants=_constants(inference),
         fingerprint=common.fingerprint(folder, *common.SIGNED),
@@ -81,7 +80,9 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
         dtype = dtype_name(node.attr["dtype"].type)
         shape = tuple(size or 0 for size in shape_of(node.attr["shape"].shape) or ())
         size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
-        found.append(VariableInfo(node.name, dtype, shape, node.name in trainable, nbytes=size))
+        found.append(
+            VariableInfo(name=node.name, dtype=dtype, shape=shape, trainable=node.name in trainable, nbytes=size)
+        )
     return tuple(found)
 
 
@@ -107,7 +108,7 @@ def _traces(meta_graphs: Any) -> Iterator[Trace]:
 
 
 def _tensor(key: str, info: Any) -> TensorInfo:
-    return TensorInfo(key, dtype_name(info.dtype), shape_of(info.tensor_shape), info.name)
+    return TensorInfo(key=key, dtype=dtype_name(info.dtype), shape=shape_of(info.tensor_shape), name=info.name)
 
 
 def _constants(meta_graph: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """TF1 checkpoints as google-research/bert and google-research/albert publish them: config, weights by name, vocabulary.
 
-`bert_config.json` or `albert_config.json` lies beside `PREFIX.index` and `PREFIX.data-*`. What the weights compute is
-told by the config and by the code that reads it; `PREFIX.meta` is the graph that wrote the checkpoint, of training or
-of anything else, so it is evidence and nothing to call.
+`bert_config.json` or `albert_config.json` lies beside `PREFIX.index` and `PREFIX.data-*`. The config, and the code that
+reads it, say what the weights compute. `PREFIX.meta` is the graph that wrote the checkpoint, for training or any other
+purpose: it is evidence, and nothing to call.
 """
 
 from __future__ import annotations
@@ -48,18 +48,17 @@ def inspect(files: Files) -> InspectedModule:
         name=files.name,
         folder=str(files.folder),
         format="TF1 checkpoint",
-        tensorflow_version="",
-        meta_graphs=(),
         variables=tuple(
             VariableInfo(
-                name, entry.dtype, tuple(size or 0 for size in entry.shape), "float" in entry.dtype, nbytes=entry.nbytes
+                name=name,
+                dtype=entry.dtype,
+                shape=tuple(size or 0 for size in entry.shape),
+                trainable="float" in entry.dtype,
+                nbytes=entry.nbytes,
             )
             for name, entry in sorted(index.entries.items())
         ),
         assets=vocabularies(files),
-        traces=(),
-        signature_traces={},
-        attached_messages={},
         fingerprint=common.fingerprint(files.folder, *names),
         saved_model_bytes=meta.stat().st_size if meta.is_file() else 0,
         problems=common.checkpoint_problems(files, prefix),

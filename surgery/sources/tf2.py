@@ -19,7 +19,7 @@ KNOWN_BY = SAVED_MODEL
 EXPECTED = f"SavedModel ({SAVED_MODEL})"
 
 KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_losses", "keras_api", "signatures"})
-"""Children that Keras hangs on every object; not callables of the module."""
+"""Children that Keras gives to every object; they are not callables of the module."""
 
 
 def accepts(files: Files) -> bool:
@@ -62,7 +62,6 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
         assets=assets,
         traces=tuple(_traces(meta_graph, where, root)),
         signature_traces=_signature_traces(meta_graph, where),
-        attached_messages={},
         fingerprint=common.fingerprint(folder, *common.SIGNED),
         saved_model_bytes=(folder / SAVED_MODEL).stat().st_size,
         problems=(
@@ -103,9 +102,9 @@ def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableIn
 
 
 def _trainable(graph: Any, root: int) -> dict[int, bool]:
-    """What the lists that fine-tuning uses say of each variable: the root's first, then those of its children.
+    """Whether each listed variable is in the list that fine-tuning uses: the root's first, then its children's.
 
-    A variable's own flag says less: a frozen Keras layer keeps its variables' flags and leaves them off the list.
+    A variable's own flag is not enough: a frozen Keras layer keeps its variables' flags and leaves them off the list.
     """
     found: dict[int, bool] = {}
     for owner in (root, *object_graph.children(graph, root).values()):
@@ -118,7 +117,7 @@ def _trainable(graph: Any, root: int) -> dict[int, bool]:
 
 
 def _traces(meta_graph: Any, where: dict[int, str], root: int) -> list[Trace]:
-    """Concrete functions of the root's `__call__` and of the callable objects that hang on it, such as `.mlm`."""
+    """Concrete functions of the root's `__call__` and of its children that can be called, such as `.mlm`."""
     graph = meta_graph.object_graph_def
     children = object_graph.children(graph, root)
     found: list[Trace] = []
@@ -162,7 +161,7 @@ def _trace(meta_graph: Any, name: str, function: str, arguments: tuple[str, ...]
     positional, keyword = structure(concrete.canonicalized_input_signature)
     constants = {**dict(zip(arguments, positional, strict=False)), **keyword}
     training = constants.get("training")
-    # A caller passes one structure of inputs; whatever else a Keras call takes is a Python constant.
+    # A caller passes one structure of inputs; every other argument of a Keras call is a Python constant.
     one = bool(positional) and isinstance(positional[0], dict | list)
     captures = tuple(
         where.get(bound) if graph.nodes[bound].WhichOneof("kind") == "variable" else None

@@ -1,15 +1,15 @@
-"""Places in a flat graph, found from the variables that act there instead of from node names.
+"""Spots in a flat graph, found from the variables that act there instead of from node names.
 
-Node names differ by exporter and release; which variable is a block's intermediate bias, the weight table knows. So
-every place is told as "where this weight acts": its dense product, its bias add, its normalisation, its lookup.
+Node names differ by exporter and release. The weight table knows which variable is a block's intermediate bias, so
+every spot is described as "where this weight acts": its dense product, its bias add, its normalisation, its lookup.
 Variables are named by their target in the rebuilt encoder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,11 +27,19 @@ RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNor
 
 
 LARGEST_ADDER = -1e3
-"""What is added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
+"""The number added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
 
 
-class Dropout(NamedTuple):
-    """A dropout: its rate, the tensor it acts on, the node that gives its result, and its random operation."""
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """A dropout of a graph.
+
+    Attributes:
+        rate: the share of elements that it sets to zero, from 0 below 1.
+        data: the tensor that it acts on.
+        result: the node that gives its result.
+        random: its random operation.
+    """
 
     rate: float
     data: Tensor
@@ -39,8 +47,15 @@ class Dropout(NamedTuple):
     random: Node
 
 
-class MaskAdded(NamedTuple):
-    """A mask added to attention logits: the logits before it, the product that is added, and what padding is given."""
+@dataclass(frozen=True, kw_only=True)
+class MaskAdded:
+    """A mask that is added to attention logits.
+
+    Attributes:
+        logits: the logits before the mask is added.
+        mask: the node whose product is added.
+        adder: the number that is added to the logits of padding.
+    """
 
     logits: Tensor
     mask: Node
@@ -50,7 +65,7 @@ class MaskAdded(NamedTuple):
 class Anchors:
     """A graph and the targets of its variables; every question is asked by target name.
 
-    Where blocks share their weights, a weight acts once a block: `at(n)` asks about the n-th time.
+    Where blocks share their weights, a weight acts once per block: `at(n)` asks about the n-th time.
     """
 
     def __init__(self, graph: FlatGraph, path_of_target: Mapping[str, str], application: int = 0) -> None:
@@ -79,7 +94,7 @@ class Anchors:
         return self._in_order([(node, position) for node, position in self.uses(kernel) if node.op in PRODUCTS])
 
     def product_input(self, kernel: str) -> Tensor | None:
-        """What is multiplied with this kernel, seen through reshapes."""
+        """The tensor that is multiplied with this kernel, seen through reshapes."""
         found = self.nth_product(kernel)
         return None if found is None else through_shapes(found[0].inputs[1 - found[1]])
 
@@ -112,7 +127,7 @@ class Anchors:
         return None
 
     def norm_input(self, gamma: str) -> Tensor | None:
-        """What the norm with this gamma normalises."""
+        """The tensor that the norm with this gamma normalises."""
         scale = self.norm_scale(gamma)
         if scale is None:
             return None
@@ -160,7 +175,7 @@ class Anchors:
             node = through_shapes(feed).node
             values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
             if node.op == "Mul" and values and float(values[0]) < LARGEST_ADDER:
-                return MaskAdded(total.inputs[1 - position], node, float(values[0]))
+                return MaskAdded(logits=total.inputs[1 - position], mask=node, adder=float(values[0]))
         return None
 
     def lookup_input(self, table: str) -> Node | None:
@@ -184,7 +199,7 @@ class Anchors:
             mask = _random_mask(node)
             result, data = self._kept(node) if mask is not None else (None, None)
             if mask is not None and result is not None and data is not None:
-                found.append(Dropout(mask[0], data, result, mask[1]))
+                found.append(Dropout(rate=mask[0], data=data, result=result, random=mask[1]))
         return tuple(found)
 
     @property

@@ -1,4 +1,4 @@
-"""Evidence rows: which hyperparameter is read where, in a graph, in a config, or in a publisher's code."""
+"""Evidence rows: where each hyperparameter is read, in a graph, in a config, or in a publisher's code."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from typing import Any
 from surgery.tables.readers import Reader
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphEvidence:
-    """A row: the architecture field, how to read it, and the targets that anchor it.
+    """A row: an architecture field that a graph shows.
 
-    `anchors` may contain `{layer}`: the place is then read in every block, and all must agree. `callable` is the
-    function that shows it, `training` which of its traces. An `optional` field may have no evidence at all; `absent` is
-    the value when the module has no such weights, which its names show.
+    Attributes:
+        field: the architecture field.
+        read: function of a graph and the anchors that reads the value, see readers.
+        anchors: targets of the weights that anchor the spot. With `{layer}` every block is read, and all must agree.
+        training: True for the training trace of the callable, False for the inference trace.
+        callable: the callable whose graph shows it.
+        optional: True where the field may have no evidence at all.
+        absent: the value of a module without these weights, as its names then show; None where they decide nothing.
     """
 
     field: str
@@ -28,11 +33,15 @@ class GraphEvidence:
     absent: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConfigEvidence:
-    """A row: the architecture field that a key of the config tells, for modules that have all `anchors`.
+    """A row: an architecture field that a key of the config gives.
 
-    `means` translates a word into the values that it may stand for: the first, unless other evidence has another.
+    Attributes:
+        field: the architecture field.
+        key: the key of the config.
+        anchors: targets that a module must have for the row to apply.
+        means: values that a word of the config may stand for. The first counts unless other evidence has another one.
     """
 
     field: str
@@ -41,9 +50,16 @@ class ConfigEvidence:
     means: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodeEvidence:
-    """A row: a field that the publisher's code fixes for all its models, and the place where it does."""
+    """A row: an architecture field that the publisher's code fixes for all its models.
+
+    Attributes:
+        field: the architecture field.
+        value: its value.
+        place: the file of the publisher's code that fixes it.
+        anchors: targets that a module must have for the row to apply.
+    """
 
     field: str
     value: Any
@@ -51,9 +67,15 @@ class CodeEvidence:
     anchors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Demand:
-    """A key of the config that, where it stands, must have one of these values: the encoder has no other."""
+    """A row: a key of the config that, if present, must have one of a few values, because the encoder has no other.
+
+    Attributes:
+        key: the key of the config.
+        allowed: the values that it may have.
+        because: the reason, for the error message.
+    """
 
     key: str
     allowed: tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""What a family's table consists of: weight rows, evidence rows, and how its Model Garden encoder is put together.
+"""A family's table: weight rows, evidence rows, taps, and how its Model Garden encoder is put together.
 
 All of it is data. The TensorFlow side reads `EncoderRecipe` and never asks which family it builds.
 """
@@ -16,59 +16,86 @@ from surgery.tables.recipe import EncoderRecipe
 from surgery.tables.rules import Dialect
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tap:
-    """A sublayer whose tensor can be an output: where it is in the rebuilt encoder, and where in a module's own graph.
+    """A tensor inside a block that can be an output: its place in the rebuilt encoder and in a module's own graph.
 
-    `layer` is a path from a block (see Setting), and the tensor its call's first input or its output (`side`). `axes`
-    are its axes, "batch", "seq" or axes of the weights. `source` finds it in a graph by the weights `anchors`.
-    `counted` names a numbered hole, such as "ffn", of which there is one tap each; `when` are fields and values of the
-    encoders that have it.
+    Attributes:
+        name: name of the tap, as `--tap` takes it; holes such as `{ffn}` are filled in.
+        axes: axes of the tensor: "batch", "seq" and axes of the weights, such as "batch heads seq seq".
+        meaning: one line for people.
+        layer: path of the Keras layer from its block, see recipe.Setting.
+        side: "output" for the layer's output, "input" for the first input of its call.
+        finder: function of a graph and the anchors that finds the tensor in a module's own graph, see sublayers.
+        anchors: targets of the weights that anchor the tensor there.
+        when: fields and values of the encoders that have this tap; all encoders of the family when empty.
+        counted: the numbered hole, such as "ffn", for each number of which there is one tap; None for a single tap.
     """
 
     name: str
     axes: str
     meaning: str
     layer: str
-    side: str
-    source: Callable[..., Tensor | None]
+    side: str = "output"
+    finder: Callable[..., Tensor | None]
     anchors: tuple[str, ...]
     when: tuple[tuple[str, Any], ...] = ()
     counted: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputAnchor:
-    """An encoder input, known by the embedding table that its ids look up; None for the one that looks up nothing."""
+    """An encoder input, and how to recognise it in a graph.
+
+    Attributes:
+        name: name of the input, such as "input_word_ids".
+        table: target of the embedding table whose rows its ids select; None for the one input that selects none.
+    """
 
     name: str
     table: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockInput:
-    """The weights of a block from which its input is found in any graph: its first kernel, and the norm that may stand
-    before it in a pre-norm block."""
+    """The weights of a block from which the block's input is found in a graph.
+
+    Attributes:
+        kernel: target of the first kernel that the input is multiplied with.
+        norm_gamma: target of gamma of the norm that stands before it in a pre-norm block; None where there is none.
+        norm_beta: target of that norm's beta.
+    """
 
     kernel: str
     norm_gamma: str | None = None
     norm_beta: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One family of encoders: everything that is particular to it.
 
-    `sizes` maps the axes of its layouts to architecture fields. `equal_unless` are pairs of axes that are one size
-    unless a target is present (embedding and hidden size, without a projection). `fixed` are fields whose evidence
-    must have this value, because the Model Garden encoder has no other. `counts` maps the numbered holes of its rows to
-    fields. `lists` are outputs with an entry a block, and how many more: MobileBERT's `encoder_outputs` begin with the
-    embedding. `repeated` is the scope of targets that every
-    block shares, and `depth` then says where the number of blocks is read. `fields` are those of the architecture,
-    in the order in which people read them. `right_context` is how many tokens after a text's last one change its
-    outputs, masked or not: texts are padded by as many beyond the longest, or each would hang on what it is batched
-    with. `taps` are its sublayers in the order of computation, `no_taps` names of
-    other families' that it cannot have, with the reason.
+    Attributes:
+        name: name of the family, as reports and manifests show it.
+        dialects: the weight tables of its exporters and publishers.
+        sizes: architecture field by axis of the layouts.
+        fields: the architecture fields, in the order in which people read them.
+        evidence: rows that say where a graph shows each field.
+        inputs: the encoder's inputs.
+        block_input: the weights from which a block's input is found in a graph.
+        encoder: how the Model Garden encoder is built.
+        equal_unless: two axes of equal size, and the target whose presence lets them differ ("" for none).
+        fixed: fields with the only value that the Model Garden encoder can have; other evidence is refused.
+        counts: architecture field by numbered hole of the rows.
+        lists: outputs that are a list with one entry per block, and the number of entries before the first block.
+            MobileBERT's `encoder_outputs` begin with the embedding.
+        repeated: scope of the targets that all blocks share; None where every block has its own.
+        depth: where the number of blocks is read when all blocks share their weights.
+        right_context: how many positions after its last token influence a text's outputs even when masked (MobileBERT's
+            trigram embedding: 1). Batches are padded by that many extra positions; otherwise a text's result would
+            depend on its neighbours.
+        taps: tensors inside a block that can be outputs, in the order of computation.
+        no_taps: taps of other families that this one cannot have, with the reason.
     """
 
     name: str
@@ -91,5 +118,5 @@ class Family:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """What an export of this family returns, lists as one name."""
+        """Outputs of an export of this family, a list as one name."""
         return (*self.encoder.outputs.values(), "embedding_output")

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Field:
-    """A hyperparameter: what it means, and what values it may have, by kind.
+    """A hyperparameter.
 
-    "size" is a whole number from 1, "rate" a fraction from 0 below 1, "epsilon" a small positive number, "flag" true or
-    false, "activation" a name, "number" any number.
+    Attributes:
+        meaning: one line for people.
+        kind: the kind of value: "size" (a whole number from 1), "rate" (from 0 below 1), "epsilon" (small and
+            positive), "flag" (true or false), "activation" (a name) or "number" (any).
     """
 
     meaning: str

@@ -1,9 +1,9 @@
 """Layouts as sentences about axes: `hidden (heads size) -> hidden heads size`.
 
-A sentence names the axes of a source tensor and of its target; parentheses join axes that are stored as one. The
-same sentence says how to move the tensor, which sizes its shape binds, and what the target's shape must be. The idea
-is that of einops' patterns (Rogozhnikov, "Einops: Clear and Reliable Tensor Manipulations", ICLR 2022); here sizes
-are bound across a whole weight table.
+The left side names the axes of a stored tensor, the right side those of its target. Parentheses join axes that are
+stored as one. The same sentence says how to move the tensor, which sizes its shape binds, and what the target's shape
+must be. The idea is that of einops' patterns (Rogozhnikov, "Einops: Clear and Reliable Tensor Manipulations", ICLR
+2022); here sizes are bound across a whole weight table.
 """
 
 from __future__ import annotations
@@ -21,34 +21,40 @@ Group = tuple[str, ...]
 """Axes stored as one; a plain axis is a group of one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A parsed sentence. `source` and `target` are groups of axis names over the same set of axes."""
+    """A parsed sentence: the axes of a stored tensor and of the rebuilt encoder's.
+
+    Attributes:
+        sentence: the sentence.
+        left: groups of axis names of the stored tensor; a group of several is stored as one axis.
+        right: groups of the same axis names of the rebuilt encoder's tensor.
+    """
 
     sentence: str
-    source: tuple[Group, ...]
-    target: tuple[Group, ...]
+    left: tuple[Group, ...]
+    right: tuple[Group, ...]
 
     @property
     def axes(self) -> tuple[str, ...]:
-        return tuple(axis for group in self.source for axis in group)
+        return tuple(axis for group in self.left for axis in group)
 
     def inverse(self) -> Layout:
         """The layout that undoes this one."""
-        left, arrow, right = self.sentence.partition("->")
-        return parse(f"{right.strip()} -> {left.strip()}") if arrow else self
+        stored, arrow, rebuilt = self.sentence.partition("->")
+        return parse(f"{rebuilt.strip()} -> {stored.strip()}") if arrow else self
 
     def apply(self, array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> npt.NDArray[np.generic]:
-        """Rearranges `array`, whose shape is `source` with these sizes, into `target`; no element changes.
+        """Rearranges `array`, whose shape is `left` with these sizes, into `right`; no element changes.
 
         Raises ValueError when the array's shape is not the sentence's.
         """
-        if (expected := shape_of(self.source, sizes)) != array.shape:
+        if (expected := shape_of(self.left, sizes)) != array.shape:
             raise ValueError(f"layout '{self.sentence}' wants shape {list(expected)}, found {list(array.shape)}")
         split = array.reshape([sizes[axis] for axis in self.axes])
-        order = [self.axes.index(axis) for group in self.target for axis in group]
+        order = [self.axes.index(axis) for group in self.right for axis in group]
         moved = split if order == sorted(order) else split.transpose(order)
-        return np.ascontiguousarray(moved).reshape(shape_of(self.target, sizes))
+        return np.ascontiguousarray(moved).reshape(shape_of(self.right, sizes))
 
 
 @lru_cache(maxsize=256)
@@ -57,15 +63,15 @@ def parse(sentence: str) -> Layout:
 
     Raises ValueError for a malformed sentence: an axis named twice, or on one side only.
     """
-    left, arrow, right = sentence.partition("->")
-    source, target = _groups(left), _groups(right if arrow else left)
-    for side in (source, target):
+    stored, arrow, rebuilt = sentence.partition("->")
+    left, right = _groups(stored), _groups(rebuilt if arrow else stored)
+    for side in (left, right):
         names = [axis for group in side for axis in group]
         if len(set(names)) != len(names):
             raise ValueError(f"layout '{sentence}' names an axis twice")
-    if {axis for group in source for axis in group} != {axis for group in target for axis in group}:
+    if {axis for group in left for axis in group} != {axis for group in right for axis in group}:
         raise ValueError(f"layout '{sentence}' does not have the same axes on both sides")
-    return Layout(sentence.strip(), source, target)
+    return Layout(sentence=sentence.strip(), left=left, right=right)
 
 
 def bind(layout: Layout, shape: tuple[int, ...], sizes: Mapping[str, int]) -> dict[str, int]:
@@ -74,10 +80,10 @@ def bind(layout: Layout, shape: tuple[int, ...], sizes: Mapping[str, int]) -> di
     A joined group defines its one unknown axis when the others are known, and otherwise defines nothing.
     Raises ValueError, naming the axis, both sizes and the sentence, when they disagree.
     """
-    if len(shape) != len(layout.source):
-        raise ValueError(f"layout '{layout.sentence}' wants {len(layout.source)} axes, found shape {list(shape)}")
+    if len(shape) != len(layout.left):
+        raise ValueError(f"layout '{layout.sentence}' wants {len(layout.left)} axes, found shape {list(shape)}")
     known = dict(sizes)
-    for group, size in zip(layout.source, shape, strict=True):
+    for group, size in zip(layout.left, shape, strict=True):
         unknown = [axis for axis in group if axis not in known]
         product = math.prod(known[axis] for axis in group if axis in known)
         if not unknown and product != size:

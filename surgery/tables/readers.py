@@ -1,24 +1,36 @@
-"""Readers of hyperparameters that names and shapes do not tell, from the graph; a family's table says which to use.
+"""Readers of the hyperparameters that names and shapes do not show; a family's table says which to use.
 
-Each reader gets a graph anchored at its weights and the targets of one place, and returns what stands there with
-the name of the node where it stands, or None when the place does not exist in this graph.
+Each reader gets a graph anchored at its weights, and the targets that anchor one spot. It returns the value that stands
+there with the name of the node, or None when the graph has no such spot.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from surgery.graphs.flat import Node, Tensor
 from surgery.tables.anchors import Anchors, between, constant, shortest_decimal, through_shapes
 
 
-class Reading(NamedTuple):
-    """A value and the place where it was read."""
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A value and the place where it was read.
+
+    Attributes:
+        value: the value of the field, or "unknown (…)" with a description of an unknown form.
+        place: name of the node where it stands.
+    """
 
     value: Any
     place: str
+
+    @property
+    def known(self) -> bool:
+        """False where something stands at the place, but in a form that no reader knows."""
+        return not str(self.value).startswith("unknown")
 
 
 Reader = Callable[..., "Reading | None"]
@@ -27,7 +39,7 @@ Reader = Callable[..., "Reading | None"]
 def applications(graph: Anchors, kernel: str) -> Reading | None:
     """How many times a shared kernel is applied: the number of blocks."""
     found = graph.products(kernel)
-    return Reading(len(found), f"{len(found)} products such as {found[0][0].path}") if found else None
+    return Reading(value=len(found), place=f"{len(found)} products such as {found[0][0].path}") if found else None
 
 
 def layer_norm_epsilon(graph: Anchors, gamma: str) -> Reading | None:
@@ -36,12 +48,12 @@ def layer_norm_epsilon(graph: Anchors, gamma: str) -> Reading | None:
     if scale is None:
         return None
     if scale.op.startswith("FusedBatchNorm"):
-        return Reading(shortest_decimal(scale.attr["epsilon"].f), scale.path)
+        return Reading(value=shortest_decimal(scale.attr["epsilon"].f), place=scale.path)
     total = through_shapes(scale.inputs[0])
     for addend in total.node.inputs:
         value = constant(addend)
         if value is not None:
-            return Reading(shortest_decimal(float(value)), addend.node.path)
+            return Reading(value=shortest_decimal(float(value)), place=addend.node.path)
     return None
 
 
@@ -79,8 +91,8 @@ def activation_after(graph: Anchors, bias: str) -> Reading | None:
     names = {"Tanh": "tanh", "Relu": "relu", "Sigmoid": "sigmoid"}
     for user, _ in graph.graph.consumers.get(start, ()) if start is not None else ():
         if user.op in names:
-            return Reading(names[user.op], user.path)
-    return None if start is None else Reading("linear", f"nothing after {start.path}")
+            return Reading(value=names[user.op], place=user.path)
+    return None if start is None else Reading(value="linear", place=f"nothing after {start.path}")
 
 
 def _activation(nodes: tuple[Any, ...] | None, place: str) -> Reading | None:
@@ -90,13 +102,13 @@ def _activation(nodes: tuple[Any, ...] | None, place: str) -> Reading | None:
     by_op = {node.op: node for node in reversed(nodes)}
     constants = {round(float(value), 6) for node in nodes if (value := constant_of(node)) is not None}
     if "Erf" in by_op or "Erfc" in by_op:
-        return Reading("gelu", by_op.get("Erf", by_op.get("Erfc")).path)  # type: ignore[union-attr]
+        return Reading(value="gelu", place=by_op.get("Erf", by_op.get("Erfc")).path)  # type: ignore[union-attr]
     if "Tanh" in by_op and 0.044715 in constants:
-        return Reading("gelu_tanh", by_op["Tanh"].path)
+        return Reading(value="gelu_tanh", place=by_op["Tanh"].path)
     if "Relu" in by_op and len(by_op) == 1:
-        return Reading("relu", by_op["Relu"].path)
+        return Reading(value="relu", place=by_op["Relu"].path)
     operations = ", ".join(sorted(op for op in by_op if op != "Const"))
-    return Reading(f"unknown ({operations or 'none'})", place)
+    return Reading(value=f"unknown ({operations or 'none'})", place=place)
 
 
 def constant_of(node: Node) -> float | None:
@@ -113,46 +125,48 @@ def head_size(graph: Anchors, query_bias: str) -> Reading | None:
         return None
     size = round(1.0 / factor**2)
     if size < 1 or abs(size * factor**2 - 1.0) > 1e-3:
-        return Reading(f"unknown (a scale of {factor:g} is 1/sqrt of no whole number)", scalings[0][0].path)
-    return Reading(size, scalings[0][0].path)
+        return Reading(value=f"unknown (a scale of {factor:g} is 1/sqrt of no whole number)", place=scalings[0][0].path)
+    return Reading(value=size, place=scalings[0][0].path)
 
 
 def epsilon_if_any(graph: Anchors, gamma: str) -> Reading | None:
     """Epsilon of a norm, or None for MobileBERT's `no_norm`, an elementwise affine map without a variance."""
     found = layer_norm_epsilon(graph, gamma)
     kind = norm_kind(graph, gamma)
-    return found if found is not None or kind is None or kind.value != "no_norm" else Reading(None, kind.place)
+    return (
+        found if found is not None or kind is None or kind.value != "no_norm" else Reading(value=None, place=kind.place)
+    )
 
 
 def norm_kind(graph: Anchors, gamma: str) -> Reading | None:
     """`layer_norm` where a variance is normalised, `no_norm` where gamma only scales."""
     scale = graph.norm_scale(gamma)
     if scale is not None:
-        return Reading("layer_norm", scale.path)
+        return Reading(value="layer_norm", place=scale.path)
     scaled = [node for node, _ in graph.uses(gamma) if node.op == "Mul"]
-    return Reading("no_norm", f"no Rsqrt before {scaled[0].path}") if scaled else None
+    return Reading(value="no_norm", place=f"no Rsqrt before {scaled[0].path}") if scaled else None
 
 
 def fed_by_norm(graph: Anchors, kernel: str, beta: str) -> Reading | None:
-    """Whether what is multiplied with a kernel is the output of the norm with this beta."""
+    """True when the tensor that is multiplied with a kernel is the output of the norm with this beta."""
     feed, norm = graph.product_input(kernel), graph.norm_output(beta)
     if feed is None or norm is None:
         return None
-    return Reading(feed.node is norm, f"what is multiplied is {feed.node.path}")
+    return Reading(value=feed.node is norm, place=f"what is multiplied is {feed.node.path}")
 
 
 def tanh_follows(graph: Anchors, bias: str) -> Reading | None:
-    """True when a dense layer's activation is tanh, which is all that the rebuilt pooler can have."""
+    """True when a dense layer's activation is tanh, the only one that the rebuilt pooler can have."""
     found = activation_after(graph, bias)
     if found is None or found.value == "tanh":
-        return None if found is None else Reading(True, found.place)
-    return Reading(f"unknown ({found.value} instead of tanh)", found.place)
+        return None if found is None else Reading(value=True, place=found.place)
+    return Reading(value=f"unknown ({found.value} instead of tanh)", place=found.place)
 
 
 def mask_adder(graph: Anchors, query_bias: str) -> Reading | None:
-    """What is added to the logits of padding: -10000 in early graphs, -1e9 in later ones."""
+    """The number that is added to the logits of padding: -10000 in early graphs, -1e9 in later ones."""
     found = graph.mask_added(query_bias)
-    return None if found is None else Reading(found.adder, found.mask.path)
+    return None if found is None else Reading(value=found.adder, place=found.mask.path)
 
 
 def norm_first(graph: Anchors, query_kernel: str, attention_beta: str) -> Reading | None:
@@ -160,7 +174,7 @@ def norm_first(graph: Anchors, query_kernel: str, attention_beta: str) -> Readin
     feed, norm = graph.product_input(query_kernel), graph.norm_output(attention_beta)
     if feed is None or norm is None:
         return None
-    return Reading(feed.node is norm, f"what feeds the queries is {feed.node.path}")
+    return Reading(value=feed.node is norm, place=f"what feeds the queries is {feed.node.path}")
 
 
 def dropout_after_norm(graph: Anchors, beta: str) -> Reading | None:
@@ -185,8 +199,8 @@ def dropout_before(graph: Anchors, kernel: str) -> Reading | None:
         return None
     for dropout in graph.dropouts:
         if dropout.result is feed.node:
-            return Reading(dropout.rate, dropout.result.path)
-    return Reading(0.0, f"no random operation on {feed.node.path}")
+            return Reading(value=dropout.rate, place=dropout.result.path)
+    return Reading(value=0.0, place=f"no random operation on {feed.node.path}")
 
 
 def _dropout_on(graph: Anchors, node: Any) -> Reading | None:
@@ -194,5 +208,5 @@ def _dropout_on(graph: Anchors, node: Any) -> Reading | None:
         return None
     for dropout in graph.dropouts:
         if through_shapes(dropout.data).node is node:
-            return Reading(dropout.rate, dropout.result.path)
-    return Reading(0.0, f"no random operation on {node.path}")
+            return Reading(value=dropout.rate, place=dropout.result.path)
+    return Reading(value=0.0, place=f"no random operation on {node.path}")

@@ -1,4 +1,4 @@
-"""How a Model Garden encoder is put together: its class, the source of each argument, its layers. Pure data."""
+"""How a Model Garden encoder is put together: its class, its constructor arguments, its layers. Pure data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
-    """An attribute of a layer that takes a field's value where the constructor has no argument for it.
+    """An attribute of a layer that gets a field's value after the build, where the constructor has no argument for it.
 
-    `layer` is a path from the encoder, `_transformer_layers[]._output_dropout`: attributes, where `[]` means each of a
-    list; `layer:NAME` is a functional model's layer of that name, `class:NAME` each of its layers of that class.
-    Settings are made after the build; the graph that is exported is traced later.
+    The exported graph is traced later, so that the setting takes effect in it.
+
+    Attributes:
+        layer: path of the layer from the encoder, such as `_transformer_layers[]._output_dropout`: attributes, where
+            `[]` means each of a list. `layer:NAME` is a functional model's layer of that name, `class:NAME` each of its
+            layers of that class.
+        attribute: name of the layer's attribute, such as "epsilon".
+        field: the architecture field.
     """
 
     layer: str
@@ -21,41 +26,65 @@ class Setting:
     field: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Constant:
-    """A constructor argument that is the same for all encoders of a family."""
+    """A constructor argument that is the same for all encoders of a family.
+
+    Attributes:
+        value: the argument.
+    """
 
     value: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Activation:
-    """A constructor argument that is the activation which a field names."""
+    """A constructor argument that is an activation function.
+
+    Attributes:
+        field: the architecture field that names the activation.
+    """
 
     field: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerClass:
-    """A constructor argument that is a class, as `module:Name`."""
+    """A constructor argument that is a class.
 
-    place: str
+    Attributes:
+        path: import path of the class, as `module:Name`.
+    """
+
+    path: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockLayers:
-    """A constructor argument that is a list with one layer a block, whose name may contain `{layer}`."""
+    """A constructor argument that is a list of layers, one per block.
+
+    Attributes:
+        layer: class of the layers.
+        arguments: constructor arguments of each, of the same kinds as EncoderRecipe.arguments; the `name` may contain
+            `{layer}`.
+    """
 
     layer: LayerClass
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class HeadRecipe:
+@dataclass(frozen=True, kw_only=True)
+class SubmodelRecipe:
     """A sub-model on top of the encoder, such as the masked-LM head behind `.mlm`.
 
-    `layer` is its class; `positions` the extra input (`also_called` by older modules), `logits` the output it adds. Its
-    variables are named below `scope`.
+    Attributes:
+        layer: its Keras class, as `module:Name`.
+        scope: scope of its variables.
+        positions: name of its extra input, int32 [batch, positions].
+        logits: name of the output that it adds, float32 [batch, positions, vocab].
+        activation: the architecture field that names its activation.
+        settings: attributes of its layers that get a field's value.
+        also_called: names that older modules give to the extra input.
     """
 
     layer: str
@@ -67,25 +96,36 @@ class HeadRecipe:
     also_called: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptionalLayer:
-    """A layer of the encoder that a module may lack: its path (see Setting), and the scope of its weights."""
+    """A layer of the encoder that a module may lack.
+
+    Attributes:
+        layer: path of the layer, see Setting.
+        scope: scope of its weights.
+    """
 
     layer: str
     scope: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncoderRecipe:
-    """The Model Garden encoder: its class, and where each constructor argument comes from.
+    """How to build the Model Garden encoder of a family.
 
-    `arguments` are architecture fields by name, or one of the kinds above, or a mapping of more arguments. `outputs`
-    maps the encoder's outputs to the names under which they are exported; `blocks` is the path of the layers that are
-    its blocks, or of the one that is called for each; what enters the first is exported as `embedding_output`. A block
-    returns its output, or `block_returns` values of which it is the first. `attention` is the path from a block to a
-    Keras attention whose heads can be taken out, None where they are mixed. `optional` are layers that a module may
-    lack, by the export name of the output that then is not there. `renames` are patterns and replacements for variable
-    names that Keras numbers anew in each process.
+    Attributes:
+        network: the encoder's class, as `module:Name`.
+        arguments: constructor arguments: an architecture field by name, one of the kinds above, or a mapping of more
+            arguments.
+        outputs: export name by name of the encoder's output; the input of the first block is exported besides them, as
+            `embedding_output`.
+        blocks: path of the layers that are its blocks, or of the one layer that is called for each (see Setting).
+        block_returns: how many values a block returns; its output is the first.
+        attention: path from a block to a Keras attention whose heads can be taken out; None where the heads are mixed.
+        settings: attributes of its layers that get a field's value.
+        submodels: sub-models on top of it, by the name of their callable.
+        renames: patterns and replacements for variable names that Keras numbers anew in each process.
+        optional: layers that a module may lack, by the export name of the output that then is missing.
     """
 
     network: str
@@ -95,6 +135,6 @@ class EncoderRecipe:
     block_returns: int = 1
     attention: str | None = None
     settings: tuple[Setting, ...] = ()
-    heads: Mapping[str, HeadRecipe] = field(default_factory=dict)
+    submodels: Mapping[str, SubmodelRecipe] = field(default_factory=dict)
     renames: tuple[tuple[str, str], ...] = ()
     optional: Mapping[str, OptionalLayer] = field(default_factory=dict)

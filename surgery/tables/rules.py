@@ -1,8 +1,9 @@
-"""The weight table's grammar: one row claims variables by their whole name and says where they go.
+"""The grammar of weight tables: a row claims variables by their whole name and says where they go.
 
-A pattern is a name with holes: `{layer}` and `{ffn}` match digits, `{name}` anything but a slash, `{name:regex}` what
-the regex says; a `layer` that is no number is ranked. A hole's text is carried into the target,
-`transformer/layer_{layer}/…`. Names match whole, never in part, so the order of rows means nothing.
+A pattern is a name with holes. `{layer}` and `{ffn}` match digits, `{name}` matches anything except a slash, and
+`{name:regex}` matches the regular expression. A `layer` that is not a number is replaced by its rank. The target
+repeats the holes, as in `transformer/layer_{layer}/…`, and gets their text. Names match whole, never in part, so that
+the order of the rows has no meaning.
 """
 
 from __future__ import annotations
@@ -17,23 +18,30 @@ from typing import TYPE_CHECKING
 from surgery.tables.layout import Layout, parse
 
 if TYPE_CHECKING:
-    from surgery.tables.published import Published
+    from surgery.tables.publisher import Publisher
 
 NUMBERED = ("layer", "ffn")
 """Holes that count: blocks, and feed-forward networks within a block."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightRule:
-    """One row: a source name pattern and either a target with a layout, or the reason why it is dropped.
+    """One row: a pattern of variable names, and either a target with a layout or a reason to drop the variable.
 
-    `part` is the sub-model that carries the target ("encoder", or "mlm" for the masked-LM head). `optional` names a
-    group of rows of which all claim something, or none; a row without a group must claim something. Where a hole
-    lists alternatives, `{leaf:gamma|beta}`, each of them must be there. `also` is a second target, of a weight that the
-    source uses in two places and the encoder has twice.
+    A hole with alternatives, `{leaf:gamma|beta}`, demands a variable for each of them.
+
+    Attributes:
+        pattern: the variables' names, with holes.
+        target: name of the weight in the rebuilt encoder, with the same holes; None for a variable that is dropped.
+        layout: the axes before and after, see layout; None for a variable that is dropped.
+        part: the part that owns the target: "encoder", or the name of a sub-model such as "mlm".
+        because: the reason why a variable is dropped.
+        optional: name of a group of rows of which all claim something, or none does. A row without a group must claim
+            something.
+        also: a second target, for a weight that the module uses twice and the encoder has twice.
     """
 
-    source: str
+    pattern: str
     target: str | None
     layout: Layout | None
     part: str = "encoder"
@@ -45,18 +53,18 @@ class WeightRule:
     def alternatives(self) -> tuple[dict[str, str], ...]:
         """Every combination of the holes that list plain alternatives."""
         listed = {
-            hole: regex.split("|") for hole, regex in holes_of(self.source) if re.fullmatch(r"\w+(\|\w+)+", regex)
+            hole: regex.split("|") for hole, regex in holes_of(self.pattern) if re.fullmatch(r"\w+(\|\w+)+", regex)
         }
         return tuple(dict(zip(listed, texts, strict=True)) for texts in product(*listed.values()))
 
     def match(self, name: str) -> dict[str, str] | None:
         """The text of each hole when the whole name matches, else None."""
-        found = _compile(self.source).fullmatch(name)
+        found = _compile(self.pattern).fullmatch(name)
         return found.groupdict() if found else None
 
 
 def move(
-    source: str,
+    pattern: str,
     target: str,
     layout: str,
     *,
@@ -64,25 +72,31 @@ def move(
     optional: str | None = None,
     also: str | None = None,
 ) -> WeightRule:
-    """A row that carries a variable to a target: `move("a/{layer}/kernel", "b_{layer}/kernel", "in out -> out in")`."""
-    return WeightRule(source, target, parse(layout), part=part, optional=optional, also=also)
+    """A row that carries a variable to a target: `move("a/{layer}/kernel", "b_{layer}/kernel", "in out -> out in")`.
+
+    See WeightRule for the arguments; `layout` is a sentence as layout.parse reads it.
+    """
+    return WeightRule(pattern=pattern, target=target, layout=parse(layout), part=part, optional=optional, also=also)
 
 
-def drop(source: str, *, because: str) -> WeightRule:
-    """A row that leaves a variable behind, knowingly. Always optional, a group of its own."""
-    return WeightRule(source, None, None, because=because, optional=f"drop {source}")
+def drop(pattern: str, *, because: str) -> WeightRule:
+    """A row that drops a variable, with the reason. It is optional: a group of its own."""
+    return WeightRule(pattern=pattern, target=None, layout=None, because=because, optional=f"drop {pattern}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """One generation's names for a family: `generation` per calling convention ("list" or "dict" in).
+    """The names that one exporter or publisher gives to a family's weights.
 
-    `published` says how its checkpoints are to be read, where it has any.
+    Attributes:
+        generation: name of the generation by calling convention, "list" or "dict".
+        rules: the weight rows.
+        publisher: how checkpoints of these names are to be read; None where there are only modules.
     """
 
     generation: Mapping[str, str]
     rules: tuple[WeightRule, ...]
-    published: Published | None = None
+    publisher: Publisher | None = None
 
 
 def fill(template: str, holes: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
-"""Where a block's inner tensors lie in a module's own graph: places between weights, as for evidence.
+"""Finders of a block's inner tensors in a module's own graph, from the weights around them.
 
-Each function gets a graph anchored at its weights and the targets of one place. The tensor it returns may be flat,
-[batch * seq, …] or with heads joined, as TF1 and the first TF2 graphs keep it; never transposed.
+Each function gets a graph anchored at its weights, and the targets that anchor one spot. It returns None when the graph
+has no such spot. The tensor that it returns may be flat, [batch * seq, …], or have its heads joined, as in TF1 graphs
+and the first TF2 graphs; it is never transposed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def after_bias(graph: Anchors, bias: str) -> Tensor | None:
 
 
 def before_kernel(graph: Anchors, kernel: str) -> Tensor | None:
-    """What is multiplied with a kernel."""
+    """The tensor that is multiplied with a kernel."""
     found = graph.nth_product(kernel)
     if found is None:
         return None
@@ -36,7 +37,7 @@ def after_kernel(graph: Anchors, kernel: str) -> Tensor | None:
 
 
 def gated(graph: Anchors, gate_bias: str) -> Tensor | None:
-    """What is multiplied with a gate, `act(xW) * (xV + b)`: the other factor beside the gate's output."""
+    """The factor beside the gate in `act(xW) * (xV + b)`."""
     gate = graph.bias_add(gate_bias)
     for user, position in graph.graph.consumers.get(gate, ()) if gate is not None else ():
         if user.op == "Mul":
@@ -50,7 +51,7 @@ def after_norm(graph: Anchors, beta: str) -> Tensor | None:
 
 
 def before_norm(graph: Anchors, gamma: str) -> Tensor | None:
-    """What a norm normalises."""
+    """The tensor that a norm normalises."""
     return graph.norm_input(gamma)
 
 

@@ -45,11 +45,11 @@ ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activation
 
 @dataclass(frozen=True)
 class Encoder:
-    """A filled encoder: its network, its heads by name ("mlm"), and its variables by target in creation order."""
+    """A filled encoder: its network, its sub-models by name ("mlm"), and its variables by target in creation order."""
 
     inference: Inference
     network: Any
-    heads: Mapping[str, Any]
+    submodels: Mapping[str, Any]
     variables: Mapping[str, tf.Variable]
     places: tuple[Place, ...] = ()
 
@@ -107,9 +107,9 @@ class Encoder:
             outputs.setdefault(tap.name, []).append(tensors[tap.layer if shared else 0])
         return outputs
 
-    def head(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        """Logits [batch, positions, vocab] of a head at int32 [batch, positions] of the sequence output."""
-        return self.heads[name](sequence_output, positions)
+    def submodel(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """Logits [batch, positions, vocab] of a sub-model at int32 [batch, positions] of the sequence output."""
+        return self.submodels[name](sequence_output, positions)
 
 
 def build_encoder(inference: Inference, weights: Weights) -> Encoder:
@@ -120,23 +120,23 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     """
     recipe, architecture = inference.family.encoder, inference.architecture
     tokens = tf.zeros([1, 1], tf.int32)
-    heads = {}
+    submodels = {}
     absent = tuple(
         f"{optional.scope}/" for name, optional in recipe.optional.items() if name not in inference.output_names
     )
     with _born_with_weights(recipe.renames, weights, absent) as variables:
         network = _load(recipe.network)(**_argument(recipe.arguments, architecture.values), name=SCOPE)
         outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
-        for name, head in recipe.heads.items():
-            if name in inference.heads:
-                layer = _load(head.layer)(
+        for name, submodel in recipe.submodels.items():
+            if name in inference.submodels:
+                layer = _load(submodel.layer)(
                     embedding_table=network.get_embedding_table(),
-                    activation=_activation(architecture[head.activation]),
-                    name=head.scope,
+                    activation=_activation(architecture[submodel.activation]),
+                    name=submodel.scope,
                 )
                 layer(outputs["sequence_output"], tokens)
-                _apply(layer, head.settings, architecture.values)
-                heads[name] = layer
+                _apply(layer, submodel.settings, architecture.values)
+                submodels[name] = layer
     _apply(network, recipe.settings, architecture.values)
     unfilled = [a for target, a in weights.assignments.items() if target not in variables]
     if unfilled:
@@ -144,7 +144,7 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
             "filling the encoder: it has no place for these weights of the module",
             details=tuple(f"{a.variable.name} (as {a.target})" for a in unfilled),
         )
-    return Encoder(inference, network, heads, variables)
+    return Encoder(inference, network, submodels, variables)
 
 
 def edit_encoder(encoder: Encoder, places: tuple[Place, ...]) -> Encoder:
@@ -168,7 +168,7 @@ def edit_encoder(encoder: Encoder, places: tuple[Place, ...]) -> Encoder:
             claims = [claim for claim in encoder.inference.claims if claim.holes.get("layer") == str(number)]
             gone = {target for claim in claims for target in claim.targets}
             variables = {target: variable for target, variable in variables.items() if target not in gone}
-    return Encoder(encoder.inference, encoder.network, encoder.heads, variables, places)
+    return Encoder(encoder.inference, encoder.network, encoder.submodels, variables, places)
 
 
 @contextmanager
@@ -227,18 +227,18 @@ def _argument(given: Any, values: Mapping[str, Any]) -> Any:
     match given:
         case str(field):
             return values[field]
-        case Constant(value):
+        case Constant(value=value):
             return value
-        case Activation(field):
+        case Activation(field=field):
             return _activation(values[field])
-        case LayerClass(place):
-            return _load(place)
-        case BlockLayers(layer, arguments):
+        case LayerClass(path=path):
+            return _load(path)
+        case BlockLayers(layer=layer, arguments=arguments):
             made = []
             for block in range(values["num_hidden_layers"]):
                 own = _argument(arguments, values)
                 own["name"] = own["name"].format(layer=block)
-                made.append(_load(layer.place)(**own))
+                made.append(_load(layer.path)(**own))
             return made
         case _:
             return {name: _argument(argument, values) for name, argument in given.items()}
@@ -252,8 +252,8 @@ def _activation(name: str) -> Any:
     return ACTIVATIONS[name]
 
 
-def _load(place: str) -> Any:
-    module, _, name = place.partition(":")
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 

@@ -76,22 +76,24 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
         constant = tf.Variable(value, trainable=False, name=name)
         setattr(root, name, constant)
         constants.append(constant)
-    heads = {name: recipe.scope for name, recipe in inference.family.encoder.heads.items() if name in encoder.heads}
+    scopes = {
+        name: recipe.scope for name, recipe in inference.family.encoder.submodels.items() if name in encoder.submodels
+    }
     own = [
-        v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in heads.values()))
+        v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in scopes.values()))
     ]
     _list_variables(root, [*own, *encoder.added, *constants])
-    for name, scope in heads.items():
-        head = Reusable()
-        positions = inference.family.encoder.heads[name].positions
+    for name, scope in scopes.items():
+        submodel = Reusable()
+        positions = inference.family.encoder.submodels[name].positions
         with_positions = {**specs, positions: tf.TensorSpec([None, None], tf.int32, name=positions)}
         encoded = {True: called[True], False: encode(training=False)}
-        functions = {t: _head_function(encoder, name, encoded[t], with_positions) for t in (True, False)}
-        _make_callable(head, inference.heads[name], with_positions, functions)
+        functions = {t: _submodel_function(encoder, name, encoded[t], with_positions) for t in (True, False)}
+        _make_callable(submodel, inference.submodels[name], with_positions, functions)
         signatures[name] = _served(with_positions, partial(_run_flat, functions[False]))
         extra = [v for target, v in encoder.variables.items() if target.startswith(f"{scope}/")]
-        _list_variables(head, [*own, *encoder.added, *extra])
-        setattr(root, name, head)
+        _list_variables(submodel, [*own, *encoder.added, *extra])
+        setattr(root, name, submodel)
     return root, signatures
 
 
@@ -154,16 +156,16 @@ def _served(specs: Specs, run: Callable[[list[tf.Tensor]], dict[str, tf.Tensor]]
     return serve
 
 
-def _head_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Callable[..., dict[str, Any]]:
-    """The encoder's outputs and the head's logits, as a function of the inputs in the specs' order."""
-    recipe = encoder.inference.family.encoder.heads[name]
+def _submodel_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -> Callable[..., dict[str, Any]]:
+    """The encoder's outputs and the sub-model's logits, as a function of the inputs in the specs' order."""
+    recipe = encoder.inference.family.encoder.submodels[name]
 
-    wanted = {path.partition("[")[0] for path in encoder.inference.heads[name].outputs.values()}
+    wanted = {path.partition("[")[0] for path in encoder.inference.submodels[name].outputs.values()}
 
     def run(*inputs: tf.Tensor) -> dict[str, Any]:
         *tokens, positions = inputs
         outputs = encode(*tokens)
-        outputs = {**outputs, recipe.logits: encoder.head(name, outputs["sequence_output"], positions)}
+        outputs = {**outputs, recipe.logits: encoder.submodel(name, outputs["sequence_output"], positions)}
         # The same keys as the source's: a sub-model is called by people who know it.
         return {key: value for key, value in outputs.items() if key in wanted}
 

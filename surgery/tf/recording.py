@@ -36,10 +36,10 @@ def record_module(
     taps: Sequence[Tapped] = (),
     tick: Tick = lambda: None,
 ) -> Recording:
-    """What the module itself returns on a battery, under export names; a head's outputs as `mlm.…`.
+    """What the module itself returns on a battery, under export names; a sub-model's outputs as `mlm.…`.
 
-    Taps are read from its own graph, on the batches on which heads are run; one that is not found there is left out.
-    Its TF2 functions are run in a v1 Session, which is closed again before this returns.
+    Taps are read from its own graph, on the batches on which sub-models are run; one that is not found there is left
+    out. Its TF2 functions are run in a v1 Session, which is closed again before this returns.
     """
     tags = _serving_tags(module)
     meta_graph = with_tags(module.saved_model, tags)
@@ -48,14 +48,14 @@ def record_module(
         shapes = {tap.output: Offer(tap.row, tap.name, tap.holes) for tap in taps}
         recording = []
         for batch in battery:
-            run = runners["tapped" if taps and batch.heads else "__call__"]
+            run = runners["tapped" if taps and batch.submodels else "__call__"]
             outputs = {}
             for name, value in run(batch.inputs).items():
                 if name in shapes:
                     outputs[name] = value.reshape(_sizes(shapes[name], inference, batch))
                 else:
                     outputs[name] = _by_token(name, value, batch)
-            for name in inference.heads if batch.heads else ():
+            for name in inference.submodels if batch.submodels else ():
                 outputs.update({f"{name}.{key}": value for key, value in runners[name](batch.inputs).items()})
             recording.append(outputs)
             tick()
@@ -78,7 +78,7 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
 
 
 def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Tapped] = ()) -> Recording:
-    """What the encoder in memory returns on a battery, heads and taps included."""
+    """What the encoder in memory returns on a battery, sub-models and taps included."""
     blocks: dict[str, list[int]] = {}
     for tap in taps:
         blocks.setdefault(tap.name, []).append(tap.layer)
@@ -87,9 +87,9 @@ def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Ta
         tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
         outputs = encoder.encode(tokens, training=False, taps=taps)
         flat = {name: tensor.numpy() for name, tensor in flat_outputs(outputs, blocks).items()}
-        for name in encoder.heads if batch.heads else ():
-            recipe = encoder.inference.family.encoder.heads[name]
-            logits = encoder.head(name, outputs["sequence_output"], tf.constant(batch.inputs[recipe.positions]))
+        for name in encoder.submodels if batch.submodels else ():
+            recipe = encoder.inference.family.encoder.submodels[name]
+            logits = encoder.submodel(name, outputs["sequence_output"], tf.constant(batch.inputs[recipe.positions]))
             flat[f"{name}.{recipe.logits}"] = logits.numpy()
         recording.append(flat)
     return recording
@@ -127,13 +127,13 @@ class LoadedExport:
             meta_graph = with_tags(self._exported.saved_model, SERVE)
             paths = [path for path, _ in trace.flat_inputs]
             inputs = dict(zip(paths, paths, strict=True))
-            convention = Convention("__call__", "dict", inputs, called, {})
+            convention = Convention(callable="__call__", kind="dict", inputs=inputs, outputs=called, aliases={})
             runners["__call__"] = self._session.function(meta_graph, self._exported, trace, convention, {})
         for batch in battery:
             returned: dict[str, np.ndarray] = {}
             for name, run in runners.items():
                 prefix = "" if name == SERVING else f"{name}."
-                if name in (SERVING, "__call__") or batch.heads:
+                if name in (SERVING, "__call__") or batch.submodels:
                     returned.update({prefix + key: value for key, value in run(batch.inputs).items()})
             yield returned
             tick()
@@ -155,7 +155,7 @@ def _runners(
     With taps there is a second one for the call, "tapped", that gives those as well.
     """
     found = {}
-    for name, convention in (("__call__", inference.convention), *inference.heads.items()):
+    for name, convention in (("__call__", inference.convention), *inference.submodels.items()):
         trace = module.trace(name, training=False)
         assert trace is not None, "read_convention has refused a module without it"
         inner = inner_tensors(trace, inference) if name == "__call__" else {}

@@ -122,7 +122,7 @@ def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, leng
         raise ModuleError(
             f"opening the export {folder}: expected a {SAVED_MODEL} there", hint=_where(folder) or "give its folder"
         )
-    return describe_served(inspect_folder(Files(folder, folder.name)), names, batch=batch, length=length)
+    return describe_served(inspect_folder(Files(folder=folder, name=folder.name)), names, batch=batch, length=length)
 
 
 def describe_served(

@@ -82,7 +82,7 @@ def test_every_field_has_evidence_with_a_place(name: str, modules):
 
 def test_evidence_counts_the_places_that_agree(modules):
     found = infer_architecture(inspected(modules("g3_small")))
-    counts = {(e.field, e.source): e.count for e in found.evidence}
+    counts = {(e.field, e.kind): e.count for e in found.evidence}
     assert counts["layer_norm_eps", "graph"] == 1 + 2 * 4
     assert counts["attention_probs_dropout", "graph"] == 4
 

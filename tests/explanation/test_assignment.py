@@ -16,10 +16,9 @@ from surgery.module import InspectedModule
 from surgery.tables.layout import shape_of
 from tests.support import editing
 from tests.support.editing import inspect_edited, inspected
-from tests.support.sample_names import CHECKPOINT_SAMPLES, TF1_SAMPLES, TF2_SAMPLES
+from tests.support.sample_names import CHECKPOINT_SAMPLES, GRAPH_SAMPLES, TF2_SAMPLES
 
-FROM_TF2 = ("g1_built", *TF2_SAMPLES)
-SAMPLES = (*FROM_TF2, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
+SAMPLES = (*GRAPH_SAMPLES, *CHECKPOINT_SAMPLES)
 G1 = ("g1_small", "g1_other")
 SECOND_NORM_DIALECT = ("albert", 2)
 """TF1 ALBERT whose block has a second norm of its own: test_checkpoint_assignment.py gives a sample one."""
@@ -49,7 +48,7 @@ def test_every_variable_is_assigned_kept_or_dropped_exactly_once(name: str, expl
     gone += [d.variable.name for d in weights.dropped]
     assert sorted(gone) == sorted([*(v.name for v in module.variables), *twice])
     assert len(twice) == (2 if name in ("tf1_albert_small", "tf1_albert_checkpoint") else 0)
-    lower_case = name in (*FROM_TF2, *G1) and name != "g4_albert"
+    lower_case = name in ("g1_built", *TF2_SAMPLES, *G1) and name != "g4_albert"
     assert [v.attribute for v in weights.kept] == (["do_lower_case"] if lower_case else [])
     assert weights.dropped == ()
 
@@ -59,8 +58,8 @@ def test_every_target_is_filled_once_with_the_shape_of_its_layout(name: str, exp
     _, _, weights = explained(name)
     assert len(weights.by_target) == len(weights.assignments)
     for assignment in weights.assignments:
-        assert assignment.variable.shape == shape_of(assignment.layout.source, weights.sizes)
-        assert assignment.shape == shape_of(assignment.layout.target, weights.sizes)
+        assert assignment.variable.shape == shape_of(assignment.layout.left, weights.sizes)
+        assert assignment.shape == shape_of(assignment.layout.right, weights.sizes)
 
 
 @pytest.mark.parametrize("name", [*SAMPLES, *G1])
@@ -94,7 +93,7 @@ def test_every_dialect_of_bert_has_a_sample(explained):
 
 
 def test_every_published_dialect_has_a_sample(explained):
-    published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.published is not None}
+    published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.publisher is not None}
     listings = [explained(name)[0].variables for name in CHECKPOINT_SAMPLES]
     seen = {place for place, d in published.items() if any(explain(d, listing).complete for listing in listings)}
     assert published.keys() - seen == {SECOND_NORM_DIALECT}

@@ -61,7 +61,7 @@ def test_without_a_graph_gelu_means_what_the_code_says_today(checkpoint):
 def test_the_graph_beside_a_checkpoint_decides_which_gelu_is_meant(sample, edit, means, checkpoint):
     folder = checkpoint(edit, sample)
     assert activations(folder) == (means, means)
-    evidence = {(e.field, e.source): e for e in surgery.plan(folder).inference.evidence}
+    evidence = {(e.field, e.kind): e for e in surgery.plan(folder).inference.evidence}
     assert evidence["hidden_act", "graph"].value == evidence["hidden_act", "config"].value == means
     assert "intermediate" in evidence["hidden_act", "graph"].place
 
@@ -85,7 +85,7 @@ def test_a_graph_with_loops_shows_nothing(checkpoint):
 def test_a_graph_is_no_function_to_call(checkpoint):
     found = surgery.plan(checkpoint(erf))
     assert (found.module.traces, found.module.callables) == ((), ())
-    assert found.inference.published is not None
+    assert found.inference.publisher is not None
 
 
 def test_the_graph_is_that_of_the_same_prefix(checkpoint):
@@ -110,7 +110,7 @@ def test_a_release_of_google_s_of_2018_is_explained_by_its_own_graph(shared, tmp
     folder = unpack(shared("real/bert_chinese_L12_meta.tar.gz"), tmp_path / "chinese_L-12_H-768_A-12")
     (folder / "bert_model.ckpt.data-00000-of-00001").write_bytes(b"not needed for a plan")
     plan = surgery.plan(folder)
-    evidence = {(e.field, e.source): (e.value, e.place.rpartition("/")[2]) for e in plan.inference.evidence}
+    evidence = {(e.field, e.kind): (e.value, e.place.rpartition("/")[2]) for e in plan.inference.evidence}
     assert evidence["hidden_act", "graph"] == ("gelu", "Erf")
     assert evidence["layer_norm_eps", "graph"] == (1e-12, "y")
     assert plan.inference.architecture["mlm_act"] == "gelu"

@@ -22,7 +22,7 @@ def mapped(module: InspectedModule) -> AssignmentMap:
 def listed_beside(module: InspectedModule, *names: str, like: str = "") -> InspectedModule:
     """The module with more variables, of the shape of another, or vectors of 3."""
     shape = next((v.shape for v in module.variables if v.name == like), (3,))
-    more = tuple(VariableInfo(name, "float32", shape, True) for name in names)
+    more = tuple(VariableInfo(name=name, dtype="float32", shape=shape, trainable=True) for name in names)
     return replace(module, variables=(*module.variables, *more))
 
 

@@ -72,12 +72,12 @@ def test_every_field_of_a_checkpoint_has_the_value_of_its_config_or_code(name: s
     ],
 )
 def test_each_field_is_told_with_the_place_where_it_stands(name, field, source, place, modules):
-    evidence = {(e.field, e.source): e.place for e in surgery.inspect(modules(name)).inference.evidence}
+    evidence = {(e.field, e.kind): e.place for e in surgery.inspect(modules(name)).inference.evidence}
     assert evidence[field, source] == place
 
 
 def test_sizes_are_read_in_the_config_and_seen_in_names_or_shapes_too(modules):
-    evidence = {(e.field, e.source) for e in surgery.inspect(modules("hf_bert")).inference.evidence}
+    evidence = {(e.field, e.kind) for e in surgery.inspect(modules("hf_bert")).inference.evidence}
     assert {("num_hidden_layers", "config"), ("num_hidden_layers", "names")} <= evidence
     assert ("attention_head_size", "shapes") in evidence
 
@@ -106,7 +106,7 @@ def test_a_shared_block_is_applied_as_often_as_the_config_says(name, configured)
     ],
 )
 def test_the_architecture_is_named_by_its_type_or_in_early_configs_by_its_class(values, named):
-    assert model_type(Config("config.json", values)) == named
+    assert model_type(Config(file="config.json", values=values)) == named
 
 
 def test_an_early_config_without_a_type_is_known_by_its_class(configured, modules):
@@ -139,14 +139,14 @@ def test_an_assumed_activation_decides_what_google_s_gelu_means_everywhere(modul
     assert (found.architecture["hidden_act"], found.architecture["mlm_act"]) == ("gelu", "gelu")
 
 
-def published():
-    return [dialect.published for family in FAMILIES for dialect in family.dialects if dialect.published is not None]
+def publishers():
+    return [dialect.publisher for family in FAMILIES for dialect in family.dialects if dialect.publisher is not None]
 
 
 def test_every_row_of_a_publisher_tells_a_field_of_its_family():
     for family in FAMILIES:
         for dialect in family.dialects:
-            for row in dialect.published.evidence if dialect.published is not None else ():
+            for row in dialect.publisher.evidence if dialect.publisher is not None else ():
                 assert isinstance(row, ConfigEvidence | CodeEvidence)
                 assert row.field in family.fields
 
@@ -154,6 +154,6 @@ def test_every_row_of_a_publisher_tells_a_field_of_its_family():
 def test_what_a_word_may_mean_is_an_activation_that_can_be_computed():
     from surgery.proof.float64 import ACTIVATIONS
 
-    rows = [row for kind in published() for row in kind.evidence if isinstance(row, ConfigEvidence) and row.means]
-    assert len(rows) >= 2 * len(published())
+    rows = [row for kind in publishers() for row in kind.evidence if isinstance(row, ConfigEvidence) and row.means]
+    assert len(rows) >= 2 * len(publishers())
     assert {meaning for row in rows for meanings in row.means.values() for meaning in meanings} == set(ACTIVATIONS)

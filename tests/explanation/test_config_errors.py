@@ -139,7 +139,7 @@ def test_a_missing_key_is_an_error_that_names_the_option_which_supplies_it(name,
     assert error.hint.count("--assume") == len(fields)
     found = surgery.plan(folder, assume=dict.fromkeys(fields, value)).inference
     assert {found.architecture[field] for field in fields} == {value}
-    assert {e.source for e in found.evidence if e.field in fields} == {"option"}
+    assert {e.kind for e in found.evidence if e.field in fields} == {"option"}
 
 
 @pytest.mark.parametrize("name", ["hf_bert", "tf1_bert_small"])

@@ -151,7 +151,7 @@ def test_what_is_assumed_stands_in_for_missing_evidence_and_is_told(modules, tmp
     found = infer_architecture(change(modules, tmp_path, edit), dict.fromkeys(DROPOUTS, 0.25))
     assert [found.architecture[field] for field in DROPOUTS] == [0.25] * 5
     (evidence,) = [e for e in found.evidence if e.field == "output_dropout"]
-    assert (evidence.source, evidence.place) == ("option", "--assume output_dropout=0.25")
+    assert (evidence.kind, evidence.place) == ("option", "--assume output_dropout=0.25")
 
 
 def test_assuming_some_of_what_is_missing_asks_for_the_rest_only(modules, tmp_path):

@@ -32,15 +32,15 @@ def test_a_list_call_takes_words_mask_types_and_returns_its_ends(name: str, modu
 
 def test_a_head_takes_positions_too_and_returns_logits(modules):
     inference = infer_architecture(inspected(modules("g4_bert_mlm")))
-    assert list(inference.heads) == ["mlm"]
-    mlm = inference.heads["mlm"]
+    assert list(inference.submodels) == ["mlm"]
+    mlm = inference.submodels["mlm"]
     assert set(mlm.inputs) == {*TOKENS, "masked_lm_positions"}
     assert mlm.outputs["mlm_logits"] == "mlm_logits"
     assert mlm.aliases == {}
 
 
 def test_a_module_without_a_head_has_none(modules):
-    assert infer_architecture(inspected(modules("g4_electra"))).heads == {}
+    assert infer_architecture(inspected(modules("g4_electra"))).submodels == {}
 
 
 def reorder_call(saved_model, one: int, other: int) -> None:
@@ -139,5 +139,5 @@ def test_a_checkpoint_without_a_pooler_has_no_pooled_output_and_no_default(modul
 
 def test_a_checkpoint_with_a_masked_lm_head_has_the_callable_that_tf_hub_s_modules_have(modules):
     checkpoint, module = (infer_architecture(inspected(modules(n))) for n in ("tf1_bert_checkpoint", "g4_bert_mlm"))
-    assert checkpoint.heads == module.heads
-    assert infer_architecture(inspected(modules("hf_bert"))).heads == {}
+    assert checkpoint.submodels == module.submodels
+    assert infer_architecture(inspected(modules("hf_bert"))).submodels == {}

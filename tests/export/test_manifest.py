@@ -38,10 +38,15 @@ def test_an_export_without_a_manifest_was_asked_for_nothing(tmp_path):
 
 def test_without_a_manifest_the_signatures_say_which_taps_and_depths_there_are(tmp_path):
     tapped = SignatureInfo(
-        "taps", (), (TensorInfo("query_3", "float32", None), TensorInfo("ffn_0_norm_1", "float32", None))
+        name="taps",
+        inputs=(),
+        outputs=(
+            TensorInfo(key="query_3", dtype="float32", shape=None),
+            TensorInfo(key="ffn_0_norm_1", dtype="float32", shape=None),
+        ),
     )
-    signatures = {"serving_default": SignatureInfo("serving_default", (), ()), "taps": tapped}
-    signatures["depth_2"] = SignatureInfo("depth_2", (), ())
+    signatures = {"serving_default": SignatureInfo(name="serving_default", inputs=(), outputs=()), "taps": tapped}
+    signatures["depth_2"] = SignatureInfo(name="depth_2", inputs=(), outputs=())
     assert read_request(tmp_path, signatures) == Request(taps=("query@3", "ffn_0_norm@1"), depths=(2,))
 
 

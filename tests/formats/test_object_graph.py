@@ -71,7 +71,7 @@ def test_structures_become_nested_python_data():
     fields["pair"].tuple_value.values.add().string_value = "text"
     fields["nothing"].none_value.SetInParent()
     assert structure(value) == {
-        "x": TensorInfo("inputs/x", "int32", (None,)),
+        "x": TensorInfo(key="inputs/x", dtype="int32", shape=(None,)),
         "flags": [True],
         "pair": (3, "text"),
         "nothing": None,

@@ -211,15 +211,15 @@ def test_listing_and_refusals_import_no_tensorflow(modules, tmp_path):
 
 
 def batches(*tensors: TensorInfo):
-    return list(made_batches(SignatureInfo("s", tensors, ())))
+    return list(made_batches(SignatureInfo(name="s", inputs=tensors, outputs=())))
 
 
 def test_made_inputs_fit_their_shapes_and_free_axes_agree():
     first, second, *_ = batches(
-        TensorInfo("ids", "int32", (None, None), "ids:0"),
-        TensorInfo("image", "float32", (None, 8, 8, 3), "image:0"),
-        TensorInfo("flag", "bool", (), "flag:0"),
-        TensorInfo("any", "float32", None, "any:0"),
+        TensorInfo(key="ids", dtype="int32", shape=(None, None), name="ids:0"),
+        TensorInfo(key="image", dtype="float32", shape=(None, 8, 8, 3), name="image:0"),
+        TensorInfo(key="flag", dtype="bool", shape=(), name="flag:0"),
+        TensorInfo(key="any", dtype="float32", shape=None, name="any:0"),
     )
     assert {key: array.shape for key, array in first.arrays.items()} == {
         "ids": (1, 1),
@@ -233,14 +233,14 @@ def test_made_inputs_fit_their_shapes_and_free_axes_agree():
 
 
 def test_made_inputs_are_the_same_every_time_and_differ_between_batches():
-    tensor = TensorInfo("x", "float32", (2, 3), "x:0")
+    tensor = TensorInfo(key="x", dtype="float32", shape=(2, 3), name="x:0")
     again, found = batches(tensor), batches(tensor)
     assert all((a.arrays["x"] == b.arrays["x"]).all() for a, b in zip(again, found, strict=True))
     assert (found[0].arrays["x"] != found[1].arrays["x"]).any()
 
 
 def test_made_strings_are_words_and_in_the_end_empty():
-    made = batches(TensorInfo("text", "string", (None,), "text:0"))
+    made = batches(TensorInfo(key="text", dtype="string", shape=(None,), name="text:0"))
     assert made[1].arrays["text"].tolist()[0] == b"the quick brown fox"
     assert set(made[-1].arrays["text"].tolist()) == {b""}
 
@@ -250,4 +250,4 @@ def test_made_strings_are_words_and_in_the_end_empty():
 )
 def test_inputs_that_cannot_be_made_are_refused(dtype: str, name: str | None):
     with pytest.raises(ModuleError, match="making inputs"):
-        batches(TensorInfo("x", dtype, (None,), name))
+        batches(TensorInfo(key="x", dtype=dtype, shape=(None,), name=name))

@@ -9,6 +9,7 @@ import pytest
 import surgery
 from surgery.errors import UsageError
 from surgery.planning.taps import offered, resolve_taps, select_layers
+from tests.support.sample_names import BERT_MODULES, TAPPED_CHECKPOINTS, TF1_SAMPLES
 
 ATTENTION = (
     "query",
@@ -48,10 +49,7 @@ def mobilebert(feed_forwards: int, *, shared: bool) -> tuple[str, ...]:
 
 
 OFFERED = {
-    **dict.fromkeys(
-        ("g1_built", "g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_prenorm", "g4_bert_v2"), BERT
-    ),
-    **dict.fromkeys(("g4_albert", "tf1_bert_small", "tf1_albert_small", "hf_bert", "hf_albert", "hf_electra"), BERT),
+    **dict.fromkeys(("g1_built", *BERT_MODULES, "g4_albert", *TF1_SAMPLES, *TAPPED_CHECKPOINTS), BERT),
     "tf1_bert_checkpoint": BERT,
     "g4_mobilebert": mobilebert(4, shared=True),
     "g4_mobilebert_layer_norm": mobilebert(2, shared=False),

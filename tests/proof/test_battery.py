@@ -13,7 +13,7 @@ VOCAB, POSITIONS, TYPES = 1200, 96, 2
 
 def battery(vocab: int = VOCAB, positions: int = POSITIONS, types: int = TYPES):
     values = {"vocab_size": vocab, "max_position_embeddings": positions, "type_vocab_size": types}
-    return make_battery(Architecture("bert", "test", values))
+    return make_battery(Architecture(family="bert", generation="test", values=values))
 
 
 def arrays(name: str, **sizes: int) -> list[np.ndarray]:
@@ -118,7 +118,7 @@ def test_some_rows_are_nothing_but_padding_and_never_all_of_a_batch():
 
 
 def test_sub_models_run_on_some_batches_of_every_ordinary_shape():
-    shapes = {shape(batch) for batch in battery() if batch.heads}
+    shapes = {shape(batch) for batch in battery() if batch.submodels}
     assert {(rows, length) for rows in (1, 3, 8) for length in (1, 2, 17)} <= shapes
 
 

@@ -37,7 +37,7 @@ def opened(modules):
 def recorded(module, inference, theirs):
     """What the reference returns on transformers' inputs."""
     batch = Batch("transformers", {ours: theirs[name] for ours, name in INPUTS.items()})
-    (found,) = reference.record_checkpoint(module, inference, module.open_tensors(), [batch])
+    (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch])
     return found
 
 
@@ -130,8 +130,8 @@ def test_the_weight_rows_are_no_part_of_it(name, opened, monkeypatch):
 )
 def test_a_name_that_the_checkpoint_lacks_is_told(field, name, opened):
     module, inference, theirs = opened("hf_bert")
-    names = replace(inference.published.names, **{field: name})
-    renamed = replace(inference, published=replace(inference.published, names=names))
+    names = replace(inference.publisher.names, **{field: name})
+    renamed = replace(inference, publisher=replace(inference.publisher, names=names))
     with pytest.raises(UnexplainedError, match=rf"reference of hf_bert: expected a weight .*{name}"):
         recorded(module, renamed, theirs)
 
@@ -162,7 +162,7 @@ def test_each_block_is_reported_and_no_batch_needs_another(opened):
     steps = []
     whole = Batch("all", {ours: theirs[name] for ours, name in INPUTS.items()})
     rows = [Batch(str(i), {name: value[i : i + 1] for name, value in whole.inputs.items()}) for i in range(3)]
-    found = reference.record_checkpoint(
+    found = reference.record_float64(
         module, inference, module.open_tensors(), [whole, *rows], progress=lambda *step: steps.append(step)
     )
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]

@@ -8,8 +8,7 @@ from surgery.explanation.architecture import infer_architecture
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.proof.inner_tensors import inner_tensors
 from tests.support.editing import inspected
-
-SAMPLES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")
+from tests.support.sample_names import BERT_MODULES
 
 
 def found_in(folder):
@@ -19,7 +18,7 @@ def found_in(folder):
     return trace, inference, inner_tensors(trace, inference)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", BERT_MODULES)
 def test_the_embedding_and_every_block_are_found(name: str, modules):
     _, inference, inner = found_in(modules(name))
     blocks = inference.architecture["num_hidden_layers"]

@@ -12,11 +12,11 @@ BLOCKS = 12
 
 
 def places(found, signature: str = "serving_default") -> dict[str, tuple[str, ...]]:
-    return {name.key: name.places for name in found.output_names if name.signature == signature}
+    return {name.key: name.paths for name in found.output_names if name.signature == signature}
 
 
 def feeds(found, signature: str = "serving_default") -> dict[str, tuple[str, ...]]:
-    return {name.key: name.places for name in found.input_names if name.signature == signature}
+    return {name.key: name.paths for name in found.input_names if name.signature == signature}
 
 
 def dict_outputs(stem: str) -> dict[str, tuple[str, ...]]:

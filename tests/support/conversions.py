@@ -7,7 +7,7 @@ fixtures when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,10 +100,13 @@ def tapped(
 
 @pytest.fixture(scope="session")
 def load(converted: Callable[[str], Converted]) -> Callable[..., Any]:
-    """`load(name)` is the loaded export, `load(name, "source")` the module itself; neither to be changed."""
+    """`load(name)` is the loaded export, `load(name, "source")` the module itself; neither to be changed.
+
+    The last few stay loaded. Tests of one sample run one after the other, so that is enough, and it bounds memory.
+    """
     import tensorflow as tf
 
-    @cache
+    @lru_cache(maxsize=4)
     def make(name: str, side: str = "export") -> Any:
         return tf.saved_model.load(str(getattr(converted(name), side)))
 

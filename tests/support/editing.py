@@ -33,7 +33,7 @@ def edited(module: Path, folder: Path, edit: Edit) -> Path:
 
 def inspected(folder: Path) -> InspectedModule:
     """The inspected module of a folder, with the names of its signatures' outputs."""
-    return name_outputs(inspect_folder(Files(folder, folder.name)))
+    return name_outputs(inspect_folder(Files(folder=folder, name=folder.name)))
 
 
 def inspect_edited(module: Path, folder: Path, edit: Edit) -> InspectedModule:

@@ -49,7 +49,13 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
         name: next(feed for node in by_path.values() for feed in node.inputs if feed.node.path == name)
         for name in names
     }
-    convention = Convention(signature, "dict", {leaf.key: path for path, leaf in trace.flat_inputs}, {}, {})
+    convention = Convention(
+        callable=signature,
+        kind="dict",
+        inputs={leaf.key: path for path, leaf in trace.flat_inputs},
+        outputs={},
+        aliases={},
+    )
     meta_graph = with_tags(found.saved_model, ["serve"])
     with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
         run = session.function(meta_graph, found, trace, convention, inner)

@@ -1,4 +1,4 @@
-"""Samples that convert, by source: archives in tests/modules, unless it says otherwise. Needs no TensorFlow."""
+"""The samples by name, and which of them serve which tests. Archives in tests/modules, unless it says otherwise."""
 
 from __future__ import annotations
 
@@ -23,6 +23,37 @@ TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoi
 
 CHECKPOINT_SAMPLES = (*HUGGING_FACE_SAMPLES, *TF1_CHECKPOINTS)
 """Sources without a graph: they cannot be loaded, only their exports."""
+
+SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
+"""All that convert. What the builders make besides is named in tests/support/samples.py."""
+
+GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES)
+"""Sources with a graph, among them a module of the first generation that the early builder once made."""
+
+BERT_MODULES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")
+"""One module for each form of BERT's block and each exporter."""
+
+WITHOUT_POOLER = ("hf_electra", "hf_bert_no_pooler")
+"""Those that have no pooled output, and whose exports have none either."""
+
+TAPPED_MODULES = (
+    "g1",
+    *BERT_MODULES,
+    "g4_albert",
+    "g4_mobilebert",
+    "g4_mobilebert_layer_norm",
+    "g4_talkheads",
+    *TF1_SAMPLES,
+)
+TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra")
+TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
+"""Converted with every tap: each family, generation and source, and each form of block."""
+
+COMPOSED = ("hf_bert", "g4_prenorm", "hf_albert", "g4_mobilebert_layer_norm", "g4_talkheads")
+"""One for each form of block: their exports have a shallower encoder, a feature and composed signatures besides."""
+
+TERMS = ("g4_mobilebert_layer_norm", "hf_bert")
+"""MobileBERT's sums are fused otherwise when one of their terms is an output, so bits move; BERT's are not."""
 
 LAYER_SAMPLES = ("g2_small", "g4_electra", "g4_albert", "g4_mobilebert", "g4_talkheads")
 """Modules that the tests convert from inside a layer."""

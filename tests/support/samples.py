@@ -1,4 +1,4 @@
-"""The modules and checkpoints that the tests convert, by name: samples, and what the builders make."""
+"""Modules and checkpoints that the builders make, by name. Those that lie packed are in sample_names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.builders import checkpoints, early_bert, hugging_face, model_garden
-from tests.support.sample_names import CHECKPOINT_SAMPLES, TF1_SAMPLES, TF2_SAMPLES
-
-SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
 
 BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
     {
@@ -47,5 +44,3 @@ BUILDERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
         ),
     }
 )
-WITHOUT_POOLER = ("hf_electra", "hf_bert_no_pooler")
-"""Those that have no pooled output, and whose exports have none either."""

@@ -69,7 +69,7 @@ def trace(
 
 
 def tensor(key: str, *shape: int | None) -> TensorInfo:
-    return TensorInfo(key, "float32", shape or (None, 4))
+    return TensorInfo(key=key, dtype="float32", shape=shape or (None, 4))
 
 
 def module(traces: Sequence[Trace], signatures: Mapping[str, Trace]) -> InspectedModule:
@@ -78,13 +78,9 @@ def module(traces: Sequence[Trace], signatures: Mapping[str, Trace]) -> Inspecte
         name="synthetic",
         folder=".",
         format="TF2 SavedModel",
-        tensorflow_version="",
-        meta_graphs=(),
         variables=(),
-        assets={},
         traces=tuple(traces),
         signature_traces=signatures,
-        attached_messages={},
         fingerprint={},
         saved_model_bytes=0,
     )

@@ -12,31 +12,7 @@ from surgery.jobs.convert import Conversion
 from surgery.planning.plan import Plan
 from surgery.planning.taps import offered
 from surgery.tf.session import SavedModelSession
-
-GRAPH_SAMPLES = (
-    "g1",
-    "g2_small",
-    "g3_small",
-    "g4_bert_mlm",
-    "g4_electra",
-    "g4_prenorm",
-    "g4_bert_v2",
-    "g4_albert",
-    "g4_mobilebert",
-    "g4_mobilebert_layer_norm",
-    "g4_talkheads",
-    "tf1_bert_small",
-    "tf1_albert_small",
-)
-HUGGING_FACE_SAMPLES = ("hf_bert", "hf_albert", "hf_electra")
-SAMPLES = (*GRAPH_SAMPLES, *HUGGING_FACE_SAMPLES)
-"""Each family, generation and source, and each form of block."""
-
-COMPOSED = ("hf_bert", "g4_prenorm", "hf_albert", "g4_mobilebert_layer_norm", "g4_talkheads")
-"""One for each form of block: their exports have a shallower encoder, a feature and composed signatures besides."""
-
-TERMS = ("g4_mobilebert_layer_norm", "hf_bert")
-"""MobileBERT's sums are fused otherwise when one of their terms is an output, so bits move; BERT's are not."""
+from tests.support.sample_names import COMPOSED, TERMS
 
 DEPTH = 2
 

@@ -15,14 +15,14 @@ PRIMES = (2, 3, 5, 7, 11, 13)
 
 def test_a_sentence_names_the_groups_of_both_sides():
     layout = parse("hidden (heads size) -> hidden heads size")
-    assert layout.source == (("hidden",), ("heads", "size"))
-    assert layout.target == (("hidden",), ("heads",), ("size",))
+    assert layout.left == (("hidden",), ("heads", "size"))
+    assert layout.right == (("hidden",), ("heads",), ("size",))
     assert layout.axes == ("hidden", "heads", "size")
 
 
 def test_a_sentence_without_an_arrow_leaves_the_tensor_as_it_is():
     layout = parse("vocab embedding")
-    assert layout.source == layout.target == (("vocab",), ("embedding",))
+    assert layout.left == layout.right == (("vocab",), ("embedding",))
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(layout.apply(array, {"vocab": 2, "embedding": 3}), array)
 
@@ -123,10 +123,10 @@ def test_applying_to_another_shape_is_refused():
 def test_the_layout_of_every_rule_can_be_undone(sentence: str):
     layout = parse(sentence)
     sizes = dict(zip(layout.axes, PRIMES, strict=False))
-    source = shape_of(layout.source, sizes)
+    source = shape_of(layout.left, sizes)
     array = np.arange(np.prod(source), dtype=np.float32).reshape(source)
     moved = layout.apply(array, sizes)
-    assert moved.shape == shape_of(layout.target, sizes)
+    assert moved.shape == shape_of(layout.right, sizes)
     back = layout.inverse().apply(moved, sizes)
     assert back.dtype == array.dtype
     assert back.tobytes() == array.tobytes()

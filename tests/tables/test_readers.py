@@ -94,7 +94,7 @@ def test_an_activation_that_is_none_of_these_is_unknown(build):
 @pytest.mark.parametrize("epsilon", [1e-12, 1e-6, 1e-5, 1e-3])
 def test_epsilon_is_the_constant_added_to_the_variance(epsilon: float):
     reading = read.layer_norm_epsilon(anchors(lambda f: norm(f, "x", epsilon), "gamma", "beta"), "gamma")
-    assert reading == read.Reading(epsilon, "epsilon")
+    assert reading == read.Reading(value=epsilon, place="epsilon")
 
 
 def test_the_epsilon_of_a_fused_norm_is_its_attribute():
@@ -104,7 +104,7 @@ def test_the_epsilon_of_a_fused_norm_is_its_attribute():
         scaled = f.op("Mul", "fused:y:0", f.op("ReadVariableOp", "gamma", port="value:0"), port="z:0")
         return f.op("AddV2", scaled, f.op("ReadVariableOp", "beta", port="value:0"), port="z:0")
 
-    assert read.layer_norm_epsilon(anchors(build, "gamma", "beta"), "gamma") == read.Reading(1e-3, "fused")
+    assert read.layer_norm_epsilon(anchors(build, "gamma", "beta"), "gamma") == read.Reading(value=1e-3, place="fused")
 
 
 def test_a_scale_without_a_norm_has_no_epsilon():
@@ -118,7 +118,7 @@ def test_a_scale_without_a_norm_has_no_epsilon():
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
 def test_a_dropout_s_rate_is_read_where_it_acts(rate: float):
     graph = anchors(lambda f: dropout(f, norm(f, "x"), rate), "gamma", "beta")
-    assert read.dropout_after_norm(graph, "beta") == read.Reading(rate, "dropped")
+    assert read.dropout_after_norm(graph, "beta") == read.Reading(value=rate, place="dropped")
     graph = anchors(lambda f: dropout(f, dense(f, "x", "kernel", "bias"), rate), "kernel", "bias")
     assert read.dropout_after_bias(graph, "bias").value == rate
 
@@ -133,7 +133,7 @@ def floored_dropout(f: Function, value: str, keep: float) -> str:
 @pytest.mark.parametrize(("keep", "rate"), [(0.9, 0.1), (0.95, 0.05), (0.5, 0.5)])
 def test_a_dropout_of_tensorflow_1_is_read_from_what_it_keeps(keep: float, rate: float):
     graph = anchors(lambda f: floored_dropout(f, dense(f, "x", "kernel", "bias"), keep), "kernel", "bias")
-    assert read.dropout_after_bias(graph, "bias") == read.Reading(rate, "dropped")
+    assert read.dropout_after_bias(graph, "bias") == read.Reading(value=rate, place="dropped")
     assert graph.unread_randomness == ()
 
 
@@ -172,7 +172,7 @@ def attention(f: Function, scale: float, adder: float | None = -1e9) -> str:
 @pytest.mark.parametrize("size", [8, 12, 16, 64])
 def test_the_head_size_is_read_from_the_scale(size: int):
     graph = anchors(lambda f: attention(f, size**-0.5), "query", "query_bias")
-    assert read.head_size(graph, "query_bias") == read.Reading(size, "scaled")
+    assert read.head_size(graph, "query_bias") == read.Reading(value=size, place="scaled")
 
 
 def test_a_division_by_the_root_is_a_scale_too():

@@ -10,11 +10,11 @@ from surgery.tables.rules import Dialect, drop, fill, move
 
 
 def variable(name: str, *shape: int) -> VariableInfo:
-    return VariableInfo(name, "float32", shape or (4,), True)
+    return VariableInfo(name=name, dtype="float32", shape=shape or (4,), trainable=True)
 
 
 def dialect(*rules) -> Dialect:
-    return Dialect({"dict": "a test"}, rules)
+    return Dialect(generation={"dict": "a test"}, rules=rules)
 
 
 def test_a_name_without_holes_matches_itself_only():

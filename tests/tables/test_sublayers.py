@@ -12,24 +12,7 @@ from surgery.planning.taps import offered, resolve_taps
 from surgery.proof.inner_tensors import tap_tensors
 from surgery.tables.anchors import upstream
 from tests.support.editing import inspected
-
-SAMPLES = (
-    "g1_built",
-    "g2_small",
-    "g3_small",
-    "g4_bert_mlm",
-    "g4_bert_dropouts",
-    "g4_electra",
-    "g4_bert_v2",
-    "g4_prenorm",
-    "g4_albert",
-    "g4_albert_dropout",
-    "g4_mobilebert",
-    "g4_mobilebert_layer_norm",
-    "g4_talkheads",
-    "tf1_bert_small",
-    "tf1_albert_small",
-)
+from tests.support.sample_names import GRAPH_SAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +29,7 @@ def located(modules):
     return find
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", GRAPH_SAMPLES)
 def test_every_tap_of_every_block_is_found_each_at_a_place_of_its_own(name: str, located):
     _, inference, found = located(name)
     blocks = inference.architecture["num_hidden_layers"]
@@ -65,7 +48,7 @@ def reads(located, name: str, output: str) -> set[str]:
     return {role for role, path in inference.convention.inputs.items() if path in used}
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", GRAPH_SAMPLES)
 def test_logits_are_those_before_the_mask_and_probabilities_those_after(name: str, located):
     # In the first block, where nothing yet is made of masked attention.
     assert reads(located, name, "attention_logits_0") == {"input_word_ids", "input_type_ids"}
@@ -75,7 +58,7 @@ def test_logits_are_those_before_the_mask_and_probabilities_those_after(name: st
 def test_what_a_graph_does_not_show_is_left_out(located):
     trace, inference, _ = located("g4_bert_mlm")
     query, key = resolve_taps(inference, ["query@1", "key@1"])
-    hidden = replace(query, row=replace(query.row, source=lambda graph, *anchors: None))
+    hidden = replace(query, row=replace(query.row, finder=lambda graph, *anchors: None))
     assert list(tap_tensors(trace, inference, [hidden, key])) == ["key_1"]
     nameless = replace(query, row=replace(query.row, anchors=("no/such/weight",)))
     assert tap_tensors(trace, inference, [nameless]) == {}

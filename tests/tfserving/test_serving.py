@@ -228,7 +228,9 @@ def test_the_largest_is_found_at_either_end(most):
 
 
 def signature(*inputs):
-    return SignatureInfo("s", tuple(TensorInfo(k, d, s, f"{k}:0") for k, d, s in inputs), ())
+    return SignatureInfo(
+        name="s", inputs=tuple(TensorInfo(key=k, dtype=d, shape=s, name=f"{k}:0") for k, d, s in inputs), outputs=()
+    )
 
 
 def test_examples_are_valid_for_every_encoder_and_show_a_padded_row():

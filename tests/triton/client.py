@@ -1,6 +1,6 @@
 """Sends requests to Triton with its own clients, many at a time; runs in the environment `triton`, not in the tests'.
 
-    python triton_client.py HTTP_PORT GRPC_PORT PLAN ANSWERS
+    python client.py HTTP_PORT GRPC_PORT PLAN ANSWERS
 
 PLAN is an .npz: `plan` is JSON, a list of {"client", "protocol", "model", "outputs", "inputs"}, and the inputs of
 request n are the arrays `n/KEY`. ANSWERS is an .npz of `n/KEY`, and `n` with the message of a request that failed. All

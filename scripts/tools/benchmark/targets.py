@@ -8,7 +8,7 @@ from scripts.tools.benchmark.comparison import Comparison
 Measure = Literal["median", "ratio", "speed-up"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
     """A bound on one figure of one comparison; a speed-up is a lower bound, all else an upper one."""
 
@@ -41,15 +41,15 @@ class Target:
 
 
 TARGETS = (
-    Target("inspect", "wall", "median", 0.4),
-    Target("inspect", "wall", "speed-up", 15),
-    Target("convert", "wall", "ratio", 0.85),
-    Target("convert", "peak memory", "ratio", 0.85),
-    Target("load", "tf.saved_model", "ratio", 0.45),
-    Target("latency", "1 x 128", "ratio", 1.05),
-    Target("latency", "8 x 128", "ratio", 1.05),
+    Target(topic="inspect", quantity="wall", measure="median", bound=0.4),
+    Target(topic="inspect", quantity="wall", measure="speed-up", bound=15),
+    Target(topic="convert", quantity="wall", measure="ratio", bound=0.85),
+    Target(topic="convert", quantity="peak memory", measure="ratio", bound=0.85),
+    Target(topic="load", quantity="tf.saved_model", measure="ratio", bound=0.45),
+    Target(topic="latency", quantity="1 x 128", measure="ratio", bound=1.05),
+    Target(topic="latency", quantity="8 x 128", measure="ratio", bound=1.05),
     *(
-        Target("taps", f"{shape}, {what}", "ratio", bound)
+        Target(topic="taps", quantity=f"{shape}, {what}", measure="ratio", bound=bound)
         for shape in ("1 x 128", "8 x 128")
         for what, bound in (
             ("all block outputs", 1.02),
@@ -60,11 +60,14 @@ TARGETS = (
             ("depth 0.67 L", 8 / 12 + 0.05),
         )
     ),
-    Target("convert taps", "wall", "ratio", 1.3),
-    Target("extract", "wall, the Hub loop", "speed-up", 3),
-    *(Target("processes", f"{count} on {count} cores", "ratio", 1.2 / count) for count in (2, 4, 8, 16, 32)),
-    Target("sizes", "saved_model.pb", "ratio", 0.30),
-    Target("sizes", "variables", "ratio", 1.01),
+    Target(topic="convert taps", quantity="wall", measure="ratio", bound=1.3),
+    Target(topic="extract", quantity="wall, the Hub loop", measure="speed-up", bound=3),
+    *(
+        Target(topic="processes", quantity=f"{count} on {count} cores", measure="ratio", bound=1.2 / count)
+        for count in (2, 4, 8, 16, 32)
+    ),
+    Target(topic="sizes", quantity="saved_model.pb", measure="ratio", bound=0.30),
+    Target(topic="sizes", quantity="variables", measure="ratio", bound=1.01),
 )
 
 

@@ -1,4 +1,4 @@
-"""Writes the page of all commands from what `--help` says: python -m scripts.tools.docs [docs/reference/commands.md]."""
+"""Writes the page of all commands from their help texts: python -m scripts.tools.docs [docs/reference/commands.md]."""
 
 from __future__ import annotations
 

@@ -11,9 +11,12 @@ from surgery.proof.parity import Tolerance
 class Runtime:
     """A row of the table.
 
-    `program`: a file of the folder `programs`. `environment`: one of scripts/tools/environments, or None for the
-    checkout's own. `arguments`: what the program is started with. `must_load`: an export that does not load there is
-    broken.
+    `name`: as people type it.
+    `title`: as the table shows it.
+    `program`: a file of the folder `programs`.
+    `environment`: one of scripts/tools/environments, or None for the checkout's own.
+    `arguments`: what the program is started with.
+    `must_load`: an export that does not load there is broken.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What the publishers of checkpoints say of their configs and names, one file per publisher."""
+"""Publishers of checkpoints: their names, configs and code, one file per publisher."""

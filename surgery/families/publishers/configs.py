@@ -1,4 +1,4 @@
-"""What the configs of published checkpoints say of BERT and its relatives, whoever publishes them."""
+"""Rows of the configs of BERT and its relatives that all publishers share."""
 
 from __future__ import annotations
 
@@ -18,28 +18,35 @@ _SIZES = (
     "type_vocab_size",
 )
 ONE_GROUP = tuple(
-    Demand(key, (1,), "the rebuilt encoder applies one block at every depth")
+    Demand(key=key, allowed=(1,), because="the rebuilt encoder applies one block at every depth")
     for key in ("num_hidden_groups", "inner_group_num")
 )
-_EMBEDDING_SIZE = ConfigEvidence("embedding_size", "embedding_size", ("embedding_projection/kernel",))
+_EMBEDDING_SIZE = ConfigEvidence(field="embedding_size", key="embedding_size", anchors=("embedding_projection/kernel",))
 
 
 def config_evidence(
     activations: Mapping[str, tuple[str, ...]], dropouts: tuple[str, ...], code: Mapping[str, Any], place: str
 ) -> tuple[ConfigEvidence | CodeEvidence, ...]:
-    """The rows of a config: its sizes, activation and rates; and what the code at `place` fixes beside it.
+    """The rows of a config and of the code that reads it.
 
-    `dropouts` are the fields that `hidden_dropout_prob` tells; where the code has no dropout the rate is 0.
+    Args:
+        activations: values that a word for an activation may stand for, see ConfigEvidence.means.
+        dropouts: fields that `hidden_dropout_prob` gives; other dropouts have the rate 0, because the code has none.
+        code: fields that the code fixes, with their values.
+        place: the file of the publisher's code.
     """
     hidden = {"embedding_dropout", "attention_output_dropout", "intermediate_dropout", "output_dropout"}
     anchors = {"pooler_act": (_POOLER,), "mlm_layer_norm_eps": (_MASKED_LM,)}
     fixed = {"norm_first": False, "pooler_act": "tanh", **dict.fromkeys(sorted(hidden - set(dropouts)), 0.0), **code}
     return (
-        *(ConfigEvidence(field, field) for field in _SIZES),
+        *(ConfigEvidence(field=field, key=field) for field in _SIZES),
         _EMBEDDING_SIZE,
-        ConfigEvidence("hidden_act", "hidden_act", means=activations),
-        ConfigEvidence("mlm_act", "hidden_act", (_MASKED_LM,), means=activations),
-        ConfigEvidence("attention_probs_dropout", "attention_probs_dropout_prob"),
-        *(ConfigEvidence(field, "hidden_dropout_prob") for field in dropouts),
-        *(CodeEvidence(field, value, place, anchors.get(field, ())) for field, value in fixed.items()),
+        ConfigEvidence(field="hidden_act", key="hidden_act", means=activations),
+        ConfigEvidence(field="mlm_act", key="hidden_act", anchors=(_MASKED_LM,), means=activations),
+        ConfigEvidence(field="attention_probs_dropout", key="attention_probs_dropout_prob"),
+        *(ConfigEvidence(field=field, key="hidden_dropout_prob") for field in dropouts),
+        *(
+            CodeEvidence(field=field, value=value, place=place, anchors=anchors.get(field, ()))
+            for field, value in fixed.items()
+        ),
     )

@@ -1,8 +1,8 @@
 """google-research's TF1 names, in its TF Hub modules and checkpoints; for the latter also its configs and code.
 
 Its modeling.py (bert and albert) norms with tf.contrib.layers.layer_norm, whose epsilon is 1e-12, and adds -10000 to
-the logits of padding. Its "gelu" was the exact one in 2018 and the approximation by tanh from 2019 on: a checkpoint's
-own graph tells, where it lies beside it; without one the word means what the code says today.
+the logits of padding. Its "gelu" was the exact one in 2018 and the approximation by tanh from 2019 on. A graph beside
+the checkpoint shows which one is meant; without a graph the word has the meaning of today's code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from surgery.families.publishers.configs import config_evidence
 from surgery.families.shared.rows import MASKED_LM, embeddings_rows, pooler_rows
 from surgery.tables import readers as read
 from surgery.tables.evidence import Demand, GraphEvidence
-from surgery.tables.published import Names, Published
+from surgery.tables.publisher import Names, Publisher
 from surgery.tables.rules import WeightRule, drop, move
 
 LEFT_BEHIND = (
@@ -29,15 +29,20 @@ LEFT_BEHIND = (
     drop("cls/squad/{leaf}", because="a question-answering head is no part of the encoder"),
     drop("{name:(?:output_weights|output_bias)}", because="a classification head is no part of the encoder"),
 )
-"""Rows for what google-research's training leaves in a checkpoint beside the encoder and its masked-LM head."""
+"""Rows of the variables that training leaves in a checkpoint beside the encoder and its masked-LM head."""
 
 
 def google_rows(
     block: str, target: str, names: Mapping[str, str], *, projection: str | None = None
 ) -> tuple[WeightRule, ...]:
-    """Rows for google-research's names: `block` is a block's scope, `names` its sublayers' by target.
+    """Rows for google-research's names.
 
-    Without a name for `output_layer_norm` a block has one norm, which it applies twice.
+    Args:
+        block: scope of a block.
+        target: scope of a block in the rebuilt encoder.
+        names: names of the sublayers below a block, by their names in the rebuilt encoder. Without a name for
+            `output_layer_norm` a block has one norm, which it applies twice.
+        projection: name of the dense layer from embedding size to hidden size; None where there is none.
     """
     attention = f"{block}/{names['attention']}"
     flat = "hidden (heads size) -> hidden heads size"
@@ -61,13 +66,13 @@ def google_rows(
         ),
         move(f"{attention}/output/dense/bias", f"{target}/self_attention/attention_output/bias", "hidden"),
         *pooler_rows("bert/pooler/dense"),
-        *(replace(row, source=row.source.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
+        *(replace(row, pattern=row.pattern.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
     ]
     norms = {name: "/".join((target, name, "{leaf}")) for name in ("self_attention_layer_norm", "output_layer_norm")}
-    for name, place in norms.items():
+    for name, norm in norms.items():
         if name in names:
             also = norms["output_layer_norm"] if "output_layer_norm" not in names else None
-            rows.append(move(f"{block}/{names[name]}/{{leaf:gamma|beta}}", place, "hidden", also=also))
+            rows.append(move(f"{block}/{names[name]}/{{leaf:gamma|beta}}", norm, "hidden", also=also))
     for name, kernel, bias in (("intermediate", "hidden inner", "inner"), ("output", "inner hidden", "hidden")):
         rows.append(move(f"{block}/{names[name]}/kernel", f"{target}/{name}/kernel", kernel))
         rows.append(move(f"{block}/{names[name]}/bias", f"{target}/{name}/bias", bias))
@@ -77,10 +82,17 @@ def google_rows(
     return (*rows, *LEFT_BEHIND)
 
 
-def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Demand, ...] = ()) -> Published:
-    """What `bert_config.json` or `albert_config.json` and the code say; `anchor` is the targets' block scope."""
+def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Demand, ...] = ()) -> Publisher:
+    """google-research's checkpoints of a family.
+
+    Args:
+        model: the architecture, "bert" or "albert".
+        names: google-research's names of the weights.
+        anchor: scope of a block in the targets.
+        demands: demands on the config.
+    """
     activation = (f"{anchor}/intermediate/bias", f"{anchor}/output/kernel")
-    return Published(
+    return Publisher(
         model_types=(None, model),
         evidence=config_evidence(
             {"gelu": ("gelu_tanh", "gelu"), "relu": ("relu",)},
@@ -89,8 +101,13 @@ def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Dem
             f"google-research/{model}, modeling.py",
         ),
         graph=(
-            GraphEvidence("hidden_act", read.activation, activation, optional=True),
-            GraphEvidence("layer_norm_eps", read.layer_norm_epsilon, ("embeddings/layer_norm/gamma",), optional=True),
+            GraphEvidence(field="hidden_act", read=read.activation, anchors=activation, optional=True),
+            GraphEvidence(
+                field="layer_norm_eps",
+                read=read.layer_norm_epsilon,
+                anchors=("embeddings/layer_norm/gamma",),
+                optional=True,
+            ),
         ),
         demands=demands,
         names=names,

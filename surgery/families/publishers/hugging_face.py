@@ -1,7 +1,7 @@
 """Hugging Face's names, configs and code: transformers, models/{bert,electra,albert}/modeling_*.py.
 
-Its configs tell both GELUs and epsilon apart; torch's Linear keeps its kernel as [out, in]. A checkpoint of the bare
-model has no scope, one with a head has the model's: `bert.`, `electra.`, `albert.`.
+Its configs distinguish both GELUs and name epsilon; torch's Linear keeps its kernel as [out, in]. Names in a checkpoint
+of the bare model have no scope; in a checkpoint with a head they have the model's: `bert.`, `electra.`, `albert.`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from surgery.families.publishers.configs import config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.published import Names, Published
+from surgery.tables.publisher import Names, Publisher
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"
@@ -35,26 +35,28 @@ _LEFT_BEHIND = (
 
 
 def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tuple[WeightRule, ...]:
-    """Rows for transformers' names: torch's Linear keeps its kernel as [out, in].
+    """Rows for transformers' names.
 
-    `block` is a block's scope, `target` that of the rebuilt encoder; `names` are the sublayers', the pooler's and the
-    projection's names.
+    Args:
+        block: scope of a block.
+        target: scope of a block in the rebuilt encoder.
+        names: names of a block's sublayers, of the pooler and of the projection.
     """
     block = _SCOPE + block
     scoped = {name: _SCOPE + text for name, text in names.items() if name in ("pooler", "projection")}
-    heads = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
+    patterns = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
     rows = [
         move(f"{_SCOPE}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
         for table, target_table, axis in _TABLES
     ]
     rows += _norm(_SCOPE + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
-    for name, source in heads.items():
-        place = f"{target}/self_attention/{name}"
-        rows.append(move(f"{source}.weight", f"{place}/kernel", "(heads size) hidden -> hidden heads size"))
-        rows.append(move(f"{source}.bias", f"{place}/bias", "(heads size) -> heads size"))
-    output, place = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
-    rows.append(move(f"{output}.weight", f"{place}/kernel", "hidden (heads size) -> heads size hidden"))
-    rows.append(move(f"{output}.bias", f"{place}/bias", "hidden"))
+    for name, pattern in patterns.items():
+        dense = f"{target}/self_attention/{name}"
+        rows.append(move(f"{pattern}.weight", f"{dense}/kernel", "(heads size) hidden -> hidden heads size"))
+        rows.append(move(f"{pattern}.bias", f"{dense}/bias", "(heads size) -> heads size"))
+    output, dense = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
+    rows.append(move(f"{output}.weight", f"{dense}/kernel", "hidden (heads size) -> heads size hidden"))
+    rows.append(move(f"{output}.bias", f"{dense}/bias", "hidden"))
     rows += _norm(f"{block}.{names['attention_norm']}", f"{target}/self_attention_layer_norm", "hidden")
     rows += _linear(f"{block}.{names['intermediate']}", f"{target}/intermediate", "inner", "hidden")
     rows += _linear(f"{block}.{names['output']}", f"{target}/output", "hidden", "inner")
@@ -74,18 +76,18 @@ _TABLES = (
 )
 
 
-def _linear(source: str, target: str, out: str, into: str) -> list[WeightRule]:
+def _linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
     return [
-        move(f"{source}.weight", f"{target}/kernel", f"{out} {into} -> {into} {out}"),
-        move(f"{source}.bias", f"{target}/bias", out),
+        move(f"{pattern}.weight", f"{target}/kernel", f"{out} {into} -> {into} {out}"),
+        move(f"{pattern}.bias", f"{target}/bias", out),
     ]
 
 
-def _norm(source: str, target: str, width: str) -> list[WeightRule]:
-    """Early checkpoints say gamma and beta, later ones weight and bias."""
+def _norm(pattern: str, target: str, width: str) -> list[WeightRule]:
+    """Rows of a norm, whose leaves are gamma and beta in early checkpoints, weight and bias in later ones."""
     return [
-        move(f"{source}.{_GAMMA}", f"{target}/gamma", width),
-        move(f"{source}.{_BETA}", f"{target}/beta", width),
+        move(f"{pattern}.{_GAMMA}", f"{target}/gamma", width),
+        move(f"{pattern}.{_BETA}", f"{target}/beta", width),
     ]
 
 
@@ -94,8 +96,15 @@ def hugging_face_checkpoints(
     names: Names,
     dropouts: tuple[str, ...],
     demands: tuple[Demand, ...] = (),
-) -> Published:
-    """transformers' checkpoints; `dropouts` are the fields that `hidden_dropout_prob` tells."""
+) -> Publisher:
+    """transformers' checkpoints of a family.
+
+    Args:
+        model_types: names of the architecture in the config.
+        names: transformers' names of the weights.
+        dropouts: fields that `hidden_dropout_prob` gives.
+        demands: demands on the config beyond those on all models.
+    """
     activations = {
         "gelu": ("gelu",),
         "gelu_python": ("gelu",),
@@ -103,7 +112,7 @@ def hugging_face_checkpoints(
         "gelu_pytorch_tanh": ("gelu_tanh",),
         "relu": ("relu",),
     }
-    return Published(
+    return Publisher(
         model_types=model_types,
         evidence=(
             *config_evidence(
@@ -113,13 +122,17 @@ def hugging_face_checkpoints(
                 {"attention_mask_adder": -3.4028234663852886e38},
                 "transformers, " + " and ".join(f"modeling_{name}.py" for name in model_types),
             ),
-            ConfigEvidence("layer_norm_eps", "layer_norm_eps"),
+            ConfigEvidence(field="layer_norm_eps", key="layer_norm_eps"),
         ),
         demands=(
-            Demand("position_embedding_type", ("absolute", None), "the rebuilt encoder has absolute positions only"),
-            Demand("is_decoder", (False,), "the rebuilt encoder sees the whole sequence"),
-            Demand("add_cross_attention", (False,), "the rebuilt encoder attends to itself only"),
-            Demand("pruned_heads", ({}, None), "the rebuilt encoder has all heads in every block"),
+            Demand(
+                key="position_embedding_type",
+                allowed=("absolute", None),
+                because="the rebuilt encoder has absolute positions only",
+            ),
+            Demand(key="is_decoder", allowed=(False,), because="the rebuilt encoder sees the whole sequence"),
+            Demand(key="add_cross_attention", allowed=(False,), because="the rebuilt encoder attends to itself only"),
+            Demand(key="pruned_heads", allowed=({}, None), because="the rebuilt encoder has all heads in every block"),
             *demands,
         ),
         names=names,

@@ -11,6 +11,7 @@ BLOCK = "transformer/layer_{layer}"
 
 
 def embeddings_rows(word: str, position: str, token_type: str, norm: str) -> tuple[WeightRule, ...]:
+    """Rows of the three embedding tables and their norm."""
     return (
         move(word, "word_embeddings/embeddings", "vocab embedding"),
         move(position, "position_embedding/embeddings", "positions embedding"),
@@ -20,7 +21,7 @@ def embeddings_rows(word: str, position: str, token_type: str, norm: str) -> tup
 
 
 def block_rows(block: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
-    """Rows that all generations share but for the scope of a block."""
+    """Rows that all generations share except for the scope of a block."""
     return (
         move(
             block + "/self_attention_layer_norm/{leaf:gamma|beta}",
@@ -36,6 +37,7 @@ def block_rows(block: str, target: str = BLOCK) -> tuple[WeightRule, ...]:
 
 
 def pooler_rows(name: str, *, optional: str | None = None) -> tuple[WeightRule, ...]:
+    """Rows of the pooler, a dense layer of this name; `optional` is their group (see WeightRule)."""
     return (
         move(name + "/kernel", "pooler_transform/kernel", "hidden pooled", optional=optional),
         move(name + "/bias", "pooler_transform/bias", "pooled", optional=optional),
@@ -84,9 +86,13 @@ MASKED_LM = tuple(
 def functional(
     scope: str, attention_output: str, *, block: str = BLOCK, projected: bool = False
 ) -> tuple[WeightRule, ...]:
-    """G2 and later: the names of Model Garden's functional encoders, below an optional scope.
+    """Rows of G2 and later: the names of Model Garden's functional encoders.
 
-    `block` is the scope of a block, in the source as in the target; `projected` says that the embeddings always are.
+    Args:
+        scope: scope of all names, "" for none.
+        attention_output: name of the attention's output projection below a block.
+        block: scope of a block, in the module and in the target.
+        projected: True where the embeddings are always projected to the hidden size.
     """
     return (
         *embeddings_rows(

@@ -19,7 +19,7 @@ def mistaken(monkeypatch):
 
     def install(change):
         def with_changed(family):
-            dialects = [dialect if dialect.published is None else change(dialect) for dialect in family.dialects]
+            dialects = [dialect if dialect.publisher is None else change(dialect) for dialect in family.dialects]
             return replace(family, dialects=tuple(dialects))
 
         monkeypatch.setattr(recognition, "FAMILIES", tuple(map(with_changed, recognition.FAMILIES)))
@@ -43,9 +43,9 @@ def diverges(source, tmp_path):
 def swapped_query_and_key(row):
     other = {"query": "key", "key": "query", "value": "value"}
     if row.target is not None and "{qkv}" in row.target:  # google's row for all three
-        source = row.source.replace("{qkv:query|key|value}", "{qkv}")
+        pattern = row.pattern.replace("{qkv:query|key|value}", "{qkv}")
         return [
-            replace(row, source=source.replace("{qkv}", name), target=row.target.replace("{qkv}", place))
+            replace(row, pattern=pattern.replace("{qkv}", name), target=row.target.replace("{qkv}", place))
             for name, place in other.items()
         ]
     found = re.search(r"/(query|key)/", row.target or "")
@@ -118,8 +118,8 @@ def test_an_encoder_that_keeps_keras_s_epsilon_shows_in_the_embeddings(diverges,
 )
 def test_a_mistake_in_the_reference_s_own_names_shows_too(field, name, mistaken, diverges):
     def misnamed(dialect):
-        names = replace(dialect.published.names, **{field: name})
-        return replace(dialect, published=replace(dialect.published, names=names))
+        names = replace(dialect.publisher.names, **{field: name})
+        return replace(dialect, publisher=replace(dialect.publisher, names=names))
 
     mistaken(misnamed)
     assert diverges("hf_bert") == "encoder_outputs_0"

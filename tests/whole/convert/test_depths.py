@@ -9,8 +9,9 @@ import tensorflow as tf
 from surgery.formats import saved_model as saved_model_pb
 from surgery.tables.anchors import PRODUCTS
 from tests.support.editing import inspected
+from tests.support.sample_names import COMPOSED
 from tests.support.tampering import OBJECT_GRAPH
-from tests.support.tapping import COMPOSED, DEPTH
+from tests.support.tapping import DEPTH
 
 
 @pytest.mark.parametrize("name", COMPOSED)

@@ -11,7 +11,8 @@ import tensorflow as tf
 import surgery
 from surgery.planning.outputs import Feature
 from surgery.tf import features
-from tests.support.tapping import COMPOSED, run_signatures
+from tests.support.sample_names import COMPOSED
+from tests.support.tapping import run_signatures
 
 MIXES = {"none": "none", "mean": "mean", "sum": "sum", "concat": "concat", "weighed": "0.6,-0.4"}
 POOLINGS = ("none", "cls", "mean", "max", "mean_max", "mean_sqrt_len")

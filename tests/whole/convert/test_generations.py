@@ -9,8 +9,8 @@ import pytest
 import surgery
 from surgery.module import describe
 from tests.support.builders import early_bert
-from tests.support.sample_names import TF2_SAMPLES
-from tests.support.samples import BUILDERS, SAMPLES, WITHOUT_POOLER
+from tests.support.sample_names import SAMPLES, TF2_SAMPLES, WITHOUT_POOLER
+from tests.support.samples import BUILDERS
 
 EXPECTED = {
     "g1": {"generation": "G1", "attention_head_size": 16, "hidden_act": "gelu_tanh", "embedding_dropout": 0.15},

@@ -14,8 +14,7 @@ from surgery.tf.encoder import build_encoder
 from tests.support.builders import hugging_face
 from tests.support.editing import inspected
 from tests.support.reference_numpy import G4, Bert, read_weights
-from tests.support.sample_names import HUGGING_FACE_SAMPLES
-from tests.support.samples import WITHOUT_POOLER
+from tests.support.sample_names import HUGGING_FACE_SAMPLES, WITHOUT_POOLER
 from tests.support.tampering import contents
 
 CLOSE = 1e-5

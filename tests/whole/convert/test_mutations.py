@@ -133,7 +133,7 @@ def recorded(monkeypatch):
         monkeypatch.setattr(owner, name, record)
 
     spy(recording, "record_module", 2)
-    spy(float64, "record_checkpoint", 3)
+    spy(float64, "record_float64", 3)
     return labels
 
 

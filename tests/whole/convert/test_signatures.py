@@ -87,6 +87,8 @@ def test_the_manifest_holds_the_architecture_with_its_evidence_and_the_proof(con
     known = {evidence["field"] for evidence in manifest["evidence"]}
     assert known == architecture.keys() - {"family", "generation"}
     assert all(evidence["place"] for evidence in manifest["evidence"])
+    assert all([*evidence] == ["field", "value", "source", "place", "count"] for evidence in manifest["evidence"])
+    assert {evidence["source"] for evidence in manifest["evidence"]} == {"graph", "names", "shapes"}
     assert manifest["parity"] == json.loads(json.dumps(report_data(done.conversion.report)))
     assert manifest["parity"]["passed"] is True
     assert manifest["outputs"] == {key: list(names) for key, names in done.conversion.plan.signatures.items()}

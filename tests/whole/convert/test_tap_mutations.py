@@ -96,7 +96,7 @@ def test_another_place_in_the_module_s_graph_is_caught_too_and_one_that_is_not_f
         softmax, _ = graph.softmax_after(bias)
         return softmax.inputs[0]
 
-    misplaced(attention_logits={"source": masked}, key={"source": lambda graph, bias: None})
+    misplaced(attention_logits={"finder": masked}, key={"finder": lambda graph, bias: None})
     found = failed("g4_electra", taps=["attention_logits", "query", "key@-1"])
     assert found == (every_block("attention_logits"), ("taps.key_2",))
 

@@ -11,7 +11,7 @@ from surgery.planning.taps import offered
 from tests.support import block_numpy
 from tests.support.block_numpy import Block
 from tests.support.reference_numpy import read_weights
-from tests.support.tapping import SAMPLES
+from tests.support.sample_names import TAPPED
 
 CLOSE = 5e-6
 
@@ -37,7 +37,7 @@ def steps(name, done, weights, block):
     return form(kind, done.states[block].astype(np.float64), done.inputs["input_mask"], found)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", TAPPED)
 def test_every_tensor_of_a_block_is_what_float64_makes_of_those_before_it(name, tapped):
     done = tapped(name)
     weights = read_weights(done.export)

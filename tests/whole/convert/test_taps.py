@@ -8,7 +8,8 @@ import tensorflow as tf
 
 import surgery
 from surgery.planning.taps import offered
-from tests.support.tapping import COMPOSED, GRAPH_SAMPLES, HUGGING_FACE_SAMPLES, SAMPLES, TERMS, run_signatures
+from tests.support.sample_names import COMPOSED, TAPPED, TAPPED_CHECKPOINTS, TAPPED_MODULES, TERMS
+from tests.support.tapping import run_signatures
 
 
 def tapped_outputs(done) -> list[str]:
@@ -16,7 +17,7 @@ def tapped_outputs(done) -> list[str]:
     return [f"{name}_{block}" for name in names for block in range(done.blocks)]
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", TAPPED)
 def test_every_tap_of_every_block_is_compared_and_passes(name, tapped):
     done = tapped(name)
     report = done.conversion.report
@@ -28,7 +29,7 @@ def test_every_tap_of_every_block_is_compared_and_passes(name, tapped):
     assert sorted(done.outputs["taps"]) == sorted(tapped_outputs(done))
 
 
-@pytest.mark.parametrize("name", GRAPH_SAMPLES)
+@pytest.mark.parametrize("name", TAPPED_MODULES)
 def test_the_report_says_that_taps_were_compared_with_the_module_s_own_tensors(name, tapped):
     done = tapped(name)
     inner = done.conversion.report.inner
@@ -41,14 +42,14 @@ def test_the_report_says_that_taps_were_compared_with_the_module_s_own_tensors(n
     assert between & set(inner) == (between if hides_blocks else set())
 
 
-@pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
+@pytest.mark.parametrize("name", TAPPED_CHECKPOINTS)
 def test_a_checkpoint_has_no_graph_to_compare_with(name, tapped):
     report = tapped(name).conversion.report
     assert report.inner == ()
     assert "float64 numpy" in report.reference
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", TAPPED)
 def test_attention_is_shared_out_among_the_tokens_that_are_there(name, tapped):
     done = tapped(name)
     padding = done.inputs["input_mask"] == 0
@@ -60,7 +61,7 @@ def test_attention_is_shared_out_among_the_tokens_that_are_there(name, tapped):
         assert np.where(padding[:, None, None, :], probs, 0).max() < 1e-9
 
 
-@pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
+@pytest.mark.parametrize("name", TAPPED_CHECKPOINTS)
 def test_attention_maps_are_those_of_transformers(name, tapped):
     done = tapped(name)
     expected = np.load(done.source / "expected.npz")

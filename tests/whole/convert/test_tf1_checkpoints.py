@@ -124,7 +124,7 @@ def with_graph(tmp_path):
 def test_the_graph_of_a_training_decides_which_gelu_is_meant(exact, means, with_graph):
     inference = surgery.plan(with_graph(exact_gelu=exact)).inference
     assert (inference.architecture["hidden_act"], inference.architecture["mlm_act"]) == (means, means)
-    evidence = {(e.field, e.source): e for e in inference.evidence}
+    evidence = {(e.field, e.kind): e for e in inference.evidence}
     assert evidence["hidden_act", "graph"].place.rpartition("/")[2] == ("Erf" if exact else "Tanh")
     assert evidence["layer_norm_eps", "graph"].value == evidence["layer_norm_eps", "code"].value == 1e-12
 

@@ -1,0 +1,83 @@
+"""The size of every axis, bound from the shapes of all claimed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from surgery.errors import ContradictionError, UnexplainedError
+from surgery.explanation.claims import Claim
+from surgery.explanation.gathering import Findings, Observation, Seen, Unseen
+from surgery.tables import layout
+from surgery.tables.family import Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """Sizes, and what was observed while they were bound.
+
+    Attributes:
+        sizes: size by axis.
+        observations: fields whose value the shapes define, and fields that they leave open.
+    """
+
+    sizes: Mapping[str, int]
+    observations: tuple[Observation, ...]
+
+
+def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: Findings) -> Bound:
+    """Binds every axis of every claimed weight.
+
+    Args:
+        name: name of the module, for messages.
+        family: its family, whose `sizes` map axes to fields.
+        claims: its weights and the rows that claim them.
+        findings: what is known of the fields before.
+
+    Raises:
+        ContradictionError: a shape disagrees with another shape, or with a field's value.
+        UnexplainedError: two axes must be equal and are not.
+    """
+    sizes = {axis: findings.values[field] for axis, field in family.sizes.items() if field in findings.values}
+    places = {field: findings.place(field) for field in findings.values}
+    seen: list[Seen] = []
+    for claim in (*claims, *claims):  # twice: joined axes need sizes that a later row may define
+        if claim.rule.layout is None:
+            continue
+        try:
+            bound = layout.bind(claim.rule.layout, claim.variable.shape, sizes)
+        except ValueError as error:
+            fields = [family.sizes[axis] for axis in claim.rule.layout.axes]
+            known = sorted({f"{field} was read at {places[field]}" for field in fields if field in places})
+            raise ContradictionError(
+                f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}; "
+                + ", ".join(known),
+                hint="the variable is damaged, or belongs to another architecture",
+            ) from error
+        for axis, size in bound.items():
+            if axis not in sizes:
+                field, place = family.sizes[axis], claim.variable.name
+                seen.append(Seen(field=field, value=size, kind="shapes", place=place))
+                places[field] = place
+        sizes = bound
+    _refuse_unequal(name, family, claims, sizes)
+    return Bound(sizes=sizes, observations=(*seen, *_open(family, claims, sizes)))
+
+
+def _refuse_unequal(name: str, family: Family, claims: tuple[Claim, ...], sizes: Mapping[str, int]) -> None:
+    targets = {target for claim in claims for target in claim.targets}
+    for left, right, unless in family.equal_unless:
+        if left in sizes and unless not in targets and sizes[left] != sizes[right]:
+            raise UnexplainedError(
+                f"inferring the architecture of {name}: {family.sizes[left]} is {sizes[left]} and "
+                f"{family.sizes[right]} is {sizes[right]}, expected equal sizes"
+                + (f" without {unless}" if unless else "")
+            )
+
+
+def _open(family: Family, claims: tuple[Claim, ...], sizes: Mapping[str, int]) -> Iterator[Unseen]:
+    """Fields whose axis some weight has, but no shape defines."""
+    axes = {axis for claim in claims if claim.rule.layout is not None for axis in claim.rule.layout.axes}
+    for axis, field in family.sizes.items():
+        if axis in axes and axis not in sizes:
+            yield Unseen(field=field, because="the shapes leave it open")

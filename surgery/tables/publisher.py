@@ -1,0 +1,82 @@
+"""A checkpoint's publisher: what its configs, its code and its names say of the function. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphEvidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """The publisher's own names of a checkpoint's weights.
+
+    They are written out for the float64 computation, which shares nothing with the weight rows, so that a slip in
+    either shows. A name is that of a layer; "" says that the layer has no weights.
+
+    Attributes:
+        words: table of the word embeddings.
+        positions: table of the position embeddings.
+        types: table of the token-type embeddings.
+        embedding_norm: norm of the embeddings.
+        projection: dense layer from embedding size to hidden size.
+        block: scope of a block, with `{}` for its number unless all blocks share one.
+        query: dense layer of the queries, below the block, as all that follow up to `output_norm`.
+        key: dense layer of the keys.
+        value: dense layer of the values.
+        attention_output: dense layer after the attention.
+        attention_norm: norm after the attention.
+        intermediate: first dense layer of the feed-forward.
+        output: second dense layer of the feed-forward.
+        output_norm: norm after the feed-forward; of several names the first that the checkpoint has counts.
+        pooler: dense layer of the pooled output.
+        masked_lm: scope of the masked-LM head.
+        scopes: scopes under which the checkpoint may keep all names.
+        separator: what separates a layer's name from its leaf.
+        kernel: leaf of a dense layer's kernel.
+        gamma: leaf of a norm's scale; of several names the first that the checkpoint has counts.
+        beta: leaf of a norm's offset, likewise.
+        transposed: True where kernels are stored as [out, in], False where as [in, out].
+    """
+
+    words: str
+    positions: str
+    types: str
+    embedding_norm: str
+    projection: str
+    block: str
+    query: str
+    key: str
+    value: str
+    attention_output: str
+    attention_norm: str
+    intermediate: str
+    output: str
+    output_norm: tuple[str, ...]
+    pooler: str
+    masked_lm: str = ""
+    scopes: tuple[str, ...] = ("",)
+    separator: str = "/"
+    kernel: str = "kernel"
+    gamma: tuple[str, ...] = ("gamma",)
+    beta: tuple[str, ...] = ("beta",)
+    transposed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publisher:
+    """One publisher's checkpoints of a family.
+
+    Attributes:
+        model_types: names of the architecture in its configs; None stands for a config that names none.
+        evidence: rows of the config and of the publisher's code.
+        names: the publisher's own names of the weights.
+        demands: keys of the config that must have one of a few values.
+        graph: rows read from the graph of unknown purpose that may lie beside a checkpoint.
+    """
+
+    model_types: tuple[str | None, ...]
+    evidence: tuple[ConfigEvidence | CodeEvidence, ...]
+    names: Names
+    demands: tuple[Demand, ...] = ()
+    graph: tuple[GraphEvidence, ...] = ()

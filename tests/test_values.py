@@ -1,0 +1,42 @@
+"""Values of the tables, the explanation and the sources are frozen, built with keywords, and explain each field."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+
+import surgery
+from surgery.module import Config
+
+WHERE = ("surgery.tables.", "surgery.families.", "surgery.explanation.", "surgery.sources.", "surgery.module")
+MODULES = [
+    importlib.import_module(found.name)
+    for found in pkgutil.walk_packages(surgery.__path__, "surgery.")
+    if found.name.startswith(WHERE)
+]
+VALUES = {
+    f"{module.__name__}.{name}": value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if dataclasses.is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_is_frozen_built_with_keywords_and_explains_each_field(name):
+    value = VALUES[name]
+    fields = dataclasses.fields(value)
+    assert value.__dataclass_params__.frozen
+    assert all(field.kw_only for field in fields)
+    section = inspect.getdoc(value).partition("\nAttributes:\n")[2]
+    assert re.findall(r"^ {4}(\w+): \S", section, re.MULTILINE) == [field.name for field in fields]
+
+
+def test_the_values_are_found():
+    assert len(VALUES) > 40
+    assert VALUES["surgery.module.Config"] is Config
