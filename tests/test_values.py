@@ -1,4 +1,4 @@
-"""Values of the tables, the explanation and the sources are frozen, built with keywords, and explain each field."""
+"""Values of tables, explanation, sources, exports and jobs are frozen, built with keywords, and explain each field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ import pytest
 import surgery
 from surgery.module import Config
 
-WHERE = ("surgery.tables.", "surgery.families.", "surgery.explanation.", "surgery.sources.", "surgery.module")
+WHERE = (
+    "surgery.tables.",
+    "surgery.families.",
+    "surgery.explanation.",
+    "surgery.export.",
+    "surgery.jobs.",
+    "surgery.sources.",
+    "surgery.module",
+)
 MODULES = [
     importlib.import_module(found.name)
     for found in pkgutil.walk_packages(surgery.__path__, "surgery.")

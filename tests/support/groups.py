@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-MADE_OF_SAMPLES = frozenset({"source", "converted", "tapped", "load"})
+MADE_OF_SAMPLES = frozenset({"source", "converted", "recorded", "tapped", "load"})
 """Fixtures that make something of a sample by its name."""
 
 SLOW = ("tests/whole/", "tests/tools/", "tests/triton/", "tests/docs/test_walk_through.py")
