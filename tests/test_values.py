@@ -1,4 +1,4 @@
-"""Values from the formats to the plan are frozen, built with keywords, and explain each field."""
+"""Values of the pipeline's stages are frozen, built with keywords, and explain each field."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ WHERE = (
     "surgery.families.",
     "surgery.explanation.",
     "surgery.planning.",
+    "surgery.export.",
+    "surgery.jobs.",
     "surgery.sources.",
     "surgery.module",
 )
