@@ -13,7 +13,7 @@ import numpy as np
 
 from surgery.errors import ModuleError
 from surgery.formats.tensors import dtype_name, shape_of
-from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
+from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
 from surgery.sources.files import SAVED_MODEL, Files
 
 VARIABLES = "variables/variables"
@@ -80,13 +80,6 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
     elif len(shards) != (count := _shard_count(str(shards[0]))):
         problems.append(f"{prefix}.data-*: expected {count} shards, found {len(shards)}")
     return tuple(problems)
-
-
-def open_checkpoint(prefix: Path) -> Tensors:
-    """The values of a checkpoint, read by TensorFlow's own reader, which is imported only now."""
-    from surgery.tf.checkpoint import CheckpointTensors
-
-    return CheckpointTensors(prefix)
 
 
 def read_config(path: Path) -> Config:
