@@ -52,4 +52,4 @@ def test_a_value_is_frozen_built_with_keywords_and_explains_each_field(name):
 
 def test_the_values_are_found():
     assert len(VALUES) > 40
-    assert VALUES["surgery.module.Config"] is Config
+    assert VALUES["surgery.module.inspected.Config"] is Config

@@ -1,155 +1,17 @@
-"""A module as plain frozen data. Every format is described in these words; no later stage asks which format it was."""
+"""All that a module's files show, and the look-ups that replace those of a hub.ModuleSpec."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from surgery.formats.tensors import Shape
-from surgery.wording import shape_text
+from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo
+from surgery.module.traces import Trace
+from surgery.module.variables import Tensors, VariableInfo, no_tensors
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from surgery.graphs.flat import FlatGraph
-
-
-Structure = Any
-"""Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorInfo:
-    """One input or output.
-
-    Attributes:
-        key: its key in a signature or structure.
-        dtype: its dtype by TensorFlow's name, such as "float32".
-        shape: its shape, with None for an axis of any size; None where the number of axes is not known.
-        name: its name in the graph; None where the format gives none.
-    """
-
-    key: str
-    dtype: str
-    shape: Shape | None
-    name: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignatureInfo:
-    """A named entry point of a meta graph, as TensorFlow Serving sees it.
-
-    Attributes:
-        name: its name, such as "serving_default".
-        inputs: its inputs, sorted by key.
-        outputs: its outputs, sorted by key.
-        method_name: the signature's `method_name`, such as "tensorflow/serving/predict".
-    """
-
-    name: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    method_name: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetaGraphInfo:
-    """One meta graph of a SavedModel.
-
-    Attributes:
-        tags: its tags, sorted; empty for the inference graph of a TF1 hub.Module.
-        signatures: its signatures, sorted by name.
-        node_count: number of nodes outside of functions.
-        function_count: number of functions.
-    """
-
-    tags: tuple[str, ...]
-    signatures: tuple[SignatureInfo, ...]
-    node_count: int
-    function_count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class VariableInfo:
-    """A variable of a module.
-
-    Attributes:
-        name: its name.
-        dtype: its dtype by TensorFlow's name.
-        shape: its shape.
-        trainable: whether `module.trainable_variables` has it, which is the list that fine-tuning uses.
-        path: its path from the root object, such as "variables/3"; None in TF1 graphs and in checkpoints.
-        attribute: its name as a child of the root object, such as "do_lower_case"; None for other variables.
-        nbytes: its size in bytes; 0 where the dtype has no fixed size.
-        watched: the variable's own flag `trainable`, which a gradient tape follows.
-        listed: whether `module.variables` has it.
-        outside: why it belongs to the model around the encoder; None for a variable of the encoder itself.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    trainable: bool
-    path: str | None = None
-    attribute: str | None = None
-    nbytes: int = 0
-    watched: bool = True
-    listed: bool = False
-    outside: str | None = None
-
-    @property
-    def address(self) -> str:
-        """The variable's unique name within its module: its path, or in a TF1 graph its name."""
-        return self.path or self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """One concrete function of a callable, for one value of `training`.
-
-    Attributes:
-        callable: name of the callable, such as "__call__" or "mlm".
-        function: name of the function in the graph, or of the signature in a TF1 module.
-        training: the value of `training` for which it was traced; None where it has no such argument.
-        inputs: structure of the inputs.
-        outputs: structure of the outputs.
-        captures: path of the variable (see VariableInfo) bound to each remaining argument; None for other tensors.
-        open_graph: opens the function's graph.
-    """
-
-    callable: str
-    function: str
-    training: bool | None
-    inputs: Structure
-    outputs: Structure
-    captures: tuple[str | None, ...]
-    open_graph: Callable[[], FlatGraph] = field(repr=False, compare=False)
-
-    @property
-    def flat_inputs(self) -> tuple[tuple[str, TensorInfo], ...]:
-        """The inputs with their paths, in the order of the function's arguments (see leaves)."""
-        return tuple((path, leaf) for path, leaf in leaves(self.inputs) if isinstance(leaf, TensorInfo))
-
-    @property
-    def flat_outputs(self) -> tuple[tuple[str, TensorInfo], ...]:
-        """The outputs with their paths, in the order of the function's results (see leaves)."""
-        return tuple((path, leaf) for path, leaf in leaves(self.outputs) if isinstance(leaf, TensorInfo))
-
-
-class Tensors(Protocol):
-    """The values of a module's variables, read one at a time."""
-
-    def check(self, variables: Iterable[VariableInfo]) -> None:
-        """Looks variables up without reading them. Raises ModuleError for one that is not there as it was listed."""
-
-    def read(self, variable: VariableInfo) -> np.ndarray:
-        """A variable's value, in the shape in which the module stores it. Raises ModuleError for a damaged file."""
-
-
-def no_tensors() -> Tensors:
-    """For a module that has no files."""
-    raise LookupError("this module has no weights to read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,25 +25,6 @@ class Config:
 
     file: str
     values: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputName:
-    """The meaning of an opaque key of a signature: `bert_encoder_1_4` is `encoder_outputs[3]` of the call.
-
-    Attributes:
-        signature: name of the signature.
-        key: the key of the output, or of the input.
-        callable: the callable whose output or input it is.
-        paths: paths in the callable's structure; several when the call returns one tensor at several of them.
-        how: how it was found.
-    """
-
-    signature: str
-    key: str
-    callable: str
-    paths: tuple[str, ...]
-    how: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,33 +182,3 @@ class InspectedModule:
     def weight_bytes(self) -> int:
         """Size of all variables in bytes."""
         return sum(variable.nbytes for variable in self.variables)
-
-
-def leaves(structure: Structure, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves with their path (`encoder_outputs[3]`), in TensorFlow's nest order: dict keys sorted."""
-    if isinstance(structure, dict):
-        for key in sorted(structure):
-            yield from leaves(structure[key], f"{path}.{key}" if path else str(key))
-    elif isinstance(structure, list | tuple):
-        for index, value in enumerate(structure):
-            yield from leaves(value, f"{path}[{index}]")
-    else:
-        yield path, structure
-
-
-def describe(structure: Structure) -> Any:
-    """A Structure as JSON-ready data: tensors become "float32 [?, ?, 64]"."""
-    if isinstance(structure, dict):
-        return {key: describe(structure[key]) for key in sorted(structure)}
-    if isinstance(structure, list | tuple):
-        return [describe(value) for value in structure]
-    return f"{structure.dtype} {shape_text(structure.shape)}" if isinstance(structure, TensorInfo) else structure
-
-
-def is_attribute(variable: Any) -> bool:
-    """True for a constant that is a child of the module under its own name, such as `do_lower_case`: not a weight."""
-    return variable.attribute is not None and not variable.trainable and not variable.shape
-
-
-SERVE = ("serve",)
-"""The tags that the server loads unless --saved_model_tags says otherwise."""

@@ -1,0 +1,27 @@
+"""A module as plain frozen data. Every format is described in these words; no later stage asks which format it was.
+
+Import the names from here: `from surgery.module import InspectedModule`.
+"""
+
+from surgery.module.inspected import Config, InspectedModule
+from surgery.module.signatures import SERVE, MetaGraphInfo, OutputName, SignatureInfo, TensorInfo
+from surgery.module.traces import Structure, Trace, describe, leaves
+from surgery.module.variables import Tensors, VariableInfo, is_attribute, no_tensors
+
+__all__ = [
+    "SERVE",
+    "Config",
+    "InspectedModule",
+    "MetaGraphInfo",
+    "OutputName",
+    "SignatureInfo",
+    "Structure",
+    "TensorInfo",
+    "Tensors",
+    "Trace",
+    "VariableInfo",
+    "describe",
+    "is_attribute",
+    "leaves",
+    "no_tensors",
+]

@@ -1,0 +1,80 @@
+"""Meta graphs of a module, their signatures, and the meaning of the signatures' keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surgery.formats.tensors import Shape
+
+SERVE = ("serve",)
+"""The tags that the server loads unless --saved_model_tags says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """One input or output.
+
+    Attributes:
+        key: its key in a signature or structure.
+        dtype: its dtype by TensorFlow's name, such as "float32".
+        shape: its shape, with None for an axis of any size; None where the number of axes is not known.
+        name: its name in the graph; None where the format gives none.
+    """
+
+    key: str
+    dtype: str
+    shape: Shape | None
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureInfo:
+    """A named entry point of a meta graph, as TensorFlow Serving sees it.
+
+    Attributes:
+        name: its name, such as "serving_default".
+        inputs: its inputs, sorted by key.
+        outputs: its outputs, sorted by key.
+        method_name: the signature's `method_name`, such as "tensorflow/serving/predict".
+    """
+
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    method_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaGraphInfo:
+    """One meta graph of a SavedModel.
+
+    Attributes:
+        tags: its tags, sorted; empty for the inference graph of a TF1 hub.Module.
+        signatures: its signatures, sorted by name.
+        node_count: number of nodes outside of functions.
+        function_count: number of functions.
+    """
+
+    tags: tuple[str, ...]
+    signatures: tuple[SignatureInfo, ...]
+    node_count: int
+    function_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputName:
+    """The meaning of an opaque key of a signature: `bert_encoder_1_4` is `encoder_outputs[3]` of the call.
+
+    Attributes:
+        signature: name of the signature.
+        key: the key of the output, or of the input.
+        callable: the callable whose output or input it is.
+        paths: paths in the callable's structure; several when the call returns one tensor at several of them.
+        how: how it was found.
+    """
+
+    signature: str
+    key: str
+    callable: str
+    paths: tuple[str, ...]
+    how: str

@@ -1,0 +1,70 @@
+"""Concrete functions of a module, and the nested structures that they take and return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from surgery.module.signatures import TensorInfo
+from surgery.wording import shape_text
+
+if TYPE_CHECKING:
+    from surgery.graphs.flat import FlatGraph
+
+Structure = Any
+"""Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """One concrete function of a callable, for one value of `training`.
+
+    Attributes:
+        callable: name of the callable, such as "__call__" or "mlm".
+        function: name of the function in the graph, or of the signature in a TF1 module.
+        training: the value of `training` for which it was traced; None where it has no such argument.
+        inputs: structure of the inputs.
+        outputs: structure of the outputs.
+        captures: path of the variable (see VariableInfo) bound to each remaining argument; None for other tensors.
+        open_graph: opens the function's graph.
+    """
+
+    callable: str
+    function: str
+    training: bool | None
+    inputs: Structure
+    outputs: Structure
+    captures: tuple[str | None, ...]
+    open_graph: Callable[[], FlatGraph] = field(repr=False, compare=False)
+
+    @property
+    def flat_inputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        """The inputs with their paths, in the order of the function's arguments (see leaves)."""
+        return tuple((path, leaf) for path, leaf in leaves(self.inputs) if isinstance(leaf, TensorInfo))
+
+    @property
+    def flat_outputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        """The outputs with their paths, in the order of the function's results (see leaves)."""
+        return tuple((path, leaf) for path, leaf in leaves(self.outputs) if isinstance(leaf, TensorInfo))
+
+
+def leaves(structure: Structure, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves with their path (`encoder_outputs[3]`), in TensorFlow's nest order: dict keys sorted."""
+    if isinstance(structure, dict):
+        for key in sorted(structure):
+            yield from leaves(structure[key], f"{path}.{key}" if path else str(key))
+    elif isinstance(structure, list | tuple):
+        for index, value in enumerate(structure):
+            yield from leaves(value, f"{path}[{index}]")
+    else:
+        yield path, structure
+
+
+def describe(structure: Structure) -> Any:
+    """A Structure as JSON-ready data: tensors become "float32 [?, ?, 64]"."""
+    if isinstance(structure, dict):
+        return {key: describe(structure[key]) for key in sorted(structure)}
+    if isinstance(structure, list | tuple):
+        return [describe(value) for value in structure]
+    return f"{structure.dtype} {shape_text(structure.shape)}" if isinstance(structure, TensorInfo) else structure
