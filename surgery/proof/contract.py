@@ -18,7 +18,7 @@ from surgery.graphs.fingerprints import Fingerprints
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.planning.outputs import TAPS, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs, signature_outputs
-from surgery.tables.anchors import Anchors
+from surgery.tables.dropouts import find_dropouts
 
 NOT_COMPARED = frozenset({"attention_mask_adder"})
 """Fields in which a faithful export may differ: the adder changes nothing but rows of padding."""
@@ -156,7 +156,7 @@ def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str
     """Fingerprints of a trace's outputs by export name, dropouts left out; lists of taps hold `tapped_blocks`."""
     graph = trace.open_graph()
     labels = {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)}
-    prints = Fingerprints(graph, labels, {dropout.result: dropout.data for dropout in Anchors(graph, {}).dropouts})
+    prints = Fingerprints(graph, labels, {dropout.result: dropout.data for dropout in find_dropouts(graph)})
     return {
         _export_name(path, leaf, tapped_blocks): prints.of(tensor)
         for (path, leaf), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)

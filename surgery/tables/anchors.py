@@ -7,44 +7,20 @@ Variables are named by their target in the rebuilt encoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from surgery.formats.tensors import to_array
-from surgery.graphs.fingerprints import see_through
+from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, constant, through_shapes, upstream
 from surgery.graphs.flat import FlatGraph, Node, Tensor
+from surgery.tables.dropouts import Dropout, find_dropouts, other_randomness
 
-SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
-"""Operations that hand on a tensor's elements unchanged."""
 READS = SHAPES | {"ReadVariableOp"}
-PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"})
-SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
+"""Operations through which a variable is read."""
 LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
-RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNormal", "StatelessRandomNormal")
-
-
+"""Operations that select rows of a table."""
 LARGEST_ADDER = -1e3
 """The number added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dropout:
-    """A dropout of a graph.
-
-    Attributes:
-        rate: the share of elements that it sets to zero, from 0 below 1.
-        data: the tensor that it acts on.
-        result: the node that gives its result.
-        random: its random operation.
-    """
-
-    rate: float
-    data: Tensor
-    result: Node
-    random: Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,110 +166,10 @@ class Anchors:
 
     @cached_property
     def dropouts(self) -> tuple[Dropout, ...]:
-        """Every dropout of the graph: a random mask that selects or scales a tensor.
-
-        tf.nn.dropout writes `random >= rate` since TF 1.14, and wrote `floor(keep_prob + random)` before.
-        """
-        found = []
-        for node in self.graph.nodes:
-            mask = _random_mask(node)
-            result, data = self._kept(node) if mask is not None else (None, None)
-            if mask is not None and result is not None and data is not None:
-                found.append(Dropout(rate=mask[0], data=data, result=result, random=mask[1]))
-        return tuple(found)
+        """Every dropout of the graph."""
+        return find_dropouts(self.graph)
 
     @property
     def unread_randomness(self) -> tuple[Node, ...]:
-        """Random operations that belong to no dropout of a known form: what they do is not understood."""
-        read = {dropout.random for dropout in self.dropouts}
-        return tuple(node for node in self.graph.nodes if node.op.startswith(RANDOM_PREFIXES) and node not in read)
-
-    def _kept(self, keep: Node) -> tuple[Node | None, Tensor | None]:
-        """The node that applies a keep mask, and the tensor before its scaling by 1/(1 - rate)."""
-        for user, position in self.graph.consumers.get(keep, ()):
-            if user.op == "Cast":
-                return self._kept(user)
-            if user.op in ("SelectV2", "Select"):
-                return user, _unscaled(user.inputs[1])
-            if user.op == "Mul":
-                return user, _unscaled(user.inputs[1 - position])
-        return None, None
-
-
-def upstream(tensor: Tensor, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
-    """Nodes from which a tensor is computed, nearest first, itself included; not beyond operations in `stop`."""
-    queue, seen = [tensor.node], {tensor.node}
-    for node in queue:
-        yield node
-        if node.op in stop and node is not tensor.node:
-            continue
-        for feed in node.inputs:
-            if feed.node not in seen:
-                seen.add(feed.node)
-                queue.append(feed.node)
-
-
-def between(end: Tensor, start: Node) -> tuple[Node, ...] | None:
-    """Nodes on the way from `start` (excluded) to `end`; None when `start` does not lead there."""
-    queue, seen, reached = [end.node], {end.node}, False
-    found = []
-    for node in queue:
-        if node is start:
-            reached = True
-            continue
-        found.append(node)
-        for feed in node.inputs:
-            if feed.node not in seen and node.op not in PRODUCTS:
-                seen.add(feed.node)
-                queue.append(feed.node)
-    return tuple(found) if reached else None
-
-
-def through_shapes(tensor: Tensor) -> Tensor:
-    """The tensor behind operations that only pass it on or reshape it."""
-    tensor = see_through(tensor)
-    while tensor.node.op in SHAPES:
-        tensor = see_through(tensor.node.inputs[0])
-    return tensor
-
-
-def constant(tensor: Tensor) -> np.ndarray | None:
-    """The value of a constant, seen through casts and identities; None for anything computed."""
-    tensor = see_through(tensor)
-    while tensor.node.op == "Cast":
-        tensor = see_through(tensor.node.inputs[0])
-    if tensor.node.op == "Sub":  # `1 - rate`, which TF 1.13 left to the graph
-        left, right = (constant(feed) for feed in tensor.node.inputs)
-        return None if left is None or right is None else left - right
-    return to_array(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
-
-
-def shortest_decimal(value: float) -> float:
-    """The shortest decimal with this float32 value: graphs hold 9.99999996e-13 where their authors wrote 1e-12."""
-    return float(str(np.float32(value)))
-
-
-def _random_mask(node: Node) -> tuple[float, Node] | None:
-    """The rate and the random operation of the dropout whose mask this node computes; None for any other node."""
-    if node.op == "GreaterEqual" and (random := _random_source(node.inputs[0])) is not None:
-        rate = constant(node.inputs[1])
-        return None if rate is None else (shortest_decimal(float(rate)), random)
-    if node.op == "Floor" and (total := see_through(node.inputs[0]).node).op in SUMS:
-        for position in (0, 1):
-            keep, random = constant(total.inputs[position]), _random_source(total.inputs[1 - position])
-            if keep is not None and random is not None:
-                return round(1.0 - shortest_decimal(float(keep)), 7), random
-    return None
-
-
-def _random_source(tensor: Tensor) -> Node | None:
-    return next((node for node in upstream(tensor) if node.op.startswith(RANDOM_PREFIXES)), None)
-
-
-def _unscaled(tensor: Tensor) -> Tensor:
-    tensor = see_through(tensor)
-    if tensor.node.op in ("Mul", "RealDiv"):
-        for position in (0, 1):
-            if constant(tensor.node.inputs[position]) is not None:
-                return see_through(tensor.node.inputs[1 - position])
-    return tensor
+        """Random operations that belong to no dropout of a known form: their purpose is not understood."""
+        return other_randomness(self.graph, self.dropouts)

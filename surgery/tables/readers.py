@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes
 from surgery.graphs.flat import Node, Tensor
-from surgery.tables.anchors import Anchors, between, constant, shortest_decimal, through_shapes
+from surgery.tables.anchors import Anchors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from surgery.graphs.dataflow import constant, shortest_decimal
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.tables import readers as read
-from surgery.tables.anchors import Anchors, constant, shortest_decimal
+from surgery.tables.anchors import Anchors
 from tests.support.synthetic import Function, new_graph
 
 

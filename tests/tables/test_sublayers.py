@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from surgery.explanation.architecture import infer_architecture
+from surgery.graphs.dataflow import upstream
 from surgery.planning.taps import offered, resolve_taps
 from surgery.proof.inner_tensors import tap_tensors
-from surgery.tables.anchors import upstream
 from tests.support.editing import inspected
 from tests.support.sample_names import GRAPH_SAMPLES
 

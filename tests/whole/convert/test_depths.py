@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from surgery.formats import saved_model as saved_model_pb
-from surgery.tables.anchors import PRODUCTS
+from surgery.graphs.dataflow import PRODUCTS
 from tests.support.editing import inspected
 from tests.support.sample_names import COMPOSED
 from tests.support.tampering import OBJECT_GRAPH

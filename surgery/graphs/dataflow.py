@@ -1,0 +1,71 @@
+"""The operations that compute a tensor of a flat graph: walks against the flow of data, reshapes, and constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from surgery.formats.tensors import to_array
+from surgery.graphs.fingerprints import see_through
+from surgery.graphs.flat import Node, Tensor
+
+SHAPES = frozenset({"Reshape", "Identity", "Transpose", "ExpandDims", "Squeeze", "Cast"})
+"""Operations that hand on a tensor's elements unchanged."""
+PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"})
+"""Operations that multiply matrices."""
+SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
+"""Operations that add two tensors."""
+
+
+def upstream(tensor: Tensor, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
+    """The node of a tensor and the nodes from which it is computed, nearest first; not beyond operations in `stop`."""
+    queue, seen = [tensor.node], {tensor.node}
+    for node in queue:
+        yield node
+        if node.op in stop and node is not tensor.node:
+            continue
+        for feed in node.inputs:
+            if feed.node not in seen:
+                seen.add(feed.node)
+                queue.append(feed.node)
+
+
+def between(end: Tensor, start: Node) -> tuple[Node, ...] | None:
+    """Nodes on the way from `start` (excluded) to `end`; None when `start` does not lead there."""
+    queue, seen, reached = [end.node], {end.node}, False
+    found = []
+    for node in queue:
+        if node is start:
+            reached = True
+            continue
+        found.append(node)
+        for feed in node.inputs:
+            if feed.node not in seen and node.op not in PRODUCTS:
+                seen.add(feed.node)
+                queue.append(feed.node)
+    return tuple(found) if reached else None
+
+
+def through_shapes(tensor: Tensor) -> Tensor:
+    """The tensor behind operations that only pass it on or reshape it."""
+    tensor = see_through(tensor)
+    while tensor.node.op in SHAPES:
+        tensor = see_through(tensor.node.inputs[0])
+    return tensor
+
+
+def constant(tensor: Tensor) -> np.ndarray | None:
+    """The value of a constant, seen through casts and identities; None for anything computed."""
+    tensor = see_through(tensor)
+    while tensor.node.op == "Cast":
+        tensor = see_through(tensor.node.inputs[0])
+    if tensor.node.op == "Sub":  # `1 - rate`, which TF 1.13 left to the graph
+        left, right = (constant(feed) for feed in tensor.node.inputs)
+        return None if left is None or right is None else left - right
+    return to_array(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
+
+
+def shortest_decimal(value: float) -> float:
+    """The shortest decimal with this float32 value: graphs hold 9.99999996e-13 where their authors wrote 1e-12."""
+    return float(str(np.float32(value)))
