@@ -8,7 +8,7 @@ both run their batches with this package.
 """
 
 MASK = "input_mask"
-"""Key of the mask, [batch, seq], 1 for a token. As an input it allows padding, as an output it shows a text's length."""
+"""Key of the mask, [batch, seq], 1 for a token. As an input it allows padding; as an output it shows text lengths."""
 
 BATCH_TOKENS = 2048
 """The most tokens of a batch of a corpus, padding included, unless the caller sets another number."""
