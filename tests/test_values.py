@@ -1,4 +1,4 @@
-"""Values of tables, explanation, planning and sources are frozen, built with keywords, and explain each field."""
+"""Values of the pipeline's stages are frozen, built with keywords, and explain each field."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ WHERE = (
     "surgery.families.",
     "surgery.explanation.",
     "surgery.planning.",
+    "surgery.export.",
+    "surgery.jobs.",
     "surgery.sources.",
     "surgery.module",
 )

@@ -94,7 +94,7 @@ def _variables(module: InspectedModule, exported: InspectedModule, weights: Assi
                 f"{variable.trainable} in the export, whose own flag says {variable.watched}"
             )
         seen.add(variable.name)
-    for name in wanted.keys() - seen:
+    for name in sorted(wanted.keys() - seen):
         yield f"variable {name}: it is missing in the export"
 
 

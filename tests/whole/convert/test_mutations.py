@@ -119,7 +119,7 @@ def test_the_block_is_named_even_where_the_module_returns_its_ends_only(change, 
 
 
 @pytest.fixture
-def recorded(monkeypatch):
+def recordings(monkeypatch):
     """Labels of the batches that the module's side is recorded on, a list for each time."""
     labels = []
 
@@ -138,18 +138,18 @@ def recorded(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["g4_bert_dropouts", "hf_bert"])
-def test_a_wrong_encoder_fails_before_the_rest_of_the_battery_is_recorded(name, mutate, convert, recorded):
+def test_a_wrong_encoder_fails_before_the_rest_of_the_battery_is_recorded(name, mutate, convert, recordings):
     mutate(swapped_blocks)
     assert "nothing was written" in convert(name)
-    (labels,) = recorded
+    (labels,) = recordings
     assert len(labels) == FIRST_LOOK
 
 
 @pytest.mark.parametrize("name", ["g4_bert_dropouts", "hf_bert"])
-def test_a_sound_encoder_is_tried_first_and_each_batch_recorded_once(name, source, tmp_path, recorded):
+def test_a_sound_encoder_is_tried_first_and_each_batch_recorded_once(name, source, tmp_path, recordings):
     done = surgery.convert(source(name), tmp_path / "out" / "1")
     battery = make_battery(done.plan.inference.architecture)
-    early, others = recorded
+    early, others = recordings
     assert len(early) == FIRST_LOOK
     assert sorted(early + others) == sorted(batch.label for batch in battery)
     assert done.report.batches == len(battery)

@@ -8,17 +8,18 @@ import pytest
 
 import surgery
 from surgery.formats import object_graph
+from surgery.jobs.steps import judge, open_export
 from tests.support.editing import edited, keep_traces, objects
 from tests.support.tampering import with_tensors
 
 
 @pytest.fixture
-def problems(converted, tmp_path):
-    """What `verify` says of a tampered copy of an export; it must say something."""
+def problems(converted, recorded, tmp_path):
+    """What is said of a tampered copy of an export; it must say something."""
 
     def run(tamper, name="g1"):
         tamper(converted(name).export, tmp_path / "tampered")
-        report = surgery.verify(converted(name).source, tmp_path / "tampered").report
+        report = judge(recorded(name), open_export(tmp_path / "tampered"))
         assert not report.passed
         return report.failure()
 

@@ -13,6 +13,7 @@ import surgery
 from surgery.cli.main import main
 from surgery.export.manifest import MANIFEST
 from surgery.formats import object_graph
+from surgery.jobs.steps import judge, open_export
 from tests.support.editing import drop_variable, edited, objects, set_constants
 from tests.support.tampering import with_flipped_byte, with_tensors
 
@@ -20,18 +21,18 @@ NAME = "g4_bert_dropouts"
 
 
 @pytest.fixture
-def verify(converted, tmp_path):
-    """`verify(tamper)` tampers with a copy of the export (`tamper(export, copy)`) and verifies that copy."""
+def verify(converted, recorded, tmp_path):
+    """`verify(tamper)` tampers with a copy of the export (`tamper(export, copy)`) and judges that copy."""
 
     def run(tamper, name=NAME):
         export = tamper(converted(name).export, tmp_path / "tampered")
-        return surgery.verify(converted(name).source, export).report
+        return judge(recorded(name), open_export(export))
 
     return run
 
 
 @pytest.mark.parametrize("name", [NAME, "g1", "g4_bert_mlm"])
-def test_an_untouched_export_passes_and_names_its_module(name, converted):
+def test_an_untouched_export_passes_and_names_its_module(name, converted, recorded):
     found = surgery.verify(converted(name).source, converted(name).export)
     assert found.report.passed
     assert found.report.failure() == ""
@@ -39,6 +40,10 @@ def test_an_untouched_export_passes_and_names_its_module(name, converted):
     before = converted(name).conversion.report
     assert [diff.name for diff in found.report.outputs] == [diff.name for diff in before.outputs]
     assert found.report.weights == before.weights
+    judged = judge(recorded(name), open_export(converted(name).export))
+    assert judged.passed
+    assert [diff.name for diff in judged.outputs] == [diff.name for diff in before.outputs]
+    assert (judged.reference, judged.batches, judged.weights) == (before.reference, before.batches, before.weights)
 
 
 def test_an_export_without_its_manifest_passes_and_is_told_apart(converted, tmp_path):
