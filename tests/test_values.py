@@ -14,6 +14,8 @@ import surgery
 from surgery.module import Config
 
 WHERE = (
+    "surgery.formats.",
+    "surgery.graphs.",
     "surgery.tables.",
     "surgery.families.",
     "surgery.explanation.",

@@ -1,24 +1,28 @@
-"""The index of a checkpoint, `PREFIX.index`, without TensorFlow: keys, dtypes, shapes and shards; no values.
+"""The index of a checkpoint, `PREFIX.index`, without TensorFlow: keys, dtypes, shapes and where the values are.
 
 An index is a sorted string table in LevelDB's format (tensorflow/core/lib/io/format.cc, table.cc): blocks of entries
 whose keys share prefixes, an index block that points at them, and a footer with a magic number. The key "" holds a
-BundleHeaderProto, every other key a BundleEntryProto (tensorflow/core/protobuf/tensor_bundle.proto), which
-tensorboard does not ship and which are declared here at run time. Values stay with TensorFlow's own reader.
+BundleHeaderProto, every other key a BundleEntryProto (tensorflow/core/protobuf/tensor_bundle.proto). A partitioned
+variable has an entry of its own, without bytes, that lists its slices; each slice has an entry under a binary key.
+
+No library reads it: LevelDB's bindings open a database folder, not a single table.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, message, message_factory
+import google_crc32c
+from google.protobuf import message
 from tensorboard.compat.proto import tensor_shape_pb2
-from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from surgery.errors import ModuleError
+from surgery.formats.declared import declare
+from surgery.formats.slice_keys import SLICE_KEY, Extent, Slice, slice_key
 from surgery.formats.tensors import Shape, dtype_name, shape_of
 
 MAGIC = 0xDB4775248B80FB57
@@ -28,26 +32,52 @@ TRAILER = 5
 UNCOMPRESSED = 0
 
 
-@dataclass(frozen=True)
+LITTLE_ENDIAN = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A tensor of a checkpoint: its dtype and shape, and which shard has its bytes."""
+    """A tensor of a checkpoint, or one slice of a tensor.
+
+    Attributes:
+        dtype: TensorFlow's Python name, such as "float32".
+        shape: The shape of the tensor, or of the slice.
+        shard: The number of the file that has its bytes.
+        offset: The position of its first byte in that file.
+        nbytes: How many bytes it takes there; those of all slices, where a tensor is partitioned.
+        checksum: The masked CRC-32C of its bytes.
+        slices: The parts of which a partitioned tensor consists; empty for a tensor in one piece.
+    """
 
     dtype: str
     shape: Shape
     shard: int
+    offset: int
     nbytes: int
+    checksum: int
+    slices: tuple[Slice, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Index:
-    """All entries of a checkpoint by key, and over how many files their values are spread."""
+    """All entries of a checkpoint.
+
+    Attributes:
+        shards: The number of files over which the values are spread.
+        entries: The tensors by key.
+        slices: The parts of partitioned tensors by their binary key (`formats.slice_keys`).
+    """
 
     shards: int
     entries: Mapping[str, Entry]
+    slices: Mapping[bytes, Entry] = field(default_factory=dict)
 
 
 def read_index(path: Path) -> Index:
-    """Reads `PREFIX.index`. Raises ModuleError when it is no index, is cut short, or its checksums do not fit."""
+    """Reads `PREFIX.index`.
+
+    Raises ModuleError when it is no index, is cut short, its checksums do not fit, or its values are big-endian.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -55,21 +85,54 @@ def read_index(path: Path) -> Index:
     try:
         found = dict(_table(data))
         header = _Header.FromString(found.pop(b""))
-        return Index(header.num_shards, {key.decode(): _entry(value) for key, value in found.items()})
+        slices = {key: _entry(value, {}) for key, value in found.items() if key.startswith(SLICE_KEY)}
+        entries = {key.decode(): _entry(value, slices, key) for key, value in found.items() if key not in slices}
     except (ValueError, LookupError, struct.error, message.DecodeError) as error:
         raise ModuleError(
             f"reading {path}: expected the index of a checkpoint, found {len(data)} bytes that do not read as one "
             f"({error or type(error).__name__})",
             hint="the file is truncated or damaged: fetch the checkpoint again",
         ) from error
+    if header.endianness != LITTLE_ENDIAN:
+        raise ModuleError(
+            f"reading {path}: expected values in little-endian byte order, found big-endian ones",
+            hint="restore the checkpoint where it was written, and save it on a little-endian machine",
+        )
+    return Index(shards=header.num_shards, entries=entries, slices=slices)
 
 
-def _entry(value: bytes) -> Entry:
+def masked_crc32c(data: Any) -> int:
+    """The checksum of bytes as TensorFlow stores it: CRC-32C, rotated and shifted (tsl/lib/hash/crc32c.h).
+
+    Args:
+        data: Bytes, or an array of bytes that is contiguous.
+    """
+    return masked(google_crc32c.value(data))
+
+
+def masked(checksum: int) -> int:
+    """A CRC-32C as TensorFlow stores it."""
+    return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _entry(value: bytes, slices: Mapping[bytes, Entry], key: bytes = b"") -> Entry:
     entry = _Entry.FromString(value)
     shape = shape_of(entry.shape)
     if shape is None:
         raise ValueError("a tensor of unknown rank")
-    return Entry(dtype_name(entry.dtype), shape, entry.shard_id, entry.size)
+    parts = tuple(
+        tuple(Extent(extent.start, extent.length if extent.HasField("length") else None) for extent in part.extent)
+        for part in entry.slices
+    )
+    return Entry(
+        dtype=dtype_name(entry.dtype),
+        shape=shape,
+        shard=entry.shard_id,
+        offset=entry.offset,
+        nbytes=sum(slices[slice_key(key, part)].nbytes for part in parts) if parts else entry.size,
+        checksum=entry.crc32c,
+        slices=parts,
+    )
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -78,15 +141,15 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("no table magic number at its end")
     at = len(data) - FOOTER
     for _ in range(2):  # the handle of the metaindex, which bundles leave empty
-        _, at = _varint(data, at)
+        _, at = varint(data, at)
     for _, handle in _block(data, *_handle(data, at)):
         yield from _block(data, *_handle(handle, 0))
 
 
 def _handle(data: bytes, at: int) -> tuple[int, int]:
     """Offset and size of a block."""
-    offset, at = _varint(data, at)
-    size, _ = _varint(data, at)
+    offset, at = varint(data, at)
+    size, _ = varint(data, at)
     return offset, size
 
 
@@ -101,48 +164,58 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
     end = size - 4 * (struct.unpack("<I", block[-4:])[0] + 1)
     at, key = 0, b""
     while at < end:
-        shared, at = _varint(block, at)
-        rest, at = _varint(block, at)
-        length, at = _varint(block, at)
+        shared, at = varint(block, at)
+        rest, at = varint(block, at)
+        length, at = varint(block, at)
         key = key[:shared] + block[at : at + rest]
         at += rest
         yield key, block[at : at + length]
         at += length
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, and where it ends."""
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number in groups of seven bits, and where it ends. Raises ValueError for one of more than 64 bits."""
     value = shift = 0
-    while True:
+    while shift < 64:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             return value, at
+    raise ValueError(f"a number of more than 64 bits at byte {at}")
 
 
-def _messages() -> tuple[Any, Any]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="surgery/tensor_bundle.proto",
-        package="surgery",
-        syntax="proto3",
-        dependency=[tensor_shape_pb2.DESCRIPTOR.name],
-    )
-    int32, int64, enum_as_int32, optional = 5, 3, 5, 1
-    header = file.message_type.add(name="BundleHeaderProto")
-    header.field.add(name="num_shards", number=1, type=int32, label=optional)
-    entry = file.message_type.add(name="BundleEntryProto")
-    entry.field.add(name="dtype", number=1, type=enum_as_int32, label=optional)
-    shape = "." + tensor_shape_pb2.TensorShapeProto.DESCRIPTOR.full_name
-    entry.field.add(name="shape", number=2, type=11, label=optional, type_name=shape)
-    entry.field.add(name="shard_id", number=3, type=int32, label=optional)
-    entry.field.add(name="size", number=5, type=int64, label=optional)
-    pool = tensor_shape_pb2.DESCRIPTOR.pool
-    pool.AddSerializedFile(file.SerializeToString())
-    names = ("BundleHeaderProto", "BundleEntryProto")
-    made = [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"surgery.{name}")) for name in names]
-    return made[0], made[1]
-
-
-_Header, _Entry = _messages()
+_MESSAGES = declare(
+    """
+    name: "surgery/tensor_bundle.proto" package: "surgery" syntax: "proto2"
+    message_type {
+      name: "BundleHeaderProto"
+      field { name: "num_shards" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+      field { name: "endianness" number: 2 type: TYPE_INT32 label: LABEL_OPTIONAL }
+    }
+    message_type {
+      name: "Extent"
+      field { name: "start" number: 1 type: TYPE_INT64 label: LABEL_OPTIONAL }
+      field { name: "length" number: 2 type: TYPE_INT64 label: LABEL_OPTIONAL }
+    }
+    message_type {
+      name: "TensorSliceProto"
+      field { name: "extent" number: 1 type: TYPE_MESSAGE label: LABEL_REPEATED type_name: ".surgery.Extent" }
+    }
+    message_type {
+      name: "BundleEntryProto"
+      field { name: "dtype" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+      field {
+        name: "shape" number: 2 type: TYPE_MESSAGE label: LABEL_OPTIONAL type_name: ".tensorboard.TensorShapeProto"
+      }
+      field { name: "shard_id" number: 3 type: TYPE_INT32 label: LABEL_OPTIONAL }
+      field { name: "offset" number: 4 type: TYPE_INT64 label: LABEL_OPTIONAL }
+      field { name: "size" number: 5 type: TYPE_INT64 label: LABEL_OPTIONAL }
+      field { name: "crc32c" number: 6 type: TYPE_FIXED32 label: LABEL_OPTIONAL }
+      field { name: "slices" number: 7 type: TYPE_MESSAGE label: LABEL_REPEATED type_name: ".surgery.TensorSliceProto" }
+    }
+    """,
+    tensor_shape_pb2.DESCRIPTOR,
+)
+_Header, _Entry = _MESSAGES["BundleHeaderProto"], _MESSAGES["BundleEntryProto"]

@@ -10,35 +10,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, message, message_factory
+from google.protobuf import message, message_factory
 from tensorboard.compat.proto import meta_graph_pb2
 
 from surgery.errors import ModuleError
+from surgery.formats.declared import declare
 
-
-def _saved_model_class() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="surgery/saved_model.proto",
-        package="surgery",
-        syntax="proto3",
-        dependency=[meta_graph_pb2.DESCRIPTOR.name],
-    )
-    outer = file.message_type.add(name="SavedModel")
-    optional, repeated = 1, 3
-    outer.field.add(name="saved_model_schema_version", number=1, type=3, label=optional)
-    outer.field.add(
-        name="meta_graphs",
-        number=2,
-        type=11,
-        label=repeated,
-        type_name="." + meta_graph_pb2.MetaGraphDef.DESCRIPTOR.full_name,
-    )
-    pool = meta_graph_pb2.DESCRIPTOR.pool
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("surgery.SavedModel"))
-
-
-SavedModel = _saved_model_class()
+SavedModel = declare(
+    """
+    name: "surgery/saved_model.proto" package: "surgery" syntax: "proto3"
+    message_type {
+      name: "SavedModel"
+      field { name: "saved_model_schema_version" number: 1 type: TYPE_INT64 label: LABEL_OPTIONAL }
+      field {
+        name: "meta_graphs" number: 2 type: TYPE_MESSAGE label: LABEL_REPEATED type_name: ".tensorboard.MetaGraphDef"
+      }
+    }
+    """,
+    meta_graph_pb2.DESCRIPTOR,
+)["SavedModel"]
 
 
 def read(path: Path) -> Any:

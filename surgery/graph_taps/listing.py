@@ -17,9 +17,10 @@ from surgery.errors import ModuleError, UsageError
 from surgery.formats import object_graph
 from surgery.formats.saved_model import tensor_names
 from surgery.formats.tensors import Shape
-from surgery.graphs.calls import Address, Body, tree_of_function, tree_of_graph, unique_names
+from surgery.graphs.calls import Address, Body, opened, tree_of_function, tree_of_graph
 from surgery.graphs.flat import VARIABLES
 from surgery.graphs.flatten import Output
+from surgery.graphs.names import unique_names
 from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, output_types
 from surgery.graphs.reach import computed_from
 from surgery.graphs.regions import Region, regions_of
@@ -95,7 +96,7 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
         )
     with well_formed(files.name):
         meta_graph, infos, info = _choose(files, signature)
-        root = _tree(meta_graph, info)
+        root = opened(_tree(meta_graph, info))
         names = unique_names(root)
         regions = regions_of(meta_graph.graph_def, root, names)
         tensors, handles = _rows(meta_graph, info, root, names, regions)
@@ -162,7 +163,7 @@ def _rows(
     meta_graph: Any, signature: SignatureInfo, root: Body, names: Mapping[Address, str], regions: Sequence[Region]
 ) -> tuple[tuple[GraphTensor, ...], frozenset[str]]:
     """Tensors in the order of the file, and the names of operations that only return handles."""
-    enclosed = frozenset(place for region in regions for place in region.places)
+    enclosed = frozenset(place for region in regions for place in region.spots)
     computed = _computed(meta_graph, signature, root)
     definitions = definitions_of(meta_graph)
     tensors: list[GraphTensor] = []
@@ -178,7 +179,7 @@ def _rows(
             if dtype in HANDLES:
                 handles.add(name)
             else:
-                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address, index)))
+                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address=address, index=index)))
     return tuple(tensors), frozenset(handles)
 
 

@@ -1,32 +1,95 @@
-"""A graph with its function calls opened, call by call: every operation in every place, under a name of its own.
+"""A graph with its function calls opened, call by call: every operation at every spot where it is run.
 
-Unlike the flat view of `graph`, which follows what feeds an output, nothing is left out here: control inputs, what an
-operation does beside returning values, and operations that lead to no output. A place is an address: the names of the
-calls that lead to an operation, and its own. Its name is the shortest that no other operation has.
+Nothing is copied or rewritten. A body knows the body that calls it, so a tensor can be followed through the arguments
+of a call to the caller, and through a call's results into the called body. The address of a spot is the names of the
+calls that lead to an operation, and its own. Encodings are TensorFlow's: `node`, `node:1` in a GraphDef;
+`node:output:0`, `argument` in a FunctionDef (tensorflow/core/framework/function.proto).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from surgery.graphs.flat import CALLS
+from surgery.graphs.functions import functions_of
+
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+MOST_OPERATIONS = 2_000_000
+"""More are not opened: a few functions that call each other twice can stand for more operations than any memory has."""
 
 Address = tuple[str, ...]
 """Names of the calls that lead to an operation, outermost first, and its own name."""
 
 
-class Body:
-    """A graph, or a function's body in the place of one call.
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """What of a graph is followed.
 
-    `arguments` maps a function's arguments to the caller's tensors (to nothing in the root, where they are free).
-    `results` are what it returns, `controls` what has run when it is done; `calls` are the bodies of its own calls.
+    Attributes:
+        opens: Says of a node, given the functions by name, whether the body that it calls is followed instead of it.
+        controls: Whether control inputs count, which carry no data.
+    """
+
+    opens: Callable[[Any, Mapping[str, Any]], bool]
+    controls: bool
+
+
+def is_call(node: Any, functions: Mapping[str, Any]) -> bool:
+    """True for every call, also of a function that is missing: following that is an error."""
+    return node.op in CALLS
+
+
+def can_be_written_out(node: Any, functions: Mapping[str, Any]) -> bool:
+    """True for a call of a known function that has no attributes to fill in (`T`, `N`)."""
+    if node.op not in CALLS or (name := node.attr["f"].func.name) not in functions:
+        return False
+    return not functions[name].signature.attr
+
+
+DATA = Following(opens=is_call, controls=False)
+"""What feeds what, and nothing else."""
+EVERYTHING = Following(opens=can_be_written_out, controls=True)
+"""Also what an operation waits for, and what it does beside returning values."""
+
+
+class Port(NamedTuple):
+    """An output of an operation in its body, as its file counts it; or a free argument of the root.
+
+    `port` is the output argument and the index in it, "output:0"; or the index alone, where the file says no more.
+    """
+
+    body: Body
+    name: str
+    port: str
+
+    @property
+    def is_free(self) -> bool:
+        return f"{self.name}:{self.port}".removesuffix(":0") in self.body.arguments
+
+
+class Body:
+    """A graph, or a function's body as one call runs it; the bodies of its own calls are opened on demand.
+
+    Raises ValueError when all bodies together have more than MOST_OPERATIONS.
+
+    Attributes:
+        graph: What all bodies share.
+        nodes: The operations by name, calls included.
+        arguments: A function's arguments with the caller's tensors; in the root they are free, and stand for nothing.
+        results: The tensors that it returns.
+        controls: The operations that have run when it is done.
+        caller: The body that calls it; None for the root.
+        call: The node of the caller that calls it.
+        functions: Names of the functions that are being called, outermost first.
+        address: Names of the calls that lead to it.
+        calls: The bodies of its calls, by the name of the call.
     """
 
     def __init__(
         self,
+        graph: Graph,
         nodes: Sequence[Any],
-        library: Mapping[str, Any],
         *,
         arguments: Mapping[str, str],
         results: Sequence[str] = (),
@@ -35,13 +98,16 @@ class Body:
         call: Any = None,
         functions: tuple[str, ...] = (),
     ) -> None:
-        self.nodes = {node.name: node for node in nodes}
-        self.arguments, self.results, self.controls = arguments, tuple(results), tuple(controls)
-        self.caller, self.call = caller, call
+        self.graph, self.nodes = graph, {node.name: node for node in nodes}
+        self.arguments, self.results = arguments, tuple(results)
+        self.controls = tuple(controls) if graph.following.controls else ()
+        self.caller, self.call, self.functions = caller, call, functions
         self.address: Address = () if caller is None else (*caller.address, call.name)
-        self.calls = {
-            node.name: _enter(self, node, library, functions) for node in nodes if _can_be_opened(node, library)
-        }
+        self.calls: Mapping[str, Body] = _Calls(self)
+        self._owners: dict[str, Port] = {}
+        graph.opened += len(nodes)
+        if graph.opened > MOST_OPERATIONS:
+            raise ValueError(f"its calls, opened, are more than {MOST_OPERATIONS} operations")
 
     def walk(self) -> Iterator[tuple[Body, Any]]:
         """Every operation with the body that it stands in, in file order, calls replaced by their bodies."""
@@ -51,123 +117,121 @@ class Body:
             else:
                 yield self, node
 
-    def owner(self, reference: str) -> Source:
-        """What is behind the name of a tensor in this body, seen through calls."""
+    def owner(self, reference: str) -> Port:
+        """What is behind the name of a tensor in this body, seen through calls.
+
+        Raises ValueError for a call that returns its own result, KeyError and IndexError for what is not there.
+        """
+        passed: dict[tuple[Body, str], None] = {}
         body = self
-        while True:
+        while (owner := body._owners.get(reference)) is None:
+            if (body, reference) in passed:
+                raise ValueError(f"{reference} is the result of a call that only returns its own result")
+            passed[body, reference] = None
             name, _, port = reference.partition(":")
-            if name in body.arguments:
-                if body.caller is None:
-                    return Source(body, name, "0")
-                body, reference = body.caller, body.arguments[name]
-            elif name in body.calls:
+            if (argument := reference.removesuffix(":0")) in body.arguments and body.caller is not None:
+                body, reference = body.caller, body.arguments[argument]
+            elif argument not in body.arguments and name in body.calls:
                 body = body.calls[name]
                 reference = body.results[int(port.rpartition(":")[2] or 0)]
             else:
-                return Source(body, name, port or "0")
+                owner = Port(body, name, port or "0")
+                break
+        for passed_body, passed_reference in passed:
+            passed_body._owners[passed_reference] = owner
+        return owner
+
+    def feeds(self, name: str) -> list[Port]:
+        """What feeds an operation of this body, seen through calls."""
+        return [self.owner(feed) for feed in self.nodes[name].input if feed[0] != "^"]
+
+    def waits_for(self, node: Any) -> list[str]:
+        """Names of the operations in this body that have to run before a node, as its control inputs say."""
+        return [feed[1:] for feed in node.input if feed[0] == "^"] if self.graph.following.controls else []
 
 
-class Source(NamedTuple):
-    """An output of an operation in its body, as its file counts it; or a free argument of the root."""
+class Graph:
+    """What all bodies of one graph share.
 
-    body: Body
-    name: str
-    port: str
+    Attributes:
+        graph_def: The GraphDef.
+        following: What of it is followed.
+        functions: Its functions by name.
+        opened: How many operations all bodies have together.
+    """
 
-    @property
-    def is_free(self) -> bool:
-        return self.name in self.body.arguments
+    def __init__(self, graph_def: Any, following: Following) -> None:
+        self.graph_def, self.following = graph_def, following
+        self.functions = functions_of(graph_def)
+        self.opened = 0
+
+
+class _Calls(Mapping[str, Body]):
+    """The bodies that a body calls, by the name of the call."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        following, functions = body.graph.following, body.graph.functions
+        self._bodies: dict[str, Body | None] = {
+            name: None for name, node in body.nodes.items() if following.opens(node, functions)
+        }
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bodies)
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._bodies
+
+    def __getitem__(self, name: str) -> Body:
+        body = self._bodies[name]
+        if body is None:
+            body = self._bodies[name] = _enter(self._body, self._body.nodes[name])
+        return body
 
 
 def tree_of_graph(graph_def: Any, arguments: Sequence[str] = (), controls: Sequence[str] = ()) -> Body:
     """A whole GraphDef; `arguments` are nodes that stand for tensors from outside."""
     nodes = [node for node in graph_def.node if node.name not in set(arguments)]
-    return Body(nodes, functions_of(graph_def), arguments=dict.fromkeys(arguments, ""), controls=controls)
+    return Body(Graph(graph_def, EVERYTHING), nodes, arguments=dict.fromkeys(arguments, ""), controls=controls)
 
 
-def tree_of_function(graph_def: Any, name: str) -> Body:
+def tree_of_function(graph_def: Any, name: str, following: Following = EVERYTHING) -> Body:
     """A function of a GraphDef's library; its arguments are free."""
-    library = functions_of(graph_def)
-    function = library[name]
+    graph = Graph(graph_def, following)
+    function = graph.functions[name]
     arguments = {argument.name: "" for argument in function.signature.input_arg}
-    controls = list(function.control_ret.values())
-    results = [function.ret[result.name] for result in function.signature.output_arg]
-    return Body(function.node_def, library, arguments=arguments, results=results, controls=controls, functions=(name,))
+    return Body(graph, function.node_def, arguments=arguments, functions=(name,), **_returned(function))
 
 
-def functions_of(graph_def: Any) -> dict[str, Any]:
-    """A GraphDef's functions by name."""
-    return {function.signature.name: function for function in graph_def.library.function}
+def opened(root: Body) -> Body:
+    """The same root, with every call opened. Raises ValueError when a function calls itself."""
+    bodies = [root]
+    while bodies:
+        bodies.extend(bodies.pop().calls.values())
+    return root
 
 
-def called_functions(node: Any) -> tuple[str, ...]:
-    """Names of the functions that an operation calls, whatever the attributes are called."""
-    names: list[str] = []
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        if value.HasField("func"):
-            names.append(value.func.name)
-        names += [function.name for function in value.list.func]
-    return tuple(names)
-
-
-def unique_names(root: Body) -> dict[Address, str]:
-    """A name for every operation: below the scopes of the calls that lead to it, as `inspect` names its evidence.
-
-    Where two operations would share a name, the outer one has it, and the inner one gets the names of its calls as
-    well, as few as needed: `lstm/Identity` and `lstm/PartitionedCall/Identity`. The order of the file plays no part.
-    """
-    found: dict[Address, str] = {}
-    taken = set(root.arguments)
-    level = [root]
-    while level:
-        for body in level:
-            for name in body.nodes.keys() - body.calls.keys():
-                chosen = next(candidate for candidate in _candidates(body.address, name) if candidate not in taken)
-                taken.add(chosen)
-                found[(*body.address, name)] = chosen
-        level = [body.calls[name] for body in level for name in sorted(body.calls)]
-    return found
-
-
-def scoped(calls: Address, name: str, opened: int = 0) -> str:
-    """A name below the scopes of the calls that lead to it; the innermost `opened` calls with their own names."""
-    prefix = ""
-    for position, call in enumerate(calls):
-        scope = call if position >= len(calls) - opened else call.rpartition("/")[0]
-        prefix += f"{scope}/" if scope else ""
-    return prefix + name
-
-
-def _candidates(calls: Address, name: str) -> Iterator[str]:
-    yield from (scoped(calls, name, opened) for opened in range(len(calls) + 1))
-    number = 1
-    while True:
-        yield f"{scoped(calls, name, len(calls))}_{number}"
-        number += 1
-
-
-def _can_be_opened(node: Any, library: Mapping[str, Any]) -> bool:
-    """Whether a node is a call of a known function that has no attributes to fill in (`T`, `N`)."""
-    if node.op not in CALLS or (name := node.attr["f"].func.name) not in library:
-        return False
-    return not library[name].signature.attr
-
-
-def _enter(caller: Body, call: Any, library: Mapping[str, Any], functions: tuple[str, ...]) -> Body:
+def _enter(caller: Body, call: Any) -> Body:
     name = call.attr["f"].func.name
-    if name in functions:
+    if name in caller.functions:
         raise ValueError(f"the function {name} calls itself")
-    function = library[name]
+    function = caller.graph.functions[name]
     inputs = [feed for feed in call.input if feed[0] != "^"]
-    arguments = {arg.name: feed for arg, feed in zip(function.signature.input_arg, inputs, strict=True)}
     return Body(
+        caller.graph,
         function.node_def,
-        library,
-        arguments=arguments,
-        results=[function.ret[result.name] for result in function.signature.output_arg],
-        controls=list(function.control_ret.values()),
+        arguments={arg.name: feed for arg, feed in zip(function.signature.input_arg, inputs, strict=True)},
         caller=caller,
         call=call,
-        functions=(*functions, name),
+        functions=(*caller.functions, name),
+        **_returned(function),
     )
+
+
+def _returned(function: Any) -> dict[str, Any]:
+    """A function's results in order, and what it has to have run."""
+    results = [function.ret[result.name] for result in function.signature.output_arg]
+    return {"results": results, "controls": list(function.control_ret.values())}

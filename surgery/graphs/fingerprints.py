@@ -11,15 +11,18 @@ import hashlib
 from collections.abc import Mapping
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
-
-TRANSPARENT = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
+from surgery.graphs.op_types import handed_on
+from surgery.graphs.ordering import feeds_first
 
 
 def see_through(tensor: Tensor) -> Tensor:
-    """The tensor behind operations that only pass it on."""
-    while tensor.node.op in TRANSPARENT and tensor.node.inputs:
-        index = int(tensor.port.rpartition(":")[2]) if tensor.node.op == "IdentityN" else 0
-        tensor = tensor.node.inputs[index]
+    """The tensor behind operations that only hand it on. Raises ValueError when there is none."""
+    passed = set()
+    while tensor.node.inputs and (number := handed_on(tensor.node.op, tensor.port)) is not None:
+        if tensor.node in passed:
+            raise ValueError(f"{tensor.node} hands on its own output")
+        passed.add(tensor.node)
+        tensor = tensor.node.inputs[number]
     return tensor
 
 
@@ -42,24 +45,16 @@ class Fingerprints:
     def of(self, tensor: Tensor) -> bytes:
         """The fingerprint of one tensor; iterative, because a deep encoder outgrows Python's stack."""
         tensor = self._see_through(tensor)
-        stack = [tensor.node]
-        while stack:
-            node = stack[-1]
-            if node in self._known:
-                stack.pop()
-                continue
-            feeds = [self._see_through(feed) for feed in node.inputs]
-            missing = [feed.node for feed in feeds if feed.node not in self._known]
-            if missing:
-                stack.extend(missing)
-                continue
+        for node in feeds_first([tensor.node], lambda node: [feed.node for feed in self._feeds(node)], self._known):
             self._known[node] = _digest(
                 node.op.encode(),
                 *_attributes(node),
-                *(self._known[feed.node] + _index(feed.port) for feed in feeds),
+                *(self._known[feed.node] + _index(feed.port) for feed in self._feeds(node)),
             )
-            stack.pop()
         return self._known[tensor.node] + _index(tensor.port)
+
+    def _feeds(self, node: Node) -> list[Tensor]:
+        return [self._see_through(feed) for feed in node.inputs]
 
     def _see_through(self, tensor: Tensor) -> Tensor:
         tensor = see_through(tensor)

@@ -1,9 +1,7 @@
 """One flat view of a graph: function calls are followed inwards, so that what feeds what can simply be asked.
 
-Nothing is copied or rewritten. A node knows the function body that it stands in and resolves its inputs on demand,
-through the arguments of the call to the caller's tensors and through a call's results into the called body.
-Encodings are TensorFlow's: `node`, `node:1` in a GraphDef; `node:output:0`, `argument` in a FunctionDef
-(tensorflow/core/framework/function.proto). Control inputs carry no data and are left out.
+It is a view of `graphs.calls` that shows data alone: control inputs are left out, and of what does not lead to an
+output nothing is opened.
 """
 
 from __future__ import annotations
@@ -12,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+from surgery.graphs.calls import DATA, Body, Graph, Port, tree_of_function
+from surgery.graphs.names import scoped
+from surgery.graphs.ordering import feeds_first
+
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 WRITES = (
     "Assign",
@@ -38,21 +39,29 @@ class Tensor(NamedTuple):
 
 
 class Node:
-    """An operation. `path` is its name below the names of the calls that lead to it."""
+    """An operation, or what a free argument stands for.
 
-    __slots__ = ("_body", "_inputs", "op", "path", "proto")
+    Attributes:
+        path: Its name below the scopes of the calls that lead to it; of an argument, its name or that of its variable.
+        op: Its type; for an argument "Placeholder", or that of the operation that makes the variable.
+        proto: Its NodeDef; None for an argument.
+        body: The body in which it stands; None for an argument.
+    """
 
-    def __init__(self, path: str, op: str, proto: Any, body: _Body | None) -> None:
-        self.path, self.op, self.proto, self._body = path, op, proto, body
+    __slots__ = ("_graph", "_inputs", "body", "op", "path", "proto")
+
+    def __init__(
+        self, path: str, op: str, proto: Any = None, body: Body | None = None, graph: FlatGraph | None = None
+    ) -> None:
+        self.path, self.op, self.proto, self.body, self._graph = path, op, proto, body, graph
         self._inputs: tuple[Tensor, ...] | None = None
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """The tensors that feed this node, seen through calls."""
         if self._inputs is None:
-            names = self.proto.input if self._body is not None else ()
-            resolve = self._body.resolve if self._body is not None else None
-            self._inputs = tuple(resolve(name) for name in names if name[0] != "^") if resolve else ()
+            feeds = self.body.feeds(self.proto.name) if self.body is not None else ()
+            self._inputs = tuple(self._graph.tensor(feed) for feed in feeds) if self._graph is not None else ()
         return self._inputs
 
     @property
@@ -63,96 +72,46 @@ class Node:
         return f"{self.op}({self.path})"
 
 
-class _Body:
-    """A function body in the place of one call, or a whole GraphDef (no arguments)."""
-
-    def __init__(
-        self,
-        nodes: Any,
-        arguments: Mapping[str, Tensor],
-        results: Any,
-        prefix: str,
-        library: Mapping[str, Any],
-        callers: tuple[str, ...] = (),
-    ) -> None:
-        self.callers = callers
-        self.arguments, self.results, self.prefix, self.library = arguments, results, prefix, library
-        self.protos = {proto.name: proto for proto in nodes}
-        self.nodes: dict[str, Node] = {}
-        self.calls: dict[str, tuple[_Body, Any]] = {}
-
-    def node(self, name: str) -> Node:
-        if name not in self.nodes:
-            proto = self.protos[name]
-            self.nodes[name] = Node(self.prefix + name, proto.op, proto, self)
-        return self.nodes[name]
-
-    def resolve(self, name: str) -> Tensor:
-        if (plain := name.removesuffix(":0")) in self.arguments:
-            return self.arguments[plain]
-        owner, _, port = name.partition(":")
-        proto = self.protos[owner]
-        if proto.op not in CALLS:
-            return Tensor(self.node(owner), port or "0")
-        body, function = self.enter(owner)
-        index = int(port.rpartition(":")[2] or 0)
-        return body.resolve(body.results[function.signature.output_arg[index].name])
-
-    def enter(self, call: str) -> tuple[_Body, Any]:
-        """The body that a call runs, with the call's inputs as its arguments."""
-        if call not in self.calls:
-            proto = self.protos[call]
-            name = proto.attr["f"].func.name
-            if name in self.callers:
-                raise ValueError(f"the function {name} calls itself")
-            function = self.library[name]
-            inputs = (self.resolve(name) for name in proto.input if name[0] != "^")
-            arguments = {arg.name: tensor for arg, tensor in zip(function.signature.input_arg, inputs, strict=False)}
-            scope = call.rpartition("/")[0]
-            prefix = f"{self.prefix}{scope}/" if scope else self.prefix
-            self.calls[call] = (
-                _Body(function.node_def, arguments, function.ret, prefix, self.library, (*self.callers, name)),
-                function,
-            )
-        return self.calls[call]
-
-
 class FlatGraph:
     """A function, or a GraphDef, as one flat graph with inputs, variables and outputs.
 
-    `inputs` are the placeholders of the function's own arguments, in order; `variables` maps the path of a captured
-    variable to the placeholder that stands for its handle; `outputs` are the results, in order.
+    Attributes:
+        root: The graph with its calls.
+        inputs: The placeholders of the function's own arguments, in order.
+        variables: The placeholder of each captured variable's handle, by the variable's path.
+        outputs: The results, in order.
     """
 
-    def __init__(self, inputs: Sequence[Node], variables: Mapping[str, Node], outputs: Sequence[Tensor]) -> None:
-        self.inputs, self.variables, self.outputs = tuple(inputs), dict(variables), tuple(outputs)
+    def __init__(
+        self, root: Body, free: Mapping[str, Node], *, inputs: int, variables: Sequence[str], outputs: Sequence[str]
+    ) -> None:
+        """`free` are placeholders by argument, the inputs first; `variables` are the arguments of the others."""
+        self.root, self._free = root, free
+        self._nodes: dict[tuple[Body, str], Node] = {}
+        self.inputs = tuple(free.values())[:inputs]
+        self.variables = {free[name].path: free[name] for name in variables}
+        self.outputs = tuple(self.tensor(root.owner(name)) for name in outputs)
 
     @classmethod
     def of_function(cls, graph_def: Any, function_name: str, captures: Sequence[str | None]) -> FlatGraph:
         """The graph of a concrete function whose last arguments are bound to `captures` (variable paths)."""
-        library = {function.signature.name: function for function in graph_def.library.function}
-        function = library[function_name]
-        names = [argument.name for argument in function.signature.input_arg]
+        root = tree_of_function(graph_def, function_name, DATA)
+        names = list(root.arguments)
         split = len(names) - len(captures)
-        inputs = [Node(name, "Placeholder", None, None) for name in names[:split]]
-        held = [
-            Node(path or name, "VarHandleOp", None, None) for path, name in zip(captures, names[split:], strict=True)
-        ]
-        arguments = {name: Tensor(node, "0") for name, node in zip(names, [*inputs, *held], strict=True)}
-        body = _Body(function.node_def, arguments, function.ret, "", library)
-        outputs = [body.resolve(function.ret[argument.name]) for argument in function.signature.output_arg]
-        variables = {path: node for path, node in zip(captures, held, strict=True) if path is not None}
-        return cls(inputs, variables, outputs)
+        free = {name: Node(name, "Placeholder") for name in names[:split]}
+        bound = dict(zip(names[split:], captures, strict=True))
+        free.update({name: Node(path or name, "VarHandleOp") for name, path in bound.items()})
+        variables = [name for name, path in bound.items() if path is not None]
+        return cls(root, free, inputs=split, variables=variables, outputs=root.results)
 
     @classmethod
     def of_graph_def(cls, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> FlatGraph:
         """The part of a TF1 graph that leads from tensors to tensors, by name; its variables are those of the graph."""
-        library = {function.signature.name: function for function in graph_def.library.function}
-        feeds = {name.removesuffix(":0"): Node(name, "Placeholder", None, None) for name in inputs}
-        held = {node.name: Node(node.name, node.op, None, None) for node in graph_def.node if node.op in VARIABLES}
-        arguments = {name: Tensor(node, "0") for name, node in {**feeds, **held}.items()}
-        body = _Body(graph_def.node, arguments, {}, "", library)
-        return cls(list(feeds.values()), held, [body.resolve(name) for name in outputs])
+        free = {name.removesuffix(":0"): Node(name, "Placeholder") for name in inputs}
+        count = len(free)
+        held = {node.name: Node(node.name, node.op) for node in graph_def.node if node.op in VARIABLES}
+        root = Body(Graph(graph_def, DATA), graph_def.node, arguments=dict.fromkeys(free | held, ""))
+        return cls(root, free | held, inputs=count, variables=list(held), outputs=outputs)
 
     @classmethod
     def of_whole_graph_def(cls, graph_def: Any) -> FlatGraph:
@@ -181,17 +140,10 @@ class FlatGraph:
     @cached_property
     def order(self) -> dict[Node, int]:
         """A number for each node that is larger than those of all nodes that feed it."""
-        found: dict[Node, int] = {}
-        for root in self.nodes:
-            stack = [root]
-            while stack:
-                node = stack[-1]
-                missing = [feed.node for feed in node.inputs if feed.node not in found] if node not in found else []
-                if missing:
-                    stack.extend(missing)
-                    continue
-                found.setdefault(stack.pop(), len(found))
-        return found
+        numbers: dict[Node, int] = {}
+        for node in feeds_first(self.nodes, lambda node: [feed.node for feed in node.inputs], numbers):
+            numbers[node] = len(numbers)
+        return numbers
 
     @cached_property
     def consumers(self) -> dict[Node, list[tuple[Node, int]]]:
@@ -201,3 +153,24 @@ class FlatGraph:
             for position, tensor in enumerate(node.inputs):
                 found.setdefault(tensor.node, []).append((node, position))
         return found
+
+    def tensor(self, port: Port) -> Tensor:
+        """The tensor at a port of the root or of a body below it."""
+        body, name, output = port
+        if port.is_free:
+            return Tensor(self._free[f"{name}:{output}".removesuffix(":0")], "0")
+        if (body, name) not in self._nodes:
+            proto = body.nodes[name]
+            self._nodes[body, name] = Node(scoped(body.address, name), proto.op, proto, body, self)
+        return Tensor(self._nodes[body, name], output)
+
+    def port(self, tensor: Tensor) -> Port:
+        """Where a tensor of this graph stands."""
+        node = tensor.node
+        return (
+            self.root.owner(self.argument(node)) if node.body is None else Port(node.body, node.proto.name, tensor.port)
+        )
+
+    def argument(self, placeholder: Node) -> str:
+        """The root's argument that a placeholder of an input or a variable stands for."""
+        return next(name for name, node in self._free.items() if node is placeholder)

@@ -1,8 +1,12 @@
-"""A graph with its calls written out: one GraphDef, from which a function that returns more can be traced.
+"""A graph with its calls written out: one GraphDef, in which every tensor can be fetched by name.
 
-Nothing is lost on the way: what an operation does beside returning values still happens, and in the same order. Where
-a call waited for something, its body waits; where something waited for a call, it waits for what the body had to run.
+What the graph's tree follows is what is written. With control inputs nothing is lost: what an operation does beside
+returning values still happens, and in the same order. Where a call waited for something, its body waits; where
+something waited for a call, it waits for what the body had to run. Without them, values alone are left.
+
 While, If and their like stay, with their functions. Arguments become free names, to be bound when it is imported.
+Which output of an operation `name:output:1` is, its OpDef says; a SavedModel's own list of them (`stripped_op_list`)
+leaves out those that only functions use, so the caller looks them up.
 """
 
 from __future__ import annotations
@@ -12,26 +16,53 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import Address, Body, Source, functions_of, scoped, unique_names
-from surgery.graphs.inline import reachable
-from surgery.graphs.op_types import output_index
-
-DROPPED = frozenset({"_class", "_output_shapes"})
-"""Attributes that name other nodes, and those that are worked out again on import."""
+from surgery.graphs.calls import Address, Body, Port
+from surgery.graphs.functions import reachable
+from surgery.graphs.names import scoped, unique_names
+from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """What of the operations is written.
+
+    Attributes:
+        left_out: Operations that only hand on what they take: their input is used instead of them.
+        dropped: Beginnings of the names of attributes that are not written.
+    """
+
+    left_out: frozenset[str]
+    dropped: tuple[str, ...]
+
+
+AS_IT_IS = Style(left_out=frozenset(), dropped=("_class", "_output_shapes"))
+"""To be traced and saved again. Dropped are what names other nodes, and what is worked out again on import."""
+VALUES_ALONE = Style(left_out=TRANSPARENT, dropped=("_",))
+"""To be run once, for its values: attributes that only annotate are dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Output:
-    """An output of an operation, wherever it stands; outputs count through all output arguments."""
+    """An output of an operation, wherever it stands.
+
+    Attributes:
+        address: Names of the calls that lead to the operation, and its own.
+        index: The number of the output, counted through all output arguments.
+    """
 
     address: Address
     index: int
 
 
-class Flattened(NamedTuple):
-    """A GraphDef without calls, the free names that it uses, and the names of the tensors asked for.
+@dataclass(frozen=True, kw_only=True)
+class Flattened:
+    """A graph with its calls written out.
 
-    `controls` are the operations that have to run even if no tensor needs them.
+    Attributes:
+        graph_def: A GraphDef without calls.
+        free: The arguments of the graph that it uses: names that it has no operations for.
+        tensors: Names of the tensors asked for, in their order.
+        controls: Names of the operations that have to run even if no tensor needs them.
     """
 
     graph_def: Any
@@ -40,33 +71,53 @@ class Flattened(NamedTuple):
     controls: tuple[str, ...]
 
 
-def flatten(graph_def: Any, root: Body, tensors: Sequence[str | Output], definition: Callable[[str], Any]) -> Flattened:
-    """Writes out what tensors need, and what the root has to run: tensors of the root by name, those anywhere by place.
+def flatten(root: Body, ports: Sequence[Port], definition: Callable[[str], Any], style: Style = AS_IT_IS) -> Flattened:
+    """Writes out what tensors need, and what the root has to run.
 
-    `root` is a tree of `graph_def`. `definition` gives an operation's OpDef: it says which output `name:output:1` is.
+    Args:
+        root: The graph with its calls.
+        ports: The tensors, of the root (`root.owner`) or of any body below it (`port_at`).
+        definition: Gives an operation's OpDef by its name.
+        style: What of the operations is written.
     """
-    wiring = _Wiring(graph_def, root, definition)
-    sources = [root.owner(wanted) if isinstance(wanted, str) else _source(root, wanted) for wanted in tensors]
+    wiring = _Wiring(root, definition, style)
+    ports = [wiring.behind(port) for port in ports]
+    graph_def = root.graph.graph_def
     result = type(graph_def)()
     result.versions.CopyFrom(graph_def.versions)
-    for place in wiring.needed(sources):
-        wiring.write(place, result.node.add())
-    result.library.CopyFrom(graph_def.library)
-    del result.library.function[:]
-    result.library.function.extend(reachable(graph_def.library, result.node))
-    used = {feed.removeprefix("^").partition(":")[0] for node in result.node for feed in node.input}
-    tensor_names = tuple(wiring.output(source) for source in sources)
-    return Flattened(result, frozenset(root.arguments) & used, tensor_names, wiring.controls())
+    for spot in wiring.needed(ports):
+        wiring.write(spot, result.node.add())
+    _copy_functions(graph_def.library, result)
+    used = {feed.removeprefix("^").removesuffix(":0") for node in result.node for feed in node.input}
+    return Flattened(
+        graph_def=result,
+        free=frozenset(root.arguments) & used,
+        tensors=tuple(wiring.output(port) for port in ports),
+        controls=wiring.controls(),
+    )
 
 
-def _source(root: Body, output: Output) -> Source:
+def port_at(root: Body, output: Output) -> Port:
+    """The output of an operation that stands in the root or in any body below it."""
     body = root
     for call in output.address[:-1]:
         body = body.calls[call]
-    return Source(body, output.address[-1], str(output.index))
+    return Port(body, output.address[-1], str(output.index))
 
 
-class _Place(NamedTuple):
+def _copy_functions(library: Any, result: Any) -> None:
+    """Adds the functions that are still called, with the gradients that are registered for them."""
+    result.library.function.extend(reachable(library, result.node))
+    kept = {function.signature.name for function in result.library.function}
+    result.library.gradient.extend(
+        gradient for gradient in library.gradient if {gradient.function_name, gradient.gradient_func} <= kept
+    )
+    result.library.registered_gradients.extend(
+        gradient for gradient in library.registered_gradients if gradient.gradient_func in kept
+    )
+
+
+class _Spot(NamedTuple):
     """An operation of a body; without a name the moment before a called body starts, or after it is done."""
 
     body: Body
@@ -77,100 +128,112 @@ class _Place(NamedTuple):
 class _Wiring:
     """What operations are called, and what they take and wait for, once the calls are gone."""
 
-    def __init__(self, graph_def: Any, root: Body, definition: Callable[[str], Any]) -> None:
-        self._root, self._functions, self._definition = root, functions_of(graph_def), definition
+    def __init__(self, root: Body, definition: Callable[[str], Any], style: Style) -> None:
+        self._root, self._definition, self._style = root, definition, style
         self._names = unique_names(root)
         self._taken = {*self._names.values(), *root.arguments}
-        self._moments: dict[_Place, str] = {}
+        self._moments: dict[_Spot, str] = {}
         self._waits = cache(self._has_to_wait)
 
-    def needed(self, sources: Iterable[Source]) -> list[_Place]:
-        """All that has to be written; iterative, for deep graphs, and indifferent to loops."""
-        found: dict[_Place, None] = {}
-        stack = [*_places(sources), *(_after(self._root, control) for control in self._root.controls)]
-        while stack:
-            place = stack.pop()
-            if place not in found:
-                found[place] = None
-                stack.extend(self._required(place))
-        return list(found)
+    def behind(self, port: Port) -> Port:
+        """The port that is written in the place of one: behind operations that are left out."""
+        passed = set()
+        while not port.is_free and (node := port.body.nodes[port.name]).op in self._style.left_out:
+            number, feeds = handed_on(node.op, port.port), port.body.feeds(port.name)
+            if number is None or not feeds:
+                break
+            if port in passed:
+                raise ValueError(f"{port.name} hands on its own output")
+            passed.add(port)
+            port = feeds[number]
+        return port
 
-    def write(self, place: _Place, node: Any) -> None:
+    def needed(self, ports: Iterable[Port]) -> list[_Spot]:
+        """All that has to be written; iterative, for deep graphs, and indifferent to loops."""
+        needed: dict[_Spot, None] = {}
+        stack = [*_spots(ports), *(_after(self._root, control) for control in self._root.controls)]
+        while stack:
+            spot = stack.pop()
+            if spot not in needed:
+                needed[spot] = None
+                stack.extend(self._required(spot))
+        return list(needed)
+
+    def write(self, spot: _Spot, node: Any) -> None:
         """Fills in a node."""
-        node.name, node.op = self._name(place), "NoOp"
-        if place.name:
-            proto = place.body.nodes[place.name]
+        node.name, node.op = self._name(spot), "NoOp"
+        if spot.name:
+            proto = spot.body.nodes[spot.name]
             node.op = proto.op
-            node.input.extend(self.output(source) for source in _feeds(place))
+            node.input.extend(self.output(port) for port in self._feeds(spot))
             for key, value in proto.attr.items():
-                if key not in DROPPED:
+                if not key.startswith(self._style.dropped):
                     node.attr[key].CopyFrom(value)
-        node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(place)))
+        node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(spot)))
 
     def controls(self) -> tuple[str, ...]:
         """Names of what the root has to run."""
         return tuple(self._name(_after(self._root, control)) for control in self._root.controls)
 
-    def output(self, source: Source) -> str:
+    def output(self, port: Port) -> str:
         """The name of an operation's output in the GraphDef."""
-        if source.is_free:
-            return f"{source.name}:0"
-        node = source.body.nodes[source.name]
-        index = int(source.port) if source.port.isdigit() else output_index(source.port, node, self._op_def(node.op))
-        return f"{self._name(_Place(source.body, source.name))}:{index}"
+        if port.is_free:
+            return f"{port.name}:{port.port}"
+        node = port.body.nodes[port.name]
+        index = int(port.port) if port.port.isdigit() else output_index(port.port, node, self._op_def(node.op))
+        return f"{self._name(_Spot(port.body, port.name))}:{index}"
+
+    def _feeds(self, spot: _Spot) -> list[Port]:
+        return [self.behind(port) for port in spot.body.feeds(spot.name)]
 
     def _op_def(self, op: str) -> Any:
-        return self._functions[op].signature if op in self._functions else self._definition(op)
+        functions = self._root.graph.functions
+        return functions[op].signature if op in functions else self._definition(op)
 
-    def _name(self, place: _Place) -> str:
-        address = place.body.address
-        if place.name:
-            return self._names[(*address, place.name)]
-        if place not in self._moments:
-            name = scoped(address[:-1], address[-1]) + ("/done" if place.done else "/start")
+    def _name(self, spot: _Spot) -> str:
+        address = spot.body.address
+        if spot.name:
+            return self._names[(*address, spot.name)]
+        if spot not in self._moments:
+            name = scoped(address[:-1], address[-1]) + ("/done" if spot.done else "/start")
             while name in self._taken:
                 name += "_"
             self._taken.add(name)
-            self._moments[place] = name
-        return self._moments[place]
+            self._moments[spot] = name
+        return self._moments[spot]
 
-    def _required(self, place: _Place) -> Iterator[_Place]:
+    def _required(self, spot: _Spot) -> Iterator[_Spot]:
         """What has to be written when this is: a body runs whole or not at all."""
-        yield from self._waits_for(place)
-        if place.name:
-            yield from _places(_feeds(place))
-        yield from (_after(place.body, control) for control in place.body.controls)
+        yield from self._waits_for(spot)
+        if spot.name:
+            yield from _spots(self._feeds(spot))
+        yield from (_after(spot.body, control) for control in spot.body.controls)
 
-    def _waits_for(self, place: _Place) -> Iterator[_Place]:
+    def _waits_for(self, spot: _Spot) -> Iterator[_Spot]:
         """What has to have run before this, beside what feeds it."""
-        body = place.body
-        if place.name:
-            yield from self._controls(body, body.nodes[place.name])
-        elif place.done:
+        body = spot.body
+        if spot.name:
+            yield from self._controls(body, body.nodes[spot.name])
+        elif spot.done:
             yield from (_after(body, control) for control in body.controls)
-            yield from _places(body.owner(result) for result in body.results)
+            yield from _spots(self.behind(body.owner(result)) for result in body.results)
         elif body.caller is not None:
             yield from self._controls(body.caller, body.call)
 
-    def _controls(self, body: Body, node: Any) -> Iterator[_Place]:
+    def _controls(self, body: Body, node: Any) -> Iterator[_Spot]:
         """A node's control inputs; for one that nothing in its body feeds, what its body has to wait for."""
-        yield from (_after(body, feed[1:]) for feed in node.input if feed[0] == "^")
+        yield from (_after(body, name) for name in body.waits_for(node))
         if self._waits(body) and all(feed.partition(":")[0] in body.arguments for feed in node.input):
-            yield _Place(body, "")
+            yield _Spot(body, "")
 
     def _has_to_wait(self, body: Body) -> bool:
         return body.caller is not None and any(True for _ in self._controls(body.caller, body.call))
 
 
-def _feeds(place: _Place) -> Iterator[Source]:
-    proto = place.body.nodes[place.name]
-    return (place.body.owner(feed) for feed in proto.input if feed[0] != "^")
+def _spots(ports: Iterable[Port]) -> Iterator[_Spot]:
+    return (_Spot(port.body, port.name) for port in ports if not port.is_free)
 
 
-def _places(sources: Iterable[Source]) -> Iterator[_Place]:
-    return (_Place(source.body, source.name) for source in sources if not source.is_free)
-
-
-def _after(body: Body, name: str) -> _Place:
+def _after(body: Body, name: str) -> _Spot:
     """The moment when an operation has run; for a call, when its body is done."""
-    return _Place(body.calls[name], "", done=True) if name in body.calls else _Place(body, name)
+    return _Spot(body.calls[name], "", done=True) if name in body.calls else _Spot(body, name)

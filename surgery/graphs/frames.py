@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from surgery.graphs.ordering import feeds_first
+
 ENTER, EXIT = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"})
 SWITCH, MERGE = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "RefMerge"})
 AGAIN = frozenset({"NextIteration", "RefNextIteration"})
@@ -26,15 +28,8 @@ def enclosing_frames(nodes: Mapping[str, Any]) -> dict[str, tuple[Frame, ...]]:
     if not any(node.op in ENTER or node.op in SWITCH for node in nodes.values()):
         return {}
     frames: dict[str, tuple[Frame, ...]] = {}
-    for root in nodes:
-        stack = [root]
-        while stack:
-            name = stack[-1]
-            missing = [feed for feed in _feeds(nodes, name) if feed not in frames] if name not in frames else []
-            if missing:
-                stack.extend(missing)
-                continue
-            frames.setdefault(stack.pop(), _frames_of(nodes, name, frames))
+    for name in feeds_first(nodes, lambda name: _feeds(nodes, name), frames):
+        frames[name] = _frames_of(nodes, name, frames)
     return {name: found for name, found in frames.items() if found}
 
 

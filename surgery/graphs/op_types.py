@@ -11,6 +11,8 @@ from typing import Any
 
 from surgery.formats.tensors import Shape, dtype_name, shape_of
 
+TRANSPARENT = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
+"""Operations that only hand on what they take."""
 UNKNOWN = "unknown"
 """The dtype of an output of which the files do not say more."""
 HANDLES = frozenset({"resource", "variant"})
@@ -54,6 +56,13 @@ def output_index(port: str, node: Any, definition: Any) -> int:
             return offset + int(index)
         offset += len(_argument_types(output, node, definition))
     raise KeyError(f"{node.op} has no output {argument}")
+
+
+def handed_on(op: str, port: str) -> int | None:
+    """The number of the input that an output only hands on; None where the operation computes something."""
+    if op not in TRANSPARENT:
+        return None
+    return int(port.rpartition(":")[2]) if op == "IdentityN" else 0
 
 
 def _shapes(node: Any) -> Any:

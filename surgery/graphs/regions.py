@@ -6,31 +6,38 @@ Merge. Both are told in the same words: what stands inside, by name, and where i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import Address, Body, called_functions, functions_of, scoped, tree_of_function
+from surgery.graphs.calls import MOST_OPERATIONS, Address, Body, tree_of_function
 from surgery.graphs.frames import Frame, enclosing_frames
+from surgery.graphs.functions import called_functions, functions_of
+from surgery.graphs.names import scoped
 
 LOOPS = frozenset({"While", "StatelessWhile", "For"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Region:
-    """A loop, a branch, or a function that an operation runs, by the name of that operation.
+    """A loop, a branch, or a function that an operation runs.
 
-    `inside` are the names of the operations in it, `places` those that stand in the graph itself. `leaving` are the
-    operations outside that have its results: the While, say, and what takes its outputs. `unchanged` are the outputs
-    of a While that only hand on what went in.
+    Attributes:
+        name: The name of the operation that runs it; in TensorFlow 1 that of the loop's frame or the condition.
+        op: The type of that operation.
+        kind: "loop", "branch" or "function".
+        inside: Names of the operations in it.
+        spots: Addresses of those that stand in the graph itself.
+        leaving: Operations outside that have its results: the While, and what takes its outputs.
+        unchanged: Outputs of a While that only hand on what went in, by number.
     """
 
     name: str
     op: str
     kind: str
     inside: frozenset[str]
-    places: frozenset[Address]
+    spots: frozenset[Address]
     leaving: tuple[Address, ...]
     unchanged: frozenset[int] = frozenset()
 
@@ -44,6 +51,7 @@ class _Key(NamedTuple):
 def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tuple[Region, ...]:
     """The outermost regions of a graph, in its order; `names` are those of its operations."""
     library = functions_of(graph_def)
+    known: dict[str, list[str]] = {}
     key_of = _framed(root, None)
     framed = frozenset(key_of)
     inside: dict[_Key, set[str]] = {}
@@ -56,20 +64,20 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
         elif run := [name for name in (*called_functions(node), node.op) if name in library]:
             key = key_of[address] = _Key(names[address], node.op, _kind(node.op))
             prefix = scoped(body.address, "")
-            inside[key] = {prefix + name for function in run for name in _operations(graph_def, function, frozenset())}
+            inside[key] = {prefix + name for function in run for name in _operations(graph_def, function, known)}
             leaving[key] = {address: None}
             unchanged[key] = _unchanged(library[node.attr["body"].func.name]) if node.op in LOOPS else frozenset()
     for body, node in root.walk() if inside else ():
         address = (*body.address, node.name)
         for feed in node.input if address not in framed else ():
-            source = body.owner(feed) if feed[0] != "^" else None
-            if source is not None and (came_from := (*source.body.address, source.name)) in key_of:
+            port = body.owner(feed) if feed[0] != "^" else None
+            if port is not None and (came_from := (*port.body.address, port.name)) in key_of:
                 leaving.setdefault(key_of[came_from], {})[address] = None
     return tuple(
         Region(
-            *key,
+            **key._asdict(),
             inside=frozenset(names_inside),
-            places=frozenset(address for address in framed if key_of[address] == key),
+            spots=frozenset(address for address in framed if key_of[address] == key),
             leaving=tuple(leaving.get(key, ())),
             unchanged=unchanged.get(key, frozenset()),
         )
@@ -78,7 +86,7 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
 
 
 def _framed(body: Body, around: _Key | None) -> dict[Address, _Key]:
-    """The outermost loop or branch of TensorFlow 1 around each place; a call within one takes its body along."""
+    """The outermost loop or branch of TensorFlow 1 around each spot; a call within one takes its body along."""
     frames = enclosing_frames(body.nodes)
     found: dict[Address, _Key] = {}
     for name in body.nodes:
@@ -104,13 +112,22 @@ def _kind(op: str) -> str:
     return "loop" if op in LOOPS else "branch" if op in BRANCHES else "function"
 
 
-def _operations(graph_def: Any, function: str, seen: frozenset[str]) -> Iterator[str]:
-    """Names of all operations of a function, and of the functions that these run."""
-    if function in seen:
-        return
-    library = functions_of(graph_def)
-    for body, node in tree_of_function(graph_def, function).walk():
-        yield scoped(body.address, node.name)
-        for inner in (*called_functions(node), node.op):
-            if inner in library:
-                yield from (scoped(body.address, name) for name in _operations(graph_def, inner, seen | {function}))
+def _operations(graph_def: Any, function: str, known: dict[str, list[str]]) -> list[str]:
+    """Names of all operations of a function, and of the functions that these run.
+
+    `known` are the names of functions that were asked for before; a function that runs itself adds nothing again.
+    Raises ValueError for more than MOST_OPERATIONS.
+    """
+    if function not in known:
+        known[function] = []
+        names: list[str] = []
+        library = functions_of(graph_def)
+        for body, node in tree_of_function(graph_def, function).walk():
+            names.append(scoped(body.address, node.name))
+            for inner in (*called_functions(node), node.op):
+                if inner in library:
+                    names += [scoped(body.address, name) for name in _operations(graph_def, inner, known)]
+            if len(names) > MOST_OPERATIONS:
+                raise ValueError(f"{function} runs more than {MOST_OPERATIONS} operations")
+        known[function] = names
+    return known[function]

@@ -49,7 +49,7 @@ def well_formed(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         raise ModuleError(
             f"reading {name}: its parts do not fit together ({type(error).__name__}: {error})",
             hint="the module's files are damaged: fetch the module again",

@@ -13,7 +13,7 @@ import numpy as np
 
 from surgery.errors import ModuleError
 from surgery.formats.tensors import dtype_name, shape_of
-from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
+from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
 from surgery.sources.files import SAVED_MODEL, Files
 
 VARIABLES = "variables/variables"
@@ -86,13 +86,6 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
     elif len(shards) != (count := _shard_count(str(shards[0]))):
         problems.append(f"{prefix}.data-*: expected {count} shards, found {len(shards)}")
     return tuple(problems)
-
-
-def open_checkpoint(prefix: Path) -> Tensors:
-    """Opens the values of a checkpoint with TensorFlow's own reader. TensorFlow is imported by this call."""
-    from surgery.tf.checkpoint import CheckpointTensors
-
-    return CheckpointTensors(prefix)
 
 
 def read_config(path: Path) -> Config:

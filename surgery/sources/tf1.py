@@ -12,13 +12,15 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import message_factory
 from tensorboard.compat.proto import variable_pb2
 
+from surgery.formats.declared import declare
 from surgery.formats.tensors import dtype_name, shape_of, to_array
 from surgery.graphs.flat import VARIABLES, FlatGraph
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.sources import common
+from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import SAVED_MODEL, Files
 
 KNOWN_BY = SAVED_MODEL
@@ -63,7 +65,7 @@ def inspect(files: Files) -> InspectedModule:
             *common.missing_files(files, assets.values()),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
-        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
+        open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
         saved_model=saved_model,
     )
 
@@ -148,19 +150,17 @@ def _assets(meta_graph: Any) -> dict[str, str]:
 
 def _attachments(meta_graph: Any) -> dict[str, bytes]:
     """Attached messages of a meta graph by key, as bytes: the file does not say their types."""
-    messages = (
-        _attachment_class().FromString(data) for data in meta_graph.collection_def[ATTACHMENTS].bytes_list.value
-    )
+    messages = (_ModuleAttachment.FromString(data) for data in meta_graph.collection_def[ATTACHMENTS].bytes_list.value)
     return {message.key: message.value for message in messages}
 
 
-def _attachment_class() -> Any:
-    pool = descriptor_pool.DescriptorPool()
-    file = descriptor_pb2.FileDescriptorProto(
-        name="surgery/module_attachment.proto", package="surgery", syntax="proto3"
-    )
-    attachment = file.message_type.add(name="ModuleAttachment")
-    attachment.field.add(name="key", number=1, type=9, label=1)
-    attachment.field.add(name="value", number=2, type=12, label=1)
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("surgery.ModuleAttachment"))
+_ModuleAttachment = declare(
+    """
+    name: "surgery/module_attachment.proto" package: "surgery" syntax: "proto3"
+    message_type {
+      name: "ModuleAttachment"
+      field { name: "key" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+      field { name: "value" number: 2 type: TYPE_BYTES label: LABEL_OPTIONAL }
+    }
+    """
+)["ModuleAttachment"]

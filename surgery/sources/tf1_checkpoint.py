@@ -19,6 +19,7 @@ from surgery.formats.checkpoint_index import read_index
 from surgery.graphs.flat import FlatGraph
 from surgery.module import Config, InspectedModule, VariableInfo
 from surgery.sources import common
+from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import Files
 
 KNOWN_BY = "*.index"
@@ -68,7 +69,7 @@ def inspect(files: Files) -> InspectedModule:
         problems=common.checkpoint_problems(files, prefix),
         config=config,
         bare_graph=cache(partial(_graph, meta)) if meta.is_file() else None,
-        open_tensors=partial(common.open_checkpoint, files.folder / prefix),
+        open_tensors=partial(CheckpointTensors, files.folder / prefix),
     )
 
 

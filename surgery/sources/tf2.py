@@ -12,6 +12,7 @@ from surgery.formats.tensors import dtype_name, shape_of
 from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
+from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.sources.structures import argument_names, structure
 
@@ -71,7 +72,7 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
             *common.missing_files(files, asset_files),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
-        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
+        open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
         saved_model=saved_model,
     )
 

@@ -23,9 +23,9 @@ from surgery.formats import saved_model as saved_model_pb
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
-from surgery.graphs import resource_variables as reference_variables
+from surgery.graphs import resource_variables
 from surgery.graphs.calls import tree_of_graph
-from surgery.graphs.flatten import Output, flatten
+from surgery.graphs.flatten import Output, flatten, port_at
 from surgery.graphs.frames import ENTER, SWITCH
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.memory import give_back
@@ -51,18 +51,18 @@ Specs = Mapping[str, tf.TensorSpec]
 
 
 @contextmanager
-def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Source]:
+def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
     """The SavedModel behind a listing, loaded. Raises ModuleError when TensorFlow cannot."""
     _know_operations(listing)
     with _to_be_loaded(listing, taps) as folder:
-        source = Source(listing, taps, _load(listing, folder))
+        loaded = Loaded(listing, taps, _load(listing, folder))
         try:
-            yield source
+            yield loaded
         finally:
-            source.close()
+            loaded.close()
 
 
-class Source:
+class Loaded:
     """A loaded SavedModel, of which one signature is to return more."""
 
     def __init__(self, listing: GraphListing, taps: Sequence[GraphTap], loaded: Any) -> None:
@@ -221,7 +221,8 @@ def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple
     graph_def = function.graph.as_graph_def()
     arguments = [placeholder.op.name for placeholder in function.inputs]
     root = tree_of_graph(graph_def, arguments, [operation.name for operation in function.graph.control_outputs])
-    flat = flatten(graph_def, root, [*(tensor.name for tensor in function.outputs), *places], op_def_registry.get)
+    ports = [*(root.owner(tensor.name) for tensor in function.outputs), *(port_at(root, place) for place in places)]
+    flat = flatten(root, ports, op_def_registry.get)
     own = len(arguments) - len(function.captured_inputs)
 
     def import_graph(*given: Any) -> tuple[Any, list[Any]]:
@@ -261,11 +262,11 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
     model = saved_model_pb.SavedModel(saved_model_schema_version=1)
     meta_graph = model.meta_graphs.add()
     meta_graph.CopyFrom(listing.meta_graph)
-    reference_variables.mark_trainable(meta_graph)
-    if reference_variables.has_references(meta_graph):
+    resource_variables.mark_trainable(meta_graph)
+    if resource_variables.has_references(meta_graph):
         try:
-            reference_variables.to_resources(meta_graph, [tap.tensor.place.address[0] for tap in taps])
-        except reference_variables.UnsupportedReference as error:
+            resource_variables.to_resources(meta_graph, [tap.tensor.place.address[0] for tap in taps])
+        except resource_variables.UnsupportedReference as error:
             raise ModuleError(
                 f"making resource variables of the reference variables of {listing.files.name}: {error}",
                 hint="save the model again with tf.compat.v1.enable_resource_variables()",

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from surgery.graphs.inline import reachable
+from surgery.graphs.functions import reachable
 
 
 def with_tags(saved_model: Any, tags: Sequence[str]) -> Any:

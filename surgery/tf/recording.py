@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -44,7 +43,7 @@ def record_module(
     tags = _serving_tags(module)
     meta_graph = with_tags(module.saved_model, tags)
     with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
-        runners = _runners(session, meta_graph, module, inference, taps)
+        runners = _runners(session, module, inference, taps)
         offers = {tap.output: tap.offer for tap in taps}
         recording = []
         for batch in battery:
@@ -122,11 +121,10 @@ class LoadedExport:
         called = called_only(inference, outputs)
         trace = self._exported.trace("__call__", training=False)
         if called and trace is not None:
-            meta_graph = with_tags(self._exported.saved_model, SERVE)
             paths = [path for path, _ in trace.flat_inputs]
             inputs = dict(zip(paths, paths, strict=True))
             convention = Convention(callable="__call__", kind="dict", inputs=inputs, outputs=called, aliases={})
-            runners["__call__"] = self._session.function(meta_graph, self._exported, trace, convention, {})
+            runners["__call__"] = self._session.function(self._exported, trace, convention, {})
         for batch in battery:
             returned: dict[str, np.ndarray] = {}
             for name, run in runners.items():
@@ -143,7 +141,6 @@ class LoadedExport:
 
 def _runners(
     session: SavedModelSession,
-    meta_graph: Any,
     module: InspectedModule,
     inference: Inference,
     taps: Sequence[TapAtBlock],
@@ -157,10 +154,10 @@ def _runners(
         trace = module.trace(name, training=False)
         assert trace is not None, "read_convention has refused a module without it"
         inner = inner_tensors(trace, inference) if name == "__call__" else {}
-        found[name] = session.function(meta_graph, module, trace, convention, inner)
+        found[name] = session.function(module, trace, convention, inner)
         if name == "__call__" and taps:
             inner = {**inner, **tap_tensors(trace, inference, taps)}
-            found["tapped"] = session.function(meta_graph, module, trace, convention, inner)
+            found["tapped"] = session.function(module, trace, convention, inner)
     return found
 
 

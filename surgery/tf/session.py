@@ -20,7 +20,7 @@ from tensorflow.python.framework import op_def_registry
 from surgery.errors import ModuleError
 from surgery.explanation.convention import Convention
 from surgery.graphs.flat import Tensor as Flat
-from surgery.graphs.inline import inline
+from surgery.graphs.flatten import VALUES_ALONE, flatten
 from surgery.module import InspectedModule, Trace
 from surgery.tf.memory import give_back
 from surgery.tf.meta_graph import only_variables, restore_by_name
@@ -107,7 +107,6 @@ class SavedModelSession:
 
     def function(
         self,
-        meta_graph: Any,
         module: InspectedModule,
         trace: Trace,
         convention: Convention,
@@ -115,28 +114,28 @@ class SavedModelSession:
     ) -> Runner:
         """A function from a batch by encoder input to the outputs of a callable by export name.
 
-        The callable's graph is inlined beside the variables, so `inner` may name tensors inside it as well.
+        The callable's graph is written out beside the variables, so `inner` may name tensors inside it as well.
         """
-        flat = trace.open_graph()
-        of_path = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, flat.outputs, strict=True)}
+        graph = trace.open_graph()
+        of_path = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)}
         wanted = {**inner, **{name: of_path[path] for name, path in convention.outputs.items()}}
-        inlined = inline(flat, meta_graph, wanted, op_def_registry.get)
+        ports = [graph.port(tensor) for tensor in wanted.values()]
+        flat = flatten(graph.root, ports, op_def_registry.get, VALUES_ALONE)
         role_of = {path: role for role, path in convention.inputs.items()}
         with self._graph.as_default():
             feeds = {
                 role_of[path]: tf.compat.v1.placeholder(leaf.dtype, leaf.shape) for path, leaf in trace.flat_inputs
             }
-            bound = dict(zip(inlined.inputs, feeds.values(), strict=True))
-            bound.update({name: self._handle(module, path) for path, name in inlined.variables.items()})
-            graph_def = tf.compat.v1.GraphDef.FromString(inlined.graph_def.SerializeToString())
-            used = {feed.partition(":")[0] for node in graph_def.node for feed in node.input}
+            arguments = [graph.argument(node) for node in graph.inputs]
+            bound = dict(zip(arguments, feeds.values(), strict=True))
+            bound.update({graph.argument(node): self._handle(module, path) for path, node in graph.variables.items()})
             fetched = tf.graph_util.import_graph_def(
-                graph_def,
-                input_map={f"{name}:0": tensor for name, tensor in bound.items() if name in used},
-                return_elements=list(inlined.tensors.values()),
+                tf.compat.v1.GraphDef.FromString(flat.graph_def.SerializeToString()),
+                input_map={f"{name}:0": bound[name] for name in flat.free},
+                return_elements=list(flat.tensors),
                 name=trace.callable.strip("_"),
             )
-        outputs = dict(zip(inlined.tensors, fetched, strict=True))
+        outputs = dict(zip(wanted, fetched, strict=True))
         return lambda batch: self._run(outputs, {feed: batch[role] for role, feed in feeds.items()})
 
     def variables(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:

@@ -6,13 +6,14 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+import google_crc32c
 import pytest
 from tensorboard.compat.proto import types_pb2
-from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as tensorboards_own
 
 from surgery.errors import ModuleError
 from surgery.formats import checkpoint_index as tensor_bundle
-from surgery.formats.checkpoint_index import Entry, Index, read_index
+from surgery.formats.checkpoint_index import Entry, Index, masked_crc32c, read_index
 
 WORDS = "bert/embeddings/word_embeddings"
 
@@ -39,7 +40,9 @@ def test_an_entry_tells_dtype_shape_and_where_its_bytes_are(index):
     found = read_index(index)
     assert found.shards == 1
     assert len(found.entries) == 28
-    assert found.entries[WORDS] == Entry("float32", (1200, 24), 0, 4 * 1200 * 24)
+    entry = found.entries[WORDS]
+    assert (entry.dtype, entry.shape, entry.shard, entry.nbytes) == ("float32", (1200, 24), 0, 4 * 1200 * 24)
+    assert entry.slices == ()
 
 
 def test_the_entries_cover_the_file_of_the_values(modules):
@@ -138,7 +141,9 @@ VECTOR = bytes([8, types_pb2.DT_INT64, 18, 4, 18, 2, 8, 3, 24, 1, 40, 24])
 
 
 def test_a_table_made_by_hand_is_read(read):
-    assert read(table({b"": HEADER, b"v": VECTOR})) == Index(2, {"v": Entry("int64", (3,), 1, 24)})
+    assert read(table({b"": HEADER, b"v": VECTOR})) == Index(
+        shards=2, entries={"v": Entry(dtype="int64", shape=(3,), shard=1, offset=0, nbytes=24, checksum=0)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,9 +155,24 @@ def test_a_table_made_by_hand_is_read(read):
         table({b"": HEADER, b"v": VECTOR[:-1]}),
         table({b"": HEADER, b"v": bytes([8, types_pb2.DT_INT64, 18, 2, 24, 1])}),
         table({b"": HEADER, b"\xff\xfe": VECTOR}),
+        table({b"": HEADER, b"v": VECTOR + bytes([58, 0])}),
     ],
-    ids=["no header", "no entries", "compressed", "an entry cut short", "unknown rank", "a key that is no text"],
+    ids=[
+        *("no header", "no entries", "compressed", "an entry cut short", "unknown rank", "a key that is no text"),
+        "a slice that has no entry",
+    ],
 )
 def test_a_table_that_is_no_index_is_a_module_error(content: bytes, read):
     with pytest.raises(ModuleError, match="expected the index of a checkpoint"):
         read(content)
+
+
+def test_big_endian_values_are_refused(read):
+    with pytest.raises(ModuleError, match="expected values in little-endian byte order"):
+        read(table({b"": HEADER + b"\x10\x01", b"v": VECTOR}))
+
+
+def test_the_checksum_is_tensorflow_s():
+    assert google_crc32c.implementation == "c"
+    assert google_crc32c.value(bytes(32)) == 0x8A9136AA
+    assert tensorboards_own(b"foo") == masked_crc32c(b"foo")

@@ -6,8 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from surgery.graphs.calls import tree_of_function, tree_of_graph, unique_names
-from surgery.graphs.flatten import Output, flatten
+from surgery.errors import ModuleError
+from surgery.graphs import calls
+from surgery.graphs.calls import DATA, Port, opened, tree_of_function, tree_of_graph
+from surgery.graphs.flat import FlatGraph
+from surgery.graphs.flatten import VALUES_ALONE, Output, flatten, port_at
+from surgery.graphs.names import unique_names
+from surgery.sources import well_formed
 from tests.support.synthetic import FLOAT, Function, new_graph
 
 
@@ -91,16 +96,18 @@ def test_a_function_that_calls_itself_is_refused():
     function = Function(graph_def, "f", ["x"])
     function.returns(y=function.call("f", "x")[0])
     with pytest.raises(ValueError, match="f calls itself"):
-        tree_of_function(graph_def, "f")
+        opened(tree_of_function(graph_def, "f"))
 
 
 def written(library, *tensors):
-    flat = flatten(library, tree_of_function(library, "outer"), tensors, definition)
+    root = tree_of_function(library, "outer")
+    ports = [root.owner(tensor) if isinstance(tensor, str) else port_at(root, tensor) for tensor in tensors]
+    flat = flatten(root, ports, definition)
     return flat, {node.name: list(node.input) for node in flat.graph_def.node}
 
 
 def test_calls_are_written_out_and_outputs_counted_through_all_arguments(library):
-    flat, nodes = written(library, "abs:y:0", Output(("scope/one", "split"), 1))
+    flat, nodes = written(library, "abs:y:0", Output(address=("scope/one", "split"), index=1))
     assert flat.tensors == ("abs:0", "scope/split:1")
     assert flat.free == {"x"}
     assert nodes["scope/neg"] == ["x:0"]
@@ -147,7 +154,97 @@ def test_placeholders_of_a_graph_can_stand_for_tensors_from_outside():
     graph_def.node.add(name="x", op="Placeholder")
     graph_def.node.add(name="y", op="Neg", input=["x"])
     root = tree_of_graph(graph_def, ["x"])
-    flat = flatten(graph_def, root, ["y", "x"], definition)
+    flat = flatten(root, [root.owner("y"), root.owner("x")], definition)
     assert [node.name for node in flat.graph_def.node] == ["y"]
     assert flat.tensors == ("y:0", "x:0")
     assert flat.free == {"x"}
+
+
+def test_values_alone_are_written_without_what_is_done_on_the_side_and_without_identities(library):
+    outer = library.library.function[1]
+    outer.node_def[0].attr["_class"].s = b"loc:@x"
+    outer.node_def[-1].attr["_annotation"].i = 1
+    outer.node_def[-1].attr["counts"].i = 2
+    graph = FlatGraph.of_function(library, "outer", [])
+    identity = next(node for node in graph.nodes if node.op == "Identity")
+    port = graph.port(graph.outputs[0])
+    flat = flatten(graph.root, [port, Port(identity.body, "scope/neg", "y:0")], definition, VALUES_ALONE)
+    nodes = {node.name: node for node in flat.graph_def.node}
+    assert {name: list(node.input) for name, node in nodes.items()} == {
+        "scope/one/neg": ["x:0"],
+        "scope/split": ["scope/one/neg:0"],
+        "scope/two/neg": ["scope/split:1"],
+        "abs": ["scope/two/neg:0"],
+    }
+    assert flat.tensors == ("abs:0", "x:0")
+    assert (flat.free, flat.controls) == ({"x"}, ())
+    assert dict(nodes["abs"].attr) == {"counts": outer.node_def[-1].attr["counts"]}
+
+
+def test_a_tree_of_data_has_no_control_inputs_and_a_whole_one_has(library):
+    two = library.library.function[1].node_def[2]
+    assert tree_of_function(library, "outer").waits_for(two) == ["scope/one"]
+    data = tree_of_function(library, "outer", DATA)
+    assert data.waits_for(two) == []
+    assert data.controls == data.calls["scope/two"].controls == ()
+
+
+def test_a_call_is_opened_when_it_is_asked_for(library):
+    library.library.function[0].signature.name = "renamed"
+    root = tree_of_function(library, "outer", DATA)
+    assert root.owner("scope/neg:y:0").name == "scope/neg"
+    with pytest.raises(KeyError, match="inner"):
+        root.owner("scope/one:output:0")
+
+
+def test_the_call_of_a_missing_function_stays_an_operation_of_a_whole_tree(library):
+    library.library.function[0].signature.name = "renamed"
+    assert not opened(tree_of_function(library, "outer")).calls
+
+
+def test_a_call_that_only_returns_its_own_result_is_refused():
+    graph_def = new_graph()
+    Function(graph_def, "same", ["a"]).returns(y="a")
+    outer = Function(graph_def, "outer", ["x"])
+    (first,) = outer.call("same", "statefulpartitionedcall_1:output:0")
+    (second,) = outer.call("same", first)
+    outer.returns(y=second)
+    with pytest.raises(ValueError, match="only returns its own result"):
+        tree_of_function(graph_def, "outer").owner(second)
+
+
+def test_few_functions_that_stand_for_endless_operations_are_refused(monkeypatch):
+    monkeypatch.setattr(calls, "MOST_OPERATIONS", 10000)
+    graph_def = new_graph()
+    Function(graph_def, "f0", ["x"]).returns(y="x")
+    for number in range(60):
+        function = Function(graph_def, f"f{number + 1}", ["x"])
+        (once,) = function.call(f"f{number}", "x")
+        function.returns(y=function.op("Add", once, *function.call(f"f{number}", once)))
+    with pytest.raises(ValueError, match="more than 10000 operations"):
+        opened(tree_of_function(graph_def, "f60"))
+    with pytest.raises(ValueError, match="more than 10000 operations"):
+        FlatGraph.of_function(graph_def, "f60", []).nodes  # noqa: B018
+
+
+def test_a_long_row_of_calls_does_not_outgrow_the_stack():
+    graph_def = new_graph()
+    Function(graph_def, "same", ["a"]).returns(y="a")
+    outer = Function(graph_def, "outer", ["x"])
+    tensor = "x"
+    for _ in range(3000):
+        (tensor,) = outer.call("same", tensor)
+    outer.returns(y=tensor)
+    graph = FlatGraph.of_function(graph_def, "outer", [])
+    assert graph.outputs[0].node is graph.inputs[0]
+
+
+def test_functions_nested_deeper_than_the_stack_are_a_damaged_module():
+    graph_def = new_graph()
+    Function(graph_def, "f0", ["x"]).returns(y="x")
+    for number in range(2000):
+        function = Function(graph_def, f"f{number + 1}", ["x"])
+        function.returns(y=function.call(f"f{number}", "x")[0])
+    assert tree_of_function(graph_def, "f2000").owner("statefulpartitionedcall_0:output:0").is_free
+    with pytest.raises(ModuleError, match="do not fit together"), well_formed("the module"):
+        list(tree_of_function(graph_def, "f2000").walk())

@@ -107,3 +107,17 @@ def test_identity_n_passes_on_the_tensor_of_the_same_number():
     function.returns(second="both:output:1")
     graph = FlatGraph.of_function(graph_def, "f", [])
     assert see_through(graph.outputs[0]).node is graph.inputs[1]
+
+
+@pytest.mark.parametrize("op", ["Neg", "Identity"])
+def test_a_graph_that_feeds_itself_is_refused(op):
+    graph_def = new_graph()
+    function = Function(graph_def, "f", ["x"])
+    function.op(op, "b:output:0", name="a")
+    function.op(op, "a:output:0", name="b")
+    function.returns(y=function.op("Tanh", "a:output:0"))
+    graph = FlatGraph.of_function(graph_def, "f", [])
+    with pytest.raises(ValueError, match=r"feeds itself|hands on its own output"):
+        Fingerprints(graph, {}).of(graph.outputs[0])
+    with pytest.raises(ValueError, match="feeds itself"):
+        graph.order  # noqa: B018

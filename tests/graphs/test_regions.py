@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from surgery.graphs.calls import tree_of_function, tree_of_graph, unique_names
+import pytest
+
+from surgery.graphs import regions
+from surgery.graphs.calls import tree_of_function, tree_of_graph
 from surgery.graphs.frames import Frame, enclosing_frames
+from surgery.graphs.names import unique_names
 from surgery.graphs.reach import computed_from
 from surgery.graphs.regions import regions_of
 from tests.support.synthetic import Function, new_graph
@@ -68,7 +72,7 @@ def test_results_of_a_loop_are_what_takes_something_from_inside():
     (region,) = regions_of(graph_def, root, unique_names(root))
     assert (region.name, region.kind) == ("loop", "loop")
     assert region.leaving == (("exit",),)
-    assert ("body",) in region.places
+    assert ("body",) in region.spots
 
 
 def test_a_while_s_functions_are_inside_under_its_scope_and_its_outputs_outside():
@@ -109,3 +113,37 @@ def test_a_signature_computes_what_its_outputs_need_and_what_only_its_inputs_dec
     nodes = {node.name: node for node in graph_def.node}
     assert computed_from(nodes, ["x:0"], ["y:0"]) == {"w", "read", "y", "unreturned"}
     assert computed_from(nodes, [], ["initial:0"]) == {"initial"}
+
+
+def test_a_graph_that_feeds_itself_outside_of_loops_is_refused():
+    graph_def = graph_of(("switch", "Switch", ["a", "a"]), ("a", "Neg", ["b"]), ("b", "Neg", ["a"]))
+    with pytest.raises(ValueError, match="feeds itself"):
+        enclosing_frames({node.name: node for node in graph_def.node})
+
+
+def test_loops_in_loops_that_stand_for_endless_operations_are_refused(monkeypatch):
+    monkeypatch.setattr(regions, "MOST_OPERATIONS", 10000)
+    graph_def = new_graph()
+    Function(graph_def, "f0", ["x"]).op("Neg", "x")
+    for number in range(60):
+        function = Function(graph_def, f"f{number + 1}", ["x"])
+        for scope in "ab":
+            function.op("Case", "x", name=f"{scope}/{number}")
+            function.proto.node_def[-1].attr["branches"].list.func.add(name=f"f{number}")
+    root = tree_of_function(graph_def, "f60")
+    with pytest.raises(ValueError, match="runs more than 10000 operations"):
+        regions_of(graph_def, root, unique_names(root))
+
+
+def test_a_function_whose_branch_runs_it_again_is_listed_once():
+    graph_def = new_graph()
+    function = Function(graph_def, "f", ["x"])
+    for name in ("one", "two"):
+        function.op("If", "x", name=name)
+        function.proto.node_def[-1].attr["then_branch"].func.name = "f"
+    outer = Function(graph_def, "outer", ["x"])
+    outer.op("If", "x", name="scope/if")
+    outer.proto.node_def[-1].attr["then_branch"].func.name = "f"
+    root = tree_of_function(graph_def, "outer")
+    (region,) = regions_of(graph_def, root, unique_names(root))
+    assert region.inside == {"one", "two"}

@@ -40,7 +40,7 @@ MODELS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
 def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Tensors of a TF2 signature's graph, read in a v1 Session beside the module's own restored variables.
 
-    Another inliner and another importer than those of `tap` lead to them.
+    They are found through the graph's data, and run as imported: nothing is loaded, traced or saved as by `tap`.
     """
     found = inspected(module)
     trace = found.signature_traces[signature]
@@ -58,7 +58,7 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
     )
     meta_graph = with_tags(found.saved_model, ["serve"])
     with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
-        run = session.function(meta_graph, found, trace, convention, inner)
+        run = session.function(found, trace, convention, inner)
         values = run(inputs)
     return [values[name] for name in names]
 

@@ -80,13 +80,13 @@ def test_the_last_bits_of_an_output_may_move_and_are_told(model, tmp_path, monke
 
 def test_nan_on_both_sides_is_equal(model, tmp_path, monkeypatch):
     changed(monkeypatch, lambda batch: batch | {"y": batch["y"] * np.nan})
-    record = graph_tap.Source.record
+    record = graph_tap.Loaded.record
 
     def also(self, *arguments):
         batches, recorded = record(self, *arguments)
         return batches, [batch | {"y": batch["y"] * np.float32(np.nan)} for batch in recorded]
 
-    monkeypatch.setattr(graph_tap.Source, "record", also)
+    monkeypatch.setattr(graph_tap.Loaded, "record", also)
     checks = {check.output: check for check in surgery.tap(model("plain"), tmp_path / "1", ["product"]).checks}
     assert not checks["y"].random
 

@@ -1,4 +1,4 @@
-"""Values of a module's variables, read one at a time by TensorFlow's own checkpoint reader.
+"""Values of a module's variables, read one at a time from its checkpoint.
 
 A TF2 checkpoint's keys carry no names. Its own object graph, stored under `_CHECKPOINTABLE_OBJECT_GRAPH`, is walked
 by the same child names as the SavedModel's, and the variable's attribute there says its key.
@@ -8,40 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from google.protobuf import message
 from tensorboard.compat.proto import trackable_object_graph_pb2
 
 from surgery.errors import ModuleError
+from surgery.formats.checkpoint_values import CheckpointValues
 from surgery.formats.object_graph import path_names
 from surgery.module import VariableInfo
-from surgery.tf.reasons import reason
 
-UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
-"""What the reader raises for a damaged bundle; it turns some status codes into Python's own exceptions."""
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 class CheckpointTensors:
-    """The tensors of a checkpoint, `prefix.index` and `prefix.data-*`.
+    """The tensors of a checkpoint, `PREFIX.index` and `PREFIX.data-*`.
 
-    Raises ModuleError when the bundle is missing or damaged, or a variable is not in it or has another shape.
+    Raises ModuleError when the checkpoint is missing or damaged, or a variable is not in it or has another shape.
     """
 
     def __init__(self, prefix: Path) -> None:
         self._prefix = str(prefix)
         try:
-            self._reader = tf.train.load_checkpoint(self._prefix)
-            self._shapes = self._reader.get_variable_to_shape_map()
-            self._graph = None
-            if OBJECT_GRAPH_KEY in self._shapes:
+            self._values = CheckpointValues(prefix)
+            self._graph: Any = None
+            if OBJECT_GRAPH_KEY in self._values.entries:
                 self._graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
-                    self._reader.get_tensor(OBJECT_GRAPH_KEY)
+                    self._values.read(OBJECT_GRAPH_KEY).item()
                 )
-        except UNREADABLE as error:
+        except (ModuleError, OSError, ValueError, TypeError, message.DecodeError) as error:
             raise ModuleError(
-                f"opening the weights {self._prefix}.*: {reason(error)}",
+                f"opening the weights {self._prefix}.*: {_reason(error)}",
                 hint="the checkpoint is incomplete or damaged: fetch the module again",
             ) from error
 
@@ -49,22 +47,22 @@ class CheckpointTensors:
         """Looks every variable up without reading it: present, and in the shape that the graph says."""
         for variable in variables:
             key = self._key(variable)
-            if key not in self._shapes:
+            if key not in self._values.entries:
                 raise ModuleError(f"reading {variable.name} from {self._prefix}.*: no tensor under the key {key}")
-            if tuple(self._shapes[key]) != variable.shape:
+            if (shape := self._values.entries[key].shape) != variable.shape:
                 raise ModuleError(
                     f"reading {variable.name} from {self._prefix}.*: the graph says {list(variable.shape)}, "
-                    f"the checkpoint has {list(self._shapes[key])}"
+                    f"the checkpoint has {list(shape)}"
                 )
 
     def read(self, variable: VariableInfo) -> np.ndarray:
         """The value of a variable, in the shape in which the module stores it."""
         self.check([variable])
         try:
-            return np.asarray(self._reader.get_tensor(self._key(variable)))
-        except UNREADABLE as error:
+            return self._values.read(self._key(variable))
+        except (OSError, ValueError) as error:
             raise ModuleError(
-                f"reading {variable.name} from {self._prefix}.*: {reason(error)}",
+                f"reading {variable.name} from {self._prefix}.*: {_reason(error)}",
                 hint="the checkpoint is truncated or damaged: fetch the module again",
             ) from error
 
@@ -83,5 +81,8 @@ class CheckpointTensors:
         keys = [attribute.checkpoint_key for attribute in self._graph.nodes[node].attributes]
         if len(keys) != 1:
             raise ModuleError(f"reading {variable.name} from {self._prefix}.*: expected one tensor, found {keys}")
-        key: str = keys[0]
-        return key
+        return str(keys[0])
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, ModuleError) else str(error)

@@ -1,0 +1,179 @@
+"""The values of a checkpoint, `PREFIX.data-*`, without TensorFlow: one tensor at a time, memory-mapped and checked.
+
+A value is a range of bytes of a shard, in C order and without any framing, with a masked CRC-32C in the index
+(tensorflow/core/util/tensor_bundle/tensor_bundle.cc). Strings are their lengths as varints, a checksum of the lengths,
+and the bytes one after another.
+
+No library does it: TensorFlow has the only reader, and importing TensorFlow takes seconds and half a gigabyte. The
+checksums are computed by google-crc32c, in C at several gigabytes a second.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import ml_dtypes
+import numpy as np
+
+from surgery.formats.checkpoint_index import Entry, masked, masked_crc32c, read_index, varint
+from surgery.formats.slice_keys import Slice, slice_key
+
+STRING = "string"
+LENGTHS_CHECKSUM = 4
+"""Bytes of the checksum that follows the lengths of a string tensor."""
+NUMPY = frozenset(
+    {
+        *("float16", "float32", "float64", "complex64", "complex128", "bool"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    }
+)
+"""Dtypes that have the same name in numpy."""
+
+
+class CheckpointValues:
+    """The tensors of a checkpoint by key.
+
+    Opening it reads the index alone. A shard is mapped when the first of its tensors is read, and stays mapped as long
+    as this object or one of the arrays lives.
+
+    Raises ModuleError when there is no index, or it is damaged.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self._prefix = prefix
+        self._index = read_index(prefix.with_name(f"{prefix.name}.index"))
+        self._shards: dict[int, np.ndarray] = {}
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """Dtype, shape and position of every tensor by key."""
+        return self._index.entries
+
+    def read(self, key: str) -> np.ndarray:
+        """The value of a tensor: read-only where it is a view of the file, an object array of bytes for strings.
+
+        Raises:
+            KeyError: The checkpoint has no such tensor.
+            OSError: The shard is missing or cannot be read.
+            ValueError: The value is damaged or cut short, or numpy has no such dtype.
+        """
+        entry = self.entries[key]
+        if not entry.slices:
+            return self._value(entry)
+        parts = [(part, self._index.slices[slice_key(key.encode(), part)]) for part in entry.slices]
+        return _put_together(entry, [(part, self._value(stored)) for part, stored in parts])
+
+    def _value(self, entry: Entry) -> np.ndarray:
+        if min(entry.offset, entry.nbytes, *_sizes(entry)) < 0:
+            raise ValueError("the index says that it has a negative size or position")
+        data = self._bytes(entry)
+        if entry.dtype == STRING:
+            return _strings(entry, data)
+        dtype = numpy_dtype(entry.dtype)
+        if (expected := math.prod(_sizes(entry)) * dtype.itemsize) != entry.nbytes:
+            raise ValueError(
+                f"{entry.dtype} {list(entry.shape)} takes {expected} bytes, but the index says {entry.nbytes}"
+            )
+        if masked_crc32c(data) != entry.checksum:
+            raise ValueError(_unequal(entry))
+        value = np.frombuffer(data, dtype).reshape(_sizes(entry))
+        # Strings that lie before a number in the file shift it from its boundary, where much code expects it.
+        return np.require(value, requirements="A")
+
+    def _bytes(self, entry: Entry) -> np.ndarray:
+        """The bytes of a value as a view of its shard."""
+        if not entry.nbytes:
+            return np.empty(0, np.uint8)
+        if entry.shard not in self._shards:
+            self._shards[entry.shard] = np.asarray(np.memmap(self._path(entry), np.uint8, "r"))
+        shard = self._shards[entry.shard]
+        if entry.offset + entry.nbytes > shard.size:
+            raise ValueError(
+                f"its {entry.nbytes} bytes begin at byte {entry.offset} of {self._path(entry).name}, which has only "
+                f"{shard.size} bytes"
+            )
+        return shard[entry.offset : entry.offset + entry.nbytes]
+
+    def _path(self, entry: Entry) -> Path:
+        return self._prefix.with_name(f"{self._prefix.name}.data-{entry.shard:05d}-of-{self._index.shards:05d}")
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The numpy dtype of TensorFlow's `name`. Raises ValueError where there is none."""
+    if name in NUMPY:
+        return np.dtype(name)
+    try:
+        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"values of dtype {name} cannot be read") from error
+    return dtype
+
+
+def _strings(entry: Entry, data: np.ndarray) -> np.ndarray:
+    """An object array of bytes.
+
+    The checksum covers each length as a number of 4 bytes (of 8 where it takes more) instead of its varint.
+    """
+    content = data.tobytes()
+    at, lengths, covered = 0, [], bytearray()
+    try:
+        for _ in range(math.prod(_sizes(entry))):
+            length, at = varint(content, at)
+            lengths.append(length)
+            covered += struct.pack("<I" if length < 2**32 else "<Q", length)
+        (lengths_checksum,) = struct.unpack_from("<I", content, at)
+    except (IndexError, struct.error) as error:
+        raise ValueError("the lengths of its strings are cut short") from error
+    begin = at + LENGTHS_CHECKSUM
+    if masked(google_crc32c.value(bytes(covered))) != lengths_checksum or begin + sum(lengths) != len(content):
+        raise ValueError("the lengths of its strings do not fit their checksum")
+    if masked(google_crc32c.value(bytes(covered) + content[at:])) != entry.checksum:
+        raise ValueError(_unequal(entry))
+    values = np.empty(len(lengths), object)
+    for position, length in enumerate(lengths):
+        values[position] = content[begin : begin + length]
+        begin += length
+    return values.reshape(_sizes(entry))
+
+
+def _put_together(entry: Entry, parts: list[tuple[Slice, np.ndarray]]) -> np.ndarray:
+    """A partitioned tensor from its slices, which have to cover it exactly."""
+    sizes = _sizes(entry)
+    boxes = [_ranges(part, sizes) for part, _ in parts]
+    if sum(value.size for _, value in parts) != math.prod(sizes) or any(
+        all(max(a.start, b.start) < min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
+        for one, other in combinations(boxes, 2)
+    ):
+        raise ValueError(f"its {len(parts)} slices do not cover the shape {list(sizes)} exactly")
+    whole = np.empty(sizes, parts[0][1].dtype)
+    for box, (_, value) in zip(boxes, parts, strict=True):
+        if value.shape != tuple(axis.stop - axis.start for axis in box) or value.dtype != whole.dtype:
+            raise ValueError(f"a slice of {list(value.shape)} is listed as {box}")
+        whole[box] = value
+    return whole
+
+
+def _ranges(part: Slice, sizes: tuple[int, ...]) -> tuple[slice, ...]:
+    if len(part) != len(sizes):
+        raise ValueError(f"a slice with {len(part)} axes of a tensor with {len(sizes)}")
+    ranges = tuple(
+        slice(extent.start, size if extent.length is None else extent.start + extent.length)
+        for extent, size in zip(part, sizes, strict=True)
+    )
+    if any(not 0 <= axis.start <= axis.stop <= size for axis, size in zip(ranges, sizes, strict=True)):
+        raise ValueError(f"a slice lies outside of the shape {list(sizes)}")
+    return ranges
+
+
+def _sizes(entry: Entry) -> tuple[int, ...]:
+    return tuple(-1 if size is None else size for size in entry.shape)
+
+
+def _unequal(entry: Entry) -> str:
+    return f"the checksum of its {entry.nbytes} bytes does not fit: they were changed after they were written"

@@ -1,0 +1,34 @@
+"""The functions of a GraphDef's library, and which of them operations call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def functions_of(graph_def: Any) -> dict[str, Any]:
+    """A GraphDef's functions by name."""
+    return {function.signature.name: function for function in graph_def.library.function}
+
+
+def called_functions(node: Any) -> tuple[str, ...]:
+    """Names of the functions that an operation calls, whatever the attributes are called."""
+    names: list[str] = []
+    for key in sorted(node.attr):
+        value = node.attr[key]
+        if value.HasField("func"):
+            names.append(value.func.name)
+        names += [function.name for function in value.list.func]
+    return tuple(names)
+
+
+def reachable(library: Any, nodes: Any) -> list[Any]:
+    """The functions of a library that nodes call, directly or through one another, in name order."""
+    functions = {function.signature.name: function for function in library.function}
+    reached: set[str] = set()
+    queue = [name for node in nodes for name in called_functions(node)]
+    while queue:
+        name = queue.pop()
+        if name not in reached and name in functions:
+            reached.add(name)
+            queue += [called for node in functions[name].node_def for called in called_functions(node)]
+    return [functions[name] for name in sorted(reached)]

@@ -1,0 +1,32 @@
+"""An order in which everything comes after what feeds it; for graphs deeper than Python's stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+def feeds_first(
+    roots: Iterable[Item], feeds: Callable[[Item], Iterable[Item]], done: Container[Item]
+) -> Iterator[Item]:
+    """The roots and all that feeds them, each after its feeds, without those that are done.
+
+    The caller adds each item to `done` before it asks for the next. Raises ValueError when one feeds itself.
+    """
+    begun: set[Item] = set()
+    for root in roots:
+        stack = [root]
+        while stack:
+            item = stack[-1]
+            missing = [feed for feed in feeds(item) if feed not in done] if item not in done else []
+            if missing:
+                if item in begun:
+                    raise ValueError(f"{item} feeds itself")
+                begun.add(item)
+                stack.extend(missing)
+                continue
+            if item not in done:
+                yield item
+            stack.pop()
