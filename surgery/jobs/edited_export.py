@@ -46,7 +46,8 @@ def write_edited(
         ) from error
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
     progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
+    constants = weights.constants()
+    write_saved_model(Export(module=plan.module, encoder=encoder, constants=constants, outputs=plan.outputs), folder)
     blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
     return Recorded(
         plan=plan,

@@ -181,7 +181,8 @@ def _write_encoder(
     encoder = build_encoder(plan.inference, opened.weights)
     _look(opened, encoder, early, tolerance)
     progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, opened.weights.constants(), plan.outputs), folder)
+    constants = opened.weights.constants()
+    write_saved_model(Export(module=plan.module, encoder=encoder, constants=constants, outputs=plan.outputs), folder)
 
 
 def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
