@@ -6,8 +6,9 @@ fixtures when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,8 +18,10 @@ import pytest
 import surgery.tf
 
 if TYPE_CHECKING:
+    from surgery.explanation.architecture import Architecture
     from surgery.jobs.convert import Conversion
     from surgery.jobs.steps import Recorded
+    from surgery.proof.battery import Batch
     from tests.support.tapping import Tapped
 
 
@@ -28,6 +31,31 @@ class Converted(NamedTuple):
     source: Path
     export: Path
     conversion: Conversion
+
+
+def first_batches(architecture: Architecture) -> Sequence[Batch]:
+    """The first nine batches of the battery: every shape once, and every kind of mask, token type and word id."""
+    from surgery.proof.battery import make_battery
+
+    return make_battery(architecture)[:9]
+
+
+@contextmanager
+def few_batches() -> Iterator[None]:
+    """`surgery.convert` and the exports of `surgery.edit` are compared on the first batches only."""
+    from surgery.jobs import convert, edit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert, "convert_module", partial(convert.convert_module, battery=first_batches))
+        patch.setattr(edit, "export_edited", partial(edit.export_edited, battery=first_batches))
+        yield
+
+
+@pytest.fixture
+def short_battery() -> Iterator[None]:
+    """For tests that are about something else than numbers: `converted` makes each sample with the whole battery."""
+    with few_batches():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -79,18 +107,17 @@ def tapped(
     """The export of a module with every tap, and more (tapping.everything); not to be changed by a test."""
     from surgery.jobs.convert import convert_module
     from surgery.planning.requests import Request
-    from surgery.proof.battery import make_battery
     from tests.support.tapping import Tapped, everything, given_inputs, run_signatures
 
     @cache
     def make(name: str) -> Tapped:
         export = tmp_path_factory.mktemp("tapped") / name / "1"
-        # Taps are compared on the first nine batches; the others are for the conversions of `converted`.
+        # Taps are compared on the first batches; the others are for the conversions of `converted`.
         conversion = convert_module(
             str(source(name)),
             export,
             request=Request(**everything(name, surgery.plan(source(name)))),
-            battery=lambda architecture: make_battery(architecture)[:9],
+            battery=first_batches,
         )
         inputs = given_inputs(source(name)) or tokens(vocab=200)
         return Tapped(source(name), export, conversion, inputs, run_signatures(export, inputs))
@@ -110,7 +137,8 @@ def text_exports(
     @cache
     def make(name: str) -> tuple[Path, Path]:
         place = tmp_path_factory.mktemp("texts") / "bert" / "7"
-        done = surgery.convert(source(name), place, text=True, seq_length=24, depths=[2])
+        with few_batches():
+            done = surgery.convert(source(name), place, text=True, seq_length=24, depths=[2])
         return done.destination, done.text_destination
 
     return make

@@ -12,6 +12,8 @@ import pytest
 import surgery
 from tests.support.builders.common import PACKED
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 PATHS = {"/bert_of_ours/3": "g4_bert_dropouts.tar.gz", "/files/g2_small.tar.gz": "g2_small.tar.gz"}
 
 

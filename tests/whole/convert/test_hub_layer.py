@@ -10,6 +10,8 @@ import surgery
 from tests.support.builders import classifier
 from tests.support.sample_names import LAYER_SAMPLES
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 ENCODER = "g4_bert_dropouts"
 
 

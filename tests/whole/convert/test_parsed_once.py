@@ -11,6 +11,8 @@ from surgery.edits import KeepBlocks
 from surgery.formats import saved_model as saved_model_pb
 from surgery.tfserving.config_files import has_serving
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 
 @pytest.fixture
 def parsed(monkeypatch):

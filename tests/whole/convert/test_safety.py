@@ -19,6 +19,8 @@ from surgery.export.weights import Weights
 from tests.support.running import ROOT
 from tests.support.tampering import contents
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 NAME = "g4_bert_dropouts"
 
 

@@ -14,6 +14,8 @@ from surgery.edits import DropBlocks, InsertLayer, KeepBlocks, PruneHeads, Repla
 from surgery.tf import edited_blocks as editing
 from tests.support import reference_numpy
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 NAME = "g4_bert_mlm"
 HEADS = 4
 

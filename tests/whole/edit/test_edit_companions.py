@@ -10,6 +10,8 @@ import surgery
 from surgery.edits import KeepBlocks
 from surgery.tfserving.served import WARMUP
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 TEXTS = ["The quick brown fox jumps over the lazy dog.", "Hello"]
 
 

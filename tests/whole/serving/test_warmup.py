@@ -20,6 +20,8 @@ from surgery.tfserving.text_operations import text_operations
 from tests.support.running import environment
 from tests.support.running import surgery as run_surgery
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 NAME = "g3_small"
 POSITIONS = 96
 

@@ -17,6 +17,8 @@ from surgery.export import publish as publishing
 from tests.support.builders.common import PACKED, vocab_tokens
 from tests.support.tampering import contents
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
 NAME = "g3_small"
 ARCHIVE = PACKED / f"{NAME}.tar.gz"
 
