@@ -1,7 +1,7 @@
 """How a signature behaves, found by running it: the axes that follow the sequence, and whether sharing a run is exact.
 
-Two requests are run alone and together. A server does that with two small requests that are made up, which also warms
-the model up before the server says that it is ready; a handler of batches with the first two that differ in length.
+Two requests are run alone and together. A server makes up two small requests for this; running them also warms the
+model up before the server reports that it is ready. A handler of batches uses the first two that differ in length.
 """
 
 from __future__ import annotations
@@ -18,25 +18,30 @@ Run = Callable[[Arrays], Mapping[str, np.ndarray]]
 
 IDS = ("input_word_ids", "input_ids")
 PADDABLE = (*IDS, MASK, "input_type_ids", "segment_ids")
-"""BERT's inputs, today's names and TensorFlow 1's: int [batch, seq]; zeros behind a row are padding, which the mask
-tells from tokens."""
+"""BERT's inputs by today's names and TensorFlow 1's, integers [batch, seq]. Zeros at the end of a row are padding; the
+mask distinguishes them from tokens."""
 
 TOLERANCE = 2e-5
-"""Of max abs error: this, and as much again times the output's RMS, as in surgery's parity."""
+"""The largest absolute error may be TOLERANCE x (1 + RMS of the output), as in the parity check."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """An input or output of a signature: its numpy dtype, `object` for texts, and its shape with the batch axis."""
+    """An input or output of a signature.
+
+    Attributes:
+        dtype: Its numpy dtype; `object` for texts.
+        shape: Its shape with the batch axis, None for a free axis.
+    """
 
     dtype: np.dtype
     shape: Shape
 
 
 def learn_layout(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], run: Run) -> tuple[Layout, str]:
-    """The layout of a batched signature, and in a sentence which requests share a run.
+    """The layout of a batched signature, and a sentence that says which requests share a run.
 
-    Only inputs of PADDABLE are ever padded. A model that fails on the requests that are made up here is not padded.
+    Only inputs of PADDABLE are ever padded. Nothing is padded for a model that fails on the requests made up here.
     """
     if all(tensor.dtype == object and len(tensor.shape) == 1 for tensor in inputs.values()):
         if all(None not in tensor.shape[1:] for tensor in outputs.values()):
@@ -58,7 +63,7 @@ def learn_layout(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], ru
         short, long = (_tokens(inputs, padded, length) for length in (3, 5))
     try:
         proven, difference = prove(layout, short, long, run)
-    except Exception as error:  # whatever the model makes of inputs that were made up
+    except Exception as error:  # a model may raise anything for inputs that were made up
         return otherwise, f"{apart}: trying it out failed ({type(error).__name__})"
     return (proven, sentence) if proven is not None else (otherwise, f"{apart}: {difference}")
 
@@ -66,7 +71,7 @@ def learn_layout(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], ru
 def prove(layout: Layout, short: Arrays, long: Arrays, run: Run) -> tuple[Layout | None, str]:
     """The layout with its sequence axes, if two requests of different lengths get the same answers together as alone.
 
-    Else None, and in a sentence which output changes. Raises whatever `run` raises.
+    Otherwise None, and a sentence that names the output that changes. Raises whatever `run` raises.
     """
     alone = [run(short), run(long)]
     mask = layout.mask_output
@@ -84,7 +89,7 @@ def prove(layout: Layout, short: Arrays, long: Arrays, run: Run) -> tuple[Layout
 
 
 def _following(alone: Sequence[Arrays], lengths: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """By output, the axes that have the one length in the one answer, and the other in the other."""
+    """By output, the axes whose size is each request's length in that request's own answer."""
     return {
         key: tuple(
             axis
@@ -96,7 +101,7 @@ def _following(alone: Sequence[Arrays], lengths: Sequence[int]) -> dict[str, tup
 
 
 def _excess(expected: np.ndarray, found: np.ndarray) -> float:
-    """The largest error in units of the tolerance; infinite for other shapes, texts or NaNs."""
+    """The largest error in units of the tolerance; infinite for shapes or texts that differ, and for NaN."""
     if expected.shape != found.shape:
         return float("inf")
     if expected.dtype.kind not in "fiub":
@@ -110,7 +115,7 @@ def _excess(expected: np.ndarray, found: np.ndarray) -> float:
 
 
 def _tokens(inputs: Mapping[str, Tensor], padded: frozenset[str], length: int) -> dict[str, np.ndarray]:
-    """A request of two rows of ids that every vocabulary has, the second with a gap in its mask."""
+    """A request of two rows, [2, length], with ids that every vocabulary has. The second row's mask has a gap."""
     made = {}
     for key, tensor in inputs.items():
         if key in padded:

@@ -1,8 +1,8 @@
 """Which requests share a run, how their inputs become one batch, and how its outputs become their answers again.
 
-A request is a dict of inputs by key, each with the batch as axis 0. An answer must not depend on who else was waiting:
-requests of other lengths are padded only where `probing` has found padding to be exact, and whatever follows the
-longest sequence of a batch is cut to the request's own.
+A request is a dict of inputs by key, each with the batch as axis 0. An answer must not depend on the other requests of
+its run. Requests of different lengths are therefore padded only where `probing` has found padding to be exact, and
+every axis that is as long as the batch's longest sequence is cut to the length of the request's own.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ SHORTEST_BUCKET = 16
 class Layout:
     """How a batched signature behaves.
 
-    `padded`: the inputs whose axis 1 may be padded; empty if only equal shapes share a run.
-    `sequence_axes`: by output, the axes that are as long as the longest sequence of the batch.
-    `mask_output`: for texts, the output [batch, seq] that says how long each row is.
-    `alone`: no request shares a run.
+    Attributes:
+        padded: The inputs whose axis 1 may be padded; empty if only requests of equal shapes share a run.
+        sequence_axes: By output, the axes that are as long as the longest sequence of the batch.
+        mask_output: For texts, the output [batch, seq] that shows the length of each row; else None.
+        alone: True if no request shares a run.
     """
 
     padded: frozenset[str] = frozenset()
@@ -45,16 +46,17 @@ def rows_of(request: Arrays) -> int:
 
 
 def length_of(request: Arrays) -> int:
-    """How long the sequences of a request are, its own padding included."""
+    """The length of a request's sequences in tokens, its own padding included."""
     length: int = request[MASK].shape[1]
     return length
 
 
 def group(requests: Sequence[Arrays], layout: Layout, *, buckets: bool = True) -> list[list[int]]:
-    """The requests that share a run, by position; each is in exactly one group.
+    """Groups of requests that share a run, by position. Each request is in exactly one group.
 
-    With `buckets`, lengths share a run if they round up to the same power of two: padding then never doubles the
-    computation, except for the very short. Without, all lengths share one: the caller has put like lengths together.
+    With `buckets`, requests share a run if their lengths round up to the same power of two. Padding then never doubles
+    the computation, except for lengths below 8. Without `buckets`, all lengths share a run: the caller has already put
+    similar lengths together.
     """
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for number, request in enumerate(requests):
@@ -72,7 +74,7 @@ def _key(number: int, request: Arrays, layout: Layout, buckets: bool) -> Hashabl
         return number  # let the model say what is wrong with it
     length = length_of(request)
     if length == 0 or rows_of(request) == 0 or request[MASK].max(axis=1).min() < 1:
-        # A row that is nothing but padding attends to all of it: more padding would change it.
+        # A row of nothing but padding attends to all of its padding: more padding would change the row.
         return ("exactly", length, others)
     bucket = max(SHORTEST_BUCKET, 1 << (length - 1).bit_length()) if buckets else None
     return ("padded", bucket, others)
@@ -93,9 +95,10 @@ def join(requests: Sequence[Arrays], layout: Layout) -> dict[str, np.ndarray]:
 
 
 def split(outputs: Arrays, requests: Sequence[Arrays], layout: Layout) -> list[dict[str, np.ndarray]]:
-    """The answers of a group, one per request, each as if it had run alone.
+    """The answers of a group, one per request, each as if the request had run alone.
 
-    `outputs` need `layout.mask_output` where there is one. Raises ValueError when an output's axis 0 is not the batch.
+    `outputs` must include `layout.mask_output` if the layout has one. Raises ValueError when axis 0 of an output is not
+    the batch.
     """
     if len(requests) == 1:
         return [dict(outputs)]
@@ -118,10 +121,10 @@ def split(outputs: Arrays, requests: Sequence[Arrays], layout: Layout) -> list[d
 
 
 def split_texts(outputs: Arrays, shapes: Mapping[str, Shape | None]) -> list[dict[str, np.ndarray]]:
-    """The rows of a signature that pads texts by itself: arrays without the batch axis, cut to the tokens of the mask.
+    """The rows of a signature that pads texts itself: arrays without the batch axis, cut to the tokens of the mask.
 
-    `shapes` are the declared ones. A free axis that is as long as the batch's longest row follows the sequence; without
-    a mask [batch, seq] nothing is cut.
+    `shapes` are the declared shapes. A free axis that is as long as the batch's longest row is a sequence axis. Without
+    an output `input_mask` of the shape [batch, seq], nothing is cut.
     """
     count = rows_of(outputs)
     rows = [{key: value[number : number + 1] for key, value in outputs.items()} for number in range(count)]

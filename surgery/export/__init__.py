@@ -1,1 +1,1 @@
-"""What leaves the house, without TensorFlow: weights with their hashes, the manifest, one rename."""
+"""Exports on their way to disk, without TensorFlow: weights with their hashes, the manifest, publishing by a rename."""

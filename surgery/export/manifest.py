@@ -1,4 +1,4 @@
-"""`assets.extra/surgery.json`: where an export came from and why it may be believed."""
+"""The manifest of an export, `assets.extra/surgery.json`: its origin, how it was made, and the proof."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_manifest(
 ) -> dict[str, Any]:
     """The manifest of a plan's export as JSON-ready data.
 
-    `hashes` are SHA-256 of the weights by target; `edits` says what was changed on purpose.
+    `hashes` are SHA-256 of the weights, by target. `report` is the parity check. `edits` lists changes made on purpose.
     """
     module, inference = plan.module, plan.inference
     return {
@@ -70,7 +70,10 @@ def make_manifest(
 
 
 def write_manifest(manifest: Mapping[str, Any], export: Path, destination: Path) -> None:
-    """Writes the manifest into the staged export of a destination. Raises WriteError when the disk refuses."""
+    """Writes the manifest into the staged folder `export`, which `destination` names in errors.
+
+    Raises WriteError when the file cannot be written.
+    """
     path = export / MANIFEST
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,22 +83,26 @@ def write_manifest(manifest: Mapping[str, Any], export: Path, destination: Path)
 
 
 def read_manifest(export: Path) -> Any:
-    """The manifest of an export as JSON data. Raises OSError when there is none, ValueError when it is damaged."""
+    """The manifest of an export as JSON data. Raises OSError when it cannot be read, ValueError when it is no JSON."""
     return json.loads((export / MANIFEST).read_text(encoding="utf-8"))
 
 
 def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Request:
-    """How an export's outputs were asked for; where no manifest says it, its own signatures do, as far as they can."""
+    """The request for an export's outputs, as its manifest has it.
+
+    An export without a manifest shows part of the request in its own `signatures`: taps and depths. A damaged manifest
+    gives an empty request.
+    """
     try:
-        said = read_manifest(export)["request"]
-        if not all(isinstance(said[name], list) for name in ("taps", "features", "depths", "signatures")):
+        request = read_manifest(export)["request"]
+        if not all(isinstance(request[name], list) for name in ("taps", "features", "depths", "signatures")):
             return Request()
         return Request(
-            taps=tuple(map(str, said["taps"])),
-            layers=None if said["layers"] is None else str(said["layers"]),
-            features=tuple(map(str, said["features"])),
-            depths=tuple(map(int, said["depths"])),
-            signatures=tuple(map(str, said["signatures"])),
+            taps=tuple(map(str, request["taps"])),
+            layers=None if request["layers"] is None else str(request["layers"]),
+            features=tuple(map(str, request["features"])),
+            depths=tuple(map(int, request["depths"])),
+            signatures=tuple(map(str, request["signatures"])),
         )
     except FileNotFoundError:
         return _request_of(signatures)
@@ -113,7 +120,7 @@ def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
-    """The installed versions of packages by name."""
+    """The installed version of each package, by name; "not installed" for a package that is missing."""
     return {name: _version(name) for name in packages}
 
 

@@ -23,11 +23,11 @@ AT_FDCWD = -100
 def choose_destination(
     destination: Path | None, module_name: str, *, overwrite: bool, known_by: str = "saved_model.pb"
 ) -> Path:
-    """The folder to publish: the one asked for, or `exported/<module name>/<next integer version>`.
+    """The folder to publish: `destination`, or without it `exported/<module name>/<next integer version>`.
 
-    Only what has the file `known_by` is overwritten: nobody loses a folder of something else by a slip. Raises
-    UsageError when it exists and may not be overwritten, before anything slow happens; WriteError when it cannot be
-    even looked at.
+    With `overwrite`, a folder is only replaced if it is empty or has the file `known_by`, so that a wrong path never
+    costs somebody another folder. Raises UsageError when the destination exists and may not be overwritten, and
+    WriteError when its state cannot be read. The call comes before every slow step.
     """
     try:
         return _choose(destination, module_name, overwrite=overwrite, known_by=known_by)
@@ -57,9 +57,10 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
 
 @contextmanager
 def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
-    """A folder beside the destination to write into. When the block fails it is removed, or moved to `kept_folder`.
+    """A folder beside the destination to write into.
 
-    Raises WriteError when the folder cannot be made.
+    If the block raises, the folder is removed. With `keep_failed`, it is moved to `kept_folder` instead, unless it is
+    empty. Raises WriteError when the folder cannot be made.
     """
     name = f".{destination.name}.staging-"
     made = [parent for parent in destination.parents if not parent.exists()]
@@ -80,27 +81,31 @@ def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         for parent in made:
             with suppress(OSError):
-                parent.rmdir()  # only what is empty goes: nothing was published into it
+                parent.rmdir()  # fails, as it should, where an export was published into the folder
 
 
 def kept_folder(staged: Path) -> Path:
-    """Where a failed export that is to be kept goes: beside the destination, under a name that is never cleaned up."""
+    """The path to which a failed export is moved if it shall be kept.
+
+    It lies beside the destination, under a name that is never cleaned up.
+    """
     return staged.with_name(staged.name.lstrip(".").replace(".staging-", ".failed-"))
 
 
 def publish(staged: Path, destination: Path, *, overwrite: bool) -> None:
-    """Moves a finished export into place in one step; with `overwrite`, what stood there is removed afterwards.
+    """Moves a finished export into place in one step. With `overwrite`, the folder that it replaces is removed.
 
-    Raises WriteError when the destination has appeared meanwhile, or the disk refuses.
+    Raises WriteError when the destination has appeared in the meantime, or the file system refuses the rename.
     """
     publish_together({staged: destination}, overwrite=overwrite)
 
 
 def publish_together(exports: Mapping[Path, Path], *, overwrite: bool) -> None:
-    """Moves finished exports into place, each in one step, by their staged folders: all of them or none.
+    """Moves finished exports into place, all of them or none. `exports` maps staged folders to destinations.
 
-    When one cannot be moved, those before it are moved back. A process that is killed between two of the steps leaves
-    the first one new. Raises WriteError as `publish` does.
+    Each export is moved in one step. When one cannot be moved, the exports before it are moved back. If the process is
+    killed between two of the steps, the exports moved so far are new and the others old. Raises WriteError as `publish`
+    does.
     """
     moved: list[tuple[Path, Path]] = []
     try:
@@ -121,7 +126,7 @@ def publish_together(exports: Mapping[Path, Path], *, overwrite: bool) -> None:
 
 
 def _move(staged: Path, destination: Path, *, overwrite: bool) -> None:
-    """Puts a folder into place; what stood there is at `staged` then."""
+    """Puts a folder into place. The folder that it replaces is then at `staged`."""
     if overwrite and destination.exists():
         _exchange(staged, destination)
     else:
@@ -144,7 +149,10 @@ def _publishing(destination: Path) -> Iterator[None]:
 
 
 def publish_file(staged: Path, destination: Path) -> None:
-    """Moves a finished file into place in one step, over what stands there. Raises WriteError when the disk refuses."""
+    """Moves a finished file into place in one step, and replaces a file that is there.
+
+    Raises WriteError when the file system refuses.
+    """
     try:
         _flush(staged)
         os.replace(staged, destination)
@@ -154,7 +162,7 @@ def publish_file(staged: Path, destination: Path) -> None:
 
 
 def _exchange(staged: Path, destination: Path) -> None:
-    """Swaps the two folders atomically; where the system cannot, with two renames."""
+    """Swaps the two folders atomically; where the system has no such call, by renames one after the other."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is not None:
         done = renameat2(AT_FDCWD, os.fsencode(staged), AT_FDCWD, os.fsencode(destination), EXCHANGE)
@@ -183,7 +191,7 @@ def _flush(path: Path) -> None:
 
 
 def _remove_abandoned(parent: Path, name: str) -> None:
-    """Removes staging folders of processes that are gone: they were killed before they could clean up."""
+    """Removes staging folders of processes that no longer run: they were killed before they could clean up."""
     for path in parent.glob(f"{name}*"):
         found = re.fullmatch(re.escape(name) + r"(\d+)-.*", path.name)
         if found and not _alive(int(found[1])):

@@ -1,4 +1,4 @@
-"""What a text export's manifest says of itself."""
+"""Facts about a text export, as its manifest states them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from surgery.export.manifest import read_manifest
 
 @dataclass(frozen=True, kw_only=True)
 class TextFacts:
-    """What a text export's manifest says.
+    """Facts about a text export.
 
     Attributes:
         seq_length: The most tokens of a row; longer texts are cut.
@@ -24,7 +24,7 @@ class TextFacts:
 
 
 def read_text_facts(export: Path) -> TextFacts | None:
-    """What a text export says of itself; None of any other SavedModel, or where it is damaged."""
+    """The facts in a text export's manifest; None for any other SavedModel, and for a damaged manifest."""
     try:
         facts = read_manifest(export)["text"]
         return TextFacts(

@@ -1,4 +1,4 @@
-"""The weights on their way: read, checked, laid out as the encoder wants them, and hashed."""
+"""A module's weights for the encoder: read, checked, put into the target's layout, and hashed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ ReadTensor = Callable[[VariableInfo], np.ndarray]
 
 
 class Weights:
-    """The module's weights by target. Each is read when it is asked for; its SHA-256 is computed beside the work."""
+    """The module's weights by target.
+
+    A weight is read when it is asked for. Its SHA-256 is computed in another thread.
+
+    Attributes:
+        assignments: The row of the weight map, by target.
+        nonfinite: Number of NaN and infinite values, by name of the variable, for the weights read so far.
+    """
 
     def __init__(
         self,
@@ -39,9 +46,9 @@ class Weights:
         return target in self.assignments
 
     def value(self, target: str) -> np.ndarray:
-        """The weight under its target's layout, float32.
+        """The weight in its target's layout, float32.
 
-        Raises ModuleError for another dtype, and for NaN or Inf unless they are allowed.
+        Raises ModuleError for another dtype, and for NaN or infinite values unless they are allowed.
         """
         assignment = self.assignments[target]
         name = assignment.variable.name
@@ -69,7 +76,7 @@ class Weights:
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
 
-        Weights that nobody has asked for are read.
+        Weights that were not asked for before are read now. Raises ModuleError as `value` does.
         """
         for target in self.assignments.keys() - self._hashes.keys():
             self.value(target)

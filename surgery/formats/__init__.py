@@ -1,1 +1,1 @@
-"""Bytes to plain data, without policy and without TensorFlow."""
+"""File formats: from bytes to plain data, without TensorFlow. What the data mean is decided elsewhere."""

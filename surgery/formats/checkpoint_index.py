@@ -1,4 +1,4 @@
-"""The index of a checkpoint, `PREFIX.index`, without TensorFlow: keys, dtypes, shapes and where the values are.
+"""The index of a checkpoint, `PREFIX.index`, without TensorFlow: keys, dtypes, shapes and positions of the values.
 
 An index is a sorted string table in LevelDB's format (tensorflow/core/lib/io/format.cc, table.cc): blocks of entries
 whose keys share prefixes, an index block that points at them, and a footer with a magic number. The key "" holds a
@@ -27,11 +27,10 @@ from surgery.formats.tensors import Shape, dtype_name, shape_of
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER = 48
+"""Bytes of a table's footer."""
 TRAILER = 5
-"""After each block: a byte that tells its compression, and a masked CRC32C of block and byte."""
+"""Bytes after each block: one for its compression, and four for a masked CRC-32C of the block and that byte."""
 UNCOMPRESSED = 0
-
-
 LITTLE_ENDIAN = 0
 
 
@@ -44,7 +43,7 @@ class Entry:
         shape: The shape of the tensor, or of the slice.
         shard: The number of the file that has its bytes.
         offset: The position of its first byte in that file.
-        nbytes: How many bytes it takes there; those of all slices, where a tensor is partitioned.
+        nbytes: Its size in bytes; for a partitioned tensor, that of all slices together.
         checksum: The masked CRC-32C of its bytes.
         slices: The parts of which a partitioned tensor consists; empty for a tensor in one piece.
     """
@@ -76,7 +75,7 @@ class Index:
 def read_index(path: Path) -> Index:
     """Reads `PREFIX.index`.
 
-    Raises ModuleError when it is no index, is cut short, its checksums do not fit, or its values are big-endian.
+    Raises ModuleError when the file is no index, is cut short, has a wrong checksum, or belongs to big-endian values.
     """
     try:
         data = path.read_bytes()
@@ -105,13 +104,13 @@ def masked_crc32c(data: Any) -> int:
     """The checksum of bytes as TensorFlow stores it: CRC-32C, rotated and shifted (tsl/lib/hash/crc32c.h).
 
     Args:
-        data: Bytes, or an array of bytes that is contiguous.
+        data: Bytes, or a contiguous array of bytes.
     """
     return masked(google_crc32c.value(data))
 
 
 def masked(checksum: int) -> int:
-    """A CRC-32C as TensorFlow stores it."""
+    """A CRC-32C in the form in which TensorFlow stores it."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -136,11 +135,11 @@ def _entry(value: bytes, slices: Mapping[bytes, Entry], key: bytes = b"") -> Ent
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a table, in order."""
+    """Keys and values of a table, in the order of the file."""
     if len(data) < FOOTER or struct.unpack("<Q", data[-8:])[0] != MAGIC:
         raise ValueError("no table magic number at its end")
     at = len(data) - FOOTER
-    for _ in range(2):  # the handle of the metaindex, which bundles leave empty
+    for _ in range(2):  # skips the handle of the metaindex, which is empty in a checkpoint
         _, at = varint(data, at)
     for _, handle in _block(data, *_handle(data, at)):
         yield from _block(data, *_handle(handle, 0))
@@ -154,7 +153,11 @@ def _handle(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Entries of a block: how much of the last key they share, the rest of the key, and the value."""
+    """Keys and values of a block.
+
+    An entry stores the length of the beginning that its key shares with the last key, the rest of the key, and the
+    value.
+    """
     block, trailer = data[offset : offset + size], data[offset + size : offset + size + TRAILER]
     kind, checksum = struct.unpack("<BI", trailer)
     if masked_crc32c(block + trailer[:1]) != checksum:
@@ -174,7 +177,10 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, and where it ends. Raises ValueError for one of more than 64 bits."""
+    """The number in groups of seven bits that begins at a position, and the position after it.
+
+    Raises ValueError for a number of more than 64 bits, IndexError where the data end.
+    """
     value = shift = 0
     while shift < 64:
         byte = data[at]

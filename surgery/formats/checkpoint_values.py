@@ -52,7 +52,7 @@ class CheckpointValues:
 
     @property
     def entries(self) -> Mapping[str, Entry]:
-        """Dtype, shape and position of every tensor by key."""
+        """Dtype, shape and position of every tensor, by key."""
         return self._index.entries
 
     def read(self, key: str) -> np.ndarray:
@@ -105,7 +105,7 @@ class CheckpointValues:
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The numpy dtype of TensorFlow's `name`. Raises ValueError where there is none."""
+    """The numpy dtype for a dtype's name in TensorFlow. Raises ValueError where there is none."""
     if name in NUMPY:
         return np.dtype(name)
     try:
@@ -116,9 +116,9 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 def _strings(entry: Entry, data: np.ndarray) -> np.ndarray:
-    """An object array of bytes.
+    """The value of a string tensor, as an object array of bytes.
 
-    The checksum covers each length as a number of 4 bytes (of 8 where it takes more) instead of its varint.
+    The checksum covers each length as a number of 4 bytes, or of 8 bytes from 2^32 on, instead of its varint.
     """
     content = data.tobytes()
     at, lengths, covered = 0, [], bytearray()

@@ -14,15 +14,15 @@ ROOT = 0
 
 
 def children(graph: Any, node: int) -> dict[str, int]:
-    """Child names of an object and their node ids."""
+    """Node ids of an object's children, by the child's name."""
     return {child.local_name: child.node_id for child in graph.nodes[node].children}
 
 
 def paths(graph: Any) -> dict[int, str]:
-    """The shortest path from the root to each object, as "layer-1/variables/3"; breadth first, in child order.
+    """The shortest path from the root to each object, such as "layer-1/variables/3", by node id.
 
-    A slash within a name is written as in TensorFlow's checkpoint keys (trackable/trackable_utils.py): "." becomes
-    "..", and "/" becomes ".S".
+    Of several shortest paths it is the first in child order. Names are escaped as in TensorFlow's checkpoint keys
+    (trackable/trackable_utils.py): "." becomes "..", and "/" becomes ".S".
     """
     found, queue = {ROOT: ""}, deque([ROOT])
     while queue:
@@ -36,6 +36,6 @@ def paths(graph: Any) -> dict[int, str]:
 
 
 def path_names(path: str) -> Iterator[str]:
-    """The child names along a path, as the objects have them."""
+    """The child names along a path, without escapes."""
     for name in path.split("/"):
         yield re.sub(r"\.(.)", lambda escaped: "/" if escaped[1] == "S" else escaped[1], name)

@@ -58,7 +58,7 @@ def read(path: Path) -> Any:
 
 
 def asset_files(meta_graph: Any) -> list[Any]:
-    """A meta graph's AssetFileDefs; TensorFlow 1 keeps them in a collection."""
+    """A meta graph's AssetFileDefs. TensorFlow 1 keeps them in a collection."""
     if meta_graph.asset_file_def or "saved_model_assets" not in meta_graph.collection_def:
         return list(meta_graph.asset_file_def)
     asset = message_factory.GetMessageClass(type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type)

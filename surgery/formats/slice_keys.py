@@ -1,8 +1,8 @@
-"""The binary keys under which a checkpoint has the slices of a partitioned variable.
+"""The binary keys under which a checkpoint stores the slices of a partitioned variable.
 
 Such a key is the tensor's name, the number of axes, and each axis's start and length in an encoding whose bytes sort as
-the numbers do (tensorflow/core/util/saved_tensor_slice_util.cc, tensorflow/core/lib/strings/ordered_code.cc). It is
-TensorFlow's own encoding, and no package has it.
+the numbers do (tensorflow/core/util/saved_tensor_slice_util.cc, tensorflow/core/lib/strings/ordered_code.cc). The
+encoding is TensorFlow's own; no package has it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SLICE_KEY = b"\0"
-"""The beginning of every slice's key, and of no tensor's."""
+"""The beginning of the key of every slice. No key of a tensor begins so."""
 WHOLE_AXIS = -1
-"""The length that stands in a key for a whole axis."""
+"""The length in a key that means the whole axis."""
 
 
 class Extent(NamedTuple):
-    """A slice along one axis: its first position, and its length or None for the whole axis."""
+    """A slice along one axis.
+
+    Attributes:
+        start: Its first position.
+        length: Its length; None for the whole axis.
+    """
 
     start: int
     length: int | None
@@ -27,7 +32,7 @@ Slice = tuple[Extent, ...]
 
 
 def slice_key(name: bytes, part: Slice) -> bytes:
-    """The key of one slice of the tensor `name`."""
+    """The key of one slice of a tensor, whose name is `name`."""
     ended = name.replace(b"\0", b"\0\xff") + b"\0\1"
     axes = b"".join(
         _signed(extent.start) + _signed(WHOLE_AXIS if extent.length is None else extent.length) for extent in part
@@ -36,7 +41,7 @@ def slice_key(name: bytes, part: Slice) -> bytes:
 
 
 def _unsigned(number: int) -> bytes:
-    """The number of bytes, and the number in big-endian bytes without leading zeros."""
+    """A number as TensorFlow's keys have it: the count of its bytes, and its big-endian bytes without leading zeros."""
     digits = number.to_bytes((number.bit_length() + 7) // 8, "big")
     return bytes([len(digits)]) + digits
 

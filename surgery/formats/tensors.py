@@ -1,4 +1,4 @@
-"""A TensorProto's numbers, without TensorFlow (tensorflow/core/framework/tensor.proto).
+"""The values of a TensorProto, without TensorFlow (tensorflow/core/framework/tensor.proto).
 
 tensorboard has a decoder too, but importing it costs a fifth of an `inspect`.
 """
@@ -17,7 +17,7 @@ FIELDS = {
     "int64": "int64_val",
     "bool": "bool_val",
 }
-"""Typed fields by dtype; a value may stand there once for all elements, or packed in `tensor_content`."""
+"""Typed fields of a TensorProto, by dtype. Values stand there, or packed in `tensor_content`."""
 
 
 def to_array(proto: Any) -> np.ndarray | None:
@@ -31,25 +31,25 @@ def to_array(proto: Any) -> np.ndarray | None:
     values = np.array(getattr(proto, FIELDS[dtype]), dtype)
     count = int(np.prod(shape, dtype=np.int64))
     if values.size < count:
-        # Trailing repetitions are left out; nothing at all means zeros.
+        # Repetitions of the last value are left out of the file; no value at all means zeros.
         last = values[-1] if values.size else np.zeros((), dtype)
         values = np.concatenate([values, np.full(count - values.size, last, dtype)])
     return values[:count].reshape(shape)
 
 
 def dtype_name(number: int) -> str:
-    """`DT_FLOAT` as "float32"; TensorFlow's Python names."""
+    """TensorFlow's Python name of a dtype by its number in DataType: "float32" for `DT_FLOAT`."""
     names = {"float": "float32", "double": "float64", "half": "float16"}
     name: str = types_pb2.DataType.Name(number).removeprefix("DT_").lower()
     return names.get(name, name)
 
 
 def shape_of(proto: Any) -> Shape | None:
-    """A TensorShapeProto: None for unknown rank, None for a free axis."""
+    """The sizes of a TensorShapeProto, None for a free axis; None for an unknown rank."""
     if proto.unknown_rank:
         return None
     return tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
 
 
 Shape = tuple[int | None, ...]
-"""Sizes by axis; None is an axis that is free. A tensor of unknown rank has the shape None."""
+"""Sizes by axis, None for a free axis. A tensor of unknown rank has the shape None."""

@@ -1,1 +1,1 @@
-"""Graphs that can be asked (what feeds this tensor?), compared by fingerprints, and written out anew."""
+"""Graphs: followed from tensor to tensor through calls, compared by fingerprints, and written out anew."""

@@ -1,9 +1,10 @@
 """A graph with its function calls opened, call by call: every operation at every spot where it is run.
 
-Nothing is copied or rewritten. A body knows the body that calls it, so a tensor can be followed through the arguments
-of a call to the caller, and through a call's results into the called body. The address of a spot is the names of the
-calls that lead to an operation, and its own. Encodings are TensorFlow's: `node`, `node:1` in a GraphDef;
-`node:output:0`, `argument` in a FunctionDef (tensorflow/core/framework/function.proto).
+Nothing is copied or rewritten. A body knows the body that calls it, so that a tensor can be followed through the
+arguments of a call to the caller, and through the results of a call into the called body. The address of a spot
+consists of the names of the calls that lead to an operation, and its own name. Tensors have TensorFlow's names:
+`node`, `node:1` in a GraphDef; `node:output:0`, `argument` in a FunctionDef
+(tensorflow/core/framework/function.proto).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from surgery.graphs.functions import functions_of
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 MOST_OPERATIONS = 2_000_000
-"""More are not opened: a few functions that call each other twice can stand for more operations than any memory has."""
+"""The most operations that are opened: a few functions that call each other twice can expand beyond any memory."""
 
 Address = tuple[str, ...]
 """Names of the calls that lead to an operation, outermost first, and its own name."""
@@ -24,11 +25,11 @@ Address = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """What of a graph is followed.
+    """The part of a graph that is followed.
 
     Attributes:
-        opens: Says of a node, given the functions by name, whether the body that it calls is followed instead of it.
-        controls: Whether control inputs count, which carry no data.
+        opens: Whether the body that a node calls is followed instead of the node, given the functions by name.
+        controls: Whether control inputs are followed, which carry no data.
     """
 
     opens: Callable[[Any, Mapping[str, Any]], bool]
@@ -36,27 +37,30 @@ class Following:
 
 
 def is_call(node: Any, functions: Mapping[str, Any]) -> bool:
-    """True for every call, also of a function that is missing: following that is an error."""
+    """True for every call, even of a function that is missing: following such a call is an error."""
     return node.op in CALLS
 
 
 def can_be_written_out(node: Any, functions: Mapping[str, Any]) -> bool:
-    """True for a call of a known function that has no attributes to fill in (`T`, `N`)."""
+    """True for a call of a known function without attributes to fill in (such as `T`, `N`)."""
     if node.op not in CALLS or (name := node.attr["f"].func.name) not in functions:
         return False
     return not functions[name].signature.attr
 
 
 DATA = Following(opens=is_call, controls=False)
-"""What feeds what, and nothing else."""
+"""Follows data only."""
 EVERYTHING = Following(opens=can_be_written_out, controls=True)
-"""Also what an operation waits for, and what it does beside returning values."""
+"""Follows data and control inputs: also the operations that another one waits for, and those without results."""
 
 
 class Port(NamedTuple):
-    """An output of an operation in its body, as its file counts it; or a free argument of the root.
+    """An output of an operation in its body, or a free argument of the root.
 
-    `port` is the output argument and the index in it, "output:0"; or the index alone, where the file says no more.
+    Attributes:
+        body: The body that the operation stands in.
+        name: The operation's name in that body.
+        port: The output argument and the index in it, "output:0", as in a FunctionDef; or the index alone.
     """
 
     body: Body
@@ -65,6 +69,7 @@ class Port(NamedTuple):
 
     @property
     def is_free(self) -> bool:
+        """Whether it is a free argument of the root."""
         return f"{self.name}:{self.port}".removesuffix(":0") in self.body.arguments
 
 
@@ -74,9 +79,9 @@ class Body:
     Raises ValueError when all bodies together have more than MOST_OPERATIONS.
 
     Attributes:
-        graph: What all bodies share.
+        graph: The graph to which all its bodies belong.
         nodes: The operations by name, calls included.
-        arguments: A function's arguments with the caller's tensors; in the root they are free, and stand for nothing.
+        arguments: The caller's tensor for each of the function's arguments; "" in the root, where arguments are free.
         results: The tensors that it returns.
         controls: The operations that have run when it is done.
         caller: The body that calls it; None for the root.
@@ -110,7 +115,7 @@ class Body:
             raise ValueError(f"its calls, opened, are more than {MOST_OPERATIONS} operations")
 
     def walk(self) -> Iterator[tuple[Body, Any]]:
-        """Every operation with the body that it stands in, in file order, calls replaced by their bodies."""
+        """Every operation with the body that it stands in, in file order. Calls are replaced by their bodies."""
         for name, node in self.nodes.items():
             if name in self.calls:
                 yield from self.calls[name].walk()
@@ -118,9 +123,10 @@ class Body:
                 yield self, node
 
     def owner(self, reference: str) -> Port:
-        """What is behind the name of a tensor in this body, seen through calls.
+        """The operation's output behind the name of a tensor in this body, seen through calls.
 
-        Raises ValueError for a call that returns its own result, KeyError and IndexError for what is not there.
+        Raises ValueError for a call that returns its own result, KeyError or IndexError for a missing function or
+        result.
         """
         passed: dict[tuple[Body, str], None] = {}
         body = self
@@ -142,22 +148,22 @@ class Body:
         return owner
 
     def feeds(self, name: str) -> list[Port]:
-        """What feeds an operation of this body, seen through calls."""
+        """The outputs that feed an operation of this body, seen through calls."""
         return [self.owner(feed) for feed in self.nodes[name].input if feed[0] != "^"]
 
     def waits_for(self, node: Any) -> list[str]:
-        """Names of the operations in this body that have to run before a node, as its control inputs say."""
+        """Names of operations in this body that must run before a node: its control inputs, if they are followed."""
         return [feed[1:] for feed in node.input if feed[0] == "^"] if self.graph.following.controls else []
 
 
 class Graph:
-    """What all bodies of one graph share.
+    """The data that all bodies of one graph share.
 
     Attributes:
         graph_def: The GraphDef.
-        following: What of it is followed.
+        following: The part of it that is followed.
         functions: Its functions by name.
-        opened: How many operations all bodies have together.
+        opened: The number of operations in all bodies that are open.
     """
 
     def __init__(self, graph_def: Any, following: Following) -> None:
@@ -167,7 +173,7 @@ class Graph:
 
 
 class _Calls(Mapping[str, Body]):
-    """The bodies that a body calls, by the name of the call."""
+    """The bodies that a body calls, by the name of the call. Each is opened when it is asked for."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -193,13 +199,13 @@ class _Calls(Mapping[str, Body]):
 
 
 def tree_of_graph(graph_def: Any, arguments: Sequence[str] = (), controls: Sequence[str] = ()) -> Body:
-    """A whole GraphDef; `arguments` are nodes that stand for tensors from outside."""
+    """The root of a whole GraphDef. `arguments` are nodes that stand for tensors from outside."""
     nodes = [node for node in graph_def.node if node.name not in set(arguments)]
     return Body(Graph(graph_def, EVERYTHING), nodes, arguments=dict.fromkeys(arguments, ""), controls=controls)
 
 
 def tree_of_function(graph_def: Any, name: str, following: Following = EVERYTHING) -> Body:
-    """A function of a GraphDef's library; its arguments are free."""
+    """The root of a function in a GraphDef's library, with free arguments. Raises KeyError for a missing function."""
     graph = Graph(graph_def, following)
     function = graph.functions[name]
     arguments = {argument.name: "" for argument in function.signature.input_arg}
@@ -207,7 +213,7 @@ def tree_of_function(graph_def: Any, name: str, following: Following = EVERYTHIN
 
 
 def opened(root: Body) -> Body:
-    """The same root, with every call opened. Raises ValueError when a function calls itself."""
+    """The same root, after every call has been opened. Raises ValueError when a function calls itself."""
     bodies = [root]
     while bodies:
         bodies.extend(bodies.pop().calls.values())
@@ -232,6 +238,6 @@ def _enter(caller: Body, call: Any) -> Body:
 
 
 def _returned(function: Any) -> dict[str, Any]:
-    """A function's results in order, and what it has to have run."""
+    """A function's results in order, and the operations that it must have run."""
     results = [function.ret[result.name] for result in function.signature.output_arg]
     return {"results": results, "controls": list(function.control_ret.values())}

@@ -1,8 +1,8 @@
-"""A fingerprint of what a tensor computes: equal fingerprints mean the same operations on the same things.
+"""Fingerprints of the computation behind a tensor. Equal fingerprints mean the same operations on the same operands.
 
-Names, scopes and call boundaries do not count; operations, attributes, constants, variables and inputs do. So a
-tensor of one function can be recognised in another function traced from the same code, as Keras does when it
-saves a model: `__call__` and `serving_default` are two traces of it.
+Operations, attributes, constants, variables and inputs count; names, scopes and call boundaries do not. A tensor of one
+function can therefore be recognised in another function that was traced from the same code. Keras traces a model twice
+when it saves it, as `__call__` and as `serving_default`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from surgery.graphs.ordering import feeds_first
 
 
 def see_through(tensor: Tensor) -> Tensor:
-    """The tensor behind operations that only hand it on. Raises ValueError when there is none."""
+    """The tensor behind operations that only pass it on. Raises ValueError for operations that feed themselves."""
     passed = set()
     while tensor.node.inputs and (number := handed_on(tensor.node.op, tensor.port)) is not None:
         if tensor.node in passed:
@@ -27,9 +27,10 @@ def see_through(tensor: Tensor) -> Tensor:
 
 
 class Fingerprints:
-    """Fingerprints of tensors of one graph; `labels` say what its inputs are, by position.
+    """Fingerprints of the tensors of one graph.
 
-    `instead` replaces nodes by tensors: dropouts by what they act on, to compare a training trace with inference.
+    `labels` are names for the graph's inputs, by position. `instead` replaces nodes by tensors: dropouts by their
+    input, so that a training trace can be compared with one for inference.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class Fingerprints:
             self._known[node] = _digest(b"input", labels.get(position, f"#{position}").encode())
 
     def of(self, tensor: Tensor) -> bytes:
-        """The fingerprint of one tensor; iterative, because a deep encoder outgrows Python's stack."""
+        """The fingerprint of one tensor, 16 bytes and the output's index.
+
+        It is computed without recursion, because a deep encoder exceeds Python's stack.
+        """
         tensor = self._see_through(tensor)
         for node in feeds_first([tensor.node], lambda node: [feed.node for feed in self._feeds(node)], self._known):
             self._known[node] = _digest(

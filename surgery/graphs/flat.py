@@ -1,7 +1,7 @@
-"""One flat view of a graph: function calls are followed inwards, so that what feeds what can simply be asked.
+"""A flat view of a graph: function calls are followed inwards, so that every node has its real inputs.
 
-It is a view of `graphs.calls` that shows data alone: control inputs are left out, and of what does not lead to an
-output nothing is opened.
+It is a view of `graphs.calls` that only shows data. Control inputs are left out, and functions that do not lead to an
+output are not opened.
 """
 
 from __future__ import annotations
@@ -28,21 +28,26 @@ WRITES = (
     "VarIsInit",
     "IsVariableInit",
 )
-"""Beginnings of the names of operations that do something to variables, or ask whether it was done."""
+"""Beginnings of the types of operations that are run for an effect, such as writing a variable, or that check one."""
 
 
 class Tensor(NamedTuple):
-    """An output of a node: `port` is its output argument and index, "output:0"; "0" where the graph says no more."""
+    """An output of a node.
+
+    Attributes:
+        node: The node.
+        port: The output argument and the index in it, "output:0"; or the index alone, "0".
+    """
 
     node: Node
     port: str
 
 
 class Node:
-    """An operation, or what a free argument stands for.
+    """An operation, or the placeholder of a free argument.
 
     Attributes:
-        path: Its name below the scopes of the calls that lead to it; of an argument, its name or that of its variable.
+        path: Its name below the scopes of the calls that lead to it; for an argument, its name or its variable's path.
         op: Its type; for an argument "Placeholder", or that of the operation that makes the variable.
         proto: Its NodeDef; None for an argument.
         body: The body in which it stands; None for an argument.
@@ -85,7 +90,7 @@ class FlatGraph:
     def __init__(
         self, root: Body, free: Mapping[str, Node], *, inputs: int, variables: Sequence[str], outputs: Sequence[str]
     ) -> None:
-        """`free` are placeholders by argument, the inputs first; `variables` are the arguments of the others."""
+        """`free` holds a placeholder for each argument, inputs first; `variables` are the arguments for variables."""
         self.root, self._free = root, free
         self._nodes: dict[tuple[Body, str], Node] = {}
         self.inputs = tuple(free.values())[:inputs]
@@ -106,7 +111,7 @@ class FlatGraph:
 
     @classmethod
     def of_graph_def(cls, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> FlatGraph:
-        """The part of a TF1 graph that leads from tensors to tensors, by name; its variables are those of the graph."""
+        """The part of a TF1 graph between tensors, given by name. Its variables are all variables of the graph."""
         free = {name.removesuffix(":0"): Node(name, "Placeholder") for name in inputs}
         count = len(free)
         held = {node.name: Node(node.name, node.op) for node in graph_def.node if node.op in VARIABLES}
@@ -115,9 +120,9 @@ class FlatGraph:
 
     @classmethod
     def of_whole_graph_def(cls, graph_def: Any) -> FlatGraph:
-        """All that a TF1 graph of unknown purpose computes, but for what it writes: optimisers, savers, assignments.
+        """All that a TF1 graph of unknown purpose computes, except what only serves optimisers, savers and assignments.
 
-        A graph with loops is not flat: nothing of it is shown.
+        A graph with loops is not flat: its view is empty.
         """
         readers = [node for node in graph_def.node if not node.op.startswith(WRITES)]
         consumed = {name.partition(":")[0] for node in readers for name in node.input}
@@ -127,7 +132,7 @@ class FlatGraph:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Every operation from which an output is computed, called bodies included, calls themselves left out."""
+        """Every operation from which an output is computed, in called bodies as well. Calls themselves are left out."""
         found: dict[Node, None] = {}
         stack = [tensor.node for tensor in reversed(self.outputs)]
         while stack:
@@ -165,12 +170,12 @@ class FlatGraph:
         return Tensor(self._nodes[body, name], output)
 
     def port(self, tensor: Tensor) -> Port:
-        """Where a tensor of this graph stands."""
+        """The port of a tensor of this graph."""
         node = tensor.node
         return (
             self.root.owner(self.argument(node)) if node.body is None else Port(node.body, node.proto.name, tensor.port)
         )
 
     def argument(self, placeholder: Node) -> str:
-        """The root's argument that a placeholder of an input or a variable stands for."""
+        """The root's argument for which a placeholder of an input or variable stands."""
         return next(name for name, node in self._free.items() if node is placeholder)

@@ -1,12 +1,12 @@
 """A graph with its calls written out: one GraphDef, in which every tensor can be fetched by name.
 
-What the graph's tree follows is what is written. With control inputs nothing is lost: what an operation does beside
-returning values still happens, and in the same order. Where a call waited for something, its body waits; where
-something waited for a call, it waits for what the body had to run. Without them, values alone are left.
+The part of the graph that its tree follows is written. If control inputs are followed, nothing is lost: effects of
+operations still happen, in the same order. If a call waited for an operation, its body waits for it; if an operation
+waited for a call, it waits for the operations that the body had to run. Without control inputs, only values are left.
 
-While, If and their like stay, with their functions. Arguments become free names, to be bound when it is imported.
-Which output of an operation `name:output:1` is, its OpDef says; a SavedModel's own list of them (`stripped_op_list`)
-leaves out those that only functions use, so the caller looks them up.
+While, If and similar operations stay, with their functions. Arguments become free names, which are bound when the graph
+is imported. The OpDef of an operation says which output `name:output:1` is. A SavedModel's own list of OpDefs
+(`stripped_op_list`) leaves out those that only functions use, so the caller looks them up.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """What of the operations is written.
+    """The parts of operations that are written.
 
     Attributes:
-        left_out: Operations that only hand on what they take: their input is used instead of them.
+        left_out: Types of operations that only pass on their input: the input is used instead of them.
         dropped: Beginnings of the names of attributes that are not written.
     """
 
@@ -36,17 +36,17 @@ class Style:
 
 
 AS_IT_IS = Style(left_out=frozenset(), dropped=("_class", "_output_shapes"))
-"""To be traced and saved again. Dropped are what names other nodes, and what is worked out again on import."""
+"""For a graph to be traced and saved again. Attributes that name other nodes, or that an import sets, are dropped."""
 VALUES_ALONE = Style(left_out=TRANSPARENT, dropped=("_",))
-"""To be run once, for its values: attributes that only annotate are dropped."""
+"""For a graph to be run once, for its values. All annotating attributes are dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """An output of an operation, wherever it stands.
+    """An output of an operation in the root or in any body below it.
 
     Attributes:
-        address: Names of the calls that lead to the operation, and its own.
+        address: Names of the calls that lead to the operation, and its own name.
         index: The number of the output, counted through all output arguments.
     """
 
@@ -60,9 +60,9 @@ class Flattened:
 
     Attributes:
         graph_def: A GraphDef without calls.
-        free: The arguments of the graph that it uses: names that it has no operations for.
-        tensors: Names of the tensors asked for, in their order.
-        controls: Names of the operations that have to run even if no tensor needs them.
+        free: The arguments of the graph that it uses. It has no operations of these names.
+        tensors: Names of the tensors that were asked for, in their order.
+        controls: Names of the operations that must run even if no tensor needs them.
     """
 
     graph_def: Any
@@ -72,13 +72,13 @@ class Flattened:
 
 
 def flatten(root: Body, ports: Sequence[Port], definition: Callable[[str], Any], style: Style = AS_IT_IS) -> Flattened:
-    """Writes out what tensors need, and what the root has to run.
+    """Writes out the operations that tensors need, and those that the root must run.
 
     Args:
         root: The graph with its calls.
         ports: The tensors, of the root (`root.owner`) or of any body below it (`port_at`).
-        definition: Gives an operation's OpDef by its name.
-        style: What of the operations is written.
+        definition: Returns an operation's OpDef by its type.
+        style: The parts of operations that are written.
     """
     wiring = _Wiring(root, definition, style)
     ports = [wiring.behind(port) for port in ports]
@@ -98,7 +98,7 @@ def flatten(root: Body, ports: Sequence[Port], definition: Callable[[str], Any],
 
 
 def port_at(root: Body, output: Output) -> Port:
-    """The output of an operation that stands in the root or in any body below it."""
+    """The port of an output. Raises KeyError for a call that does not exist."""
     body = root
     for call in output.address[:-1]:
         body = body.calls[call]
@@ -118,7 +118,13 @@ def _copy_functions(library: Any, result: Any) -> None:
 
 
 class _Spot(NamedTuple):
-    """An operation of a body; without a name the moment before a called body starts, or after it is done."""
+    """An operation of a body, or a moment of a called body.
+
+    Attributes:
+        body: The body.
+        name: The operation's name; "" for a moment.
+        done: For a moment, True if it is after the body is done, False if it is before the body starts.
+    """
 
     body: Body
     name: str
@@ -126,7 +132,7 @@ class _Spot(NamedTuple):
 
 
 class _Wiring:
-    """What operations are called, and what they take and wait for, once the calls are gone."""
+    """The names, inputs and control inputs of operations in the graph without calls."""
 
     def __init__(self, root: Body, definition: Callable[[str], Any], style: Style) -> None:
         self._root, self._definition, self._style = root, definition, style
@@ -136,7 +142,7 @@ class _Wiring:
         self._waits = cache(self._has_to_wait)
 
     def behind(self, port: Port) -> Port:
-        """The port that is written in the place of one: behind operations that are left out."""
+        """The port that is written in place of another: the one behind operations that are left out."""
         passed = set()
         while not port.is_free and (node := port.body.nodes[port.name]).op in self._style.left_out:
             number, feeds = handed_on(node.op, port.port), port.body.feeds(port.name)
@@ -149,7 +155,7 @@ class _Wiring:
         return port
 
     def needed(self, ports: Iterable[Port]) -> list[_Spot]:
-        """All that has to be written; iterative, for deep graphs, and indifferent to loops."""
+        """All that must be written, found without recursion, because graphs can be deep. Loops do no harm."""
         needed: dict[_Spot, None] = {}
         stack = [*_spots(ports), *(_after(self._root, control) for control in self._root.controls)]
         while stack:
@@ -172,7 +178,7 @@ class _Wiring:
         node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(spot)))
 
     def controls(self) -> tuple[str, ...]:
-        """Names of what the root has to run."""
+        """Names of the operations that the root must run."""
         return tuple(self._name(_after(self._root, control)) for control in self._root.controls)
 
     def output(self, port: Port) -> str:
@@ -203,14 +209,14 @@ class _Wiring:
         return self._moments[spot]
 
     def _required(self, spot: _Spot) -> Iterator[_Spot]:
-        """What has to be written when this is: a body runs whole or not at all."""
+        """The spots that must be written if this one is. A body is run as a whole or not at all."""
         yield from self._waits_for(spot)
         if spot.name:
             yield from _spots(self._feeds(spot))
         yield from (_after(spot.body, control) for control in spot.body.controls)
 
     def _waits_for(self, spot: _Spot) -> Iterator[_Spot]:
-        """What has to have run before this, beside what feeds it."""
+        """The spots that must have run before this one, besides those that feed it."""
         body = spot.body
         if spot.name:
             yield from self._controls(body, body.nodes[spot.name])
@@ -221,7 +227,7 @@ class _Wiring:
             yield from self._controls(body.caller, body.call)
 
     def _controls(self, body: Body, node: Any) -> Iterator[_Spot]:
-        """A node's control inputs; for one that nothing in its body feeds, what its body has to wait for."""
+        """A node's control inputs. A node that nothing in its body feeds also waits for the start of its body."""
         yield from (_after(body, name) for name in body.waits_for(node))
         if self._waits(body) and all(feed.partition(":")[0] in body.arguments for feed in node.input):
             yield _Spot(body, "")

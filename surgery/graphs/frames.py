@@ -1,7 +1,7 @@
-"""TensorFlow 1's control flow: which operations stand inside a loop or a branch, where a tensor has no single value.
+"""TensorFlow 1's control flow: the operations inside a loop or a branch, where a tensor has no single value.
 
-A loop is entered by Enter and left by Exit; a branch is entered by Switch and left by Merge. Between the two an
-operation runs once a step, or only if the branch is taken.
+A loop is entered by Enter and left by Exit; a branch is entered by Switch and left by Merge. Between the two, an
+operation of a loop runs once per step, and an operation of a branch only if the branch is taken.
 """
 
 from __future__ import annotations
@@ -17,14 +17,22 @@ AGAIN = frozenset({"NextIteration", "RefNextIteration"})
 
 
 class Frame(NamedTuple):
-    """A loop by the name of its frame, or a branch by the name of its condition."""
+    """A loop or a branch.
+
+    Attributes:
+        kind: "loop" or "branch".
+        name: The name of the loop's frame, or of the branch's condition.
+    """
 
     kind: str
     name: str
 
 
 def enclosing_frames(nodes: Mapping[str, Any]) -> dict[str, tuple[Frame, ...]]:
-    """The loops and branches around each operation of a graph, outermost first; nothing for those outside of all."""
+    """The loops and branches around each operation of a graph, outermost first.
+
+    Operations outside of all loops and branches are left out.
+    """
     if not any(node.op in ENTER or node.op in SWITCH for node in nodes.values()):
         return {}
     frames: dict[str, tuple[Frame, ...]] = {}
@@ -54,7 +62,7 @@ def _opens_a_loop(nodes: Mapping[str, Any], merge: Any) -> bool:
 
 
 def _feeds(nodes: Mapping[str, Any], name: str) -> Iterator[str]:
-    """What feeds an operation or runs before it, but for a loop's way back."""
+    """The operations that feed an operation or run before it, except those that start a loop's next step."""
     feeds = (_owner(feed) for feed in nodes[name].input)
     return (feed for feed in feeds if feed in nodes and nodes[feed].op not in AGAIN)
 

@@ -1,4 +1,4 @@
-"""The functions of a GraphDef's library, and which of them operations call."""
+"""The functions of a GraphDef's library, and the functions that operations call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def functions_of(graph_def: Any) -> dict[str, Any]:
 
 
 def called_functions(node: Any) -> tuple[str, ...]:
-    """Names of the functions that an operation calls, whatever the attributes are called."""
+    """Names of the functions in all attributes of an operation: those that it calls."""
     names: list[str] = []
     for key in sorted(node.attr):
         value = node.attr[key]

@@ -1,4 +1,4 @@
-"""Names for the operations of a graph whose calls are opened: an address is unique, a name is short as well."""
+"""Names for the operations of a graph with opened calls. Like an address, a name is unique; it is also short."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from surgery.graphs.calls import Address, Body
 
 
 def unique_names(root: Body) -> dict[Address, str]:
-    """A name for every operation: below the scopes of the calls that lead to it, as `inspect` names its evidence.
+    """A name for every operation, by address: below the scopes of its calls, as `inspect` names its evidence.
 
-    Where two operations would share a name, the outer one has it, and the inner one gets the names of its calls as
-    well, as few as needed: `lstm/Identity` and `lstm/PartitionedCall/Identity`. The order of the file plays no part.
+    If two operations would share a name, the outer one has it. The name of the inner one also has names of its calls,
+    as few as needed: `lstm/Identity` and `lstm/PartitionedCall/Identity`. Names do not depend on the order of the file.
     """
     names: dict[Address, str] = {}
     taken = set(root.arguments)
@@ -27,7 +27,7 @@ def unique_names(root: Body) -> dict[Address, str]:
 
 
 def scoped(calls: Address, name: str, opened: int = 0) -> str:
-    """A name below the scopes of the calls that lead to it; the innermost `opened` calls with their own names."""
+    """A name below the scopes of the calls that lead to it. The innermost `opened` calls add their own names, too."""
     prefix = ""
     for position, call in enumerate(calls):
         scope = call if position >= len(calls) - opened else call.rpartition("/")[0]

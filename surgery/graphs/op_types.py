@@ -1,6 +1,6 @@
-"""What an operation returns, from its OpDef and its attributes (tensorflow/core/framework/op_def.proto).
+"""Dtypes and shapes of an operation's outputs, from its OpDef and attributes (tensorflow/core/framework/op_def.proto).
 
-A SavedModel brings the OpDefs of most operations that it uses (`stripped_op_list`). Of the others only the number of
+A SavedModel has the OpDefs of most operations that it uses (`stripped_op_list`). For the others, only the number of
 outputs is known, from their shapes.
 """
 
@@ -12,24 +12,24 @@ from typing import Any
 from surgery.formats.tensors import Shape, dtype_name, shape_of
 
 TRANSPARENT = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
-"""Operations that only hand on what they take."""
+"""Operations that only pass on their inputs."""
 UNKNOWN = "unknown"
-"""The dtype of an output of which the files do not say more."""
+"""The dtype of an output whose dtype the files do not show."""
 HANDLES = frozenset({"resource", "variant"})
 """Dtypes of tensors that are no values: variables, tables, lists of tensors."""
 REFERENCE = 100
-"""What TensorFlow 1 adds to the number of a dtype for a reference to such a tensor."""
+"""TensorFlow 1 adds this to the number of a dtype, for a reference to a tensor of that dtype."""
 
 
 def definitions_of(meta_graph: Any) -> dict[str, Any]:
-    """OpDefs by operation: those that the SavedModel brings, and the signatures of its functions."""
+    """OpDefs by type of operation: those in the SavedModel, and the signatures of its functions."""
     found = {function.signature.name: function.signature for function in meta_graph.graph_def.library.function}
     found.update((definition.name, definition) for definition in meta_graph.meta_info_def.stripped_op_list.op)
     return found
 
 
 def output_types(node: Any, definitions: Mapping[str, Any]) -> list[str]:
-    """The dtype of every output of a node, in TensorFlow's Python names; references count as what they refer to."""
+    """The dtype of every output of a node, by TensorFlow's Python names. A reference has the dtype of its tensor."""
     if node.op not in definitions:
         return [UNKNOWN] * (len(_shapes(node)) if "_output_shapes" in node.attr else 1)
     definition = definitions[node.op]
@@ -40,13 +40,17 @@ def output_types(node: Any, definitions: Mapping[str, Any]) -> list[str]:
 
 
 def output_shapes(node: Any, count: int) -> list[Shape | None]:
-    """The shape of every output where the graph says it, else None: unknown rank."""
+    """The shape of every output, if the graph shows it; else None, an unknown rank."""
     shapes = [shape_of(shape) for shape in _shapes(node)]
     return shapes if len(shapes) == count else [None] * count
 
 
 def output_index(port: str, node: Any, definition: Any) -> int:
-    """`name:output:1` counts within one output argument; a GraphDef counts through all of them."""
+    """The number of an output among all outputs of a node, as in a GraphDef.
+
+    `port` is "output:1", which counts within one output argument, or already the number. Raises KeyError for an output
+    argument that the operation does not have.
+    """
     argument, _, index = port.rpartition(":")
     if not argument:
         return int(index)
@@ -59,7 +63,7 @@ def output_index(port: str, node: Any, definition: Any) -> int:
 
 
 def handed_on(op: str, port: str) -> int | None:
-    """The number of the input that an output only hands on; None where the operation computes something."""
+    """The number of the input that an output only passes on; None where the operation computes something."""
     if op not in TRANSPARENT:
         return None
     return int(port.rpartition(":")[2]) if op == "IdentityN" else 0
@@ -77,7 +81,7 @@ def _argument_types(argument: Any, node: Any, definition: Any) -> list[str]:
 
 
 def _attribute(name: str, node: Any, definition: Any) -> Any:
-    """An attribute of a node; one that has its default may have been left out of the file."""
+    """An attribute of a node. The file may leave out an attribute that has its default."""
     if name in node.attr:
         return node.attr[name]
     return next(attribute.default_value for attribute in definition.attr if attribute.name == name)

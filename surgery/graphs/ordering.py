@@ -1,4 +1,4 @@
-"""An order in which everything comes after what feeds it; for graphs deeper than Python's stack."""
+"""An order in which every item comes after those that feed it, also for graphs that exceed Python's stack."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Item = TypeVar("Item", bound=Hashable)
 def feeds_first(
     roots: Iterable[Item], feeds: Callable[[Item], Iterable[Item]], done: Container[Item]
 ) -> Iterator[Item]:
-    """The roots and all that feeds them, each after its feeds, without those that are done.
+    """The roots and all items that feed them, each after its feeds, without those in `done`.
 
-    The caller adds each item to `done` before it asks for the next. Raises ValueError when one feeds itself.
+    The caller must add each item to `done` before it asks for the next. Raises ValueError when an item feeds itself.
     """
     begun: set[Item] = set()
     for root in roots:

@@ -1,4 +1,4 @@
-"""What of a TensorFlow 1 graph a signature can compute: such a graph holds other signatures, savers and more."""
+"""The part of a TensorFlow 1 graph that a signature can compute. The graph also holds other signatures and savers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
 def computed_from(nodes: Mapping[str, Any], feeds: Iterable[str], outputs: Iterable[str]) -> frozenset[str]:
-    """Operations that lead from fed tensors to others: all that the outputs need, and all that only the feeds decide.
+    """Names of the operations that can be computed from fed tensors.
 
-    What needs another placeholder is left out, and what is run for its effect, with all that follows it.
+    These are all operations that the outputs need, and all that depend on the feeds. Of the latter, operations that
+    need another placeholder or are run for their effect are left out, with all operations that depend on them.
     """
     fed = {_owner(name) for name in feeds}
     takes = {name: {_owner(feed) for feed in node.input} for name, node in nodes.items()}

@@ -1,7 +1,8 @@
 """Parts of a graph where a tensor has no single value: bodies of loops, branches, and functions run by an operation.
 
-TensorFlow 2 keeps them in functions of While, If and their like; TensorFlow 1 between Enter and Exit, Switch and
-Merge. Both are told in the same words: what stands inside, by name, and where its results come out.
+TensorFlow 2 keeps them in the functions of While, If and similar operations; TensorFlow 1 keeps them between Enter and
+Exit, or Switch and Merge. Both are described in the same way: by the names of the operations inside, and by the
+operations that have the results.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ class Region:
     """A loop, a branch, or a function that an operation runs.
 
     Attributes:
-        name: The name of the operation that runs it; in TensorFlow 1 that of the loop's frame or the condition.
+        name: The name of the operation that runs it; in TensorFlow 1 the name of the loop's frame or of the condition.
         op: The type of that operation.
         kind: "loop", "branch" or "function".
         inside: Names of the operations in it.
-        spots: Addresses of those that stand in the graph itself.
-        leaving: Operations outside that have its results: the While, and what takes its outputs.
-        unchanged: Outputs of a While that only hand on what went in, by number.
+        spots: Addresses of those operations in it that stand in the graph itself.
+        leaving: Addresses of operations outside that have its results: the While, and those that take its outputs.
+        unchanged: Numbers of the outputs of a While that only pass on its inputs.
     """
 
     name: str
@@ -43,13 +44,15 @@ class Region:
 
 
 class _Key(NamedTuple):
+    """The fields that identify a Region."""
+
     name: str
     op: str
     kind: str
 
 
 def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tuple[Region, ...]:
-    """The outermost regions of a graph, in its order; `names` are those of its operations."""
+    """The outermost regions of a graph, in the graph's order. `names` are the names of its operations, by address."""
     library = functions_of(graph_def)
     known: dict[str, list[str]] = {}
     key_of = _framed(root, None)
@@ -86,7 +89,10 @@ def regions_of(graph_def: Any, root: Body, names: Mapping[Address, str]) -> tupl
 
 
 def _framed(body: Body, around: _Key | None) -> dict[Address, _Key]:
-    """The outermost loop or branch of TensorFlow 1 around each spot; a call within one takes its body along."""
+    """The outermost loop or branch of TensorFlow 1 around each spot.
+
+    If a call is in a loop or branch, so are the operations of its body.
+    """
     frames = enclosing_frames(body.nodes)
     found: dict[Address, _Key] = {}
     for name in body.nodes:
@@ -103,7 +109,7 @@ def _key(frame: Frame) -> _Key:
 
 
 def _unchanged(function: Any) -> frozenset[int]:
-    """Outputs of a loop's body that are its arguments of the same number."""
+    """Numbers of the outputs of a loop's body that are its arguments of the same number."""
     pairs = zip(function.signature.input_arg, function.signature.output_arg, strict=True)
     return frozenset(number for number, (taken, given) in enumerate(pairs) if function.ret[given.name] == taken.name)
 
@@ -113,10 +119,10 @@ def _kind(op: str) -> str:
 
 
 def _operations(graph_def: Any, function: str, known: dict[str, list[str]]) -> list[str]:
-    """Names of all operations of a function, and of the functions that these run.
+    """Names of all operations of a function, and of the functions that they run.
 
-    `known` are the names of functions that were asked for before; a function that runs itself adds nothing again.
-    Raises ValueError for more than MOST_OPERATIONS.
+    `known` caches the result by function. A function that runs itself is only counted once. Raises ValueError for more
+    than MOST_OPERATIONS names.
     """
     if function not in known:
         known[function] = []

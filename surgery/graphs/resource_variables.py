@@ -1,7 +1,7 @@
 """TensorFlow 1's reference variables as resource variables, which can be trained, shared and saved again.
 
-`VariableV2` becomes `VarHandleOp`; what assigns to it or reads it becomes the operation for resources. Only what is
-kept by name, and all that leads to it, is left of the graph: optimisers want references.
+`VariableV2` becomes `VarHandleOp`; the operations that assign to it or read it become those for resources. Only the
+operations that are kept by name, and those that lead to them, stay in the graph: optimisers need references.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from surgery.graphs.op_types import definitions_of
 REFERENCES = frozenset({"Variable", "VariableV2"})
 VARIABLE_LISTS = ("variables", "trainable_variables", "local_variables", "model_variables")
 KEPT_LISTS = (*VARIABLE_LISTS, "table_initializer", "saved_model_main_op", "legacy_init_op", "saved_model_assets")
-"""Collections that say what has to be initialised, restored or trained."""
+"""Collections that list what is initialised, restored or trained."""
 READ = "ReadVariableOp"
 FOR_RESOURCES = {
     "Assign": "AssignVariableOp",
@@ -26,28 +26,31 @@ FOR_RESOURCES = {
     "Identity": READ,
     "IsVariableInitialized": "VarIsInitializedOp",
 }
-"""Operations on a reference, by the operation on a resource that does the same."""
+"""The operation on a resource that does the same, by the operation on a reference."""
 
 
 class UnsupportedReference(ValueError):
-    """An operation that is needed takes a reference and has no counterpart here."""
+    """An operation that is needed takes a reference, and has no counterpart in FOR_RESOURCES."""
 
 
 def has_references(meta_graph: Any) -> bool:
-    """Whether a graph has variables of the old kind."""
+    """Whether a graph has reference variables."""
     return any(node.op in REFERENCES for node in meta_graph.graph_def.node)
 
 
 def mark_trainable(meta_graph: Any) -> None:
-    """Lets every variable say whether it is trainable: before TensorFlow 1.13 only the list of those that are did."""
+    """Sets the flag `trainable` of every variable.
+
+    Before TensorFlow 1.13 there was no such flag, only the list of trainable variables.
+    """
     trainable = {variable.variable_name for variable in _variables(meta_graph, "trainable_variables")}
     _change_variables(meta_graph, lambda variable: variable.variable_name in trainable)
 
 
 def to_resources(meta_graph: Any, kept: Iterable[str]) -> None:
-    """Changes a graph, in place, to what `kept` operations and the signatures need, on resource variables.
+    """Changes a graph in place: reference variables become resource variables.
 
-    Raises UnsupportedReference.
+    Only the operations that the `kept` ones and the signatures need are left. Raises UnsupportedReference.
     """
     for name in [name for name in meta_graph.collection_def if name not in KEPT_LISTS]:
         del meta_graph.collection_def[name]
@@ -71,7 +74,7 @@ def to_resources(meta_graph: Any, kept: Iterable[str]) -> None:
 
 
 def _handle(node: Any, read_name: str) -> Any:
-    """Makes a variable a handle; returns the operation that reads it for all who took the variable as a value."""
+    """Makes a variable a handle. Returns the operation that reads it, for operations that take the variable's value."""
     dtype = node.attr["dtype"].type
     node.op = "VarHandleOp"
     for key in [key for key in node.attr if key.startswith("_")]:
@@ -108,7 +111,7 @@ def _wants_reference(node: Any, position: int, definitions: Mapping[str, Any]) -
 
 
 def _roots(meta_graph: Any) -> list[str]:
-    """What a loader asks for by name."""
+    """Names of the operations and tensors that a loader looks up."""
     names: list[str] = []
     for signature in meta_graph.signature_def.values():
         infos = [*signature.inputs.values(), *signature.outputs.values()]

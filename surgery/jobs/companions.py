@@ -1,4 +1,4 @@
-"""What is published together with an export: its text export, and the requests that warm up both."""
+"""The companions of an export, published together with it: its text export, and warm-up requests for both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Companions:
 
     @classmethod
     def of(cls, destination: Path, texts: Texts | None, *, warmup: bool, overwrite: bool) -> Companions:
-        """Raises UsageError, before anything slow, for a destination that is taken or an extra that is missing."""
+        """The companions of the export at `destination`, before anything slow happens.
+
+        Raises UsageError if the text export's destination is taken, or the extra for warm-up requests is missing.
+        """
         place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
         if warmup:
             require_serving("writing warm-up requests")
@@ -49,9 +52,10 @@ class Companions:
     def stage(
         self, staged: ExitStack, exported: InspectedModule, plan: Plan, constants: Mapping[str, Any], progress: Progress
     ) -> tuple[dict[Path, Path], dict[Path, int]]:
-        """Writes them beside a staged export; `constants` are the module's, by attribute.
+        """Writes the companions of a staged export, `exported`.
 
-        Returns all staged folders with their destinations, and the number of warm-up requests by destination.
+        `staged` removes their staging folders in the end. `constants` are the module's, by attribute. Returns the
+        destination of each staged folder, and the number of warm-up requests by destination.
         """
         folder = Path(exported.folder)
         opened, exports = {folder: exported}, {folder: plan.destination}

@@ -60,12 +60,12 @@ def convert_module(
     battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> Conversion:
-    """Converts a module; nothing is published unless the reloaded export has parity.
+    """Converts a module. Nothing is published unless the reloaded export has parity.
 
-    With `texts` a second SavedModel is published that takes strings, see surgery.jobs.texts; with `warmup` both
-    have the requests that TensorFlow Serving runs first, see surgery.jobs.warmup. Both are published, or neither.
+    With `texts`, a second SavedModel that takes strings is published (surgery.jobs.texts). With `warmup`, both have the
+    requests that TensorFlow Serving runs first (surgery.jobs.warmup). Both are published, or neither.
 
-    Raises the SurgeryError that says what went wrong; the destinations are then as they were before.
+    Raises a SurgeryError that names the cause; the destinations are then as they were before.
     """
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
     companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)

@@ -1,9 +1,9 @@
-"""The line of an edit: convert and verify the whole encoder, edit it, write it, and prove what must stay the same.
+"""Edits as one straight line: convert and verify the whole encoder, edit it, write it, and prove what has not changed.
 
-The module's own encoder is exported first, beside, and must have parity. The edited one is then built from the same
-weights. Reloaded, its outputs before the first effect of an edit must be those of the unedited export to the bit; all
-its outputs must be those of the edited encoder in memory; every weight that no edit touches must have the module's
-bits.
+The module's own encoder is exported first, into a temporary folder, and must have parity. The edited encoder is then
+built from the same weights, written, and reloaded. Its outputs before the first effect of an edit must be bit-equal to
+those of the unedited export. All its outputs must be those of the edited encoder in memory. Every weight that no edit
+touches must have the module's bits.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class EditedModel:
         module: The folder, archive or handle of the module.
         edits: The edits, in the order in which they are applied.
         assume: Values that the module's files do not show, by field.
-        edited: What the edits mean for this module: which places they hit, and what stays as it is.
+        edited: The plan of the edits for this module: the places that they hit, and the outputs that stay as they are.
     """
 
     module: str
@@ -53,7 +53,7 @@ class EditedModel:
 
     @property
     def hits(self) -> dict[str, int]:
-        """Places that each edit hit, by the edit in words."""
+        """The number of places that each edit hits, by the edit in words."""
         return dict(self.edited.hits)
 
     def export(
@@ -77,9 +77,9 @@ class EditedModel:
         warmup: bool = False,
         progress: Progress | None = None,
     ) -> EditedExport:
-        """Writes the edited model, and proves that what no edit touches has stayed.
+        """Writes the edited model, and proves that everything that no edit touches is unchanged.
 
-        The outputs before the first effect of an edit must be bit-equal to the unedited export's; all outputs must be
+        The outputs before the first effect of an edit must be bit-equal to the unedited export's. All outputs must be
         those of the edited encoder in memory.
 
         Args:
@@ -136,8 +136,8 @@ class EditedExport:
 
     Attributes:
         destination: Its folder.
-        edited: What the edits hit, and what they leave as it is.
-        unchanged: The outputs that are those of the unedited export, to the bit.
+        edited: The plan of the edits: the places that they hit, and the outputs that stay as they are.
+        unchanged: The outputs that are bit-equal to those of the unedited export.
         changed: All other outputs.
         report: The comparison with the edited encoder in memory.
         manifest: The content of its `assets.extra/surgery.json`.
@@ -156,7 +156,10 @@ class EditedExport:
 
 
 def edit_module(module: str, edits: Sequence[Edit], assume: Mapping[str, Any] | None = None) -> EditedModel:
-    """Reads edits against a module, without TensorFlow. Raises UsageError for a wrong aim."""
+    """Applies edits to the plan of a module, without TensorFlow.
+
+    Raises UsageError for an edit that hits nothing, or that the module's encoder does not allow.
+    """
     with open_module(module, with_weights=False) as source:
         plan = make_plan(source, Path(), assume)
         return EditedModel(module=module, edits=tuple(edits), assume=assume, edited=apply_edits(plan, edits))
@@ -176,9 +179,9 @@ def export_edited(
     battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> EditedExport:
-    """Writes an edited model; nothing is published unless what must stay the same has stayed.
+    """Writes an edited model. Nothing is published if an output or weight has changed that no edit touches.
 
-    Raises the SurgeryError that says what went wrong; the destination is then as it was before.
+    Raises a SurgeryError that names the cause; the destination is then as it was before.
     """
     tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(model.module) + "_edited", overwrite=overwrite)
@@ -232,7 +235,7 @@ def export_edited(
 
 
 def _edits_data(edited: EditedPlan, unchanged: Sequence[str], changed: Sequence[str]) -> dict[str, Any]:
-    """The manifest's account of the edits."""
+    """The edits as the manifest lists them."""
     return {
         "applied": [{"edit": edit, "places": count} for edit, count in edited.hits],
         "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],

@@ -1,4 +1,4 @@
-"""The edited encoder, written and judged against itself in memory and against the unedited export."""
+"""The edited encoder is written, and compared with itself in memory and with the unedited export."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ IN_MEMORY = "the edited encoder in memory"
 def write_edited(
     edited: EditedPlan, weights: Weights, battery: Sequence[Batch], folder: Path, progress: Progress
 ) -> Recorded:
-    """Edits the encoder, writes it into `folder`, and records it. The encoder is gone when this returns.
+    """Edits the encoder, writes it into `folder`, and records its outputs in memory.
 
-    Raises UsageError for a layer that does not fit.
+    The encoder's memory is free when this returns. Raises UsageError for a layer that does not fit.
     """
     from surgery.tf.encoder import build_encoder, edit_encoder
     from surgery.tf.export import Export, write_saved_model
@@ -40,13 +40,14 @@ def write_edited(
     try:
         encoder = edit_encoder(build_encoder(plan.inference, weights), edited.blocks)
         recording = record_encoder(encoder, battery, plan.outputs.taps)
-    except (ValueError, TypeError) as error:  # what Keras raises for a layer that does not fit
+    except (ValueError, TypeError) as error:  # Keras raises them for a layer that does not fit
         raise UsageError(
             f"running the edited encoder: {error}", hint="layers take and give [batch, seq, hidden]"
         ) from error
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
     progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, weights.constants(), plan.outputs), folder)
+    constants = weights.constants()
+    write_saved_model(Export(module=plan.module, encoder=encoder, constants=constants, outputs=plan.outputs), folder)
     blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
     return Recorded(
         plan=plan,
@@ -70,7 +71,10 @@ def judge_edited(
     tolerance: Tolerance,
     progress: Progress,
 ) -> tuple[ParityReport, tuple[str, ...]]:
-    """Compares an edited export with its encoder in memory; the report, and the outputs that no edit has touched."""
+    """Compares an edited export with its encoder in memory.
+
+    Returns the report, and the names of the outputs before the first effect of an edit.
+    """
     from surgery.tf.recording import LoadedExport
 
     plan, battery = edited.plan, in_memory.battery
@@ -97,7 +101,10 @@ def judge_edited(
 
 
 def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndarray:
-    """The module's weight, less the heads that an edit takes from its block; its layout says which axis counts them."""
+    """The module's weight in the encoder's layout, without the heads that an edit removes from its block.
+
+    The weight's layout says which axis counts heads.
+    """
     value = weights.value(target)
     axes = [group[0] for group in weights.assignments[target].layout.right]
     return np.delete(value, list(block.pruned), axis=axes.index("heads")) if block.pruned and "heads" in axes else value
@@ -106,7 +113,7 @@ def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndar
 def _compare_unchanged(
     edited: EditedPlan, unedited: InspectedModule, battery: Sequence[Batch], found: Recording
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the outputs before the first effect of an edit; and a line for each that is not bit-equal.
+    """Names of the outputs before the first effect of an edit, and a line for each of them that is not bit-equal.
 
     Both exports are reloaded and run by the same runner.
     """

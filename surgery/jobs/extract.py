@@ -1,6 +1,6 @@
-"""surgery extract: from a corpus to Parquet. Everything is checked before the run starts.
+"""Extraction, from a corpus to Parquet. Everything is checked before the run starts.
 
-The work itself is a Beam pipeline (surgery.beam.pipeline); this is the line around it.
+The extraction itself is a Beam pipeline (surgery.beam.pipeline). This file plans it, and publishes its results.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
 
 Ran = tuple[dict[str, Any], float]
-"""A summary of what was written (texts, tokens, rejected, shards), and the seconds that it took."""
+"""The summary of a run (texts, tokens, rejected, shards), and its seconds."""
 Run = Callable[[str, str | None], Ran]
-"""Runs into a folder; the second argument is a folder for progress reports, or None."""
+"""Runs a pipeline. The arguments are the folder for the results, and one for progress reports or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,8 @@ def extract_features(
 ) -> Extracted:
     """Runs a signature that takes strings over a corpus, and writes sharded Parquet to `destination`.
 
-    Raises UsageError for a request that does not fit, ModuleError when the model or a worker fails, WriteError when
-    the disk does. After an error the destination is as it was before.
+    Raises UsageError for a request that does not fit, ModuleError when the model or a worker fails, and WriteError when
+    the results cannot be written. After an error the destination is as it was before.
     """
     progress("inspect", 0, 0)
     require_beam()
@@ -114,7 +114,7 @@ def extract_features(
 
 
 def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -> Ran:
-    """Runs into a staging folder that is published whole. A remote folder has none: there the record comes last."""
+    """Runs into a staging folder, which is then published. In a remote folder, the record is written last instead."""
     from surgery.beam import running
 
     if "://" in destination:

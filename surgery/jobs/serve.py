@@ -1,4 +1,4 @@
-"""Everything that serving an export takes: what it is to the server, files, commands, and its warm-up."""
+"""Serving an export: its description as the server sees it, configuration files, commands, and warm-up requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Serving:
         server: The command that starts the server.
         docker: The command that starts the server in a container.
         curl: The command that sends one request.
-        notes: What to know before it is served, one line each.
+        notes: Advice for serving the export, one line each.
         written: The folder that the files were written to, None where they were only made.
         warmup: The warm-up file, None where none was asked for.
     """
@@ -70,9 +70,9 @@ def serve_export(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Serving:
-    """Describes an export to be served; with `output` writes the files, with `warmup` the warm-up requests.
+    """Describes an export for serving. With `output` the files are written, with `warmup` the warm-up requests.
 
-    Raises SurgeryError; a file is either written whole or as it was before.
+    Raises a SurgeryError that names the cause. A file is then either complete, or as it was before.
     """
     served = open_served(folder, signatures, batch=batch, length=length)
     if output is not None:
@@ -99,7 +99,7 @@ def serve_export(
 
 
 def _files(served: Served) -> dict[str, str]:
-    """Contents by name; models.config is left out where the extra is missing."""
+    """Contents of the files by name. Without the extra `serving`, models.config is left out."""
     files = {}
     if has_serving():
         pinned = served.version if served.newer else None

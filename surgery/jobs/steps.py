@@ -1,6 +1,6 @@
 """Steps that convert, verify and edit share: open the weights, record, fill, look early, write, record the rest, judge.
 
-The filled encoder is tried on two batches before the module runs on the others: a wrong one is known in seconds.
+The filled encoder is compared on two batches before the module runs on the others: a wrong one is found in seconds.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from surgery.tf.encoder import Encoder
 
 FIRST_LOOK = 2
-"""Batches on which the filled encoder is tried first; among the longest, where attention acts."""
+"""The number of batches on which the filled encoder is compared first, among the longest, where attention acts."""
 
 MakeBattery = Callable[[Architecture], Sequence[Batch]]
-"""Makes the batches for an encoder's sizes. The full battery is `surgery.proof.battery.make_battery`."""
+"""Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A planned module whose weights are open: every step of a job is a function of this value.
+    """A planned module whose weights are open. Every step of a job is a function of this value.
 
     Attributes:
         plan: The module, how it is explained, and the outputs that its export will have.
         tensors: The values of the module's variables, as it stores them.
-        weights: The same values as the encoder wants them, with their hashes.
+        weights: The same values in the encoder's layout, with their hashes.
         battery: The batches on which the module, the encoder and the export are run.
     """
 
@@ -54,16 +54,16 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """The module's side of a comparison: once recorded, it can be held against any number of exports.
+    """The module's side of a comparison. It is recorded once, and can be compared with any number of exports.
 
     Attributes:
         plan: The module, how it is explained, and the outputs that are compared.
         how: How the outputs were computed, for people.
         battery: The batches that were run.
-        expected: What an export must return on each batch, by signature and output.
-        inner: The outputs that were read from inside the module's graph, or made of such.
+        expected: The outputs that an export must return on each batch, by signature and output.
+        inner: The outputs that were read from inside the module's graph, or computed from such tensors.
         hashes: SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
-        nonfinite: NaN and Inf by variable of the module, where they were allowed.
+        nonfinite: Number of NaN and infinite values by variable of the module, where they are allowed.
     """
 
     plan: Plan
@@ -78,12 +78,15 @@ class Recorded:
 def open_weights(
     plan: Plan, make_battery: MakeBattery, *, allow_nonfinite: bool = False, progress: Progress = silent
 ) -> Opened:
-    """Starts TensorFlow and opens the module's values. Raises ModuleError when they are not what its files promise."""
+    """Starts TensorFlow and opens the module's values.
+
+    Raises ModuleError when a variable is missing in the checkpoint, or has another shape there than in the graph.
+    """
     progress("start TensorFlow", 0, 0)
     from surgery.tf.memory import importing
 
     with importing():
-        import surgery.tf.recording  # noqa: F401 (the whole of TensorFlow comes with it)
+        import surgery.tf.recording  # noqa: F401 (which imports all of TensorFlow that a job needs)
 
     tensors = plan.module.open_tensors()
     tensors.check(assignment.variable for assignment in plan.weights.assignments)
@@ -92,7 +95,7 @@ def open_weights(
 
 
 def record(opened: Opened, progress: Progress = silent) -> Recorded:
-    """The whole battery, and the hashes of all weights."""
+    """Records the module on the whole battery, and computes the hashes of all weights."""
     recording = _run(opened, range(len(opened.battery)), progress)
     progress("hash the weights", 0, 0)
     return _recorded(opened, recording)
@@ -101,9 +104,9 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path, tolerance: Tolerance, progress: Progress) -> Recorded:
     """Writes the filled encoder into `folder`, and records the module.
 
-    The encoder is gone before the other batches are recorded: with the module's own variables beside it, a conversion
-    would need the memory of a third model. Raises ParityError when it fails on the first two batches: the others are
-    not recorded then, and nothing is written.
+    The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
+    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first two
+    batches; the others are then not recorded, and nothing is written.
     """
     early = _run(opened, _first_look(opened.battery), progress)
     _write_encoder(opened, early, folder, tolerance, progress)
@@ -112,14 +115,17 @@ def rebuild(opened: Opened, folder: Path, tolerance: Tolerance, progress: Progre
 
 
 def open_export(folder: Path) -> InspectedModule:
-    """An export on disk, inspected like a module; its outputs keep the names that they have in the file."""
+    """An export on disk, inspected like a module. Its outputs keep the names that they have in the file."""
     return inspect_folder(Files(folder=folder, name=folder.name))
 
 
 def judge(
     recorded: Recorded, exported: InspectedModule, tolerance: Tolerance | None = None, progress: Progress = silent
 ) -> ParityReport:
-    """The whole comparison between a recorded module and an export on disk: outputs, weights and contract."""
+    """Compares a recorded module with an export on disk: outputs, weights and contract.
+
+    If they differ, the report has not passed. Raises ModuleError when the export cannot be loaded or run.
+    """
     from surgery.tf.recording import LoadedExport
 
     plan, tolerance = recorded.plan, tolerance or Tolerance()
@@ -150,9 +156,10 @@ def judge(
 
 
 def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: int = 0) -> dict[int, Arrays]:
-    """What an export must return on these batches of the battery, by their numbers there; `done` are recorded already.
+    """The outputs that an export must return on batches of the battery, by the batches' numbers.
 
-    The module's own graph is run; for a checkpoint, which has none, its publisher's function is computed.
+    The module's own graph is run. For a checkpoint, which has no graph, its publisher's function is computed. `done` is
+    the number of batches that are recorded already, for the progress.
     """
     from surgery.tf.recording import record_module
 
@@ -181,11 +188,12 @@ def _write_encoder(
     encoder = build_encoder(plan.inference, opened.weights)
     _look(opened, encoder, early, tolerance)
     progress("write the SavedModel", 0, 0)
-    write_saved_model(Export(plan.module, encoder, opened.weights.constants(), plan.outputs), folder)
+    constants = opened.weights.constants()
+    write_saved_model(Export(module=plan.module, encoder=encoder, constants=constants, outputs=plan.outputs), folder)
 
 
 def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
-    """The recording of the whole battery, in its order."""
+    """The recording of the whole battery, in the battery's order."""
     from surgery.tf.recording import REFERENCE
 
     plan = opened.plan
@@ -204,13 +212,16 @@ def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
 
 
 def _first_look(battery: Sequence[Batch]) -> list[int]:
-    """Numbers of the batches that are tried first."""
+    """Numbers of the batches that are compared first: the longest of those with sub-models."""
     whole = (number for number, batch in enumerate(battery) if batch.submodels)
     return sorted(whole, key=lambda number: -battery[number].length)[:FIRST_LOOK]
 
 
 def _look(opened: Opened, encoder: Encoder, recording: Mapping[int, Arrays], tolerance: Tolerance) -> None:
-    """Compares the filled encoder with the batches recorded so far, in the outputs that both have."""
+    """Compares the filled encoder with the batches recorded so far, in the outputs that both have.
+
+    Raises ParityError at the first output that fails.
+    """
     from surgery.tf.recording import record_encoder
 
     batches = [opened.battery[number] for number in recording]

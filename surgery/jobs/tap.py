@@ -1,4 +1,4 @@
-"""Tapping as one straight line: open, choose, load, write, run both, compare, publish."""
+"""Tapping any SavedModel as one straight line: open, choose, load, write, run both, compare, publish."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from surgery.sources.files import Files
 from surgery.sources.location import module_name
 
 BATCHES = 2
-"""Made inputs on which the outputs are compared."""
+"""The number of made batches of inputs on which the outputs are compared."""
 EXTRA = Path("assets.extra")
 WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
-"""Names of inputs that TensorFlow 2 writes as they are; others it changes."""
+"""Names of inputs that TensorFlow 2 writes unchanged. It changes all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Tapping:
         listing: The source's graph, behind the signature that was tapped.
         taps: The tensors that were added to the signature's outputs.
         batches: Labels of the made inputs on which both were run.
-        checks: How each output compares with the source's.
+        checks: The comparison of each output with the source's.
         variables: The number of the source's variables.
         left_out: Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
     """
@@ -63,9 +63,9 @@ def tap_module(
     keep_failed: bool = False,
     progress: Progress = silent,
 ) -> Tapping:
-    """Writes a SavedModel whose signature returns further tensors; nothing is published unless it is the same else.
+    """Writes a SavedModel whose signature returns further tensors. It is only published if everything else is the same.
 
-    Raises the SurgeryError that says what went wrong; the destination is then as it was before.
+    Raises a SurgeryError that names the cause; the destination is then as it was before.
     """
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
     progress("read the graph", 0, 0)
@@ -123,7 +123,7 @@ def tap_module(
 
 
 def _left_out(listing: GraphListing) -> tuple[str, ...]:
-    """Signatures that cannot be written again. Raises ModuleError when the one that is meant is among them."""
+    """Signatures that cannot be written again. Raises ModuleError when the tapped signature is one of them."""
     found = {}
     for signature in listing.signatures:
         for tensor in signature.inputs:
@@ -139,13 +139,13 @@ def _left_out(listing: GraphListing) -> tuple[str, ...]:
 
 
 def _inspect(files: Files) -> InspectedModule:
-    """A SavedModel as it is on disk; what is built in it does not matter here."""
+    """A SavedModel on disk, inspected as a plain SavedModel, also if it holds a module in a hub.KerasLayer."""
     with well_formed(files.name):
         return tf2.inspect(files) if tf2.accepts(files) else tf1.inspect(files)
 
 
 def _copy_extra(source: Path, written: Path) -> None:
-    """Brings what lies beside the model for servers, such as requests to warm up; a manifest tells of another file."""
+    """Copies files for servers, such as warm-up requests. The manifest is left out: it describes the source's files."""
     try:
         if (source / EXTRA).is_dir():
             shutil.copytree(

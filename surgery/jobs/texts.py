@@ -1,4 +1,4 @@
-"""Text in: an export that takes strings, beside the one that takes tensors, and a preprocessor of its own."""
+"""Exports that take strings: the text export beside a tensor export, and a module's preprocessor on its own."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TRIED = (
     "pneumonoultramicroscopicsilicovolcanoconiosis",
     "word " * 700,
 )
-"""Texts on which what was written is compared with Model Garden's layers: accents, CJK, punctuation, very long ones."""
+"""Texts on which exports are compared with Model Garden's layers: accents, CJK, punctuation, a very long text."""
 DEFAULT_LENGTH = 128
-"""Tokens of a row that a preprocessor packs to unless it is told otherwise, as TF Hub's do."""
+"""The number of tokens that a preprocessor packs to by default, as TF Hub's preprocessors do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Preprocessor:
     Attributes:
         destination: Its folder.
         tokenization: Its tokenizer: vocabulary and casing.
-        length: The number of tokens that it packs to unless it is told otherwise.
+        length: The number of tokens that it packs to by default.
     """
 
     destination: Path
@@ -49,10 +49,10 @@ class Preprocessor:
 def write_texts(
     export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path, destination: Path
 ) -> None:
-    """Writes the text export of a staged tensor export into the staged `folder` of a destination.
+    """Writes the text export of the staged tensor export `export` into `folder`, which is staged for `destination`.
 
-    `right_context` is the family's, see surgery.tables.family. The manifest says what tokenizes its texts. Raises
-    ParityError when the two exports differ.
+    `length` is the most tokens of a row. `right_context` is the family's (see surgery.tables.family). The manifest
+    names the tokenizer and its vocabulary. Raises ParityError when the two exports differ.
     """
     from surgery.tf.text_export import text_differences, write_text_model
 
@@ -70,7 +70,10 @@ def write_texts(
 
 
 def _vocabulary_within(vocabulary: Path, export: Path) -> Path:
-    """Where an export has this vocabulary, relative to it; a SentencePiece model stands in the graph, and is copied."""
+    """The path of a vocabulary within an export, relative to the export's folder.
+
+    A SentencePiece model is part of the graph and no asset; it is copied beside the manifest.
+    """
     content = vocabulary.read_bytes()
     for asset in sorted((export / "assets").glob("*")):
         if asset.read_bytes() == content:
@@ -91,12 +94,12 @@ def write_preprocessor(
 ) -> Preprocessor:
     """Writes a module's preprocessor as a SavedModel of its own.
 
-    Raises UsageError when the module has no vocabulary or does not say its casing, and no option does.
+    Raises UsageError when neither the module nor an option gives the vocabulary, or its casing.
     """
     destination = choose_destination(destination, f"{module_name(module)}_preprocess", overwrite=overwrite)
     progress("inspect", 0, 0)
     with open_module(module, with_weights=True) as source, staging(destination) as folder:
-        texts.tokenization(source, {"do_lower_case": True})  # no vocabulary: known before TensorFlow starts
+        texts.tokenization(source, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
         tokenization = texts.tokenization(source, read_constants(source))
         inference = explain_module(source).inference
         length = texts.length or DEFAULT_LENGTH

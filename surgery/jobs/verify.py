@@ -1,4 +1,4 @@
-"""The comparison alone: any module against any export of it, made now, earlier, or tampered with since."""
+"""The comparison alone, of any module with any export of it: made now, made earlier, or changed since."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Verification:
         plan: The module, how it is explained, and the outputs that were compared.
         exported: The export's folder.
         report: The comparison, passed or not.
-        notes: What the export's manifest says of its source, one line each.
+        notes: Facts about the source in the export's manifest, one line each.
     """
 
     plan: Plan
@@ -50,9 +50,9 @@ def verify_export(
     battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> Verification:
-    """Compares an export with a module. A miss is a report that has not passed, not an exception.
+    """Compares an export with a module. If they differ, the report has not passed; no exception is raised.
 
-    Raises SurgeryError when either side cannot be opened or the module is not explained.
+    Raises a SurgeryError when one of the two cannot be opened, or no table explains the module.
     """
     if not (exported / "saved_model.pb").is_file():
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
@@ -65,10 +65,10 @@ def verify_export(
 
 
 def _plan(source: InspectedModule, export: InspectedModule, exported: Path, assume: Mapping[str, Any] | None) -> Plan:
-    """The conversion of the module that the export is compared with: it has the outputs that the export has."""
+    """The plan with which the module is compared: a conversion to the outputs that the export has."""
     try:
         return make_plan(source, exported, assume, read_request(exported, export.signatures))
-    except UsageError:  # what was asked of another module: the comparison will say what is there too much
+    except UsageError:  # the export is one of another module: the comparison will list its superfluous outputs
         return make_plan(source, exported, assume)
 
 

@@ -1,8 +1,8 @@
-"""Warm-up requests: what TensorFlow Serving runs before a version takes traffic, so that no client waits for it.
+"""Warm-up requests. TensorFlow Serving runs them before a version takes traffic, so that no client waits for it.
 
-The first run of a signature optimises its graph and allocates, which takes many times as long as the next. The server
-reads `assets.extra/tf_serving_warmup_requests`, a TFRecord file of PredictionLogs, and refuses the version when one of
-them fails; so each is read back and run before the file is kept.
+The first run of a signature optimises its graph and allocates memory, which takes many times as long as the next run.
+The server reads `assets.extra/tf_serving_warmup_requests`, a TFRecord file of PredictionLogs. It refuses the version
+when one of them fails. Each request is therefore read back and run before the file is published.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from surgery.tfserving.served import WARMUP, Served, describe_served, name_of
 
 @dataclass(frozen=True, kw_only=True)
 class Warmup:
-    """A kept warm-up file.
+    """A published warm-up file.
 
     Attributes:
-        file: Where it is, in the export.
+        file: Its path in the export.
         requests: The requests that the server will run.
     """
 
@@ -34,7 +34,10 @@ class Warmup:
 
 
 def check_warmup(folder: Path, *, overwrite: bool) -> None:
-    """Raises UsageError, before anything slow, where the extra is missing or a file may not be replaced."""
+    """Checks, before anything slow, that warm-up requests can be written.
+
+    Raises UsageError where the extra is missing, or there is a file and `overwrite` is not set.
+    """
     require_serving("writing warm-up requests")
     if (folder / WARMUP).exists() and not overwrite:
         raise UsageError(
@@ -51,8 +54,8 @@ def write_warmup(
 ) -> Warmup:
     """Writes the warm-up file of an export, reads it back, runs every request, and only then puts it in place.
 
-    Raises ModuleError when the export refuses one of them, WriteError when the disk does; no file is left then, or the
-    one that was there.
+    Raises ModuleError when the export refuses a request, and WriteError when the file cannot be written. An earlier
+    file is then unchanged.
     """
     check_warmup(served.folder, overwrite=overwrite)
     requests = warmup_requests(served)

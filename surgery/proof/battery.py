@@ -1,6 +1,6 @@
-"""The batches on which two functions are compared: deterministic, and about forty, because one batch proves little.
+"""The battery: about forty deterministic batches on which two functions are compared. One batch would prove little.
 
-Every shape comes with at least two masks; every kind of mask, token type and word id comes up several times.
+Every shape occurs with at least two masks. Every kind of mask, token type and word id occurs several times.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ VARIANTS = 4
 MASKED_POSITIONS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Inputs by name, int32 [batch, seq]; `label` tells what is in it. `submodels` is true where sub-models run too."""
+    """One batch of the battery.
+
+    Attributes:
+        label: Number, shape and kinds of values, for people.
+        inputs: Inputs by name, int32 [batch, seq]; `masked_lm_positions` is int32 [batch, positions].
+        submodels: True if the sub-models are run on this batch, too.
+    """
 
     label: str
     inputs: Mapping[str, np.ndarray]
@@ -37,13 +43,13 @@ class Batch:
 
     @property
     def padding_rows(self) -> np.ndarray:
-        """True [batch] for rows that are nothing but padding: attention adders differ there by design."""
+        """Bool [batch], true for rows of nothing but padding, in which attention adders make a difference by design."""
         has_tokens: np.ndarray = np.any(self.inputs["input_mask"] != 0, axis=1)
         return ~has_tokens
 
 
 def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
-    """The battery for an encoder with this vocabulary, these positions and token types."""
+    """The battery for an encoder with the vocabulary, positions and token types of this architecture."""
     positions = architecture["max_position_embeddings"]
     shapes = [(rows, min(length, positions)) for length in LENGTHS for rows in BATCH_SIZES]
     numbers = count()
@@ -67,7 +73,7 @@ def _batch(
     submodels: bool = False,
     padding_row: bool = False,
 ) -> Batch:
-    # The strides are coprime to one another, so that every pairing of kinds comes up.
+    # The strides are coprime to one another, so that every pairing of kinds occurs.
     mask_kind = MASKS[(number + number // 9) % len(MASKS)]
     type_kind = TOKEN_TYPES[(number + number // 3) % len(TOKEN_TYPES)]
     id_kind = WORD_IDS[(number // 2) % len(WORD_IDS)]
@@ -83,11 +89,11 @@ def _batch(
     }
     row = ", a row of padding" if padding_row else ""
     label = f"#{number} [{shape[0]}, {shape[1]}] {id_kind} ids, {mask_kind} mask, {type_kind} types{row}"
-    return Batch(label, inputs, submodels)
+    return Batch(label=label, inputs=inputs, submodels=submodels)
 
 
 def _mask(kind: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
-    """Ones; prefixes of random length; or holes anywhere. The first token is always there."""
+    """A mask, int32 [batch, seq]: all ones, prefixes of random length, or holes anywhere. The first token stays."""
     rows, length = shape
     if kind == "ragged":
         mask = np.arange(length)[None, :] < random.integers(1, length + 1, rows)[:, None]
@@ -114,6 +120,6 @@ def _word_ids(kind: str, shape: tuple[int, int], vocab: int, random: np.random.G
 
 
 def _positions(shape: tuple[int, int]) -> np.ndarray:
-    """First, last and middle position, int32 [batch, 3]."""
+    """First, last and middle position of each row, int32 [batch, 3]."""
     rows, length = shape
     return np.broadcast_to(np.array([0, length - 1, length // 2], np.int32), (rows, MASKED_POSITIONS)).copy()

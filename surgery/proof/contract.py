@@ -1,7 +1,7 @@
-"""What an export promises beside its numbers, read from its own files: calls, signatures, hyperparameters, weights.
+"""The contract of an export besides its numbers, read from its files: calls, signatures, hyperparameters, variables.
 
-The export is inspected as if it were a module. Outputs cannot show a dropout rate in the training trace, a trainable
-flag, or a `__call__` that computes something else than its signature: its graph does.
+The export is inspected as if it were a module. Its graph and its lists of variables show what outputs cannot: a dropout
+rate in the training trace, a trainable flag, or a `__call__` that computes something else than its signature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from surgery.planning.signatures import called_only, signature_inputs, signature
 from surgery.tables.dropouts import find_dropouts
 
 NOT_COMPARED = frozenset({"attention_mask_adder"})
-"""Fields in which a faithful export may differ: the adder changes nothing but rows of padding."""
+"""Fields in which a faithful export may differ. The adder only changes rows of nothing but padding."""
 
 
 def check_contract(
@@ -31,7 +31,7 @@ def check_contract(
     weights: AssignmentMap,
     outputs: ExportOutputs,
 ) -> tuple[str, ...]:
-    """Where an export breaks the contract of its module's conversion, one line each; empty when it keeps it."""
+    """Breaches of the contract between a module and its export, one line each; empty where there is none."""
     return (
         *_files(module, exported),
         *_signatures(exported, inference, outputs),
@@ -44,7 +44,10 @@ def check_contract(
 def check_interface(
     module: InspectedModule, exported: InspectedModule, inference: Inference, outputs: ExportOutputs
 ) -> tuple[str, ...]:
-    """What an edited encoder still promises, which no table explains any more: files, signatures and calls."""
+    """Breaches of the contract by an edited export, one line each: files, signatures and calls.
+
+    No table explains an edited encoder, so its hyperparameters and variables are not checked here.
+    """
     return (
         *_files(module, exported),
         *_signatures(exported, inference, outputs),
@@ -99,7 +102,7 @@ def _variables(module: InspectedModule, exported: InspectedModule, weights: Assi
 
 
 def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
-    """Assets that hang on the root must be there, byte for byte."""
+    """Checks that the export has the assets of the module's root, byte for byte."""
     for attribute, file in module.assets.items():
         if "/" in attribute:
             continue
@@ -112,9 +115,10 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
 
 
 def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
-    """Every trace of a callable must compute what the signature of its name computes; in training, but for dropout.
+    """Checks that every trace of a callable computes what the signature of its name computes.
 
-    The encoder's call gives the taps besides. Outputs that no signature has are compared by their numbers alone.
+    In training, dropout is left out of the comparison. The encoder's call also returns the taps. Outputs that no
+    signature has are compared by their numbers alone.
     """
     unserved = called_only(inference, outputs)
     for name, convention in (("__call__", inference.convention), *inference.submodels.items()):
@@ -132,7 +136,7 @@ def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutpu
         aliased = {**served, **{alias: served.get(key, b"") for alias, key in convention.aliases.items()}}
         for trace in traces:
             if (_kind(trace), trace.training) not in wanted:
-                continue  # a form of call that this module does not have, so it promises nothing about it
+                continue  # the module has no call of this form, so the contract says nothing about it
             expected = aliased if _kind(trace) == "dict" else {key: aliased.get(key, b"") for key in convention.outputs}
             called = _computed(trace, _roles(trace, convention), outputs.tapped_blocks)
             called = {key: value for key, value in called.items() if name != "__call__" or key not in unserved}
@@ -146,14 +150,17 @@ def _kind(trace: Trace) -> str:
 
 
 def _roles(trace: Trace, convention: Convention) -> dict[str, str]:
-    """Encoder inputs by the path at which a trace takes them: a dict takes them by name, a list as the source did."""
+    """The encoder's inputs by the path at which a trace takes them: by name in a dict, as the module does in a list."""
     if isinstance(trace.inputs, dict):
         return {path: path for path, _ in trace.flat_inputs}
     return {path: name for name, path in convention.inputs.items()}
 
 
 def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str, tuple[int, ...]]) -> dict[str, bytes]:
-    """Fingerprints of a trace's outputs by export name, dropouts left out; lists of taps hold `tapped_blocks`."""
+    """Fingerprints of a trace's outputs by export name, computed without dropout.
+
+    `tapped_blocks` are the blocks of each list of taps, by the list's name.
+    """
     graph = trace.open_graph()
     labels = {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)}
     prints = Fingerprints(graph, labels, {dropout.result: dropout.data for dropout in find_dropouts(graph)})

@@ -1,4 +1,4 @@
-"""What an export's further signatures must return, in numpy, from what was recorded of the module."""
+"""The outputs that an export's signatures must return, computed in numpy from a recording of the module."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from surgery.proof.parity import Recording
 def expected_outputs(
     inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], recorded: Recording
 ) -> Recording:
-    """What every signature must return on a battery: `serving_default` under plain names, others as `taps.query_0`.
+    """The outputs that every signature must return on a battery.
 
-    `recorded` holds the module's own outputs and tensors, sub-models included. Further signatures are run
-    on the batches on which sub-models are run.
+    Outputs of `serving_default` have plain names, those of other signatures names such as `taps.query_0`. An output
+    that only the call returns is `__call__.NAME`. `recorded` holds the module's own outputs and inner tensors, those
+    of sub-models included. Signatures other than `serving_default` are run on the batches on which sub-models are run.
     """
     block_output = inference.outputs.block_output
     expected = []
@@ -39,19 +40,22 @@ def expected_outputs(
         served = outputs.signatures[SERVING].outputs
         hidden = [name for name in wanted if "." not in name and name not in served]
         for name in hidden:
-            # Not in the signature, but in the call.
+            # The call returns it, the signature does not.
             wanted[f"__call__.{name}"] = wanted.pop(name)
         expected.append(wanted)
     return expected
 
 
 def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
-    """Outputs of every signature that a module's own call does not return: their numbers come from inside its graph."""
+    """Outputs of all signatures that the module's own call does not return.
+
+    They are compared with tensors inside the module's graph.
+    """
     block_outputs = inference.outputs.block_outputs
     hidden = set(inference.outputs.paths) - set(inference.convention.outputs)
     hidden |= outputs.tap_names
     if "sequence_output" in inference.convention.outputs:
-        hidden.discard(block_outputs[-1])  # which is the same tensor
+        hidden.discard(block_outputs[-1])  # the last block's output is `sequence_output`
     for feature in outputs.features.values():
         if any(block_outputs[layer] in hidden for layer in feature.layers):
             hidden.update(feature.outputs)
@@ -85,7 +89,7 @@ def _pool(pooling: str, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return x
     if pooling == "cls":
         return x[:, 0]
-    rows = [row[kept != 0] for row, kept in zip(x, mask, strict=True)]
+    rows = [row[row_mask != 0] for row, row_mask in zip(x, mask, strict=True)]
     width = x.shape[-1]
     mean, largest, root = (np.zeros((len(rows), width)) for _ in range(3))
     for number, tokens in enumerate(rows):

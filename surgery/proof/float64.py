@@ -1,10 +1,10 @@
-"""What a checkpoint computes, in float64 numpy: the reference where there is no graph to run.
+"""A checkpoint's encoder in float64 numpy. Its outputs are the expected ones, because a checkpoint has no graph to run.
 
-Nothing of the rebuilt encoder is in it: weights are read under the publisher's own names (`publisher.Names`), not
-through the weight rows, and the arithmetic is written out from the papers: attention from Vaswani et al.
+It shares nothing with the rebuilt encoder. Weights are read under the publisher's own names (`publisher.Names`), not
+through the weight rows. The arithmetic is written out from the papers: attention from Vaswani et al.
 (arXiv:1706.03762), BERT's post-norm block, embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805),
 the factorised embedding and shared block from Lan et al. (arXiv:1909.11942). All batches go through one block before
-the next one's weights are read, so that memory holds one block in float64.
+the next block's weights are read, so that memory holds one block in float64.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 
 
 def description(module: InspectedModule) -> str:
-    """What the recording is, for the parity report."""
+    """The origin of the expected outputs, as a phrase for the parity report."""
     file = module.config.file if module.config is not None else "the config"
     return f"the function that {file} describes, computed in float64 numpy (a checkpoint has no graph)"
 
@@ -43,13 +43,13 @@ def record_float64(
     taps: Sequence[TapAtBlock] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recording:
-    """What the checkpoint's encoder returns on a battery, and its masked-LM head as `mlm.mlm_logits`, as float32.
+    """The outputs of the checkpoint's encoder on a battery, float32, and those of its masked-LM head, `mlm.mlm_logits`.
 
-    Taps are recorded on the batches on which sub-models are run.
-
-    Raises UnexplainedError when a weight is not there under the publisher's name.
+    Taps and the masked-LM head are recorded on the batches on which sub-models are run. `progress` is called with the
+    number of blocks that are done and the number of all blocks. Raises UnexplainedError when the checkpoint has no
+    weight of the publisher's name, or the activation is unknown.
     """
-    with np.errstate(all="ignore"):  # weights that are NaN or infinite are told by name, elsewhere
+    with np.errstate(all="ignore"):  # `surgery.export.weights` names the weights that are NaN or infinite
         return _record(module, inference, tensors, battery, taps, progress)
 
 
@@ -112,9 +112,14 @@ def relu(x: Array) -> Array:
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dense:
-    """x @ kernel + bias, over the last axis; kernel [in, out], bias [out]."""
+    """x @ kernel + bias, over the last axis.
+
+    Attributes:
+        kernel: Float64 [in, out].
+        bias: Float64 [out].
+    """
 
     kernel: Array
     bias: Array
@@ -123,9 +128,15 @@ class Dense:
         return x @ self.kernel + self.bias
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Norm:
-    """Layer normalisation over the last axis (Ba et al., arXiv:1607.06450)."""
+    """Layer normalisation over the last axis (Ba et al., arXiv:1607.06450).
+
+    Attributes:
+        gamma: The scale, float64 [hidden].
+        beta: The shift, float64 [hidden].
+        epsilon: The number added to the variance.
+    """
 
     gamma: Array
     beta: Array
@@ -137,9 +148,23 @@ class Norm:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Block:
-    """A transformer block that norms its sums."""
+    """A post-norm transformer block: it normalises its sums.
+
+    Attributes:
+        heads: Number of attention heads.
+        mask_adder: The number added to the logits of padding.
+        activation: The function between the two layers of the feed-forward network.
+        query: Projection to the queries of all heads.
+        key: Projection to the keys of all heads.
+        value: Projection to the values of all heads.
+        attention_output: Projection of the joined heads.
+        attention_norm: Norm of the sum after the attention.
+        intermediate: First layer of the feed-forward network.
+        output: Second layer of the feed-forward network.
+        output_norm: Norm of the sum after the feed-forward network.
+    """
 
     heads: int
     mask_adder: float
@@ -155,7 +180,7 @@ class _Block:
 
     @classmethod
     def read(cls, weights: _Weights, names: Names, number: int, values: Mapping[str, Any]) -> _Block:
-        """The block of this number, its weights in float64."""
+        """Reads the weights of the block of this number, in float64."""
         scope, epsilon = names.block.format(number), values["layer_norm_eps"]
         dense = ("query", "key", "value", "attention_output", "intermediate", "output")
         return cls(
@@ -168,9 +193,9 @@ class _Block:
         )
 
     def run(self, x: Array, mask: Array) -> dict[str, Array]:
-        """What a block computes, by the names of the taps, and its output [batch, seq, hidden] as "block_output".
+        """The tensors of a block by the names of the taps, and its output [batch, seq, hidden] as "block_output".
 
-        `x` is [batch, seq, hidden]; `mask` [batch, seq] is 0 on padding.
+        `x` is float64 [batch, seq, hidden]; `mask` is float64 [batch, seq], 0 on padding.
         """
         found = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
         query, key, value = (found[name].swapaxes(1, 2) for name in ("query", "key", "value"))
@@ -193,14 +218,17 @@ class _Block:
 
 
 class _Weights:
-    """A checkpoint's weights under their own names, each in float64."""
+    """A checkpoint's weights by the publisher's names."""
 
     def __init__(self, module: InspectedModule, names: Names, tensors: Tensors) -> None:
         self._names, self._tensors, self._module = names, tensors, module
         self._variables: dict[str, VariableInfo] = {v.name: v for v in module.variables}
 
     def read(self, *candidates: str) -> np.ndarray:
-        """The first of these names that is there, as stored, below any of the publisher's scopes."""
+        """The weight of the first of these names that the checkpoint has, as stored.
+
+        A name may stand below any of the publisher's scopes. Raises UnexplainedError when there is no such weight.
+        """
         for name in candidates:
             for scope in self._names.scopes:
                 if scope + name in self._variables:
@@ -210,20 +238,25 @@ class _Weights:
         )
 
     def has_dense(self, name: str) -> bool:
+        """Whether the checkpoint has a dense layer of this name."""
         kernel = name + self._names.separator + self._names.kernel
         return any(scope + kernel in self._variables for scope in self._names.scopes)
 
     def dense(self, name: str) -> Dense:
+        """The dense layer of this name, in float64."""
         stem = name + self._names.separator
         kernel = self.read(stem + self._names.kernel).astype(np.float64)
-        return Dense(kernel.T if self._names.transposed else kernel, self.read(f"{stem}bias").astype(np.float64))
+        bias = self.read(f"{stem}bias").astype(np.float64)
+        return Dense(kernel=kernel.T if self._names.transposed else kernel, bias=bias)
 
     def norm(self, epsilon: float, *names: str) -> Norm:
-        def leaf(leaves: Sequence[str]) -> Array:
-            found = self.read(*(f"{name}{self._names.separator}{leaf}" for name in names for leaf in leaves))
-            return found.astype(np.float64)
+        """The layer normalisation of the first of these names that the checkpoint has, in float64."""
 
-        return Norm(leaf(self._names.gamma), leaf(self._names.beta), epsilon)
+        def leaf(leaves: Sequence[str]) -> Array:
+            weight = self.read(*(f"{name}{self._names.separator}{leaf}" for name in names for leaf in leaves))
+            return weight.astype(np.float64)
+
+        return Norm(gamma=leaf(self._names.gamma), beta=leaf(self._names.beta), epsilon=epsilon)
 
 
 def _activation(name: Any) -> Callable[[Array], Array]:
@@ -235,7 +268,10 @@ def _activation(name: Any) -> Callable[[Array], Array]:
 
 
 def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], battery: Sequence[Batch]) -> list[Array]:
-    """What enters block 0, [batch, seq, hidden]: the normed sum of three lookups, widened where it is narrow."""
+    """The input of block 0 for each batch, float64 [batch, seq, hidden]: the normalised sum of three lookups.
+
+    A factorised embedding is projected to the hidden size.
+    """
     words, positions, types = (weights.read(name) for name in (names.words, names.positions, names.types))
     norm = weights.norm(values["layer_norm_eps"], names.embedding_norm)
     projection = weights.dense(names.projection) if weights.has_dense(names.projection) else None
@@ -255,7 +291,7 @@ def _masked_lm(
     states: Sequence[Array],
     battery: Sequence[Batch],
 ) -> dict[int, Array]:
-    """Logits [batch, positions, vocab] by number of the batch, for the batches on which sub-models are run."""
+    """Logits, float64 [batch, positions, vocab], by the batch's number, for batches on which sub-models are run."""
     act = _activation(values["mlm_act"])
     dense = weights.dense(f"{names.masked_lm}/transform/dense")
     norm = weights.norm(values["mlm_layer_norm_eps"], f"{names.masked_lm}/transform/LayerNorm")

@@ -1,4 +1,4 @@
-"""Tensors between the blocks of a module's own graph, also where its call returns its ends only."""
+"""Tensors inside a module's own graph: taps, and the tensors between its blocks, which its call may not return."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from surgery.tables.rules import fill
 
 
 def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[TapAtBlock]) -> dict[str, Tensor]:
-    """The tensors of taps by output name, as the module's own graph has them; those that it does not show are left out.
+    """The tensors of taps in the module's own graph, by output name. Taps that are not found there are left out.
 
-    They may be flat: [batch * seq, …], or with heads joined.
+    A tensor may be flat, [batch * seq, …], or have its heads joined.
     """
     paths = {target: claim.variable.address for claim in inference.claims for target in claim.targets}
     whole = Anchors(trace.open_graph(), paths)
@@ -32,8 +32,9 @@ def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[TapAtBlock]) 
 def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
     """`embedding_output` and the output of every block by its export name, float32 [batch, seq, hidden].
 
-    A block's input is what its queries are made of; in a pre-norm block, what its first norm normalises. The last
-    block's output feeds no other block: the call returns it. Tensors that cannot be found are left out.
+    A block's input is the tensor that its query projection multiplies; in a pre-norm block, the tensor that its first
+    norm normalises. The last block's output feeds no other block: it is the call's `sequence_output`. Tensors that
+    cannot be found are left out.
     """
     paths = {target: claim.variable.address for claim in inference.claims for target in claim.targets}
     whole = Anchors(trace.open_graph(), paths)

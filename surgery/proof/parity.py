@@ -2,9 +2,9 @@
 
 An output passes when, in every batch, no NaN or Inf appears on one side only and
 `max |error| <= atol + rtol * RMS(expected)`. Float32 noise between two correct graphs of BERT-base is 4e-6 at the last
-block; the smallest defect worth the name, another epsilon, moves the pooled output by 6.5e-5. The defaults lie
-between. Rows that are nothing but padding are a class of their own: the numbers that early and later graphs add to
-masked logits differ, and so do such rows, by design; they are reported and never judged.
+block. The smallest defect worth the name, another epsilon, moves the pooled output by 6.5e-5. The defaults lie between
+the two. Rows of nothing but padding are not judged: early and later graphs add different numbers to masked logits, so
+that such rows differ by design. Their largest error is reported.
 """
 
 from __future__ import annotations
@@ -20,31 +20,45 @@ from surgery.plain import plain
 from surgery.proof.battery import Batch
 
 Arrays = Mapping[str, np.ndarray]
-"""The outputs of one batch by name."""
+"""The outputs of one batch, by name."""
 
 Recording = Sequence[Arrays]
-"""Outputs for each batch of a battery; a batch may lack outputs that were not run on it."""
+"""Outputs for each batch of a battery. A batch lacks the outputs that were not run on it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """`atol` is absolute; `rtol` is relative to the RMS of the expected tensor."""
+    """The bound on an output's largest error, `atol + rtol * RMS(expected)`.
+
+    Attributes:
+        atol: The absolute part.
+        rtol: The part relative to the RMS of the expected tensor.
+    """
 
     atol: float = 2e-5
     rtol: float = 2e-5
 
     @classmethod
     def of(cls, atol: float | None, rtol: float | None) -> Tolerance:
-        """The default where a bound is not given."""
-        return cls(cls.atol if atol is None else atol, cls.rtol if rtol is None else rtol)
+        """A tolerance with these bounds; None stands for the default."""
+        return cls(atol=cls.atol if atol is None else atol, rtol=cls.rtol if rtol is None else rtol)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputDiff:
-    """One output over the whole battery. `relative` is the largest error over the RMS of its tensor.
+    """The comparison of one output over the whole battery.
 
-    `padding_rows` is the largest error in rows of nothing but padding (None where there was none); `worst_batch`
-    the label of the batch with the largest error; `nonfinite` counts NaN and Inf on the two sides.
+    Attributes:
+        name: The output's name.
+        batches: Number of batches in which it was compared.
+        max_abs: The largest absolute error.
+        relative: The largest error divided by the RMS of its expected tensor.
+        bit_equal: True if all bits are equal, except in rows of nothing but padding.
+        nonfinite: Numbers of NaN and infinite values on the expected and on the other side.
+        padding_rows: The largest error in rows of nothing but padding; None where there are no such rows.
+        worst_batch: Label of the batch with the largest error.
+        passed: Whether the output passes.
+        problem: What else is wrong, such as another shape; "" if nothing is.
     """
 
     name: str
@@ -59,9 +73,14 @@ class OutputDiff:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightCheck:
-    """The weights of the export against the module's, bit for bit. Each mismatch is told in a line."""
+    """The comparison of the export's weights with the module's, bit for bit.
+
+    Attributes:
+        compared: Number of weights that were compared.
+        mismatches: One line per weight that differs or is missing.
+    """
 
     compared: int
     mismatches: tuple[str, ...]
@@ -71,13 +90,20 @@ class WeightCheck:
         return not self.mismatches
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ParityReport:
-    """The verdict and everything it rests on. `contract` lists what else differs: inputs, outputs, hyperparameters.
+    """The verdict of a comparison and everything that it depends on.
 
-    `nonfinite_weights` counts NaN and Inf by variable of the module, where they were allowed. `inner` are the outputs
-    that the module's call does not return and that were compared with tensors inside its graph; `unmatched` those of
-    which the graph shows no counterpart: nothing vouches for their numbers but the encoder's.
+    Attributes:
+        reference: The origin of the expected outputs, as a phrase for people.
+        tolerance: The tolerance.
+        batches: Number of batches of the battery.
+        outputs: The comparison of each output, in the order of computation.
+        weights: The comparison of the weights.
+        contract: Other differences, one line each: files, signatures, hyperparameters, flags, calls.
+        nonfinite_weights: Number of NaN and infinite values by variable of the module, where they are allowed.
+        inner: Outputs that the module's call does not return, which were compared with tensors inside its graph.
+        unmatched: Outputs for which the module's graph has no such tensor. They are not verified.
     """
 
     reference: str
@@ -100,7 +126,7 @@ class ParityReport:
         return next((diff for diff in self.outputs if not diff.passed), None)
 
     def failure(self) -> str:
-        """What failed, for people; empty when nothing did."""
+        """The failures, as lines for people; empty when nothing failed."""
         lines = []
         diff = self.first_divergence
         if diff is not None:
@@ -121,9 +147,9 @@ class ParityReport:
 def compare(
     battery: Sequence[Batch], expected: Recording, found: Iterable[Arrays], tolerance: Tolerance
 ) -> tuple[OutputDiff, ...]:
-    """Compares what two sides return on a battery, output by output, in the order of computation.
+    """Compares the outputs of two sides on a battery: one result per expected output, in the order of computation.
 
-    `found` may be a generator: one batch of it is held at a time.
+    `found` may be a generator; one batch of it is held in memory at a time.
     """
     running: dict[str, _Running] = {}
     for batch, wanted, got in zip(battery, expected, found, strict=True):
@@ -133,29 +159,32 @@ def compare(
 
 
 def computation_order(name: str) -> tuple[int, int, str]:
-    """Sort key: a head after the encoder, embeddings first, then blocks by number, then what is made of the last."""
-    head, _, output = name.rpartition(".")
+    """Sort key of an output: embeddings, then blocks by number, then outputs made of the last block.
+
+    Outputs of further signatures and of sub-models come after those of the encoder.
+    """
+    owner, _, output = name.rpartition(".")
     entry = split_entry(output)
     if entry is not None:
-        return (10 * bool(head) + 1, entry[1], name)
+        return (10 * bool(owner) + 1, entry[1], name)
     rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
-    return (10 * bool(head) + rank, 0, name)
+    return (10 * bool(owner) + rank, 0, name)
 
 
-@dataclass
 class _Running:
-    """An output's comparison so far."""
+    """The comparison of an output up to the current batch. Its attributes are the fields of OutputDiff."""
 
-    name: str
-    batches: int = 0
-    max_abs: float = 0.0
-    relative: float = 0.0
-    bit_equal: bool = True
-    nonfinite: tuple[int, int] = (0, 0)
-    padding_rows: float | None = None
-    worst_batch: str = ""
-    passed: bool = True
-    problem: str = ""
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.batches = 0
+        self.max_abs = 0.0
+        self.relative = 0.0
+        self.bit_equal = True
+        self.nonfinite = (0, 0)
+        self.padding_rows: float | None = None
+        self.worst_batch = ""
+        self.passed = True
+        self.problem = ""
 
     def add(self, batch: Batch, left: np.ndarray, right: np.ndarray | None, tolerance: Tolerance) -> None:
         self.batches += 1
@@ -191,7 +220,7 @@ class _Running:
 
 
 def count_nonfinite(array: np.ndarray) -> int:
-    """How many values are NaN or infinite. A finite sum proves that none is, at a fraction of the cost."""
+    """The number of values that are NaN or infinite. A finite sum proves that none is, at a fraction of the cost."""
     if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
         return 0
     return int(array.size - np.isfinite(array).sum())
@@ -203,18 +232,18 @@ def _max_error(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> WeightCheck:
-    """Compares SHA-256 by target."""
+    """Compares SHA-256 of weights, by target."""
     mismatches = []
     for target, digest in expected.items():
         if target not in found:
             mismatches.append(f"{target}: missing in the export")
         elif found[target] != digest:
             mismatches.append(f"{target}: its bits differ from the module's")
-    return WeightCheck(len(expected), tuple(mismatches))
+    return WeightCheck(compared=len(expected), mismatches=tuple(mismatches))
 
 
 def report_data(report: ParityReport) -> dict[str, Any]:
-    """A parity report with its verdict."""
+    """A parity report and its verdict as JSON-ready data."""
     data: dict[str, Any] = {"passed": report.passed, **plain(report)}
     data["weights"]["passed"] = report.weights.passed
     return data

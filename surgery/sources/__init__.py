@@ -1,4 +1,7 @@
-"""Formats of modules: the first source that accepts a folder inspects it. A new format is one file and one word."""
+"""Formats of modules: the first source that accepts a folder inspects it.
+
+A new format is one file here, and one word in `SOURCES`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ EXPECTED = "a " + ", or a ".join(dict.fromkeys(source.EXPECTED for source in SOU
 
 
 def inspect_folder(files: Files) -> InspectedModule:
-    """Reads a module folder without TensorFlow. Raises ModuleError when the folder is no module or a damaged one."""
+    """Reads a module's folder without TensorFlow.
+
+    Raises ModuleError when there is no such folder, no source accepts it, or its files are damaged.
+    """
     if not files.folder.exists():
         raise ModuleError(
             f"opening {files.folder}: there is no such folder or file",
@@ -36,9 +42,10 @@ def inspect_folder(files: Files) -> InspectedModule:
 
 @contextmanager
 def well_formed(name: str) -> Iterator[None]:
-    """Turns the errors of following broken references into a ModuleError that names the module.
+    """Turns errors inside the block into a ModuleError that names the module.
 
-    A message that parses may still point at nodes, functions, assets or types that do not exist.
+    A message that parses may still refer to nodes, functions, assets or types that do not exist. Following such a
+    reference raises LookupError, ValueError, TypeError, AttributeError or AssertionError.
     """
     try:
         yield
@@ -50,9 +57,10 @@ def well_formed(name: str) -> Iterator[None]:
 
 
 def module_folders(folder: Path, *, depth: int = 2) -> list[Path]:
-    """Folders with a module, at most `depth` levels below this one, nearest first.
+    """Folders with a module, at most `depth` levels below `folder`, nearest first.
 
-    Where there is a SavedModel, nothing else counts, because its variables have an index as well.
+    If one of them is a SavedModel, only SavedModels are listed: the variables of a SavedModel have an index as well,
+    which would look like a checkpoint.
     """
     for pattern in dict.fromkeys(source.KNOWN_BY for source in SOURCES):
         found = {path.parent for level in range(depth + 1) for path in folder.glob("*/" * level + pattern)}
@@ -62,6 +70,6 @@ def module_folders(folder: Path, *, depth: int = 2) -> list[Path]:
 
 
 def _nearer(folder: Path) -> str | None:
-    """A hint when the module lies one or two levels below the folder that was given."""
+    """A hint, if modules lie one or two levels below this folder."""
     below = module_folders(folder)[:3] if folder.is_dir() else []
     return "did you mean " + " or ".join(str(found) for found in below) + "?" if below else None

@@ -1,7 +1,8 @@
 """Values of a module's variables, read one at a time from its checkpoint.
 
-A TF2 checkpoint's keys carry no names. Its own object graph, stored under `_CHECKPOINTABLE_OBJECT_GRAPH`, is walked
-by the same child names as the SavedModel's, and the variable's attribute there says its key.
+The keys of a TF2 checkpoint are not the variables' names. The checkpoint has an object graph of its own, stored under
+`_CHECKPOINTABLE_OBJECT_GRAPH`. It is followed by the child names of the variable's path in the SavedModel, and the
+attribute of the object at the end names the key.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class CheckpointTensors:
             ) from error
 
     def check(self, variables: Iterable[VariableInfo]) -> None:
-        """Looks every variable up without reading it: present, and in the shape that the graph says."""
+        """Looks up every variable without reading it: it must be there, in the shape that the graph says."""
         for variable in variables:
             key = self._key(variable)
             if key not in self._values.entries:

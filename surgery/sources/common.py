@@ -19,10 +19,10 @@ from surgery.sources.files import SAVED_MODEL, Files
 VARIABLES = "variables/variables"
 """Prefix of the checkpoint inside a SavedModel."""
 SIGNED = (SAVED_MODEL, f"{VARIABLES}.index")
-"""The files of a SavedModel that tell it from all others."""
+"""The files that identify a SavedModel."""
 
 INIT_OP_SIGNATURE = "__saved_model_init_op"
-"""Not a signature for callers: TF2's exporter stores the initialisation op under it."""
+"""TF2's exporter stores the initialisation op under this name. It is no signature for callers."""
 
 
 def meta_graphs(saved_model: Any) -> tuple[MetaGraphInfo, ...]:
@@ -53,12 +53,18 @@ def assets_by_tensor(meta_graph: Any) -> dict[str, str]:
 
 
 def fingerprint(folder: Path, *names: str) -> dict[str, str]:
-    """SHA-256 by name of those files that exist. A checkpoint's index holds a checksum of every tensor."""
+    """SHA-256 by file name, for the files that exist.
+
+    The index of a checkpoint stands for the values too: it holds a checksum of every tensor.
+    """
     return {name: _sha256(path) for name in names if (path := folder / name).is_file()}
 
 
 def missing_files(files: Files, expected: Iterable[str]) -> tuple[str, ...]:
-    """Files that the graph asks for and the folder lacks, one line each."""
+    """Files that the graph names and that are missing or empty, one line each.
+
+    Files that stayed in an archive are not counted.
+    """
     return tuple(
         f"{name} is named by the graph, but missing or empty"
         for name in expected
@@ -83,7 +89,7 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
 
 
 def read_config(path: Path) -> Config:
-    """A configuration file. Raises ModuleError when it is no JSON object."""
+    """Reads a configuration file. Raises ModuleError when it cannot be read or is no JSON object."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

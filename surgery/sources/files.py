@@ -1,4 +1,4 @@
-"""A module's files on their way to a source."""
+"""The files of a module, as `sources.location` hands them to a source."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Files:
     """The files of a module.
 
     Attributes:
-        folder: the folder with the module.
-        name: name of the module.
-        left_out: files that stayed in an archive because only the graph was asked for.
-        checkpoint: prefix of the one checkpoint that is meant where a folder may hold several ("bert_model.ckpt"); None
-            for any other module.
+        folder: The folder with the module.
+        name: The module's name.
+        left_out: Files that stayed in an archive because the weights were not asked for.
+        checkpoint: Prefix of the checkpoint that was named, such as "bert_model.ckpt": a folder may hold several. None
+            where none was named.
     """
 
     folder: Path
@@ -29,12 +29,12 @@ class Files:
 
     @cached_property
     def saved_model(self) -> Any | None:
-        """The parsed `saved_model.pb`, None where there is none. Raises ModuleError when it is damaged."""
+        """The parsed `saved_model.pb`; None where there is none. Raises ModuleError when it is damaged."""
         from surgery.formats import saved_model as saved_model_pb
 
         path = self.folder / SAVED_MODEL
         return saved_model_pb.read(path) if path.is_file() else None
 
     def glob(self, *patterns: str) -> list[Path]:
-        """The files of these names in the folder itself, sorted."""
+        """Paths in the folder itself that match any of the patterns, sorted."""
         return sorted(path for pattern in patterns for path in self.folder.glob(pattern))

@@ -1,9 +1,9 @@
 """Models re-saved around a hub.KerasLayer, such as a fine-tuned classifier. The module inside is inspected.
 
 tensorflow_hub/keras_layer.py keeps the loaded module as its attribute `_func`, which is saved with the model, including
-its calls and assets. It registers each of the module's weights under the weight's whole name; keys of such checkpoints
-therefore read `transformer.Slayer_0.S…`. The variables are those that were fine-tuned. Variables around the layer (a
-classifier, an optimiser's slots, metrics) are listed as outside.
+its calls and assets. The layer registers each of the module's weights under the weight's whole name; keys of such
+checkpoints therefore read `transformer.Slayer_0.S…`. The variables hold the fine-tuned values. Variables around the
+layer (a classifier, an optimiser's slots, metrics) are listed as outside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KNOWN_BY = SAVED_MODEL
 EXPECTED = tf2.EXPECTED
 MODULE = "_func"
 AROUND = {"optimizer": "a slot or counter of the optimiser", "keras_api": "a counter of a metric"}
-"""Variables that a Keras model has beside its layers', by the child that holds them."""
+"""Reasons for variables that a Keras model has beside its layers' own, by the child of the root that holds them."""
 
 
 def accepts(files: Files) -> bool:
@@ -32,7 +32,7 @@ def accepts(files: Files) -> bool:
 
 
 def inspect(files: Files) -> InspectedModule:
-    """Reads the module inside the layer. Raises ModuleError when several layers hold one."""
+    """Reads the module inside the layer. Raises ModuleError when several layers hold a module."""
     layers = _layers(files)
     if len(layers) > 1:
         raise ModuleError(
@@ -57,7 +57,10 @@ def inspect(files: Files) -> InspectedModule:
 
 
 def _layers(files: Files) -> dict[str, int]:
-    """Modules with floating-point variables that a layer below the root holds, by the layer's path."""
+    """Node of each module that a layer below the root holds, by the layer's path.
+
+    Only modules with floating-point variables count.
+    """
     meta_graph = tf2.with_objects(files)
     if meta_graph is None:
         return {}
@@ -75,7 +78,7 @@ def _is_weight(node: Any) -> bool:
 
 
 def _below(graph: Any, root: int) -> Iterator[int]:
-    """The node and all that can be reached from it."""
+    """The node and every node that can be reached from it."""
     seen, stack = {root}, [root]
     while stack:
         yield (node := stack.pop())
@@ -86,7 +89,10 @@ def _below(graph: Any, root: int) -> Iterator[int]:
 
 
 def _owners(graph: Any, where: dict[int, str]) -> dict[str, str]:
-    """The child of the root that holds each variable, by the variable's path: a layer where one does."""
+    """The child of the root that holds each variable, by the variable's path.
+
+    If a layer and another child hold a variable, the layer is its owner.
+    """
     owners: dict[str, str] = {}
     children = object_graph.children(graph, object_graph.ROOT)
     for name in sorted(children, key=lambda name: (not name.startswith("layer"), [*AROUND, name].index(name))):

@@ -1,6 +1,6 @@
 """Hugging Face checkpoints: `config.json` with `model.safetensors`, which the safetensors library reads.
 
-The config, and the code of the transformers library that reads it, say what the weights compute.
+The config, and the code of the transformers library that reads it, define the function that the weights belong to.
 `pytorch_model.bin` is refused: it is a pickle, and opening a pickle runs the code in it.
 """
 
@@ -37,16 +37,19 @@ DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-"""TensorFlow's names of safetensors' types."""
+"""TensorFlow's dtype names, by safetensors' names."""
 
 
 def accepts(files: Files) -> bool:
-    """True for a folder with a `config.json` or safetensors."""
+    """True for a folder with a `config.json` or any safetensors file."""
     return bool(files.glob(KNOWN_BY, "*.safetensors"))
 
 
 def inspect(files: Files) -> InspectedModule:
-    """Lists the tensors from the header. Raises ModuleError for a pickle, and for missing or damaged files."""
+    """Lists the tensors from the header of the safetensors file.
+
+    Raises ModuleError for a pickle, for weights in several files, and for missing or damaged files.
+    """
     weights = _weights(files)
     if not (files.folder / KNOWN_BY).is_file():
         raise ModuleError(
@@ -71,13 +74,13 @@ def inspect(files: Files) -> InspectedModule:
 
 
 class SafeTensors:
-    """The tensors of a `model.safetensors`, each read when it is asked for."""
+    """The tensors of a `model.safetensors`. Each one is read from the file when it is asked for."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def check(self, variables: Iterable[VariableInfo]) -> None:
-        """Nothing is left to look up: the listing and the values come from one header, which is checked whole."""
+        """Does nothing: the list of variables and the values come from one header, which the library checks whole."""
 
     def read(self, variable: VariableInfo) -> np.ndarray:
         """The value of a variable, in the shape in which the checkpoint stores it."""
@@ -86,7 +89,7 @@ class SafeTensors:
 
 
 class _Opened:
-    """An open safetensors file, with the library's errors as ModuleError."""
+    """Context manager: an open safetensors file. Raises ModuleError where the library refuses the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -102,7 +105,7 @@ class _Opened:
             ) from error
 
     def __exit__(self, *_: object) -> None:
-        """The library unmaps the file when the last reference is gone."""
+        """Does nothing: the library unmaps the file when the last reference to it is gone."""
 
 
 def _weights(files: Files) -> Path:
@@ -136,10 +139,10 @@ def _variable(name: str, part: Any) -> VariableInfo:
 
 
 def _tokenizer(folder: Path) -> dict[str, Any]:
-    """`do_lower_case` where the tokenizer's own config says it."""
+    """`do_lower_case`, if `tokenizer_config.json` states it; else no constant."""
     try:
-        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    lower = said.get("do_lower_case") if isinstance(said, dict) else None
+    lower = config.get("do_lower_case") if isinstance(config, dict) else None
     return {"do_lower_case": np.asarray(lower)} if isinstance(lower, bool) else {}

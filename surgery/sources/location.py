@@ -1,4 +1,4 @@
-"""From the spelling of a module to its folder: a module folder, an archive of one, a checkpoint, or a Hub handle."""
+"""Finds a module's folder from the MODULE argument: a folder, an archive, a checkpoint, or a Hub handle."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from surgery.sources.files import Files
 ARCHIVES = (".tar.gz", ".tgz", ".zip")
 HANDLE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
-"""A file of a checkpoint's values, which only a conversion reads."""
+"""The end of the name of a file with a checkpoint's values, which only a conversion reads."""
 DEEPEST = 5
-"""Levels of an archive on which a module is looked for."""
+"""A module is looked for on the first levels of an archive, down to this one."""
 
 
 @contextmanager
 def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     """Opens a module folder, unpacks an archive into a temporary folder, or resolves a handle with tensorflow_hub.
 
-    Without `with_weights` an archive's weights stay packed. Raises ModuleError when there is nothing to open.
+    Without `with_weights`, the weights of an archive stay packed. An unpacked archive is removed when the block ends.
+    Raises ModuleError when the archive, file or handle cannot be opened. A folder is not checked here: a path that
+    does not exist is passed on, and `inspect_folder` raises the error, with a hint.
     """
     if HANDLE.match(module):
         yield Files(folder=_resolve(module), name=module_name(module))
@@ -39,7 +41,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     try:
         path.lstat()
     except FileNotFoundError:
-        pass  # inspect_folder says so, with a hint
+        pass  # inspect_folder raises the error, with a hint
     except (OSError, ValueError) as error:
         raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
     prefix = _checkpoint_prefix(path)
@@ -59,10 +61,10 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
 
 
 def module_name(module: str) -> str:
-    """The name of a module by its handle, archive or folder, without a version number.
+    """The name of a module, taken from its handle, archive or folder, without a version number.
 
-    `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`; a checkpoint
-    has the name of its folder, because all are called `bert_model.ckpt`.
+    `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`. A checkpoint
+    is named after its folder, because all of them are called `bert_model.ckpt`.
     """
     plain = re.sub(r"[?#].*$", "", module) if HANDLE.match(module) else str(_named_path(Path(module)))
     parts = [part for part in plain.split("/") if part]
@@ -80,7 +82,10 @@ def _named_path(path: Path) -> Path:
 
 
 def _checkpoint_prefix(path: Path) -> Path | None:
-    """The prefix `bert_model.ckpt` of a checkpoint, also when one of its own files was given."""
+    """The prefix of a checkpoint, such as `bert_model.ckpt`, from the prefix itself or the path of one of its files.
+
+    None for a path that belongs to no checkpoint.
+    """
     for prefix in (path, path.with_name(re.sub(r"\.(index|meta|data-[0-9]+-of-[0-9]+)$", "", path.name))):
         if not path.is_dir() and prefix.with_name(f"{prefix.name}.index").is_file():
             return prefix
@@ -96,7 +101,8 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
             else:
                 extract()
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
-        # RuntimeError is what zipfile raises for encryption, and as NotImplementedError for an unknown compression.
+        # zipfile raises RuntimeError for an encrypted file, and its subclass NotImplementedError for an unknown
+        # compression.
         raise ModuleError(
             f"unpacking {archive}: {error}", hint=f"the archive is truncated or no {archive.suffix}: fetch it again"
         ) from error
@@ -109,7 +115,10 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
 
 
 def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Name of each member of an archive, and how to unpack it; neither kind of archive can reach outside."""
+    """Name of each member of an archive, and the call that unpacks it into `scratch`.
+
+    No member can be written outside `scratch`: `ZipFile.extract` and tarfile's filter "data" both prevent it.
+    """
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as packed:
             for name in packed.namelist():
@@ -121,7 +130,7 @@ def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], o
 
 
 def _resolve(handle: str) -> Path:
-    """Lets tensorflow_hub download and cache a handle, in a process of its own: this one stays free of TensorFlow."""
+    """Downloads and caches a handle with tensorflow_hub, in a separate process: this one must not load TensorFlow."""
     command = [sys.executable, "-m", "surgery.tf.resolve", handle]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,9 +1,9 @@
-"""The meaning of a signature's keys: the output or input of `__call__` that each is, read from the graph.
+"""The meaning of a signature's keys: the output or input of `__call__` that each key stands for, read from the graph.
 
 Keras names serving outputs after layers, makes the names unique and sorts them. A key such as `bert_encoder_1_4`
 therefore has no meaning, and `StatefulPartitionedCall:i` follows the sorted names instead of the structure. Both
-functions were traced from one model, so that an output of the signature is the output of the call that computes the
-same value.
+functions were traced from one model. An output of the signature is therefore the output of the call that is computed
+in the same way.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def name_outputs(module: InspectedModule) -> InspectedModule:
 
 
 Named = tuple[dict[str, tuple[str, ...]], Mapping[str, str], str]
-"""Output key → output paths of the call; input key → input path of the call; how it was found."""
+"""Output key → output paths of the call; input key → input path of the call; the method, BY_GRAPH or BY_RANK."""
 
 
 def _by_graph(trace: Trace, signature: Trace) -> Named | None:
@@ -70,7 +70,10 @@ def _by_graph(trace: Trace, signature: Trace) -> Named | None:
 
 
 def _input_pairings(trace: Trace, signature: Trace) -> Iterator[Mapping[str, str]]:
-    """Ways to pair a signature's inputs with the call's: by equal names if they are, else every order."""
+    """Ways to pair a signature's inputs with the call's: by name if the names are equal, else in every order.
+
+    Nothing is yielded for more than MOST_INPUTS_TO_PERMUTE inputs with other names.
+    """
     paths = [path for path, _ in trace.flat_inputs]
     names = {leaf.key: path for path, leaf in trace.flat_inputs} | {path: path for path in paths}
     keys = [path for path, _ in signature.flat_inputs]
@@ -82,7 +85,10 @@ def _input_pairings(trace: Trace, signature: Trace) -> Iterator[Mapping[str, str
 
 
 def _by_rank(trace: Trace, signature: Trace) -> Named | None:
-    """Keras numbers output names in the structure's order, `x`, `x_1`, … `x_10`: undo the alphabetical sort."""
+    """Pairs outputs by undoing the alphabetical sort of their keys.
+
+    Keras numbers output names in the structure's order: `x`, `x_1`, … `x_10`. None where the keys do not look so.
+    """
     keys = [path for path, _ in signature.flat_outputs]
     stems = {re.sub(r"_\d+$", "", key) for key in keys}
     if len(keys) != len(trace.flat_outputs) or len(stems) > 2:

@@ -1,4 +1,4 @@
-"""Structures of a saved function's arguments and results, from StructuredValue to nested Python data (struct.proto)."""
+"""Arguments and results of a saved function: StructuredValue messages (struct.proto) as nested Python data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from surgery.module import Structure, TensorInfo
 
 
 def structure(value: Any) -> Structure:
-    """A StructuredValue as nested Python data; TensorSpecs become TensorInfo with the spec's name as its key."""
+    """A StructuredValue as nested Python data. A TensorSpec becomes a TensorInfo with the spec's name as its key."""
     kind = value.WhichOneof("kind")
     if kind == "list_value":
         return [structure(item) for item in value.list_value.values]
@@ -18,7 +18,7 @@ def structure(value: Any) -> Structure:
     if kind == "named_tuple_value":
         return {pair.key: structure(pair.value) for pair in value.named_tuple_value.values}
     if kind == "dict_value":
-        fields = value.dict_value.fields  # protobuf hands out a map's keys in another order in every process
+        fields = value.dict_value.fields  # the order of a protobuf map's keys differs from process to process
         return {key: structure(fields[key]) for key in sorted(fields)}
     if kind in ("tensor_spec_value", "bounded_tensor_spec_value"):
         spec = getattr(value, kind)

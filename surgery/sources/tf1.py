@@ -1,6 +1,7 @@
-"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones. Their facts are in graph collections.
+"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones.
 
-The collection names are TensorFlow 1's; `hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
+Lists of trainable variables, assets and attachments are graph collections. The collection names are TensorFlow 1's;
+`hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
 (tensorflow_hub/module_attachment.proto up to 0.15: `key` = 1, `value` = 2).
 """
 
@@ -32,15 +33,15 @@ ATTACHMENTS = "hub_module_attachments"
 
 
 def accepts(files: Files) -> bool:
-    """True for a SavedModel without any object graph."""
+    """True for a SavedModel of which no meta graph has an object graph."""
     saved_model = files.saved_model
     return saved_model is not None and not any(g.object_graph_def.nodes for g in saved_model.meta_graphs)
 
 
 def inspect(files: Files) -> InspectedModule:
-    """Reads the inference meta graph's collections; a hub.Module is known by its `tfhub_module.pb`."""
+    """Reads the meta graph for inference and its collections. A hub.Module is recognised by its `tfhub_module.pb`."""
     saved_model, folder = files.saved_model, files.folder
-    assert saved_model is not None, "accepts has seen it"
+    assert saved_model is not None, "`accepts` is true only where there is one"
     inference = next(
         (g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0]
     )
@@ -70,7 +71,7 @@ def inspect(files: Files) -> InspectedModule:
 
 
 def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
-    """The graph's variables under their checkpoint names; partitioned ones are listed part by part."""
+    """The graph's variables under their checkpoint names. Partitioned variables are listed part by part."""
     trainable = {
         variable_pb2.VariableDef.FromString(data).variable_name.removesuffix(":0")
         for data in meta_graph.collection_def["trainable_variables"].bytes_list.value
@@ -89,7 +90,7 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
 
 
 def _traces(meta_graphs: Any) -> Iterator[Trace]:
-    """The signatures of a text module as calls: of the inference graph, and of the one tagged "train"."""
+    """The signatures of a text module as calls, in every meta graph; in the one tagged "train", training is true."""
     for meta_graph in meta_graphs:
         for name, callable_name in CALLS.items():
             if name not in meta_graph.signature_def:
@@ -114,7 +115,10 @@ def _tensor(key: str, info: Any) -> TensorInfo:
 
 
 def _constants(meta_graph: Any) -> dict[str, Any]:
-    """What `tokenization_info` returns as constants, `do_lower_case` among them; its files are assets."""
+    """Numeric constants that the signature `tokenization_info` returns, such as `do_lower_case`.
+
+    The files that the signature names are assets.
+    """
     if TOKENIZATION not in meta_graph.signature_def:
         return {}
     nodes = {node.name: node for node in meta_graph.graph_def.node}
@@ -129,7 +133,10 @@ def _constants(meta_graph: Any) -> dict[str, Any]:
 
 
 def _assets(meta_graph: Any) -> dict[str, str]:
-    """Asset files by the tensor that holds their path, without its `:0`; a SentencePiece model as `sp_model_file`."""
+    """Asset files by the name of the tensor that holds their path, without `:0`.
+
+    A SentencePiece model has the key `sp_model_file`.
+    """
     found = common.assets_by_tensor(meta_graph)
     for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
         asset = type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type
@@ -142,7 +149,7 @@ def _assets(meta_graph: Any) -> dict[str, str]:
 
 
 def _attachments(meta_graph: Any) -> dict[str, bytes]:
-    """Attached messages of a meta graph by key, as bytes: only their authors know their type."""
+    """Attached messages of a meta graph by key, as bytes: the file does not say their types."""
     messages = (_ModuleAttachment.FromString(data) for data in meta_graph.collection_def[ATTACHMENTS].bytes_list.value)
     return {message.key: message.value for message in messages}
 

@@ -1,8 +1,8 @@
 """TF1 checkpoints as google-research/bert and google-research/albert publish them: config, weights by name, vocabulary.
 
 `bert_config.json` or `albert_config.json` lies beside `PREFIX.index` and `PREFIX.data-*`. The config, and the code that
-reads it, say what the weights compute. `PREFIX.meta` is the graph that wrote the checkpoint, for training or any other
-purpose: it is evidence, and nothing to call.
+reads it, define the function that the weights belong to. `PREFIX.meta` is the graph of the program that wrote the
+checkpoint, for training or any other purpose. It serves as evidence; it is never called.
 """
 
 from __future__ import annotations
@@ -29,12 +29,16 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def accepts(files: Files) -> bool:
-    """True for a folder with a checkpoint's index, or with one of the two configs and no config.json."""
+    """True for a folder with the index of a checkpoint, or with one of the two configs and no `config.json`."""
     return bool(files.checkpoint or files.glob(KNOWN_BY) or (files.glob(CONFIG) and not files.glob("config.json")))
 
 
 def inspect(files: Files) -> InspectedModule:
-    """Lists the checkpoint's tensors from its index. Raises ModuleError when config or index is missing or damaged."""
+    """Lists the checkpoint's tensors from its index.
+
+    Raises ModuleError when config or index is missing or damaged, when several checkpoints are there and none was
+    named, and for an object-based checkpoint of TensorFlow 2.
+    """
     prefix = _prefix(files)
     config = _config(files)
     index = read_index(files.folder / f"{prefix}.index")
@@ -70,7 +74,7 @@ def inspect(files: Files) -> InspectedModule:
 
 
 def vocabularies(files: Files) -> dict[str, str]:
-    """The tokenizer's file by the attribute under which TF Hub's modules have it."""
+    """The tokenizer's file, relative to the folder, by the attribute under which TF Hub's modules have it."""
     if pieces := files.glob("*.model"):
         return {"sp_model_file": pieces[0].name}
     return {"vocab_file": "vocab.txt"} if files.glob("vocab.txt") else {}

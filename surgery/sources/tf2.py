@@ -20,7 +20,7 @@ KNOWN_BY = SAVED_MODEL
 EXPECTED = f"SavedModel ({SAVED_MODEL})"
 
 KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_losses", "keras_api", "signatures"})
-"""Children that Keras gives to every object; they are not callables of the module."""
+"""Children that Keras adds to every object. They are no callables of the module."""
 
 
 def accepts(files: Files) -> bool:
@@ -29,18 +29,21 @@ def accepts(files: Files) -> bool:
 
 
 def inspect(files: Files) -> InspectedModule:
-    """Reads variables, assets and callables from the object graph, the rest as for every SavedModel."""
+    """Reads variables, assets and callables from the object graph, everything else as for any SavedModel."""
     return inspect_below(files, object_graph.ROOT)
 
 
 def with_objects(files: Files) -> Any:
-    """The meta graph that carries the object graph, None where none does."""
+    """The meta graph that has the object graph; None where none has one."""
     meta_graphs = files.saved_model.meta_graphs if files.saved_model is not None else ()
     return next((meta_graph for meta_graph in meta_graphs if meta_graph.object_graph_def.nodes), None)
 
 
 def inspect_below(files: Files, root: int) -> InspectedModule:
-    """The module whose root is this node of the object graph; variables keep their path from the graph's own root."""
+    """The module whose root is the node `root` of the object graph.
+
+    Its variables keep their paths from the graph's own root.
+    """
     saved_model, folder = files.saved_model, files.folder
     meta_graph = with_objects(files)
     graph = meta_graph.object_graph_def
@@ -103,9 +106,10 @@ def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableIn
 
 
 def _trainable(graph: Any, root: int) -> dict[int, bool]:
-    """Whether each listed variable is in the list that fine-tuning uses: the root's first, then its children's.
+    """Whether fine-tuning trains each variable, by node: whether it is in the list `trainable_variables`.
 
-    A variable's own flag is not enough: a frozen Keras layer keeps its variables' flags and leaves them off the list.
+    The root's list comes first, then those of its children. A variable's own flag is not enough: when a Keras layer
+    is frozen, its variables keep their flags but leave the list.
     """
     found: dict[int, bool] = {}
     for owner in (root, *object_graph.children(graph, root).values()):
@@ -118,7 +122,7 @@ def _trainable(graph: Any, root: int) -> dict[int, bool]:
 
 
 def _traces(meta_graph: Any, where: dict[int, str], root: int) -> list[Trace]:
-    """Concrete functions of the root's `__call__` and of its children that can be called, such as `.mlm`."""
+    """Concrete functions of the root's `__call__` and of its callable children, such as `.mlm`."""
     graph = meta_graph.object_graph_def
     children = object_graph.children(graph, root)
     found: list[Trace] = []
@@ -139,7 +143,10 @@ def _traces(meta_graph: Any, where: dict[int, str], root: int) -> list[Trace]:
 
 
 def _signature_traces(meta_graph: Any, where: dict[int, str]) -> dict[str, Trace]:
-    """The concrete function behind each signature, which names its outputs where the meta graph only numbers them."""
+    """The concrete function behind each signature, by the signature's name.
+
+    It names its outputs; the meta graph only numbers them.
+    """
     graph = meta_graph.object_graph_def
     signatures = object_graph.children(graph, object_graph.ROOT).get("signatures")
     found = {}

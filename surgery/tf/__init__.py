@@ -1,7 +1,7 @@
-"""The only folder that imports TensorFlow. What must be set before TensorFlow loads is set here, and nothing else.
+"""The only folder that imports TensorFlow. This file only sets the variables that TensorFlow reads while it loads.
 
-Model Garden's encoders are Keras 2 (`tf_keras`); TF_USE_LEGACY_KERAS keeps `tf.keras` and tensorflow_hub on the
-same side. TF_CPP_MIN_LOG_LEVEL keeps TensorFlow's C++ chatter away from a reader of stderr.
+Model Garden's encoders are Keras 2 (`tf_keras`); TF_USE_LEGACY_KERAS makes `tf.keras` and tensorflow_hub use Keras 2 as
+well. TF_CPP_MIN_LOG_LEVEL keeps the messages of TensorFlow's C++ code off stderr.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Edits on a filled encoder: heads sliced out of its weights, layers put between its blocks or in their place."""
+"""Edits of a filled encoder: heads cut out of its weights, layers inserted after its blocks or put in their place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from surgery.planning.edits import EditedBlock
 from surgery.tf.layers import called_instead, layers_at
 
 DENSE = {"query": 1, "key": 1, "value": 1, "attention_output": 0}
-"""The dense layers of an attention and the axis of their kernels that counts heads."""
+"""The dense layers of an attention, with the axis of their kernels that counts heads."""
 
 
 def prune_heads(
@@ -21,7 +21,8 @@ def prune_heads(
 ) -> None:
     """Gives the attention of each block the weights of the heads that stay, as new variables of the same names.
 
-    `blocks` and `attention` are paths, see recipe.Setting; `variables` holds the weights by target and is changed.
+    `blocks` is the path from the network to the blocks, `attention` the path from a block to its attention (see
+    recipe.Setting). `variables` holds the weights by target, and is changed.
     """
     by_id = {id(variable): target for target, variable in variables.items()}
     layers = layers_at(network, blocks)
@@ -43,7 +44,7 @@ def prune_heads(
 
 
 def sliced(weight: np.ndarray, pruned: Sequence[int], axis: int) -> np.ndarray:
-    """A weight without these heads along the axis that counts them."""
+    """A weight without the `pruned` heads along the axis that counts heads."""
     return np.delete(weight, list(pruned), axis=axis)
 
 
@@ -51,9 +52,11 @@ def sliced(weight: np.ndarray, pruned: Sequence[int], axis: int) -> np.ndarray:
 def edited_blocks(
     layers: Sequence[Any], edited: Sequence[EditedBlock], *, shared: bool, returns: int
 ) -> Iterator[list[Any]]:
-    """Runs inserted and replacing layers while the network is called; yields the blocks' own outputs, in order.
+    """Runs inserted and replacing layers while the network is called.
 
-    `layers` are the blocks, or the one that is called for each; a call returns `returns` values.
+    Yields a list that fills with the outputs of the blocks, in order, each [batch, seq, hidden] before the layers that
+    are inserted after the block. `layers` are the blocks, or with `shared` the one layer that is called for each block.
+    A block's call returns `returns` values.
     """
     seen: list[Any] = []
 

@@ -1,7 +1,7 @@
-"""Builds the Model Garden encoder that a recipe describes; its variables are born with the module's weights.
+"""Builds the Model Garden encoder that a recipe describes. Its variables are created with the module's weights.
 
-Keras would draw a hundred million random numbers only to have them overwritten. A variable creator hands each new
-variable its value instead, under its clean name, and so also proves that every target is filled exactly once.
+Keras would draw a hundred million random numbers only to have them overwritten. A variable creator gives each new
+variable its value and its target's name instead, and thereby also proves that every target is filled exactly once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -27,7 +27,7 @@ from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.layers import Watched, layers_at, passing, watched
 
 SCOPE = "encoder"
-"""The network's own name, which its variables do not carry."""
+"""The network's name, which is not part of its variables' names."""
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
@@ -43,9 +43,17 @@ def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
 ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activations.relu}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """A filled encoder: its network, its sub-models by name ("mlm"), and its variables by target in creation order."""
+    """A filled encoder.
+
+    Attributes:
+        inference: How the module is explained.
+        network: Model Garden's encoder network.
+        submodels: The layers of its sub-models by name, such as "mlm".
+        variables: Its variables by target, in the order of their creation.
+        edited: Its blocks as edits left them; empty without edits.
+    """
 
     inference: Inference
     network: Any
@@ -55,7 +63,7 @@ class Encoder:
 
     @property
     def added(self) -> list[tf.Variable]:
-        """Variables of layers that edits have put in; they are there after the first trace."""
+        """Variables of the layers that edits have added. They exist after the first trace."""
         layers = [layer for block in self.edited for layer in (*block.inserted, block.replaced) if layer is not None]
         return list({id(v): v for layer in layers for v in getattr(layer, "weights", ())}.values())
 
@@ -69,9 +77,9 @@ class Encoder:
     ) -> dict[str, Any]:
         """Runs the network, or its first `depth` blocks, on int32 [batch, seq] inputs.
 
-        Returns its outputs under their export names: `pooled_output` [batch, hidden], `sequence_output` and
-        `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of the latter, and each tap as a list, by
-        block; all float32. With a depth, blocks that have not run hand on what they got.
+        Returns its outputs by export name, all float32: `pooled_output` [batch, hidden], `sequence_output` and
+        `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of [batch, seq, hidden], and each tap as a
+        list with one tensor per tapped block. With a depth, the blocks after it return their own input.
         """
         recipe, present = self.inference.family.encoder, self.inference.outputs
         blocks = layers_at(self.network, recipe.blocks)
@@ -108,15 +116,18 @@ class Encoder:
         return outputs
 
     def submodel(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        """Logits [batch, positions, vocab] of a sub-model at int32 [batch, positions] of the sequence output."""
+        """Logits of a sub-model, float32 [batch, positions, vocab].
+
+        `sequence_output` is float32 [batch, seq, hidden], `positions` int32 [batch, positions].
+        """
         return self.submodels[name](sequence_output, positions)
 
 
 def build_encoder(inference: Inference, weights: Weights) -> Encoder:
-    """The encoder with every weight in its place.
+    """Builds the encoder with every weight in its place.
 
-    Raises UnexplainedError when the encoder wants a weight that the module does not have, the other way round, or in
-    another shape.
+    Raises UnexplainedError when the encoder needs a weight that the module does not have, has no place for a weight of
+    the module, or needs it in another shape.
     """
     recipe, architecture = inference.family.encoder, inference.architecture
     tokens = tf.zeros([1, 1], tf.int32)
@@ -144,37 +155,45 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
             "filling the encoder: it has no place for these weights of the module",
             details=tuple(f"{a.variable.name} (as {a.target})" for a in unfilled),
         )
-    return Encoder(inference, network, submodels, variables)
+    return Encoder(inference=inference, network=network, submodels=submodels, variables=variables)
 
 
 def edit_encoder(encoder: Encoder, edited: tuple[EditedBlock, ...]) -> Encoder:
-    """The encoder with its blocks edited. It takes over the network of the one that is given, which is then spent."""
+    """The encoder with its blocks edited.
+
+    The result takes over the network of `encoder`, which must not be used afterwards. Raises UsageError for a layer
+    that does not return the shape and dtype that it takes.
+    """
     recipe = encoder.inference.family.encoder
     hidden = encoder.inference.architecture["hidden_size"]
     for layer in (layer for block in edited for layer in (*block.inserted, block.replaced) if layer is not None):
-        given = tf.zeros([2, 3, hidden])
-        returned = layer(given)
-        if getattr(returned, "shape", None) != given.shape or returned.dtype != given.dtype:
+        states = tf.zeros([2, 3, hidden])
+        returned = layer(states)
+        if getattr(returned, "shape", None) != states.shape or returned.dtype != states.dtype:
             raise UsageError(
                 f"running {getattr(layer, 'name', layer)} on float32 [2, 3, {hidden}]: expected the same shape and "
                 f"dtype, found {getattr(returned, 'dtype', type(returned).__name__)} {getattr(returned, 'shape', '')}"
             )
     variables = dict(encoder.variables)
     if any(block.pruned for block in edited):
-        assert recipe.attention is not None, "the edit was refused otherwise"
+        assert recipe.attention is not None, "apply_edits refuses to prune where the recipe has no attention"
         prune_heads(encoder.network, variables, edited, recipe.blocks, recipe.attention)
     for number, block in enumerate(edited):
         if block.replaced is not None and encoder.inference.family.repeated is None:
             claims = [claim for claim in encoder.inference.claims if claim.holes.get("layer") == str(number)]
             gone = {target for claim in claims for target in claim.targets}
             variables = {target: variable for target, variable in variables.items() if target not in gone}
-    return Encoder(encoder.inference, encoder.network, encoder.submodels, variables, edited)
+    return replace(encoder, variables=variables, edited=edited)
 
 
 @contextmanager
 def _born_with_weights(
     renames: tuple[tuple[str, str], ...], weights: Weights, absent: tuple[str, ...]
 ) -> Iterator[dict[str, tf.Variable]]:
+    """Gives every variable that the block creates its weight; yields the variables by target.
+
+    Targets that begin with one of `absent` belong to layers that the module lacks: they are created without a weight.
+    """
     made: dict[str, tf.Variable] = {}
     refused: list[SurgeryError] = []
 
@@ -193,7 +212,7 @@ def _born_with_weights(
         for pattern, replacement in renames:
             target = re.sub(pattern, replacement, target)
         if target.startswith(absent):
-            return next_creator(**kwargs)  # of a layer that the module lacks: never called, never saved
+            return next_creator(**kwargs)  # its layer is never called and never saved
         if target not in weights or target in made:
             raise UnexplainedError(
                 f"filling the encoder: it wants a weight {target}, "
@@ -216,15 +235,15 @@ def _born_with_weights(
         with tf.variable_creator_scope(create):
             yield made
     except Exception:
-        # Keras rewrites the message of what is raised inside a layer; the original says more.
+        # Keras rewrites the message of an error that is raised inside a layer; the original says more.
         if refused:
             raise refused[0] from None
         raise
 
 
-def _argument(given: Any, architecture: Architecture) -> Any:
-    """A constructor argument as a recipe describes it, for this architecture."""
-    match given:
+def _argument(described: Any, architecture: Architecture) -> Any:
+    """A constructor argument for this architecture, as a recipe describes it."""
+    match described:
         case str(field):
             return architecture[field]
         case Constant(value=value):
@@ -241,7 +260,7 @@ def _argument(given: Any, architecture: Architecture) -> Any:
                 made.append(_load(layer.path)(**own))
             return made
         case _:
-            return {name: _argument(argument, architecture) for name, argument in given.items()}
+            return {name: _argument(argument, architecture) for name, argument in described.items()}
 
 
 def _activation(name: str) -> Any:

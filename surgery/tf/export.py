@@ -1,8 +1,8 @@
-"""Writes an encoder as a SavedModel: one trace of the encoder a training mode, everything else calls those two.
+"""Writes an encoder as a SavedModel. The encoder is traced once per training mode; everything else calls those traces.
 
 The root is a plain trackable object in the form of TF Hub's reusable SavedModels: `__call__`, `variables`,
 `trainable_variables`, `regularization_losses`, the module's assets and constants, and `.mlm` where the source has
-it. No Keras object hangs on it: those cost a trace of every layer.
+it. It holds no Keras object, because Keras would save a trace of every layer.
 """
 
 from __future__ import annotations
@@ -28,15 +28,22 @@ Specs = dict[str, tf.TensorSpec]
 
 
 class Reusable(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """A root in the form of TF Hub's reusable SavedModels: the lists are plain attributes, which are saved."""
+    """A root in the form of TF Hub's reusable SavedModels. Its lists are plain attributes, so that they are saved."""
 
     variables: Any = None
     trainable_variables: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Export:
-    """What is written: an encoder in the calling conventions of its module, with these outputs."""
+    """An encoder to be written in the calling conventions of its module.
+
+    Attributes:
+        module: The module, whose assets are copied.
+        encoder: The filled encoder.
+        constants: Values such as `do_lower_case`, by attribute of the root.
+        outputs: The outputs of every signature.
+    """
 
     module: InspectedModule
     encoder: Encoder
@@ -45,10 +52,7 @@ class Export:
 
 
 def write_saved_model(export: Export, folder: Path) -> None:
-    """Saves the export into `folder`, which must not exist yet.
-
-    Raises WriteError when the disk refuses.
-    """
+    """Saves the export into `folder`. Raises WriteError when the files cannot be written."""
     root, signatures = _root(export)
     try:
         tf.saved_model.save(root, str(folder), signatures=signatures)
@@ -99,10 +103,10 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
 
 
 class Traces:
-    """The encoder's concrete functions, each traced once: all share its variables.
+    """The encoder's concrete functions. Each is traced once, when it is first asked for; all share its variables.
 
-    One without taps serves who does not ask for them; a tapped one gives the taps besides; a shallow one runs the
-    first blocks only.
+    A function returns the encoder's outputs. A tapped one also returns the taps. One with a depth only runs the first
+    blocks.
     """
 
     def __init__(self, encoder: Encoder, specs: Specs, outputs: ExportOutputs) -> None:
@@ -110,7 +114,7 @@ class Traces:
         self._made: dict[tuple[bool, bool, int | None], Any] = {}
 
     def __call__(self, *, training: bool, tapped: bool = False, depth: int | None = None) -> Any:
-        """A concrete function of the inputs in the specs' order; its outputs are those of `Encoder.encode`."""
+        """A concrete function of int32 [batch, seq] inputs, in the specs' order; its outputs are those of `encode`."""
         key = (training, tapped, depth)
         if key not in self._made:
             taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.block < depth)]
@@ -125,7 +129,7 @@ class Traces:
 
 
 def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
-    """A signature with these outputs, over the leanest trace that computes them."""
+    """A signature with these outputs. It calls the smallest trace that computes them."""
     outputs = encode.outputs
     tapped = any(name in outputs.tap_names for name in wanted.outputs)
     function = encode(training=False, tapped=tapped, depth=wanted.depth)
@@ -148,7 +152,7 @@ def _run_flat(run: Callable[..., Mapping[str, Any]], inputs: list[tf.Tensor]) ->
 
 
 def _served(specs: Specs, run: Callable[[list[tf.Tensor]], dict[str, tf.Tensor]]) -> Any:
-    """A signature's function: named inputs in, flat named outputs out."""
+    """A signature's function, from inputs by name to flat outputs by name."""
 
     @tf.function(input_signature=[dict(specs)], autograph=False)  # type: ignore[untyped-decorator]
     def serve(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -167,7 +171,7 @@ def _submodel_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -
         *tokens, positions = inputs
         outputs = encode(*tokens)
         outputs = {**outputs, recipe.logits: encoder.submodel(name, outputs["sequence_output"], positions)}
-        # The same keys as the source's: a sub-model is called by people who know it.
+        # The keys are those of the source's sub-model, so that code that calls it keeps working.
         return {key: value for key, value in outputs.items() if key in wanted}
 
     return run
@@ -176,8 +180,8 @@ def _submodel_function(encoder: Encoder, name: str, encode: Any, specs: Specs) -
 def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functions: Mapping[bool, Any]) -> None:
     """Gives an object Hub's `__call__(inputs, training=False)`.
 
-    A dict goes in and a dict comes out, as with Hub's modules since `/3`; a module that took a list takes it still,
-    and then returns what it returned.
+    For a dict of inputs the call returns a dict, as Hub's modules do since `/3`. If the module took a list, the call
+    takes a list as well, and returns the list that the module returned.
     """
 
     def call(inputs: Any, training: bool = False) -> Any:
@@ -201,9 +205,9 @@ def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functi
 
 
 def flat_outputs(outputs: Mapping[str, Any], blocks: Mapping[str, Sequence[int]] | None = None) -> dict[str, tf.Tensor]:
-    """A list of tensors becomes one output an entry, `encoder_outputs_3`: signatures know no lists.
+    """Outputs in which every list of tensors is replaced by one output per entry, such as `encoder_outputs_3`.
 
-    `blocks` are the numbers of a list's entries, where they are not 0, 1, 2 and so on.
+    Signatures have no lists. `blocks` holds the numbers of a list's entries by name, if they are not 0, 1, 2 and so on.
     """
     flat: dict[str, tf.Tensor] = {}
     for name, value in outputs.items():
@@ -216,7 +220,7 @@ def flat_outputs(outputs: Mapping[str, Any], blocks: Mapping[str, Sequence[int]]
 
 
 def _list_variables(owner: Any, variables: list[tf.Variable]) -> None:
-    """The lists that hub.KerasLayer reads from a reusable SavedModel."""
+    """Sets the lists that hub.KerasLayer reads from a reusable SavedModel."""
     owner.variables = variables
     owner.trainable_variables = [variable for variable in variables if variable.trainable]
     owner.regularization_losses = []

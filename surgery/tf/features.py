@@ -1,4 +1,4 @@
-"""Features in the graph: block outputs mixed, and pooled over the tokens that are there."""
+"""Features in the graph: block outputs mixed, and pooled over the tokens that the mask shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from surgery.planning.features import ResolvedFeature
 
 
 def compute(feature: ResolvedFeature, states: Sequence[tf.Tensor], mask: tf.Tensor) -> Mapping[str, tf.Tensor]:
-    """A feature's outputs by name, from its layers' outputs [batch, seq, width] and int32 `mask` [batch, seq]."""
+    """A feature's outputs by name, from its layers' outputs `states` [batch, seq, width] and int32 `mask` [batch, seq].
+
+    An output is [batch, seq, width], or with pooling [batch, width].
+    """
     mixed = _mix(feature, states)
     return dict(zip(feature.outputs, (_pool(feature.pooling, x, mask) for x in mixed), strict=True))
 
@@ -31,7 +34,7 @@ def _mix(feature: ResolvedFeature, states: Sequence[tf.Tensor]) -> Sequence[tf.T
 
 
 def _pool(pooling: str, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """[batch, seq, width] to [batch, width]; a row of nothing but padding pools to zeros, never to NaN."""
+    """Pools [batch, seq, width] to [batch, width]. A row of nothing but padding pools to zeros, never to NaN."""
     if pooling == "none":
         return x
     if pooling == "cls":

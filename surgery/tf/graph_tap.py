@@ -1,8 +1,8 @@
-"""Writes a SavedModel whose signature returns more tensors of its own graph, and runs what was written.
+"""Writes a SavedModel whose signature returns more tensors of its own graph, and runs the written SavedModel.
 
-A TensorFlow 2 signature is traced again: its graph, calls written out, is imported into a function that captures what
-the loaded one captured. A TensorFlow 1 graph is flat already: it is pruned to more fetches. Either way the loaded
-object is what is saved, so its variables, tables, assets and other signatures come along as they are.
+A TensorFlow 2 signature is traced again: its graph, with calls written out, is imported into a function that has the
+same captures. A TensorFlow 1 graph is flat already: it is pruned to more fetches. In both cases the loaded object is
+saved, so that its variables, tables, assets and other signatures are saved unchanged.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FAILURES = (
     AttributeError,
     AssertionError,
 )
-"""What TensorFlow raises for a SavedModel that it does not understand, or for inputs that do not suit a graph."""
+"""Errors that TensorFlow raises for a SavedModel that it does not understand, or for inputs that a graph refuses."""
 
 FRAMED = ENTER | SWITCH
 """Operations of TensorFlow 1's control flow."""
@@ -52,7 +52,7 @@ Specs = Mapping[str, tf.TensorSpec]
 
 @contextmanager
 def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
-    """The SavedModel behind a listing, loaded. Raises ModuleError when TensorFlow cannot."""
+    """Loads the SavedModel of a listing. Raises ModuleError when TensorFlow cannot load it."""
     _know_operations(listing)
     with _to_be_loaded(listing, taps) as folder:
         loaded = Loaded(listing, taps, _load(listing, folder))
@@ -63,20 +63,21 @@ def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
 
 
 class Loaded:
-    """A loaded SavedModel, of which one signature is to return more."""
+    """A loaded SavedModel, of which one signature shall return more tensors."""
 
     def __init__(self, listing: GraphListing, taps: Sequence[GraphTap], loaded: Any) -> None:
         self._listing, self._taps, self._loaded = listing, taps, loaded
 
     def close(self) -> None:
-        """Lets go of the module, so that what was written can be loaded in its place."""
+        """Frees the module's memory, so that the written SavedModel can be loaded."""
         self._loaded = None
         give_back()
 
     def write(self, folder: Path, left_out: Collection[str] = ()) -> None:
-        """Saves it into a folder, with the tapped signature in the place of the plain one; some may be left out.
+        """Saves the module into a folder, with the tapped signature in place of the plain one.
 
-        Raises ModuleError when TensorFlow cannot save it again, WriteError when the disk refuses.
+        `left_out` are signatures that are not saved. Raises ModuleError when TensorFlow cannot save the module again,
+        and WriteError when the files cannot be written.
         """
         signatures = {
             name: function
@@ -98,9 +99,9 @@ class Loaded:
             ) from error
 
     def record(self, batches: Iterable[MadeBatch], enough: int) -> tuple[list[MadeBatch], list[Arrays]]:
-        """Runs the signature, as it was, until so many batches suited it; returns those, and their outputs by key.
+        """Runs the plain signature until it has accepted `enough` batches; returns those, and their outputs by key.
 
-        Raises ModuleError when none did.
+        Raises ModuleError when the signature accepts none of the batches.
         """
         call, specs = self._as_it_was()
         accepted: list[MadeBatch] = []
@@ -123,10 +124,10 @@ class Loaded:
         return accepted, recorded
 
     def _as_it_was(self) -> tuple[Callable[..., Any], Specs]:
-        """The signature of the source, untouched, and what it takes.
+        """The plain signature of the source, and the specs of its inputs.
 
-        The graph of a TensorFlow 1 module was changed for loading, so it is loaded again as it is; then tensors can be
-        fetched from it that its signature does not return.
+        The graph of a TensorFlow 1 module was changed for loading. The module is therefore loaded again unchanged, and
+        tensors of its graph that the signature does not return are fetched, too.
         """
         listing, name = self._listing, self._listing.signature.name
         if listing.meta_graph.object_graph_def.nodes:
@@ -138,7 +139,7 @@ class Loaded:
         return _pruned(original, listing.meta_graph.signature_def[name], outer), specs
 
     def _tapped(self) -> Any:
-        """The signature as a function of the same inputs that returns the taps too."""
+        """The signature as a function of the same inputs that also returns the taps."""
         taps = self._taps
         plain = self._loaded.signatures[self._listing.signature.name]
         meta_graph = self._listing.meta_graph
@@ -150,7 +151,7 @@ class Loaded:
 
 
 def record_export(folder: Path, signature: str, batches: Sequence[MadeBatch]) -> list[Arrays]:
-    """Outputs of a written SavedModel's signature, from its files alone. Raises ModuleError when it does not run."""
+    """Outputs of a written SavedModel's signature for each batch, loaded from its files. Raises ModuleError."""
     try:
         function = tf.saved_model.load(str(folder)).signatures[signature]
         return [_run(function, function.structured_input_signature[1], batch) for batch in batches]
@@ -162,7 +163,7 @@ def record_export(folder: Path, signature: str, batches: Sequence[MadeBatch]) ->
 
 
 def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
-    """A signature's outputs as arrays by key; the parts of a sparse or ragged one by number."""
+    """A signature's outputs as arrays by key. The parts of a sparse or ragged output are `key/0`, `key/1` and so on."""
     inputs = {key: tf.constant(batch.arrays[key], spec.dtype) for key, spec in specs.items()}
     found: Arrays = {}
     for key, value in call(**inputs).items():
@@ -172,7 +173,7 @@ def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
 
 
 def _traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
-    """The body of a concrete function that returns a dict, with taps added to it."""
+    """A function like this concrete function, whose dict of outputs also has the taps."""
     written_out = _written_out(function, [tap.tensor.place for tap in taps])
 
     def run(**inputs: Any) -> dict[str, Any]:
@@ -183,9 +184,9 @@ def _traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict
 
 
 def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
-    """A TensorFlow 1 graph between a signature's inputs and its outputs and taps.
+    """A TensorFlow 1 graph, pruned to the part between a signature's inputs and its outputs and taps.
 
-    What stands in a function that it calls is reached as in TensorFlow 2, from the call.
+    Taps inside a function that the graph calls are reached through the call, as in TensorFlow 2.
     """
     infos = {
         key: meta_graph_pb2.TensorInfo.FromString(info.SerializeToString())
@@ -202,8 +203,8 @@ def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callab
     written_out = _written_out(pruned, [tap.tensor.place for tap in inner]) if inner else None
 
     def run(**inputs: Any) -> dict[str, Any]:
-        given = [inputs[key] for key in sorted(inputs)]
-        found, tapped = written_out(*given) if written_out else (pruned(*given), [])
+        values = [inputs[key] for key in sorted(inputs)]
+        found, tapped = written_out(*values) if written_out else (pruned(*values), [])
         return {
             **found["outputs"],
             **found["taps"],
@@ -214,9 +215,9 @@ def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callab
 
 
 def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple[Any, list[Any]]]:
-    """A concrete function's graph without calls, to be called where a function is traced.
+    """A concrete function's graph with its calls written out, to be called while a function is traced.
 
-    Called with the function's arguments it returns the function's result, and the tensors at the places.
+    It takes the function's arguments, and returns the function's result and the tensors at the places.
     """
     graph_def = function.graph.as_graph_def()
     arguments = [placeholder.op.name for placeholder in function.inputs]
@@ -225,10 +226,10 @@ def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple
     flat = flatten(root, ports, op_def_registry.get)
     own = len(arguments) - len(function.captured_inputs)
 
-    def import_graph(*given: Any) -> tuple[Any, list[Any]]:
+    def import_graph(*values: Any) -> tuple[Any, list[Any]]:
         graph = tf.compat.v1.get_default_graph()
         captured = dict(zip(arguments[own:], function.captured_inputs, strict=True))
-        bound = dict(zip(arguments, given, strict=False))
+        bound = dict(zip(arguments, values, strict=False))
         bound.update({name: graph.capture(tensor) for name, tensor in captured.items() if name in flat.free})
         made = [name for name in flat.tensors if name.partition(":")[0] not in bound]
         imported = tf.graph_util.import_graph_def(
@@ -246,7 +247,7 @@ def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple
 
     if not any(node.op in FRAMED for node in flat.graph_def.node):
         return import_graph
-    # Tracing would order operations as TensorFlow 2 does, which cannot be done between Enter and Exit.
+    # tf.function adds control dependencies between operations, which is impossible between Enter and Exit.
     specs = [tf.TensorSpec.from_tensor(tensor) for tensor in function.inputs[:own]]
     wrapped: Callable[..., tuple[Any, list[Any]]] = tf.compat.v1.wrap_function(import_graph, specs)
     return wrapped
@@ -254,7 +255,10 @@ def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple
 
 @contextmanager
 def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Path]:
-    """The folder to load: a TensorFlow 1 graph is changed first to one whose variables can be trained and saved."""
+    """The folder to load.
+
+    For a TensorFlow 1 graph it is a temporary one, with a graph whose variables can be trained and saved.
+    """
     folder = listing.files.folder
     if listing.meta_graph.object_graph_def.nodes:
         yield folder
@@ -291,7 +295,10 @@ def _load(listing: GraphListing, folder: Path) -> Any:
 
 
 def _know_operations(listing: GraphListing) -> None:
-    """Brings TensorFlow Text's operations where a graph has some that TensorFlow itself does not know."""
+    """Registers TensorFlow Text's operations if a graph has operations that TensorFlow itself does not know.
+
+    Raises ModuleError for operations that are still unknown then.
+    """
     graph = listing.meta_graph.graph_def
     used = {node.op for function in graph.library.function for node in function.node_def}
     used |= {node.op for node in graph.node}

@@ -1,7 +1,7 @@
-"""Layers inside a network: found by path, watched while they are called, or left out for a while.
+"""Layers inside a network: found by path, watched while they are called, or skipped for a while.
 
-Keras looks a layer's `call` up on the instance at every call, so a function set there sees every tensor that passes,
-and the layer is as before when it is deleted again.
+Keras looks up a layer's `call` on the instance at every call. A function that is set there therefore sees every tensor
+that passes the layer; when it is deleted again, the layer is as before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _STEP = re.compile(r"([^\[]+)((?:\[[^\]]*\])*)")
 
 
 def layers_at(owner: Any, path: str) -> list[Any]:
-    """The layers at a path of a recipe; see recipe.Setting. `[]` is each of a list, `[3]` and `[name]` one of them."""
+    """The layers at a path of a recipe (see recipe.Setting).
+
+    `[]` stands for each entry of a list, `[3]` and `[name]` for one of them.
+    """
     found = [owner]
     for step in path.split("."):
         kind, _, name = step.rpartition(":")
@@ -43,7 +46,12 @@ def _items(items: Any, key: str) -> Sequence[Any]:
 
 @dataclass
 class Watched:
-    """What passes a layer: the first input and the result of each of its calls, in order."""
+    """The tensors that pass a layer. Both lists grow while it is watched.
+
+    Attributes:
+        inputs: The first input of each call, in order.
+        outputs: The result of each call, in order.
+    """
 
     inputs: list[tf.Tensor] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
@@ -51,7 +59,7 @@ class Watched:
 
 @contextmanager
 def watched(layer: Any) -> Iterator[Watched]:
-    """Keeps what passes a layer while its network is called."""
+    """Records the tensors that pass a layer while its network is called."""
     seen, call = Watched(), layer.call
 
     def keep(inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -65,10 +73,10 @@ def watched(layer: Any) -> Iterator[Watched]:
 
 @contextmanager
 def passing(layers: Sequence[Any], *, first: int = 0, returns: int = 1) -> Iterator[None]:
-    """Lets layers hand on their first input from the n-th call on, so that their variables are not used.
+    """Makes layers return their first input, so that their variables are not used.
 
-    Where one layer is called for every block, `first` counts its calls, else `layers` begin with the first left out.
-    `returns` is how many values a call returns; all but the first are None.
+    Each layer is skipped from call number `first` on, which counts from 0: where one layer is called for every block,
+    that is the first block to skip. A call returns `returns` values; all except the first are None.
     """
     calls = {id(layer): 0 for layer in layers}
 
@@ -96,7 +104,7 @@ def passing(layers: Sequence[Any], *, first: int = 0, returns: int = 1) -> Itera
 
 @contextmanager
 def called_instead(layer: Any, call: Any) -> Iterator[None]:
-    """Sets a layer's call; what was set before, by another watcher, is set again afterwards."""
+    """Replaces a layer's call inside the block. A call that was set before, by another watcher, is restored."""
     before = vars(layer).get("call")
     layer.call = call
     try:

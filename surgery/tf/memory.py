@@ -1,4 +1,4 @@
-"""Gives memory back between the heavy steps, so that a conversion never holds three models at once."""
+"""Returns memory to the system between the heavy steps, so that a conversion never holds three models at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Imports without garbage collection, and keeps what they leave out of every later one.
+    """Runs imports without garbage collection, and keeps the imported objects out of every later collection.
 
     TensorFlow's import makes a million objects that live until the process ends. Collecting while it runs costs a
     fifth of its time, and looking through them again takes 0.15 s at each later collection. Only the first import is
-    treated so: whatever a later call found alive, the garbage of an earlier job included, would never be freed.
+    treated so: a later call would also freeze the garbage of earlier jobs, which would then never be freed.
     """
     if "tensorflow" in sys.modules:
         yield
@@ -33,8 +33,8 @@ def importing() -> Iterator[None]:
 def give_back() -> None:
     """Collects cycles (Keras objects and graphs are full of them) and returns freed heap to the system.
 
-    After a restore, glibc keeps about two thirds of a model's size in its arenas as free memory; `malloc_trim` hands
-    it back. Where the C library has no such function, collecting is all that happens.
+    After a restore, glibc keeps about two thirds of a model's size in its arenas as free memory; `malloc_trim` returns
+    it. Where the C library has no such function, the heap is not trimmed.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""A meta graph cut down to its variables and the operations that restore them."""
+"""A meta graph reduced to its variables and the operations that restore them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def with_tags(saved_model: Any, tags: Sequence[str]) -> Any:
 
 
 def only_variables(meta_graph: Any) -> Any:
-    """TensorFlow's MetaGraphDef with nothing but the variables and, where it has one, the saver.
+    """TensorFlow's MetaGraphDef with only the variables and, if the graph has one, the saver.
 
-    TF1 hub.Modules have none: their checkpoint's keys are the names of the variables.
+    TF1 hub.Modules have no saver: the keys of their checkpoint are the names of the variables.
     """
     graph, saver = meta_graph.graph_def, meta_graph.saver_def
     nodes = {node.name: node for node in graph.node}
@@ -39,7 +39,7 @@ def only_variables(meta_graph: Any) -> Any:
 
 
 def restore_by_name(handles: Mapping[str, tf.Tensor], prefix: str) -> list[Any]:
-    """Operations, in the current graph, that restore variables from the checkpoint's tensors of their names."""
+    """Adds operations to the current graph that restore each variable from the checkpoint's tensor of its name."""
     names = list(handles)
     dtypes = [handles[name].op.get_attr("dtype") for name in names]
     values = tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), dtypes=dtypes)

@@ -1,4 +1,4 @@
-"""TensorFlow's errors in one line: their first lines often say no more than "Graph execution error:"."""
+"""TensorFlow's errors in one line. Their first line is often only "Graph execution error:"."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOISE = (
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error's message that says something, else the name of its class."""
+    """The first line of an error's message that is no NOISE; if there is none, the name of the error's class."""
     text = str(getattr(error, "message", None) or error)
     for line in text.splitlines():
         line = line.strip()

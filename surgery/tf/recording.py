@@ -1,4 +1,4 @@
-"""Runs the original and the export side by side: recordings of a battery, weights, calls and inner hyperparameters."""
+"""Records the outputs of a module, of an encoder in memory and of a reloaded export on a battery."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ def record_module(
     taps: Sequence[TapAtBlock] = (),
     tick: Tick = lambda: None,
 ) -> Recording:
-    """What the module itself returns on a battery, under export names; a sub-model's outputs as `mlm.…`.
+    """The module's own outputs on a battery, by export name; a sub-model's outputs are `mlm.…`.
 
-    Taps are read from its own graph, on the batches on which sub-models are run; one that is not found there is left
-    out. Its TF2 functions are run in a v1 Session, which is closed again before this returns.
+    Taps are read from the module's graph, on the batches on which sub-models are run. Taps that are not found there are
+    left out. The functions of a TF2 module are run in a v1 Session, which is closed before this returns. `tick` is
+    called after each batch. Raises ModuleError when the module cannot be loaded or run.
     """
     tags = _serving_tags(module)
     meta_graph = with_tags(module.saved_model, tags)
@@ -62,22 +63,22 @@ def record_module(
 
 
 def _sizes(offer: Offer, inference: Inference, batch: Batch) -> tuple[int, ...]:
-    """The shape of a tap's tensor for a batch, every axis known."""
+    """The shape of a tap's tensor for a batch, with every axis known."""
     rows, length = batch.inputs["input_mask"].shape
     return tuple(size for size in offer.shape(inference, rows, length) if size is not None)
 
 
 def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
-    """TF1 graphs may keep tokens flat between blocks, [batch * seq, hidden]: as [batch, seq, hidden].
+    """A tensor that a TF1 graph may keep flat, [batch * seq, hidden], as [batch, seq, hidden].
 
-    Told by name, because at length 1 the pooled output [batch, hidden] has the same shape.
+    The pooled output is recognised by its name, because at length 1 its shape [batch, hidden] is the same.
     """
     rows, length = batch.inputs["input_mask"].shape
     return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
 
 
 def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[TapAtBlock] = ()) -> Recording:
-    """What the encoder in memory returns on a battery, sub-models and taps included."""
+    """The outputs of the encoder in memory on a battery, by export name, including sub-models and taps."""
     blocks = blocks_by_tap(taps)
     recording = []
     for batch in battery:
@@ -93,7 +94,7 @@ def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[Ta
 
 
 class LoadedExport:
-    """An inspected export reloaded from disk into a v1 Session, as a server would load it."""
+    """An inspected export, reloaded from disk into a v1 Session as a server loads it. Raises ModuleError."""
 
     def __init__(self, exported: InspectedModule) -> None:
         self._exported = exported
@@ -108,9 +109,11 @@ class LoadedExport:
     def replay(
         self, inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], tick: Tick = lambda: None
     ) -> Iterator[Arrays]:
-        """What the signatures return on each batch; all but `serving_default` as `mlm.…`, `taps.…`, on fewer batches.
+        """The outputs of the signatures on each batch.
 
-        What only the call returns comes as `__call__.…`. A signature with other inputs is not run.
+        Outputs of `serving_default` have plain names. Outputs of other signatures have names such as `mlm.…` and
+        `taps.…`; they are run on the batches on which sub-models are run. Outputs that only the call returns are
+        `__call__.…`. A signature with unexpected inputs is not run. `tick` is called after each batch.
         """
         found = {name: set(signature.inputs) for name, signature in self._session.signatures.items()}
         runners = {
@@ -135,7 +138,7 @@ class LoadedExport:
             tick()
 
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:
-        """SHA-256 of the variables of these names, as the session has restored them; missing ones are left out."""
+        """SHA-256 of the variables of these names, as the session has restored them. Missing ones are left out."""
         return {name: sha256(value) for name, value in self._session.variables(targets)}
 
 
@@ -145,9 +148,9 @@ def _runners(
     inference: Inference,
     taps: Sequence[TapAtBlock],
 ) -> dict[str, Runner]:
-    """A runner for each callable of a module; `__call__` with the tensors between its blocks, where it hides them.
+    """A runner for each callable of a module. That of `__call__` also returns the tensors between its blocks.
 
-    With taps there is a second one for the call, "tapped", that gives those as well.
+    With taps, a second runner of the call, "tapped", returns the taps as well.
     """
     found = {}
     for name, convention in (("__call__", inference.convention), *inference.submodels.items()):

@@ -1,7 +1,7 @@
-"""Runs a SavedModel in a v1 Session: TensorFlow Serving's path, and twice as fast as loading a TF2 module.
+"""Runs a SavedModel in a v1 Session, as TensorFlow Serving does. This is twice as fast as loading a TF2 module.
 
-Signatures are run by name. A TF2 callable without a signature (`__call__`, `.mlm`) is run too: the graph of its
-concrete function is imported beside the session's variables, so that its inner tensors can be fetched as well.
+Signatures are run by name. A TF2 callable without a signature (`__call__`, `.mlm`) can be run as well: the graph of its
+concrete function is imported beside the session's variables, so that its inner tensors can be fetched, too.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ BYTES_PER_FETCH = 64 * 2**20
 
 
 class SavedModelSession:
-    """A SavedModel in a graph and session of its own; close it, or use it in a `with` statement.
+    """A SavedModel in a graph and session of its own. Close it, or use it in a `with` statement.
 
-    It is loaded whole, as a server loads it, or only the variables of a parsed meta graph, `variables_of`: a Keras
-    module carries a dozen traces of every layer, which cost three times the memory and seconds of optimisation.
-    `threads` is how many compute (None: TensorFlow's choice, all cores). Raises ModuleError when it cannot be loaded.
+    It is loaded as a whole, as a server loads it. With `variables_of`, a parsed meta graph, only the variables are
+    loaded: a Keras module has a dozen traces of every layer, which cost three times the memory and seconds of
+    optimisation. `threads` is the number of threads that compute; None leaves it to TensorFlow, which uses all cores.
+    Raises ModuleError when the SavedModel cannot be loaded.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class SavedModelSession:
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
         )
-        # Without threads of its own, a session would have those of the first one in the process.
+        # Without threads of its own, a session uses those of the first session in the process.
         config.use_per_session_threads = threads is not None
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self.signatures: Mapping[str, Any] = {}
@@ -82,16 +83,16 @@ class SavedModelSession:
         self.close()
 
     def close(self) -> None:
-        """Closes the session and lets go of it: only its deletion frees the variables."""
+        """Closes the session and deletes it: only its deletion frees the variables."""
         self._session.close()
         del self._session
         give_back()
 
     def signature(self, name: str, wanted: Collection[str] | None = None) -> Runner:
-        """A function from a batch by input key to the outputs of the signature by key: all, or those wanted.
+        """A function from a batch, by input key, to the outputs of the signature by key: all, or only the wanted ones.
 
-        What is not wanted is not computed: TensorFlow prunes a function only where none of its results is itself
-        fetched, so copies of the wanted ones are.
+        Outputs that are not wanted are not computed. TensorFlow prunes a function call only if none of its own results
+        is fetched, so an `identity` of each wanted result is fetched.
         """
         signature = self.signatures[name]
         inputs = {key: info.name for key, info in signature.inputs.items()}
@@ -99,8 +100,8 @@ class SavedModelSession:
         if wanted is not None:
             with self._graph.as_default():
                 outputs = {
-                    key: tf.identity(self._graph.get_tensor_by_name(place))
-                    for key, place in outputs.items()
+                    key: tf.identity(self._graph.get_tensor_by_name(tensor))
+                    for key, tensor in outputs.items()
                     if key in wanted
                 }
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
@@ -112,9 +113,10 @@ class SavedModelSession:
         convention: Convention,
         inner: Mapping[str, Flat],
     ) -> Runner:
-        """A function from a batch by encoder input to the outputs of a callable by export name.
+        """A function from a batch, by encoder input, to the outputs of a callable by export name.
 
-        The callable's graph is written out beside the variables, so `inner` may name tensors inside it as well.
+        `inner` are tensors inside the callable that are returned as well, by name. The callable's graph is imported
+        beside the session's variables.
         """
         graph = trace.open_graph()
         of_path = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)}
@@ -139,10 +141,10 @@ class SavedModelSession:
         return lambda batch: self._run(outputs, {feed: batch[role] for role, feed in feeds.items()})
 
     def variables(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
-        """Names and values of variables as the session has restored them; names that it lacks are left out.
+        """Names and values of variables as the session has restored them. Names that it lacks are left out.
 
-        Fetched in groups, because each new set of fetches costs a pass over the graph, and all at once the memory of
-        a second model.
+        The values are fetched in groups: each new set of fetches costs a pass over the graph, and one set of all
+        variables would cost the memory of a second model.
         """
         known = [(name, self._handles[name]) for name in names if name in self._handles]
         group: list[tuple[str, tf.Tensor]] = []
@@ -166,7 +168,7 @@ class SavedModelSession:
 
     @cached_property
     def _handles(self) -> dict[str, tf.Tensor]:
-        """Variable handles by name; a name that two variables share is left out."""
+        """Variable handles by name. A name that two variables share is left out."""
         found: dict[str, list[tf.Tensor]] = {}
         for operation in self._graph.get_operations():
             if operation.type == "VarHandleOp":

@@ -1,7 +1,7 @@
-"""One signature of a SavedModel, loaded to be run on lists of examples: padded together, computed, and cut apart again.
+"""One signature of a SavedModel, run on lists of examples: they are padded together, run, and cut apart again.
 
-It runs in a v1 Session, as a server runs it: only the outputs that are asked for are computed, and the session has its
-own number of threads.
+The signature runs in a v1 Session, as on a server: only the wanted outputs are computed, and the session has its own
+number of threads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from surgery.tf.session import SavedModelSession
 
 
 class LoadedSignature:
-    """A signature and the outputs wanted of it (None: all). Raises ModuleError, or UsageError for what it lacks."""
+    """A signature that has been loaded, with the outputs wanted of it (None for all).
+
+    Raises ModuleError when the SavedModel cannot be loaded, and UsageError for a signature or output that it lacks.
+    """
 
     def __init__(
         self, saved_model: str, signature: str, outputs: Sequence[str] | None = None, *, threads: int | None = None
@@ -52,11 +55,12 @@ class LoadedSignature:
         self._run = self._session.signature(signature, sorted(fetched))
 
     def run(self, examples: Sequence[Any]) -> list[dict[str, np.ndarray]]:
-        """The wanted outputs of each example, without a batch axis and without padding.
+        """The wanted outputs of each example, by name, without the batch axis and without padding.
 
-        An example is a mapping by input, or the value itself where there is one input only: a string, or an array
-        without its batch axis. Where the signature takes `input_mask`, examples may differ in length: they are padded,
-        or where the model turns out to see padding, run with those of their own length.
+        An example is a mapping by input. For a signature with one input it may be the value itself: a string, or an
+        array without its batch axis. If the signature takes `input_mask`, examples may differ in length. They are
+        padded; if padding turns out to change the outputs, only examples of equal length are run together. Raises
+        UsageError for examples that do not fit, ModuleError when the signature cannot be run.
         """
         if not examples:
             return []
@@ -75,7 +79,7 @@ class LoadedSignature:
         return given
 
     def _run_strings(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
-        """One scalar per example and input: the signature pads by itself, and its mask says how far."""
+        """Runs examples of one scalar per input. The signature pads by itself; its mask shows each text's length."""
         outputs = self._run({name: given.stack([row[name] for row in rows]) for name, given in self._inputs.items()})
         return [self._pick(row) for row in split_texts(outputs, self._shapes)]
 
@@ -92,9 +96,9 @@ class LoadedSignature:
         return [self._pick({name: value[0] for name, value in found[n].items()}) for n in range(len(rows))]
 
     def _layout_for(self, requests: Sequence[Arrays]) -> Layout:
-        """How these requests of one row each share runs; tries out once whether padding is exact.
+        """How these requests of one row each share runs. Whether padding is exact is tried out once.
 
-        Raises UsageError if they differ in shape and nothing would tell padding from tokens.
+        Raises UsageError if the requests differ in shape and no mask would distinguish padding from tokens.
         """
         if len({tuple(value.shape for value in request.values()) for request in requests}) == 1:
             return Layout()
@@ -103,7 +107,7 @@ class LoadedSignature:
                 "the examples of a batch differ in shape, and the signature has no input_mask by which padding is safe",
                 hint="give examples of one shape, or max_batch_size=1",
             )
-        # Attention of a row that masks everything is even over all keys, so padding changes it: it proves nothing.
+        # A row whose mask is all zeros attends evenly to all keys, so padding changes it: it is no evidence.
         with_tokens = [request for request in requests if request[MASK].any()]
         if self._layout is None and len({length_of(request) for request in with_tokens}) > 1:
             short, long = (pick(with_tokens, key=length_of) for pick in (min, max))
@@ -116,19 +120,19 @@ class LoadedSignature:
 
 
 class _Input:
-    """An input of a signature: its dtype, and its declared shape with the batch axis."""
+    """An input of a signature: its numpy dtype, and its declared shape with the batch axis."""
 
     def __init__(self, info: Any) -> None:
         self.dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
         self.shape = _shape(info)
 
     def stack(self, values: Sequence[Any]) -> np.ndarray:
-        # UTF-8 whatever the locale says: it is what tokenizers read.
+        # Tokenizers read UTF-8, whatever the locale is.
         return np.array([v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in values], self.dtype)
 
 
 def _shape(info: Any) -> Shape | None:
-    """Sizes with the batch axis, None where free; None for a tensor of unknown rank."""
+    """Sizes with the batch axis, None for a free axis; None for a tensor of unknown rank."""
     if info.tensor_shape.unknown_rank:
         return None
     return tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)

@@ -1,7 +1,7 @@
 """Encoders that take text, and preprocessors: Model Garden's tokenizers, which are tensorflow_text's, in the graph.
 
-A model with these operations can be loaded only where tensorflow_text is registered, none of its signatures otherwise:
-it is a SavedModel of its own beside the tensor export.
+A SavedModel with these operations can only be loaded where tensorflow_text is registered; without it, not even its
+other signatures run. The text export is therefore a SavedModel of its own beside the tensor export.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from surgery.explanation.tokenization import Tokenization
 from surgery.tf.reasons import reason
 
 TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
-KEPT = TOKENS[:2]
+RETURNED = TOKENS[:2]
+"""The packer's outputs that a text signature returns beside the encoder's outputs."""
 SHORTEST = {1: 2, 2: 3}
-"""Tokens of empty texts, by how many there are in a row: [CLS] [SEP], and one more [SEP]."""
+"""Tokens of a row of empty texts, by the number of texts in the row: [CLS] [SEP], and for a pair one more [SEP]."""
 
 
 class Packer:
-    """From strings [batch], one or a pair of them, to int32 [batch, seq] inputs as long as the batch's longest row.
+    """Turns texts, string [batch], or pairs of texts into int32 [batch, seq] inputs as long as the batch's longest row.
 
-    They are longer by `right_context` tokens of padding, where there is room: see surgery.tables.family.Family.
+    `length` is the most tokens of a row. If there is room, the inputs have `right_context` more positions of padding;
+    surgery.tables.family.Family says why. Raises ModuleError for a file that is no such vocabulary.
     """
 
     def __init__(self, tokenization: Tokenization, length: int, right_context: int = 0) -> None:
@@ -54,7 +56,7 @@ class Packer:
         self._pack = layers.BertPackInputs(seq_length=length, special_tokens_dict=special)
 
     def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Rows are cut at the packer's length, a pair fairly between the two."""
+        """The encoder's inputs by name. Rows are cut at the packer's length; of a pair, both texts are cut fairly."""
         packed = self._pack([self.tokenize(text) for text in texts])
         used = tf.reduce_max(tf.reduce_sum(packed["input_mask"], axis=1))
         longest = tf.maximum(used, SHORTEST[len(texts)]) + self._right_context
@@ -71,13 +73,17 @@ class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 
 def write_text_model(export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path) -> None:
-    """Saves an export with signatures `text` and `text_pair` into `folder`, which must not exist yet.
+    """Saves a text export of the tensor export `export` into `folder`.
 
-    They return what serving_default does; `NAME_text` is any other signature NAME of the export that takes tokens only.
+    Its signatures `text` and `text_pair` return the outputs of `serving_default`. For any other signature NAME of the
+    tensor export that only takes tokens, `NAME_text` returns its outputs. Raises ModuleError for a damaged vocabulary,
+    and WriteError when the files cannot be written.
     """
     encoder = tf.saved_model.load(str(export))
     packer = Packer(tokenization, length, right_context)
-    signatures = {name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _told(encoder)}
+    signatures = {
+        name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _text_signatures(encoder)
+    }
     try:
         tf.saved_model.save(
             TextModel(encoder, packer), str(folder), signatures={**signatures, "serving_default": signatures["text"]}
@@ -86,7 +92,7 @@ def write_text_model(export: Path, tokenization: Tokenization, length: int, righ
         raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
 
 
-def _told(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _text_signatures(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Each signature of a text export: its name, the tensor export's signature that it runs, and its inputs."""
     yield "text", "serving_default", ("text",)
     yield "text_pair", "serving_default", ("text", "text_pair")
@@ -96,11 +102,11 @@ def _told(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
-    """A signature of strings [batch] by name, which runs one of tokens and returns what that does and the tokens."""
+    """A signature of strings [batch], by name. It returns the outputs of `run`, which takes tokens, and the tokens."""
 
     def encode(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
         packed = packer(*texts)
-        return {**run(**packed), **{name: packed[name] for name in KEPT}}
+        return {**run(**packed), **{name: packed[name] for name in RETURNED}}
 
     specs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
     return tf.function(encode, input_signature=specs, autograph=False)
@@ -109,18 +115,18 @@ def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
 def text_differences(
     folder: Path, export: Path, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
-    """Where a reloaded text export differs from its tensor export on Model Garden's own tokens, one line each."""
+    """Differences between a reloaded text export and its tensor export on Model Garden's own tokens, one line each."""
     loaded, encoder = (tf.saved_model.load(str(path)) for path in (folder, export))
     packer = Packer(tokenization, length, right_context)
-    # The longest text is run alone: every attention map of a batch as long as it would fill gigabytes.
+    # The longest text is run alone: the attention maps of a whole batch of its length would take gigabytes.
     longest = max(texts, key=len)
     groups = [[text for text in texts if text != longest], [longest]]
     found: dict[str, None] = {}
-    for (signature, of, names), group in product(_told(encoder), groups):
-        given = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
-        wanted = packer(*given.values())
-        expected = {**encoder.signatures[of](**wanted), **{name: wanted[name] for name in KEPT}}
-        returned = loaded.signatures[signature](**given)
+    for (signature, of, names), group in product(_text_signatures(encoder), groups):
+        inputs = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
+        tokens = packer(*inputs.values())
+        expected = {**encoder.signatures[of](**tokens), **{name: tokens[name] for name in RETURNED}}
+        returned = loaded.signatures[signature](**inputs)
         for name, value in expected.items():
             if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
                 found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
@@ -128,7 +134,7 @@ def text_differences(
 
 
 def write_preprocessor(tokenization: Tokenization, length: int, folder: Path) -> None:
-    """Saves a preprocessor with Hub's text API into `folder`, by Model Garden's own exporter."""
+    """Saves a preprocessor with Hub's text API into `folder`, by Model Garden's own exporter. Raises WriteError."""
     pieces, words = (str(tokenization.file), None) if tokenization.pieces else (None, str(tokenization.file))
     try:
         export_tfhub_lib.export_preprocessing(
@@ -146,7 +152,7 @@ def write_preprocessor(tokenization: Tokenization, length: int, folder: Path) ->
 def preprocessor_differences(
     folder: Path, tokenization: Tokenization, length: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
-    """Where a reloaded preprocessor differs from the layers that it was made of, one line each."""
+    """Differences between a reloaded preprocessor and the layers of which it was made, one line each."""
     loaded = tf.saved_model.load(str(folder))
     packer = Packer(tokenization, length)
     strings = tf.constant(list(texts))

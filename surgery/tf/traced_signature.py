@@ -1,4 +1,4 @@
-"""A signature of a SavedModel as a tf.function, run as far as its outputs are asked for."""
+"""A signature of a SavedModel as a tf.function that only computes the outputs asked for."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from surgery.batching.probing import Tensor
 from surgery.batching.sharing import Arrays
 
 SELECTIONS_KEPT = 64
-"""Sets of outputs whose functions are kept; making one takes a tenth of a second."""
+"""The number of sets of outputs whose functions are cached. Making a function takes a tenth of a second."""
 
 
 class TracedSignature:
-    """A signature of a SavedModel, for requests that each want other outputs.
+    """A signature of a SavedModel, for requests that want different outputs.
 
-    Raises what TensorFlow raises when the SavedModel cannot be loaded.
+    Raises whatever TensorFlow raises when the SavedModel cannot be loaded.
+
+    Attributes:
+        inputs: Dtype and shape of each input, by key.
+        outputs: Dtype and shape of each output, by key.
     """
 
     def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
@@ -32,15 +36,16 @@ class TracedSignature:
         self._select = lru_cache(SELECTIONS_KEPT)(self._trace)
 
     def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
-        """The wanted outputs by key, all when None. Raises tf.errors.OpError or ValueError for inputs it refuses."""
+        """The wanted outputs by key; None wants all. Raises tf.errors.OpError or ValueError for inputs it refuses."""
         function = self._select(frozenset(self.outputs if wanted is None else wanted))
         fed = {key: tf.constant(value, self._specs[key].dtype) for key, value in inputs.items()}
         return {key: value.numpy() for key, value in function(fed).items()}
 
     def _trace(self, wanted: frozenset[str]) -> Any:
-        """A function that returns these outputs only: TensorFlow inlines the signature, and drops what nobody needs.
+        """A function that only returns the wanted outputs.
 
-        A v1 Session does not: if one output of the signature is fetched by its own name, it computes them all.
+        TensorFlow inlines the signature into it, and drops the operations that the outputs do not need. A v1 Session
+        does not: if one output of the signature is fetched by its own name, it computes all of them.
         """
 
         def selected(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,12 +56,12 @@ class TracedSignature:
 
 
 def use_threads(count: int) -> None:
-    """Sets how many threads compute one operation in this process, 0 for one per core; before anything is loaded."""
+    """Sets the number of threads that compute one operation, 0 for one per core. Call it before TensorFlow runs."""
     tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
 def is_about_the_inputs(error: Exception) -> bool:
-    """Whether an error of `TracedSignature.run` is the caller's: inputs that the signature refuses."""
+    """Whether an error of `TracedSignature.run` is the caller's fault: the signature refuses the inputs."""
     return isinstance(error, (tf.errors.InvalidArgumentError, ValueError, TypeError))
 
 

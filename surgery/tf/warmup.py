@@ -1,4 +1,4 @@
-"""Writes TensorFlow Serving's warm-up records, reads them back as it does, and runs them as it does."""
+"""Writes TensorFlow Serving's warm-up records, reads them back and runs them, both as the server does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from surgery.tfserving.requests import WarmupRequest
 
 
 def prediction_log(model: str, request: WarmupRequest) -> Any:
-    """A request as the PredictionLog that the server would have logged of it."""
+    """A request as the PredictionLog that the server would write for it."""
     log = prediction_log_pb2.PredictionLog()
     predict = log.predict_log.request
     predict.model_spec.name = model
@@ -30,7 +30,7 @@ def prediction_log(model: str, request: WarmupRequest) -> Any:
 
 
 def write_logs(logs: Sequence[Any], path: Path) -> None:
-    """Writes an uncompressed TFRecord file. Raises WriteError when the disk refuses."""
+    """Writes an uncompressed TFRecord file. Raises WriteError when it cannot be written."""
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for log in logs:
@@ -42,7 +42,7 @@ def write_logs(logs: Sequence[Any], path: Path) -> None:
 
 
 def read_logs(path: Path, expected: Sequence[Any]) -> list[Any]:
-    """The records of a file. Raises WriteError when they are not what was to be written."""
+    """The records of a file. Raises WriteError when they cannot be read or are not the expected ones."""
     try:
         records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
         found = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
@@ -65,9 +65,9 @@ def replay_logs(
     *,
     with_text: bool,
 ) -> None:
-    """Runs each record on the SavedModel in a session: every output of its signature, as the server does.
+    """Runs each record on the SavedModel in a session, with every output of its signature, as the server does.
 
-    Raises ModuleError for the first that cannot be run.
+    `with_text` registers the operations of TensorFlow Text. Raises ModuleError for the first record that cannot be run.
     """
     if with_text:
         import tensorflow_text  # registers the operations  # noqa: F401

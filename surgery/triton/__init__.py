@@ -1,6 +1,6 @@
-"""An export behind NVIDIA's Triton: what `scripts/serve-triton` starts, as `python -m surgery.triton`.
+"""An export behind NVIDIA's Triton. `scripts/serve-triton` starts it, as `python -m surgery.triton`.
 
-It runs in an environment of its own (the extra `triton`), in which TensorFlow is the only heavy package: importing this
+It runs in an environment of its own (the extra `triton`), in which TensorFlow is the only heavy package. Importing this
 package loads neither TensorFlow nor Triton.
 
 options     the command line
@@ -9,5 +9,5 @@ repository  Triton's model repository: a configuration for each signature
 process     tritonserver: started, awaited, stopped
 model       the Python backend's model, which tritonserver runs in a process of its own    TensorFlow
 
-Which requests share a run is decided by `surgery.batching`.
+`surgery.batching` decides which requests share a run.
 """

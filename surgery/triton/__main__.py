@@ -1,6 +1,6 @@
 """Serve an export behind Triton; `scripts/serve-triton` starts this in the environment that it needs.
 
-Until the command line is read, nothing is imported that a bare Python lacks: the help needs no environment.
+Until the command line is read, only packages of a bare Python are imported: the help needs no environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Serves until SIGINT or SIGTERM. Returns the exit code."""
+    """Serves until SIGINT or SIGTERM. Returns the exit code; the help lists the codes."""
     options = read_options(arguments)
     try:
         serve(options)
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(options: Namespace) -> None:
-    """Checks everything that can be checked before Triton starts; then serves. Raises SurgeryError."""
+    """Checks the export, its signatures and the ports before Triton starts; then serves. Raises SurgeryError."""
     from surgery.triton.exported import choose_signatures, find_export
     from surgery.triton.process import make_backends, running, take_ports
     from surgery.triton.repository import Batching, write_repository
@@ -63,7 +63,7 @@ def serve(options: Namespace) -> None:
 
 
 class StopSignals:
-    """Set by the first SIGINT or SIGTERM; the second one calls `second_time`."""
+    """An event that the first SIGINT or SIGTERM sets. Each further signal calls `second_time`."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -80,7 +80,7 @@ class StopSignals:
 
 
 def announce(models: Sequence[Served], endpoints: Endpoints, repository: Path) -> None:
-    """One line per model on stdout: its URL, inputs and outputs; on stderr, which of its requests share a run."""
+    """Prints a line per model on stdout: its URL, inputs and outputs; on stderr, which of its requests share a run."""
     from surgery.triton.exported import TRITON_TYPES
     from surgery.triton.repository import LAYOUT_FILE, client_shape
 
@@ -102,7 +102,7 @@ def announce(models: Sequence[Served], endpoints: Endpoints, repository: Path) -
 
 
 def summary(endpoints: Endpoints) -> str:
-    """How many requests were answered in how many runs, from the server's metrics."""
+    """The numbers of requests and of runs that answered them, from the server's metrics."""
     from surgery.triton.process import open_here
 
     try:
@@ -111,8 +111,8 @@ def summary(endpoints: Endpoints) -> str:
     except OSError:
         return "the metrics no longer answer"
     requests, runs = (
-        sum(float(number) for number in re.findall(rf"^surgery_{what}\{{.*\}} (\S+)$", text, re.MULTILINE))
-        for what in ("requests", "runs")
+        sum(float(number) for number in re.findall(rf"^surgery_{counter}\{{.*\}} (\S+)$", text, re.MULTILINE))
+        for counter in ("requests", "runs")
     )
     return f"{requests:.0f} requests answered in {runs:.0f} runs of the model"
 

@@ -1,4 +1,4 @@
-"""The export that is to be served: which folder, under which name and version, with which signatures."""
+"""The export to serve: its folder, name and version, and the signatures to serve."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ TRITON_TYPES = {
 class Served:
     """One signature as one Triton model.
 
-    `model`: its name in URLs.
-    `version`: at least 1.
-    `folder`: of the SavedModel.
-    `tags`: those of the meta graph that is loaded.
-    `signature`: its inputs and outputs.
-    `batched`: axis 0 of every input and output is free, and is the batch.
+    Attributes:
+        model: The model's name in URLs.
+        version: The version, at least 1.
+        folder: The SavedModel's folder.
+        tags: Tags of the meta graph to load.
+        signature: Inputs and outputs.
+        batched: True if axis 0 of every input and output is free; it is then the batch.
     """
 
     model: str
@@ -50,9 +51,9 @@ class Served:
 
 
 def find_export(path: Path) -> Path:
-    """The SavedModel's folder: `path` itself, or the highest version in it, as TensorFlow Serving picks one.
+    """The SavedModel's folder: `path` itself, or its folder with the highest version number, as for TensorFlow Serving.
 
-    Raises ModuleError when neither is there.
+    Raises ModuleError when neither exists.
     """
     if (path / "saved_model.pb").is_file():
         return path.resolve()
@@ -60,18 +61,19 @@ def find_export(path: Path) -> Path:
     found = max((p for p in versions if (p / "saved_model.pb").is_file()), key=lambda p: int(p.name), default=None)
     if found is not None:
         return found.resolve()
-    what = "there is no such folder" if not path.is_dir() else "it has neither that nor such a folder by number"
+    problem = "it has neither that file nor a version's folder with one" if path.is_dir() else "there is no such folder"
     raise ModuleError(
-        f"serving {path}: expected a folder with a saved_model.pb, and {what}",
+        f"serving {path}: expected a folder with a saved_model.pb, and {problem}",
         hint="write one with surgery convert; an archive has to be unpacked first",
     )
 
 
 def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> list[Served]:
-    """What to serve, and as which Triton model: one signature is NAME; of several, all but the default NAME.SIGNATURE.
+    """The signatures to serve, each as a Triton model.
 
-    Without `wanted`, it is serving_default, or the only signature there is. Raises UsageError for a signature or a name
-    that cannot be served, ModuleError for a damaged export.
+    The model of a single signature, or of serving_default, has the name NAME; the others are NAME.SIGNATURE. Without
+    `wanted`, serving_default is served, or the only signature of the export. Raises UsageError for a signature or a
+    name that cannot be served, and ModuleError for a damaged export.
     """
     base, version = (folder.parent.name, int(folder.name)) if folder.name.isdigit() else (folder.name, 1)
     model = _checked_name(name) if name is not None else re.sub(r"[^A-Za-z0-9_.-]", "_", base) or "model"
@@ -126,9 +128,9 @@ def _servable(signature: SignatureInfo) -> SignatureInfo:
     return signature
 
 
-def _unservable(signature: SignatureInfo, role: str, tensor: TensorInfo, what: str, why: str) -> UsageError:
+def _unservable(signature: SignatureInfo, role: str, tensor: TensorInfo, feature: str, why: str) -> UsageError:
     return UsageError(
-        f"signature {signature.name}: {role} {tensor.key} has {what}, and {why}",
+        f"signature {signature.name}: {role} {tensor.key} has {feature}, and {why}",
         hint="serve another signature with --signature, if there is one",
     )
 

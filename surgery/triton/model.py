@@ -1,6 +1,6 @@
-"""The model as Triton's Python backend runs it: a signature of the SavedModel, as far as its outputs are asked for.
+"""The model as Triton's Python backend runs it: a signature of the SavedModel, and of it only the outputs asked for.
 
-A request that the model refuses gets its error; those that shared its run get their answers.
+A request that the model refuses gets the error as its answer. The other requests of its run get their own answers.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ COUNTERS = {
 
 
 class TritonPythonModel:
-    """What tritonserver calls: `initialize` once, `execute` for each batch that its scheduler has formed."""
+    """The class that tritonserver calls: `initialize` once, `execute` for each batch that its scheduler forms."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Loads the signature and finds out which requests may share a run. Raises what TensorFlow raises."""
-        import triton_python_backend_utils  # exists in Triton's own processes only
+        """Loads the signature and learns which requests may share a run. Raises whatever TensorFlow raises."""
+        import triton_python_backend_utils  # exists only in Triton's own processes
 
         self._triton = triton_python_backend_utils
         config = json.loads(args["model_config"])
-        given = {key: value["string_value"] for key, value in config["parameters"].items()}
-        tags = given["tags"].split(",") if given["tags"] else []
-        use_threads(int(given["threads"]))
-        self._signature = TracedSignature(given["saved_model"], tags, given["signature"])
+        parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
+        tags = parameters["tags"].split(",") if parameters["tags"] else []
+        use_threads(int(parameters["threads"]))
+        self._signature = TracedSignature(parameters["saved_model"], tags, parameters["signature"])
         self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
-        if given["batched"]:
+        if parameters["batched"]:
             self._layout, sentence = learn_layout(self._signature.inputs, self._signature.outputs, self._signature.run)
         version = Path(args["model_repository"]) / args["model_version"]
         (version / LAYOUT_FILE).write_text(sentence, encoding="utf-8")
@@ -47,7 +47,7 @@ class TritonPythonModel:
         self._counters = [family.Metric(labels=labels) for family in self._families]
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """The responses to Triton's requests, in their order; an error is a response, too."""
+        """The responses to Triton's requests, in the order of the requests. An error is a response as well."""
         get = self._triton.get_input_tensor_by_name
         inputs = [{key: get(request, key).as_numpy() for key in self._signature.inputs} for request in requests]
         wanted = [set(request.requested_output_names()) for request in requests]
@@ -78,7 +78,7 @@ class TritonPythonModel:
         return answers
 
     def _refusal(self, error: Exception) -> Any:
-        """An answer that says what TensorFlow said, without the stack of its graph."""
+        """An error response with TensorFlow's reason, without the stack trace of its graph."""
         codes = self._triton.TritonError
         code = codes.INVALID_ARG if is_about_the_inputs(error) else codes.INTERNAL
         return self._triton.InferenceResponse(error=codes(f"the model refuses this request: {reason(error)}", code))

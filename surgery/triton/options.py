@@ -12,8 +12,8 @@ DESCRIPTION = """\
 Serve an export over HTTP and gRPC, behind the Triton server that nvidia-pytriton carries.
 
 EXPORTED is a SavedModel's folder, or a folder of versions, of which the highest is served. Requests that wait at the
-same time share a run, and each gets the answer that it would have got alone; only the outputs that somebody asked for
-are computed. The first call makes an environment in .environments/triton, which takes about a minute.
+same time share a run, and each gets the answer that it would get alone. Only the outputs that clients ask for are
+computed. The first call makes an environment in .environments/triton, which takes about a minute.
 """
 
 EPILOG = """\
@@ -33,8 +33,11 @@ Ctrl-C or SIGTERM stops it. Exit codes: 0 stopped, 1 Triton failed, 2 wrong requ
 """
 
 
+SERVICES = {"http": "HTTP", "grpc": "gRPC", "metrics": "metrics, over HTTP"}
+
+
 def read_options(arguments: list[str]) -> argparse.Namespace:
-    """Reads the command line; exits with 2, or 0 after the help."""
+    """Reads the command line. Exits with 2 if it is wrong, and with 0 after the help."""
     parser = argparse.ArgumentParser(
         prog="scripts/serve-triton",
         description=_wrapped(DESCRIPTION),
@@ -62,35 +65,35 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
             metavar="N",
             type=_number(0, 65535),
             default=number,
-            help="(default: %(default)s; 0 takes a free one)",
+            help=f"port for {SERVICES[protocol]} (default: %(default)s; 0 takes a free one)",
         )
     add(
         "--max-batch",
         metavar="N",
         type=_number(1, 65536),
         default=32,
-        help="rows in one batch, and in one request (default: %(default)s)",
+        help="the most rows of a batch, and of a request (default: %(default)s)",
     )
     add(
         "--delay-us",
         metavar="N",
         type=_number(0, 10_000_000),
         default=2000,
-        help="how long a request waits for company, in microseconds (default: %(default)s)",
+        help="the longest that a request waits for others to share its run, in microseconds (default: %(default)s)",
     )
     add(
         "--threads",
         metavar="N",
         type=_number(1, 1024),
         default=0,
-        help="threads of TensorFlow in a run (default: one a core)",
+        help="threads of TensorFlow in a run (default: one per core)",
     )
-    add("--verbose", action="store_true", help="let the talk of Triton and TensorFlow through")
+    add("--verbose", action="store_true", help="show all messages of Triton and TensorFlow")
     return parser.parse_args(arguments)
 
 
 def _wrapped(text: str) -> str:
-    """Paragraphs as wide as the terminal; the examples after them stay as they are."""
+    """Fills paragraphs to the width of the terminal, at most 118 columns."""
     width = max(30, min(118, shutil.get_terminal_size().columns - 2))
     return "\n\n".join(textwrap.fill(paragraph.replace("\n", " "), width) for paragraph in text.strip().split("\n\n"))
 

@@ -1,4 +1,4 @@
-"""tritonserver as a child: started, awaited, and stopped with all that it has started."""
+"""tritonserver as a child process: started, awaited, and stopped together with the processes that it started."""
 
 from __future__ import annotations
 
@@ -23,14 +23,22 @@ from typing import Any
 from surgery.errors import SurgeryError, UsageError
 
 READY_WITHIN = 600.0
-"""Seconds for loading; a server that is busy with a large model still says nothing."""
+"""Seconds for loading. A server that loads a large model answers nothing until it is done."""
 STOPPED_WITHIN = 40.0
+"""Seconds for requests in flight after SIGTERM."""
 LOG_LINES_SHOWN = 25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Where the server listens: an IPv4 address and three ports."""
+    """The addresses at which the server listens.
+
+    Attributes:
+        address: The IPv4 address.
+        http: Port of the HTTP service.
+        grpc: Port of the gRPC service.
+        metrics: Port of the metrics, over HTTP.
+    """
 
     address: str
     http: int
@@ -39,7 +47,7 @@ class Endpoints:
 
     @property
     def host(self) -> str:
-        """The address as clients on this machine write it."""
+        """The address that clients on this machine use."""
         return "127.0.0.1" if self.address == "0.0.0.0" else self.address
 
     @property
@@ -52,7 +60,10 @@ class Endpoints:
 
 
 def take_ports(address: str, **wanted: int) -> Endpoints:
-    """Free ports by protocol, for 0 one that the system picks. Raises UsageError for one that is taken."""
+    """Free ports by protocol: the wanted ones, and for 0 one that the system picks.
+
+    Raises UsageError for a port that is in use, and for an address that is no IPv4 address.
+    """
     try:
         ipaddress.IPv4Address(address)
     except ValueError as error:
@@ -69,7 +80,7 @@ def take_ports(address: str, **wanted: int) -> Endpoints:
                 held.append(holder)
                 holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 holder.bind((address, port))
-                holder.listen()  # until now, two of them could have the same port
+                holder.listen()  # with `bind` alone, two sockets could have the same port
             except OSError as error:
                 raise UsageError(
                     f"--{protocol}-port {port}: cannot listen on {address}: {error.strerror}",
@@ -83,9 +94,10 @@ def take_ports(address: str, **wanted: int) -> Endpoints:
 
 
 def make_backends(folder: Path) -> Path:
-    """Triton's folder of backends: the Python backend, with the stub for this Python. Returns its tritonserver.
+    """Makes Triton's folder of backends: the Python backend, with the stub for this Python.
 
-    Raises UsageError where this Python has no pytriton, or pytriton no stub that runs here.
+    Returns the path of tritonserver. Raises UsageError where pytriton is not installed, has no stub for this Python, or
+    the stub's shared library is missing.
     """
     try:
         import pytriton
@@ -120,7 +132,7 @@ def make_backends(folder: Path) -> Path:
 
 
 def _library_folder(library: str) -> str:
-    """The folder of this Python's own shared library, with a slash; empty where the system's has to do."""
+    """The folder of this Python's own shared library, with a slash; empty where it has none: the system's is used."""
     folder = sysconfig.get_config_var("LIBDIR") or ""
     return f"{folder}/" if (Path(folder) / library).is_file() else ""
 
@@ -131,7 +143,7 @@ def _environment(verbose: bool) -> Mapping[str, str]:
     libraries = [path for path in (folder, os.environ.get("LD_LIBRARY_PATH", "")) if path]
     return {
         **os.environ,
-        # The stub takes its packages from the first python on PATH.
+        # The stub takes its packages from the first Python on PATH.
         "PATH": f"{python}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TF_CPP_MIN_LOG_LEVEL": "0" if verbose else "3",
@@ -142,7 +154,7 @@ def _environment(verbose: bool) -> Mapping[str, str]:
 
 
 class TritonServer:
-    """A running tritonserver; see `running`."""
+    """A running tritonserver. `running` starts and stops it."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, verbose: bool) -> None:
         self._process = process
@@ -150,7 +162,10 @@ class TritonServer:
         self._verbose = verbose
 
     def wait_until_ready(self, url: str, stopping: Callable[[], bool]) -> bool:
-        """True when every model is ready, False when `stopping` came first. Raises SurgeryError when it has ended."""
+        """Waits for the server: True when every model is ready, False when `stopping` is true before that.
+
+        Raises SurgeryError when the server ends by itself, or is not ready in time.
+        """
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline:
             if stopping():
@@ -169,7 +184,7 @@ class TritonServer:
             raise self._failure(f"tritonserver has ended with code {code}")
 
     def stop(self) -> None:
-        """Lets requests in flight finish; then ends it, and whatever is left of its process group."""
+        """Lets requests in flight finish, up to STOPPED_WITHIN seconds; then ends the server's process group."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -182,21 +197,24 @@ class TritonServer:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def _failure(self, what: str) -> SurgeryError:
+    def _failure(self, event: str) -> SurgeryError:
         if self._verbose:
-            return SurgeryError(f"serving: {what}", hint="Triton's own messages above say why")
+            return SurgeryError(f"serving: {event}", hint="Triton's own messages above say why")
         lines = self._log.read_text(errors="replace").splitlines()
         # Triton logs a message with its stack on one line, with the line ends escaped.
-        said = [line.split("] ", 1)[-1].strip('"').split("\\n")[0] for line in lines if line.startswith("E")]
-        said = [line for line in said if "Cuda" not in line]  # it says so wherever there is no GPU
-        telling = [line for line in said if re.match(r"failed to load .* version \d+: ", line)] or said
-        shown = "".join(f"\n  {line}" for line in telling[-LOG_LINES_SHOWN:])
-        return SurgeryError(f"serving: {what}{shown}", hint="--verbose shows everything that it says")
+        errors = [line.split("] ", 1)[-1].strip('"').split("\\n")[0] for line in lines if line.startswith("E")]
+        errors = [line for line in errors if "Cuda" not in line]  # logged wherever there is no GPU
+        causes = [line for line in errors if re.match(r"failed to load .* version \d+: ", line)] or errors
+        shown = "".join(f"\n  {line}" for line in causes[-LOG_LINES_SHOWN:])
+        return SurgeryError(f"serving: {event}{shown}", hint="--verbose shows all messages of the server")
 
 
 @contextmanager
 def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool) -> Iterator[TritonServer]:
-    """tritonserver for `workspace`/models and `workspace`/backends, stopped at the end."""
+    """tritonserver with the models in `workspace`/models and the backends in `workspace`/backends.
+
+    The server is stopped when the block ends.
+    """
     log = workspace / "log"
     shared_memory = f"surgery-{os.getpid()}-"
     command = [
@@ -220,7 +238,7 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
             stdout=None if verbose else file,
             stderr=subprocess.STDOUT if not verbose else None,
             env=_environment(verbose),
-            # A group of its own: Ctrl-C reaches this program only, which then stops the server in order.
+            # In a group of its own: Ctrl-C reaches only this program, which then lets the server finish its requests.
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
@@ -229,16 +247,16 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
         yield server
     finally:
         server.stop()
-        # Requests and answers pass through these; a server that ended by itself leaves them behind.
-        for left in Path("/dev/shm").glob(f"{shared_memory}*"):
-            left.unlink(missing_ok=True)
+        # Requests and answers pass through shared memory. A server that ended by itself has not removed it.
+        for segment in Path("/dev/shm").glob(f"{shared_memory}*"):
+            segment.unlink(missing_ok=True)
 
 
 def open_here(url: str, timeout: float) -> Any:
-    """Opens a URL of this machine, whatever proxy the environment names."""
+    """Opens a URL of this machine. A proxy that the environment names is ignored. Raises OSError."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=timeout)
 
 
 def _end_with_parent() -> None:
-    """In the child: SIGTERM when the parent dies, however it dies (prctl(2), PR_SET_PDEATHSIG)."""
+    """Runs in the child: lets it receive SIGTERM when the parent dies for any reason (prctl(2), PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)

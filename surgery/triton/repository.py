@@ -13,24 +13,29 @@ from surgery.triton.exported import TRITON_TYPES, Served
 MODEL_FILE = """\
 import sys
 
-sys.path.insert(0, {folder!r})  # Triton's process for a model heeds no PYTHONPATH
+sys.path.insert(0, {folder!r})  # Triton's process for a model ignores PYTHONPATH
 from surgery.triton.model import TritonPythonModel  # noqa: E402,F401
 """
 
 LAYOUT_FILE = "layout.txt"
-"""Beside model.py: what the model found out as it loaded about sharing runs, as a sentence."""
+"""A file beside model.py. Its one sentence, written when the model loads, says which requests share a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batching:
-    """At most `rows` in one batch; a request waits for company for at most `delay_us` microseconds."""
+    """How Triton forms batches.
+
+    Attributes:
+        rows: The most rows of a batch.
+        delay_us: The longest that a request waits for others, in microseconds.
+    """
 
     rows: int
     delay_us: int
 
 
 def write_repository(folder: Path, models: Sequence[Served], batching: Batching, threads: int) -> None:
-    """Writes the repository into an empty folder. `threads` compute one run, 0 for one per core."""
+    """Writes the repository into a new folder. `threads` is the number of threads of a run, 0 for one per core."""
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
 
@@ -44,7 +49,7 @@ def write_repository(folder: Path, models: Sequence[Served], batching: Batching,
 
 
 def configuration(served: Served, batching: Batching, threads: int) -> dict[str, Any]:
-    """A model's configuration, in the words of Triton's model_config.proto."""
+    """A model's configuration, with the field names of Triton's model_config.proto."""
     config: dict[str, Any] = {
         "name": served.model,
         "backend": "python",
@@ -67,13 +72,16 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
         config["max_batch_size"] = batching.rows
         config["dynamic_batching"] = {"max_queue_delay_microseconds": batching.delay_us}
         for tensor in config["input"]:
-            # Else Triton makes a batch of equal shapes only; what may run together is decided in `surgery.batching`.
+            # Without this, Triton only merges requests of equal shapes. `surgery.batching` decides what shares a run.
             tensor["allow_ragged_batch"] = True
     return config
 
 
 def tensor_config(tensor: TensorInfo, batched: bool) -> dict[str, Any]:
-    """An input or output. Triton knows no tensor without axes: there the client's shape ends in a 1 of its own."""
+    """The configuration of an input or output.
+
+    Triton knows no tensor without axes: for those, the shape that clients send has one more axis, of size 1.
+    """
     shape = tuple(tensor.shape or ())[1 if batched else 0 :]
     config: dict[str, Any] = {
         "name": tensor.key,
@@ -86,5 +94,5 @@ def tensor_config(tensor: TensorInfo, batched: bool) -> dict[str, Any]:
 
 
 def client_shape(tensor: TensorInfo, batched: bool) -> list[int]:
-    """The shape as clients write it: -1 is any size, and an axis that Triton adds is there."""
+    """The shape that clients send: -1 is any size, and an axis that Triton adds is included."""
     return [*([-1] if batched else []), *tensor_config(tensor, batched)["dims"]]

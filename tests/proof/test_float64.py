@@ -36,7 +36,7 @@ def opened(modules):
 
 def recorded(module, inference, theirs):
     """What the reference returns on transformers' inputs."""
-    batch = Batch("transformers", {ours: theirs[name] for ours, name in INPUTS.items()})
+    batch = Batch(label="transformers", inputs={ours: theirs[name] for ours, name in INPUTS.items()})
     (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch])
     return found
 
@@ -160,8 +160,10 @@ def test_it_is_described_by_its_config_and_its_precision(opened):
 def test_each_block_is_reported_and_no_batch_needs_another(opened):
     module, inference, theirs = opened("hf_albert")
     steps = []
-    whole = Batch("all", {ours: theirs[name] for ours, name in INPUTS.items()})
-    rows = [Batch(str(i), {name: value[i : i + 1] for name, value in whole.inputs.items()}) for i in range(3)]
+    whole = Batch(label="all", inputs={ours: theirs[name] for ours, name in INPUTS.items()})
+    rows = [
+        Batch(label=str(i), inputs={name: value[i : i + 1] for name, value in whole.inputs.items()}) for i in range(3)
+    ]
     found = reference.record_float64(
         module, inference, module.open_tensors(), [whole, *rows], progress=lambda *step: steps.append(step)
     )

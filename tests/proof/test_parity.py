@@ -23,7 +23,7 @@ TOLERANCE = Tolerance(atol=1e-5, rtol=1e-5)
 
 
 def batch(label: str = "#0", mask: object = ((1, 1), (1, 0))) -> Batch:
-    return Batch(label, {"input_mask": np.array(mask, np.int32)})
+    return Batch(label=label, inputs={"input_mask": np.array(mask, np.int32)})
 
 
 def ones(*shape: int) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_the_limit_is_atol_plus_rtol_times_the_rms_of_what_is_expected(factor: f
     rms = np.sqrt((9 + 16) / 2)
     found = expected.copy()
     found[1, 0, 0] += factor * (1e-3 + 1e-4 * rms)
-    diff = judge(expected, found, tolerance=Tolerance(1e-3, 1e-4))
+    diff = judge(expected, found, tolerance=Tolerance(atol=1e-3, rtol=1e-4))
     assert diff.passed is passed
     assert diff.relative == pytest.approx(diff.max_abs / rms)
 
@@ -203,11 +203,13 @@ def test_outputs_are_compared_in_the_order_in_which_they_are_computed():
     ]
 
 
-ALL_EQUAL = WeightCheck(1, ())
+ALL_EQUAL = WeightCheck(compared=1, mismatches=())
 
 
 def report(diffs, weights=ALL_EQUAL, contract=()) -> ParityReport:
-    return ParityReport("a test", TOLERANCE, 1, tuple(diffs), weights, contract)
+    return ParityReport(
+        reference="a test", tolerance=TOLERANCE, batches=1, outputs=tuple(diffs), weights=weights, contract=contract
+    )
 
 
 def test_the_first_divergence_is_the_first_block_and_not_the_first_name():
@@ -230,7 +232,7 @@ def test_a_report_passes_only_when_outputs_weights_and_contract_do():
     assert report([good]).passed
     assert report([good]).failure() == ""
     assert not report([good, bad]).passed
-    assert not report([good], WeightCheck(1, ("a: missing in the export",))).passed
+    assert not report([good], WeightCheck(compared=1, mismatches=("a: missing in the export",))).passed
     assert not report([good], contract=("an input is named otherwise",)).passed
     assert "an input is named otherwise" in report([good], contract=("an input is named otherwise",)).failure()
 

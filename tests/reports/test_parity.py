@@ -29,7 +29,15 @@ def diff(name: str, max_abs: float = 0.0, *, passed: bool = True, padding: float
 
 def rows(*outputs: OutputDiff, inner: tuple[str, ...] = (), unmatched: tuple[str, ...] = ()) -> dict[str, str]:
     """The text's rows by their first word; lines that are no rows are their own."""
-    report = ParityReport("the module", Tolerance(), 41, outputs, WeightCheck(2, ()), inner=inner, unmatched=unmatched)
+    report = ParityReport(
+        reference="the module",
+        tolerance=Tolerance(),
+        batches=41,
+        outputs=outputs,
+        weights=WeightCheck(compared=2, mismatches=()),
+        inner=inner,
+        unmatched=unmatched,
+    )
     stream = io.StringIO()
     parity.text(Console(file=stream, width=200, highlight=False), parity.data(report))
     lines = [re.sub(r"\s+", " ", line).strip() for line in stream.getvalue().splitlines()]

@@ -158,14 +158,21 @@ def diff(name: str, **fields: Any) -> OutputDiff:
         "worst_batch": "#1",
         "passed": True,
     }
-    return OutputDiff(name, **(given | fields))
+    return OutputDiff(name=name, **(given | fields))
 
 
-ALL_EQUAL = WeightCheck(2, ())
+ALL_EQUAL = WeightCheck(compared=2, mismatches=())
 
 
 def compared(*outputs: OutputDiff, weights: WeightCheck = ALL_EQUAL, contract: tuple[str, ...] = ()) -> str:
-    report = ParityReport("the module in a session", Tolerance(), 3, outputs, weights, contract)
+    report = ParityReport(
+        reference="the module in a session",
+        tolerance=Tolerance(),
+        batches=3,
+        outputs=outputs,
+        weights=weights,
+        contract=contract,
+    )
     return text(parity, parity.data(report))
 
 
@@ -181,7 +188,7 @@ def test_a_passed_comparison_says_so_and_how_close_it_was():
 def test_a_failed_comparison_says_what_failed_and_how():
     shown = compared(
         diff("pooled_output", passed=False, max_abs=float("inf"), problem="it is missing", nonfinite=(0, 3)),
-        weights=WeightCheck(2, ("a/kernel: its bits differ",)),
+        weights=WeightCheck(compared=2, mismatches=("a/kernel: its bits differ",)),
         contract=("an input is named otherwise",),
     )
     assert "verdict: NOT the same function" in shown
@@ -201,7 +208,9 @@ def test_a_failed_comparison_says_what_failed_and_how():
 )
 def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...], verdict: str):
     outputs = (diff("embedding_output", bit_equal=True), diff("pooled_output"))
-    compared = ParityReport("the edited encoder in memory", Tolerance(), 3, outputs, ALL_EQUAL, ())
+    compared = ParityReport(
+        reference="the edited encoder in memory", tolerance=Tolerance(), batches=3, outputs=outputs, weights=ALL_EQUAL
+    )
     data = {
         "edits": [{"edit": "drop blocks 1", "places": 1}],
         "blocks": [{"origin": 0, "pruned_heads": []}, {"origin": 2, "pruned_heads": []}],

@@ -158,7 +158,7 @@ def _batch(inputs: Arrays) -> Batch:
     """A batch as parity knows it; in a batch of texts no row is nothing but padding."""
     rows = next(iter(inputs.values())).shape[0]
     mask = inputs.get("input_mask", np.ones((rows, 1), np.int32))
-    return Batch(f"{rows} rows", {**inputs, "input_mask": mask})
+    return Batch(label=f"{rows} rows", inputs={**inputs, "input_mask": mask})
 
 
 def _same(wanted: Sequence[Arrays], found: Sequence[Arrays], name: str, other: str) -> bool:
