@@ -1,17 +1,15 @@
 """A checkpoint's encoder in float64 numpy. Its outputs are the expected ones, because a checkpoint has no graph to run.
 
 It shares nothing with the rebuilt encoder. Weights are read under the publisher's own names (`publisher.Names`), not
-through the weight rows. The arithmetic is written out from the papers: attention from Vaswani et al.
-(arXiv:1706.03762), BERT's post-norm block, embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805),
-the factorised embedding and shared block from Lan et al. (arXiv:1909.11942). All batches go through one block before
-the next block's weights are read, so that memory holds one block in float64.
+through the weight rows. The arithmetic is written out from the papers: the blocks in `surgery.proof.layers`, and here
+BERT's embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805), the factorised embedding and shared
+block from Lan et al. (arXiv:1909.11942). All batches go through one block before the next block's weights are read, so
+that memory holds one block in float64.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +21,9 @@ from surgery.explanation.outputs import EMBEDDING
 from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import TapAtBlock
 from surgery.proof.battery import Batch
+from surgery.proof.layers import Array, Block, Dense, Norm, activation
 from surgery.proof.parity import Recording
 from surgery.tables.publisher import Names
-
-Array = npt.NDArray[np.float64]
 
 
 def description(module: InspectedModule) -> str:
@@ -69,7 +66,7 @@ def _record(
     recording: list[dict[str, npt.NDArray[np.float32]]] = [{EMBEDDING: x.astype(np.float32)} for x in states]
     for number, block_output in enumerate(block_outputs):
         progress(number, len(block_outputs))
-        block = _Block.read(weights, names, number, values)
+        block = _read_block(weights, names, number, values)
         wanted = [tap for tap in taps if tap.block == number]
         for index, batch in enumerate(battery):
             inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
@@ -88,133 +85,6 @@ def _record(
         for index, logits in _masked_lm(weights, names, values, states, battery).items():
             recording[index]["mlm.mlm_logits"] = logits.astype(np.float32)
     return recording
-
-
-def gelu(x: Array) -> Array:
-    """GELU by the error function (Hendrycks and Gimpel, arXiv:1606.08415)."""
-    from scipy.special import erf
-
-    found: Array = 0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))
-    return found
-
-
-def gelu_tanh(x: Array) -> Array:
-    """GELU's approximation by tanh, of the same paper."""
-    found: Array = 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
-    return found
-
-
-def relu(x: Array) -> Array:
-    """max(x, 0)."""
-    return np.maximum(x, 0.0)
-
-
-ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dense:
-    """x @ kernel + bias, over the last axis.
-
-    Attributes:
-        kernel: Float64 [in, out].
-        bias: Float64 [out].
-    """
-
-    kernel: Array
-    bias: Array
-
-    def __call__(self, x: Array) -> Array:
-        return x @ self.kernel + self.bias
-
-
-@dataclass(frozen=True, kw_only=True)
-class Norm:
-    """Layer normalisation over the last axis (Ba et al., arXiv:1607.06450).
-
-    Attributes:
-        gamma: The scale, float64 [hidden].
-        beta: The shift, float64 [hidden].
-        epsilon: The number added to the variance.
-    """
-
-    gamma: Array
-    beta: Array
-    epsilon: float
-
-    def __call__(self, x: Array) -> Array:
-        centred = x - x.mean(-1, keepdims=True)
-        found: Array = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon) * self.gamma + self.beta
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Block:
-    """A post-norm transformer block: it normalises its sums.
-
-    Attributes:
-        heads: Number of attention heads.
-        mask_adder: The number added to the logits of padding.
-        activation: The function between the two layers of the feed-forward network.
-        query: Projection to the queries of all heads.
-        key: Projection to the keys of all heads.
-        value: Projection to the values of all heads.
-        attention_output: Projection of the joined heads.
-        attention_norm: Norm of the sum after the attention.
-        intermediate: First layer of the feed-forward network.
-        output: Second layer of the feed-forward network.
-        output_norm: Norm of the sum after the feed-forward network.
-    """
-
-    heads: int
-    mask_adder: float
-    activation: Callable[[Array], Array]
-    query: Dense
-    key: Dense
-    value: Dense
-    attention_output: Dense
-    attention_norm: Norm
-    intermediate: Dense
-    output: Dense
-    output_norm: Norm
-
-    @classmethod
-    def read(cls, weights: _Weights, names: Names, number: int, values: Mapping[str, Any]) -> _Block:
-        """Reads the weights of the block of this number, in float64."""
-        scope, epsilon = names.block.format(number), values["layer_norm_eps"]
-        dense = ("query", "key", "value", "attention_output", "intermediate", "output")
-        return cls(
-            heads=values["num_attention_heads"],
-            mask_adder=values["attention_mask_adder"],
-            activation=_activation(values["hidden_act"]),
-            attention_norm=weights.norm(epsilon, scope + names.attention_norm),
-            output_norm=weights.norm(epsilon, *(scope + name for name in names.output_norm)),
-            **{name: weights.dense(scope + getattr(names, name)) for name in dense},
-        )
-
-    def run(self, x: Array, mask: Array) -> dict[str, Array]:
-        """The tensors of a block by the names of the taps, and its output [batch, seq, hidden] as "block_output".
-
-        `x` is float64 [batch, seq, hidden]; `mask` is float64 [batch, seq], 0 on padding.
-        """
-        found = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
-        query, key, value = (found[name].swapaxes(1, 2) for name in ("query", "key", "value"))
-        found["attention_logits"] = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
-        masked = found["attention_logits"] + self.mask_adder * (1.0 - mask[:, None, None, :])
-        shares = np.exp(masked - masked.max(-1, keepdims=True))
-        found["attention_probs"] = shares / shares.sum(-1, keepdims=True)
-        found["attention_context"] = (found["attention_probs"] @ value).swapaxes(1, 2)
-        found["attention_output"] = self.attention_output(found["attention_context"].reshape(*x.shape[:2], -1))
-        found["attention_norm"] = self.attention_norm(x + found["attention_output"])
-        found["intermediate_preactivation"] = self.intermediate(found["attention_norm"])
-        found["intermediate"] = self.activation(found["intermediate_preactivation"])
-        found["ffn_output"] = self.output(found["intermediate"])
-        found["block_output"] = self.output_norm(found["attention_norm"] + found["ffn_output"])
-        return found
-
-    def _split(self, x: Array) -> Array:
-        """[batch, seq, heads * size] to [batch, seq, heads, size]."""
-        return x.reshape(x.shape[0], x.shape[1], self.heads, -1)
 
 
 class _Weights:
@@ -259,14 +129,6 @@ class _Weights:
         return Norm(gamma=leaf(self._names.gamma), beta=leaf(self._names.beta), epsilon=epsilon)
 
 
-def _activation(name: Any) -> Callable[[Array], Array]:
-    if name not in ACTIVATIONS:
-        raise UnexplainedError(
-            f"computing the reference: the activation {name} is not known; known are {', '.join(ACTIVATIONS)}"
-        )
-    return ACTIVATIONS[str(name)]
-
-
 def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], battery: Sequence[Batch]) -> list[Array]:
     """The input of block 0 for each batch, float64 [batch, seq, hidden]: the normalised sum of three lookups.
 
@@ -284,6 +146,20 @@ def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], battery: 
     return found
 
 
+def _read_block(weights: _Weights, names: Names, number: int, values: Mapping[str, Any]) -> Block:
+    """The block of this number, its weights in float64."""
+    scope, epsilon = names.block.format(number), values["layer_norm_eps"]
+    dense = ("query", "key", "value", "attention_output", "intermediate", "output")
+    return Block(
+        heads=values["num_attention_heads"],
+        mask_adder=values["attention_mask_adder"],
+        activation=activation(values["hidden_act"]),
+        attention_norm=weights.norm(epsilon, scope + names.attention_norm),
+        output_norm=weights.norm(epsilon, *(scope + name for name in names.output_norm)),
+        **{name: weights.dense(scope + getattr(names, name)) for name in dense},
+    )
+
+
 def _masked_lm(
     weights: _Weights,
     names: Names,
@@ -292,7 +168,7 @@ def _masked_lm(
     battery: Sequence[Batch],
 ) -> dict[int, Array]:
     """Logits, float64 [batch, positions, vocab], by the batch's number, for batches on which sub-models are run."""
-    act = _activation(values["mlm_act"])
+    act = activation(values["mlm_act"])
     dense = weights.dense(f"{names.masked_lm}/transform/dense")
     norm = weights.norm(values["mlm_layer_norm_eps"], f"{names.masked_lm}/transform/LayerNorm")
     table = weights.read(names.words).astype(np.float64)

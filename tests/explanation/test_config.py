@@ -152,7 +152,7 @@ def test_every_row_of_a_publisher_tells_a_field_of_its_family():
 
 
 def test_what_a_word_may_mean_is_an_activation_that_can_be_computed():
-    from surgery.proof.float64 import ACTIVATIONS
+    from surgery.proof.layers import ACTIVATIONS
 
     rows = [row for kind in publishers() for row in kind.evidence if isinstance(row, ConfigEvidence) and row.means]
     assert len(rows) >= 2 * len(publishers())

@@ -13,6 +13,7 @@ from surgery.errors import UnexplainedError
 from surgery.explanation import recognition
 from surgery.explanation.architecture import infer_architecture
 from surgery.proof import float64 as reference
+from surgery.proof import layers
 from surgery.proof.battery import Batch
 from tests.support.editing import inspected
 from tests.support.sample_names import HUGGING_FACE_SAMPLES
@@ -146,9 +147,9 @@ def test_an_activation_that_it_does_not_know_is_told(opened):
 def test_the_activations_are_those_of_the_paper():
     x = np.linspace(-4, 4, 33)
     normal, steps = NormalDist(), math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)
-    np.testing.assert_allclose(reference.gelu(x), [value * normal.cdf(value) for value in x], atol=1e-12)
-    np.testing.assert_allclose(reference.gelu_tanh(x), x / (1 + np.exp(-steps)), atol=1e-12)
-    np.testing.assert_array_equal(reference.relu(x), np.where(x > 0, x, 0))
+    np.testing.assert_allclose(layers.gelu(x), [value * normal.cdf(value) for value in x], atol=1e-12)
+    np.testing.assert_allclose(layers.gelu_tanh(x), x / (1 + np.exp(-steps)), atol=1e-12)
+    np.testing.assert_array_equal(layers.relu(x), np.where(x > 0, x, 0))
 
 
 def test_it_is_described_by_its_config_and_its_precision(opened):
