@@ -31,7 +31,8 @@ def write_edited(
 
     The encoder's memory is free when this returns. Raises UsageError for a layer that does not fit.
     """
-    from surgery.tf.encoder import build_encoder, edit_encoder
+    from surgery.tf.building import build_encoder
+    from surgery.tf.encoder import edit_encoder
     from surgery.tf.export import Export, write_saved_model
     from surgery.tf.recording import record_encoder
 

@@ -180,7 +180,7 @@ def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: in
 def _write_encoder(
     opened: Opened, early: Mapping[int, Arrays], folder: Path, tolerance: Tolerance, progress: Progress
 ) -> None:
-    from surgery.tf.encoder import build_encoder
+    from surgery.tf.building import build_encoder
     from surgery.tf.export import Export, write_saved_model
 
     plan = opened.plan

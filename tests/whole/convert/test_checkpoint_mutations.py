@@ -10,7 +10,7 @@ import pytest
 import surgery
 from surgery.explanation import recognition
 from surgery.tables.layout import parse
-from surgery.tf import encoder
+from surgery.tf import building
 
 
 @pytest.fixture
@@ -99,12 +99,12 @@ def test_a_mistake_in_the_weight_rows_shows_where_it_acts(name, change, first, m
 @pytest.mark.parametrize(("name", "other"), [("hf_bert", "gelu_tanh"), ("hf_bert_gelu_new", "gelu")])
 def test_an_encoder_with_the_other_gelu_shows_in_the_first_block(name, other, diverges, monkeypatch):
     right = {"gelu": "gelu_tanh", "gelu_tanh": "gelu"}[other]
-    monkeypatch.setitem(encoder.ACTIVATIONS, right, encoder.ACTIVATIONS[other])
+    monkeypatch.setitem(building.ACTIVATIONS, right, building.ACTIVATIONS[other])
     assert diverges(name) == "encoder_outputs_0"
 
 
 def test_an_encoder_that_keeps_keras_s_epsilon_shows_in_the_embeddings(diverges, monkeypatch):
-    monkeypatch.setattr(encoder, "_apply", lambda *args, **kwargs: None)
+    monkeypatch.setattr(building, "_apply", lambda *args, **kwargs: None)
     assert diverges("hf_bert_epsilon") == "embedding_output"
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import surgery
 from surgery.export.weights import Weights
-from surgery.tf.encoder import build_encoder
+from surgery.tf.building import build_encoder
 from tests.support.builders import hugging_face
 from tests.support.editing import inspected
 from tests.support.reference_numpy import G4, Bert, read_weights

@@ -15,7 +15,7 @@ from surgery.jobs.steps import FIRST_LOOK
 from surgery.planning import plan as planning
 from surgery.proof import float64
 from surgery.proof.battery import make_battery
-from surgery.tf import encoder, recording
+from surgery.tf import building, recording
 
 BLOCK = "transformer/layer_"
 
@@ -245,5 +245,5 @@ def test_a_wrong_split_into_heads_is_caught_in_the_first_block(misread, convert)
 
 
 def test_a_dropout_rate_that_the_rebuilt_encoder_does_not_take_is_named_though_no_output_shows_it(convert, monkeypatch):
-    monkeypatch.setattr(encoder, "_apply", lambda *args, **kwargs: None)
+    monkeypatch.setattr(building, "_apply", lambda *args, **kwargs: None)
     assert "embedding_dropout: the module has 0.15, the export 0.2" in convert("g1")
