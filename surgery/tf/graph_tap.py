@@ -1,8 +1,7 @@
 """Writes a SavedModel whose signature returns more tensors of its own graph, and runs the written SavedModel.
 
-A TensorFlow 2 signature is traced again: its graph, with calls written out, is imported into a function that has the
-same captures. A TensorFlow 1 graph is flat already: it is pruned to more fetches. In both cases the loaded object is
-saved, so that its variables, tables, assets and other signatures are saved unchanged.
+The loaded object is saved, so that its variables, tables, assets and other signatures are saved unchanged. The tapped
+signature comes from `surgery.tf.tapped_signature`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.framework import op_def_registry
 
 from surgery.errors import ModuleError, WriteError
@@ -24,12 +22,10 @@ from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs import resource_variables
-from surgery.graphs.calls import tree_of_graph
-from surgery.graphs.flatten import Output, flatten, port_at
-from surgery.graphs.frames import ENTER, SWITCH
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.memory import give_back
 from surgery.tf.reasons import reason
+from surgery.tf.tapped_signature import pruned, traced_again
 
 FAILURES = (
     tf.errors.OpError,
@@ -42,9 +38,6 @@ FAILURES = (
     AssertionError,
 )
 """Errors that TensorFlow raises for a SavedModel that it does not understand, or for inputs that a graph refuses."""
-
-FRAMED = ENTER | SWITCH
-"""Operations of TensorFlow 1's control flow."""
 
 Arrays = dict[str, np.ndarray]
 Specs = Mapping[str, tf.TensorSpec]
@@ -136,7 +129,7 @@ class Loaded:
         original = _load(listing, listing.files.folder)
         outer = [tap for tap in self._taps if len(tap.tensor.place.address) == 1]
         specs = original.signatures[name].structured_input_signature[1]
-        return _pruned(original, listing.meta_graph.signature_def[name], outer), specs
+        return pruned(original, listing.meta_graph.signature_def[name], outer), specs
 
     def _tapped(self) -> Any:
         """The signature as a function of the same inputs that also returns the taps."""
@@ -144,9 +137,9 @@ class Loaded:
         plain = self._loaded.signatures[self._listing.signature.name]
         meta_graph = self._listing.meta_graph
         if meta_graph.object_graph_def.nodes:
-            run = _traced_again(plain, taps)
+            run = traced_again(plain, taps)
         else:
-            run = _pruned(self._loaded, meta_graph.signature_def[self._listing.signature.name], taps)
+            run = pruned(self._loaded, meta_graph.signature_def[self._listing.signature.name], taps)
         return tf.function(run, autograph=False).get_concrete_function(**plain.structured_input_signature[1])
 
 
@@ -170,87 +163,6 @@ def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
         parts = tf.nest.flatten(value, expand_composites=True)
         found.update({f"{key}/{i}" if len(parts) > 1 else key: part.numpy() for i, part in enumerate(parts)})
     return found
-
-
-def _traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
-    """A function like this concrete function, whose dict of outputs also has the taps."""
-    written_out = _written_out(function, [tap.tensor.place for tap in taps])
-
-    def run(**inputs: Any) -> dict[str, Any]:
-        outputs, tapped = written_out(*tf.nest.flatten(inputs, expand_composites=True))
-        return {**outputs, **{tap.output: tensor for tap, tensor in zip(taps, tapped, strict=True)}}
-
-    return run
-
-
-def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
-    """A TensorFlow 1 graph, pruned to the part between a signature's inputs and its outputs and taps.
-
-    Taps inside a function that the graph calls are reached through the call, as in TensorFlow 2.
-    """
-    infos = {
-        key: meta_graph_pb2.TensorInfo.FromString(info.SerializeToString())
-        for key, info in signature_def.outputs.items()
-    }
-    outer = {tap.output: tap.tensor.place for tap in taps if len(tap.tensor.place.address) == 1}
-    inner = [tap for tap in taps if tap.output not in outer]
-    fetches = {
-        "outputs": infos,
-        "taps": {key: f"{place.address[0]}:{place.index}" for key, place in outer.items()},
-        "calls": {tap.output: f"{tap.tensor.place.address[0]}:0" for tap in inner},
-    }
-    pruned = loaded.prune([signature_def.inputs[key].name for key in sorted(signature_def.inputs)], fetches)
-    written_out = _written_out(pruned, [tap.tensor.place for tap in inner]) if inner else None
-
-    def run(**inputs: Any) -> dict[str, Any]:
-        values = [inputs[key] for key in sorted(inputs)]
-        found, tapped = written_out(*values) if written_out else (pruned(*values), [])
-        return {
-            **found["outputs"],
-            **found["taps"],
-            **{tap.output: tensor for tap, tensor in zip(inner, tapped, strict=True)},
-        }
-
-    return run
-
-
-def _written_out(function: Any, places: Sequence[Output]) -> Callable[..., tuple[Any, list[Any]]]:
-    """A concrete function's graph with its calls written out, to be called while a function is traced.
-
-    It takes the function's arguments, and returns the function's result and the tensors at the places.
-    """
-    graph_def = function.graph.as_graph_def()
-    arguments = [placeholder.op.name for placeholder in function.inputs]
-    root = tree_of_graph(graph_def, arguments, [operation.name for operation in function.graph.control_outputs])
-    ports = [*(root.owner(tensor.name) for tensor in function.outputs), *(port_at(root, place) for place in places)]
-    flat = flatten(root, ports, op_def_registry.get)
-    own = len(arguments) - len(function.captured_inputs)
-
-    def import_graph(*values: Any) -> tuple[Any, list[Any]]:
-        graph = tf.compat.v1.get_default_graph()
-        captured = dict(zip(arguments[own:], function.captured_inputs, strict=True))
-        bound = dict(zip(arguments, values, strict=False))
-        bound.update({name: graph.capture(tensor) for name, tensor in captured.items() if name in flat.free})
-        made = [name for name in flat.tensors if name.partition(":")[0] not in bound]
-        imported = tf.graph_util.import_graph_def(
-            flat.graph_def,
-            input_map={f"{name}:0": bound[name] for name in flat.free},
-            return_elements=[*made, *flat.controls],
-            name="",
-        )
-        known = {f"{name}:0": tensor for name, tensor in bound.items()} | dict(zip(made, imported, strict=False))
-        with tf.control_dependencies(imported[len(made) :]):
-            tensors = [tf.identity(known[name]) for name in flat.tensors]
-        count = len(function.outputs)
-        result = tf.nest.pack_sequence_as(function.structured_outputs, tensors[:count], expand_composites=True)
-        return result, tensors[count:]
-
-    if not any(node.op in FRAMED for node in flat.graph_def.node):
-        return import_graph
-    # tf.function adds control dependencies between operations, which is impossible between Enter and Exit.
-    specs = [tf.TensorSpec.from_tensor(tensor) for tensor in function.inputs[:own]]
-    wrapped: Callable[..., tuple[Any, list[Any]]] = tf.compat.v1.wrap_function(import_graph, specs)
-    return wrapped
 
 
 @contextmanager

@@ -194,14 +194,14 @@ def test_attention_of_every_generation_of_bert_is_what_a_session_reads_from_the_
 
 
 def test_the_listing_says_of_every_tensor_what_tensorflow_says(model):
-    from surgery.tf import graph_tap
+    from surgery.tf.tapped_signature import written_out
 
     for name in ("g4_bert_mlm", "tf_keras_lstm"):
         listing = surgery.graph(model(name))
         function = tf.saved_model.load(str(model(name))).signatures["serving_default"]
-        written_out = graph_tap._written_out(function, [tensor.place for tensor in listing.tensors])
+        body = written_out(function, [tensor.place for tensor in listing.tensors])
         own = function.inputs[: -len(function.captured_inputs)]
-        traced = tf.function(lambda *given: written_out(*given)[1]).get_concrete_function(  # noqa: B023
+        traced = tf.function(lambda *given: body(*given)[1]).get_concrete_function(  # noqa: B023
             *(tf.TensorSpec.from_tensor(tensor) for tensor in own)
         )
         assert [tensor.dtype for tensor in listing.tensors] == [output.dtype.name for output in traced.outputs]
