@@ -1,4 +1,4 @@
-"""An export in ONNX Runtime, converted by tf2onnx's own command a signature at a time."""
+"""An export in ONNX Runtime. tf2onnx's own command converts one signature at a time."""
 
 import sys
 import tempfile

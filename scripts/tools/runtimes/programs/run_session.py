@@ -1,4 +1,4 @@
-"""An export in a v1 Session: tensors by the names that the signature gives them, as TensorFlow Serving runs it."""
+"""An export in a v1 Session, as in TensorFlow Serving: tensors are fed and fetched by the names in the signature."""
 
 import functools
 from typing import Any
@@ -23,7 +23,7 @@ def open_signature(request: Request, signature: Signature) -> Opened:
     session = load(request.export)
 
     def run(inputs: Arrays) -> Arrays:
-        # numpy's own strings cannot be fed; Python's can.
+        # A session takes Python's strings, but not numpy's.
         feeds = {
             signature.inputs[key]: value.astype(object) if value.dtype.kind == "U" else value
             for key, value in inputs.items()

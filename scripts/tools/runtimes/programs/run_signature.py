@@ -1,7 +1,7 @@
 """An export's signatures in TensorFlow: tf.saved_model.load, then model.signatures[name].
 
-As the reference ("plain") nothing rewrites the graph: no grappler. oneDNN is left out by who starts it. With the name
-of a precision, weights are rounded to it first; everything is still computed in float32.
+For the reference ("plain"), grappler is off, so that nothing rewrites the graph; the process that starts this one turns
+off oneDNN. With the name of a precision, weights are rounded to it first; everything is still computed in float32.
 """
 
 import functools
