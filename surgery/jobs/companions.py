@@ -12,6 +12,7 @@ from surgery.export.publish import choose_destination, staging
 from surgery.jobs.steps import open_export
 from surgery.jobs.texts import write_texts
 from surgery.jobs.warmup import warm_staged
+from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
 from surgery.planning.texts import Texts, text_destination
 from surgery.progress import Progress
@@ -46,13 +47,14 @@ class Companions:
             self.texts.check(plan.module, plan.inference)
 
     def stage(
-        self, staged: ExitStack, folder: Path, plan: Plan, constants: Mapping[str, Any], progress: Progress
+        self, staged: ExitStack, exported: InspectedModule, plan: Plan, constants: Mapping[str, Any], progress: Progress
     ) -> tuple[dict[Path, Path], dict[Path, int]]:
-        """Writes them beside the export that is staged in `folder`; `constants` are the module's, by attribute.
+        """Writes them beside a staged export; `constants` are the module's, by attribute.
 
         Returns all staged folders with their destinations, and the number of warm-up requests by destination.
         """
-        exports = {folder: plan.destination}
+        folder = Path(exported.folder)
+        opened, exports = {folder: exported}, {folder: plan.destination}
         if self.texts is not None and self.text_destination is not None:
             progress("write the text export", 0, 0)
             text_folder = staged.enter_context(staging(self.text_destination))
@@ -60,6 +62,8 @@ class Companions:
             length, right_context = self.texts.resolved(plan.inference), plan.inference.family.right_context
             write_texts(folder, tokenization, length, right_context, text_folder, self.text_destination)
             exports[text_folder] = self.text_destination
+            if self.warmup:
+                opened[text_folder] = open_export(text_folder)
         if not self.warmup:
             return exports, {}
-        return exports, {place: warm_staged(open_export(export), place, progress) for export, place in exports.items()}
+        return exports, {exports[at]: warm_staged(export, exports[at], progress) for at, export in opened.items()}

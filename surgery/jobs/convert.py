@@ -77,12 +77,13 @@ def convert_module(
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
         recorded = rebuild(opened, folder, tolerance or Tolerance(), progress)
-        report = judge(recorded, open_export(folder), tolerance, progress)
+        exported = open_export(folder)
+        report = judge(recorded, exported, tolerance, progress)
         if not report.passed:
             raise _no_parity(plan, report, folder, keep_failed=keep_failed)
         manifest = make_manifest(plan, recorded.hashes, report)
         write_manifest(manifest, folder, destination)
-        exports, warmups = companions.stage(staged, folder, plan, opened.weights.constants(), progress)
+        exports, warmups = companions.stage(staged, exported, plan, opened.weights.constants(), progress)
 
         progress("publish", 0, 0)
         publish_together(exports, overwrite=overwrite)

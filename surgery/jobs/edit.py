@@ -203,7 +203,8 @@ def export_edited(
 
         weights = Weights(edited.plan.weights, opened.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
         in_memory = write_edited(edited, weights, opened.battery, folder, progress)
-        report, unchanged = judge_edited(edited, in_memory, open_export(folder), unedited, tolerance, progress)
+        exported = open_export(folder)
+        report, unchanged = judge_edited(edited, in_memory, exported, unedited, tolerance, progress)
         if not report.passed:
             raise ParityError(
                 f"checking the edited export of {source.name}: what must stay has not, nothing was published\n  "
@@ -214,7 +215,7 @@ def export_edited(
         changed = tuple(name for name in outputs if name not in unchanged)
         manifest = make_manifest(edited.plan, in_memory.hashes, report, _edits_data(edited, unchanged, changed))
         write_manifest(manifest, folder, destination)
-        exports, warmups = companions.stage(staged, folder, edited.plan, weights.constants(), progress)
+        exports, warmups = companions.stage(staged, exported, edited.plan, weights.constants(), progress)
 
         progress("publish", 0, 0)
         publish_together(exports, overwrite=overwrite)
