@@ -45,6 +45,7 @@ class SignatureResult:
 
     @property
     def wrong(self) -> tuple[OutputDiff, ...]:
+        """The outputs that fail."""
         return tuple(diff for diff in self.diffs if not diff.passed)
 
 
@@ -68,6 +69,7 @@ class Result:
 
     @property
     def loaded(self) -> tuple[SignatureResult, ...]:
+        """The signatures that load and run."""
         return tuple(signature for signature in self.signatures if signature.loads)
 
     @property

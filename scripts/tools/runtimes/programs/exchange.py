@@ -75,6 +75,7 @@ class CannotLoad(Exception):
 
 
 def write_request(folder: Path, request: Request) -> None:
+    """Writes a request into a folder, which must not exist yet."""
     folder.mkdir(parents=True)
     signatures = [asdict(signature) for signature in request.signatures]
     about = {"export": request.export, "signatures": signatures, "lists": request.lists}
@@ -84,6 +85,7 @@ def write_request(folder: Path, request: Request) -> None:
 
 
 def read_request(folder: Path) -> Request:
+    """Reads a request from its folder."""
     about = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     batches = tuple(_arrays(folder / f"inputs.{n}.npz") for n in range(len(list(folder.glob("inputs.*.npz")))))
     signatures = tuple(Signature(**signature) for signature in about["signatures"])
@@ -135,6 +137,7 @@ def one_line(error: BaseException | str, limit: int = 240) -> str:
 
 
 def in_chunks(keys: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Splits keys into groups of at most `size`, in order."""
     return [keys[start : start + size] for start in range(0, len(keys), size)]
 
 

@@ -17,6 +17,7 @@ CALLED = ("serving_default", "taps")
 
 
 def open_signature(request: Request, signature: Signature) -> Opened | None:
+    """The export's call, with the outputs that the signature also has; None for a signature without a call."""
     if signature.name not in CALLED or "input_word_ids" not in signature.inputs:
         return None
     model = load(request.export)

@@ -15,6 +15,7 @@ from scripts.tools.runtimes.programs.exchange import Arrays, CannotLoad, Opened,
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """Converts a signature and opens it in LiteRT's interpreter. Raises CannotLoad when it does not convert."""
     converter = tf.lite.TFLiteConverter.from_saved_model(request.export, signature_keys=[signature.name])
     try:
         model = converter.convert()

@@ -15,6 +15,7 @@ OPSET = "17"
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """Converts a signature to ONNX and opens it in a session of ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         options = {

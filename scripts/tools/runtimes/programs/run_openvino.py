@@ -19,6 +19,7 @@ core = functools.cache(openvino.Core)
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """Compiles a signature's copy for the CPU. Raises CannotLoad when OpenVINO cannot convert it."""
     hint = {"INFERENCE_PRECISION_HINT": "f32"} if "f32" in sys.argv[3:] else {}
     try:
         compiled = core().compile_model(signature.alone, "CPU", hint)

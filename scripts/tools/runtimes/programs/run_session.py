@@ -13,6 +13,7 @@ v1 = tf.compat.v1
 
 @functools.cache
 def load(export: str) -> Any:
+    """A v1 Session with the export, loaded once."""
     session = v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         v1.saved_model.load(session, ["serve"], export)
@@ -20,6 +21,7 @@ def load(export: str) -> Any:
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """The signature's outputs in the session of the export."""
     session = load(request.export)
 
     def run(inputs: Arrays) -> Arrays:

@@ -18,6 +18,7 @@ PRECISIONS = ("bfloat16", "float16")
 
 @functools.cache
 def load(export: str) -> Any:
+    """The export, loaded once, with its weights rounded if a precision is named."""
     model = tf.saved_model.load(export)
     for precision in set(PRECISIONS).intersection(sys.argv[3:]):
         variables = {v.ref(): v for function in model.signatures.values() for v in function.variables}
@@ -28,6 +29,7 @@ def load(export: str) -> Any:
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """The signature's function in the loaded export."""
     function = load(request.export).signatures[signature.name]
 
     def run(inputs: Arrays) -> Arrays:
