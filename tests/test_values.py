@@ -26,6 +26,8 @@ WHERE = (
     "surgery.triton.exported",
     "surgery.triton.repository",
     "surgery.triton.process",
+    "surgery.tfserving.",
+    "surgery.graph_taps.",
     "surgery.jobs.",
     "surgery.sources.",
     "surgery.module",

@@ -1,8 +1,8 @@
-"""The Python behind the commands in `scripts`: a package for each of them, started by the command of its name.
+"""The Python code behind the commands in `scripts`: one package per command, started by the command of its name.
 
-benchmark     what conversions, exports and extractions cost, beside what one would use instead
-demo          what the demo shows last: an export in plain TensorFlow
+benchmark     the costs of conversions, exports and extractions, beside the costs of their alternatives
+demo          the last step of the demo: an export in plain TensorFlow
 docs          the page of all commands, which is made from their help texts
-environments  no Python, but what environments are made of: their packages, and the function that makes one
+environments  lists of the packages of each environment, and the shell function that makes one; no Python
 runtimes      one export in every runtime
 """

@@ -1,1 +1,1 @@
-"""File formats: from bytes to plain data, without TensorFlow. What the data mean is decided elsewhere."""
+"""File formats: from bytes to plain data, without policy and without TensorFlow."""

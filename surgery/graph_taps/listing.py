@@ -1,7 +1,7 @@
 """The tensors of a signature's graph, by the names under which they can be tapped. No TensorFlow here.
 
-A tensor is called as its operation is, `layer/Relu`; a further output has its number, `layer/Split:1`. Left out are the
-signature's own inputs, variables and other handles, and what stands inside loops and branches.
+A tensor has the name of its operation, `layer/Relu`; a further output also has its number, `layer/Split:1`. The
+signature's own inputs, variables and other handles, and tensors inside loops and branches are left out.
 """
 
 from __future__ import annotations
@@ -31,13 +31,21 @@ from surgery.sources.files import Files
 from surgery.sources.location import locate
 
 DEFAULTS = ("serving_default", "default")
-"""Signatures that are meant when none is named."""
+"""The signature that is used when none is named: the first of these that exists."""
 WILDCARDS = frozenset("*?[")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphTensor:
-    """A tensor that can be tapped: its name, the operation that computes it, what is known of it, and its place."""
+    """A tensor that can be tapped.
+
+    Attributes:
+        name: Its name in the listing.
+        op: The type of the operation that computes it.
+        dtype: Its dtype by TensorFlow's name; "unknown" where the files do not show it.
+        shape: Its shape, with None for a free axis; None for an unknown rank.
+        place: The output of the operation in the graph.
+    """
 
     name: str
     op: str
@@ -46,9 +54,17 @@ class GraphTensor:
     place: Output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Enclosed:
-    """A loop or branch whose tensors cannot be tapped, by name; `reachable` are tensors that have its results."""
+    """A loop, a branch, or a function run by an operation, whose tensors cannot be tapped.
+
+    Attributes:
+        name: The name of the operation that runs it; in TensorFlow 1 the name of the loop's frame or of the condition.
+        op: The type of that operation.
+        kind: "loop", "branch" or "function".
+        inside: Names of the operations in it.
+        reachable: Names of tensors that have its results, and can be tapped.
+    """
 
     name: str
     op: str
@@ -57,12 +73,20 @@ class Enclosed:
     reachable: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphListing:
-    """A signature's graph: its tensors in the order of the file, and the loops and branches between them.
+    """The graph of a signature.
 
-    `signatures` are all of its meta graph, `tags` that meta graph's. `feeds` are the names of its inputs in the graph;
-    `handles` are operations that return no values: variables, tables.
+    Attributes:
+        files: The SavedModel's files.
+        meta_graph: The meta graph of the signature, parsed.
+        tags: Tags of that meta graph, sorted.
+        signature: The signature.
+        signatures: All signatures of the meta graph.
+        tensors: The tensors that can be tapped, in the order of the file.
+        enclosed: The loops and branches between them.
+        feeds: Names of the signature's inputs in the graph.
+        handles: Names of operations that return no values, such as variables and tables.
     """
 
     files: Files
@@ -78,20 +102,20 @@ class GraphListing:
 
 @contextmanager
 def open_graph(module: str, signature: str | None = None, *, with_weights: bool) -> Iterator[GraphListing]:
-    """The graph of a signature of a folder, archive or handle; its files are there until the block ends.
+    """The graph of a signature of a folder, archive or handle. Its files exist until the block ends.
 
-    Raises ModuleError for what is no SavedModel, UsageError for a signature that it does not have.
+    Raises ModuleError for anything but a SavedModel, and UsageError for a signature that it does not have.
     """
     with locate(module, with_weights=with_weights) as files:
         yield list_graph(files, signature)
 
 
 def list_graph(files: Files, signature: str | None = None) -> GraphListing:
-    """Lists what can be computed from a signature's inputs."""
+    """Lists the tensors that can be computed from a signature's inputs. Raises as `open_graph` does."""
     if files.saved_model is None:
-        found = inspect_folder(files)
+        checkpoint = inspect_folder(files)
         raise ModuleError(
-            f"reading the graph of {files.name}: it is a {found.format}, which has weights but no graph",
+            f"reading the graph of {files.name}: it is a {checkpoint.format}, which has weights but no graph",
             hint="surgery convert makes a SavedModel of it",
         )
     with well_formed(files.name):
@@ -114,7 +138,7 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
 
 
 def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
-    """The listing with those tensors only that a pattern names: a glob for the whole name, else a part of it."""
+    """The listing with only the tensors that a pattern names: a glob for the whole name, or a part of the name."""
     if pattern is None:
         return listing
     glob = pattern if WILDCARDS & set(pattern) else f"*{pattern}*"
@@ -122,8 +146,11 @@ def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
 
 
 def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
-    """A meta graph, which is not the one for training where there is a choice; its signatures, and the chosen one."""
-    assert files.saved_model is not None, "the caller has seen it"
+    """The meta graph of the chosen signature, all its signatures, and the chosen one.
+
+    If several meta graphs have the signature, one without the tag "train" is chosen.
+    """
+    assert files.saved_model is not None, "the caller has checked it"
     graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
     graphs.sort(key=lambda pair: "train" in pair[1].tags)
     names = list(dict.fromkeys(signature.name for _, graph in graphs for signature in graph.signatures))
@@ -150,7 +177,7 @@ def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, 
 
 
 def _tree(meta_graph: Any, signature: SignatureInfo) -> Body:
-    """The signature's own function, where the SavedModel has objects; else the graph that all signatures share."""
+    """The signature's own function, if the SavedModel has objects; else the graph that all signatures share."""
     objects = meta_graph.object_graph_def
     if not objects.nodes:
         return tree_of_graph(meta_graph.graph_def)
@@ -179,12 +206,13 @@ def _rows(
             if dtype in HANDLES:
                 handles.add(name)
             else:
-                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address=address, index=index)))
+                place = Output(address=address, index=index)
+                tensors.append(GraphTensor(name=name, op=node.op, dtype=dtype, shape=shape, place=place))
     return tuple(tensors), frozenset(handles)
 
 
 def _computed(meta_graph: Any, signature: SignatureInfo, root: Body) -> Collection[str]:
-    """Operations and calls of the root that the signature's inputs decide; a function has no others."""
+    """Names of the root's operations and calls that can be computed from the inputs; in a function these are all."""
     if meta_graph.object_graph_def.nodes:
         return root.nodes
     outputs = meta_graph.signature_def[signature.name].outputs.values()
@@ -200,7 +228,13 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
 def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
     rank = {address: position for position, address in enumerate(region.leaving)}
-    found = [tensor for tensor in tensors if tensor.place.address in rank]
-    found = [t for t in found if rank[t.place.address] or t.place.index not in region.unchanged]
-    found.sort(key=lambda tensor: rank[tensor.place.address])
-    return Enclosed(region.name, region.op, region.kind, region.inside, tuple(tensor.name for tensor in found))
+    results = [tensor for tensor in tensors if tensor.place.address in rank]
+    results = [t for t in results if rank[t.place.address] or t.place.index not in region.unchanged]
+    results.sort(key=lambda tensor: rank[tensor.place.address])
+    return Enclosed(
+        name=region.name,
+        op=region.op,
+        kind=region.kind,
+        inside=region.inside,
+        reachable=tuple(tensor.name for tensor in results),
+    )

@@ -20,7 +20,7 @@ def see_through(tensor: Tensor) -> Tensor:
     passed = set()
     while tensor.node.inputs and (number := handed_on(tensor.node.op, tensor.port)) is not None:
         if tensor.node in passed:
-            raise ValueError(f"{tensor.node} hands on its own output")
+            raise ValueError(f"{tensor.node} passes on its own output")
         passed.add(tensor.node)
         tensor = tensor.node.inputs[number]
     return tensor

@@ -71,6 +71,7 @@ class Node:
 
     @property
     def attr(self) -> Any:
+        """The attributes of its NodeDef."""
         return self.proto.attr
 
     def __repr__(self) -> str:
@@ -120,7 +121,7 @@ class FlatGraph:
 
     @classmethod
     def of_whole_graph_def(cls, graph_def: Any) -> FlatGraph:
-        """All that a TF1 graph of unknown purpose computes, except what only serves optimisers, savers and assignments.
+        """All that a TF1 graph of unknown purpose computes, except for optimisers, savers and assignments.
 
         A graph with loops is not flat: its view is empty.
         """

@@ -149,7 +149,7 @@ class _Wiring:
             if number is None or not feeds:
                 break
             if port in passed:
-                raise ValueError(f"{port.name} hands on its own output")
+                raise ValueError(f"{port.name} passes on its own output")
             passed.add(port)
             port = feeds[number]
         return port

@@ -140,12 +140,12 @@ def _variables(meta_graph: Any, key: str) -> list[Any]:
 
 def _change_variables(meta_graph: Any, trainable: Any, *, resources: bool = False) -> None:
     for key in VARIABLE_LISTS:
-        found = _variables(meta_graph, key)
-        for variable in found:
+        variables = _variables(meta_graph, key)
+        for variable in variables:
             variable.trainable = trainable(variable)
             variable.is_resource = variable.is_resource or resources
-        if found:
-            meta_graph.collection_def[key].bytes_list.value[:] = [v.SerializeToString() for v in found]
+        if variables:
+            meta_graph.collection_def[key].bytes_list.value[:] = [v.SerializeToString() for v in variables]
 
 
 def _ancestors(nodes: Mapping[str, Any], names: Iterable[str]) -> set[str]:

@@ -24,19 +24,19 @@ def expected_outputs(
     """
     block_output = inference.outputs.block_output
     expected = []
-    for batch, found in zip(battery, recorded, strict=True):
-        wanted = {name: value for name, value in found.items() if name not in outputs.tap_names}
+    for batch, tensors in zip(battery, recorded, strict=True):
+        wanted = {name: value for name, value in tensors.items() if name not in outputs.tap_names}
         for signature, made in outputs.extra.items() if batch.submodels else ():
             for output in made.outputs:
                 feature = outputs.feature_of(output)
                 if feature is not None:
-                    states = [found[block_output(layer)] for layer in feature.layers]
+                    states = [tensors[block_output(layer)] for layer in feature.layers]
                     value = compute(feature, states, batch.inputs["input_mask"])[output]
                     wanted[f"{signature}.{output}"] = value.astype(np.float32)
                 elif output == "sequence_output" and made.depth is not None:
-                    wanted[f"{signature}.{output}"] = found[block_output(made.depth - 1)]
-                elif output in found:
-                    wanted[f"{signature}.{output}"] = found[output]
+                    wanted[f"{signature}.{output}"] = tensors[block_output(made.depth - 1)]
+                elif output in tensors:
+                    wanted[f"{signature}.{output}"] = tensors[output]
         served = outputs.signatures[SERVING].outputs
         hidden = [name for name in wanted if "." not in name and name not in served]
         for name in hidden:

@@ -87,6 +87,7 @@ class WeightCheck:
 
     @property
     def passed(self) -> bool:
+        """Whether all weights are bit-equal."""
         return not self.mismatches
 
 
@@ -118,6 +119,7 @@ class ParityReport:
 
     @property
     def passed(self) -> bool:
+        """Whether every output passes, all weights are bit-equal, and nothing else differs."""
         return all(diff.passed for diff in self.outputs) and self.weights.passed and not self.contract
 
     @property
@@ -187,6 +189,7 @@ class _Running:
         self.problem = ""
 
     def add(self, batch: Batch, left: np.ndarray, right: np.ndarray | None, tolerance: Tolerance) -> None:
+        """Compares the output in one more batch; `left` is the expected value, and `right` is None if it is missing."""
         self.batches += 1
         if right is None or left.shape != right.shape or left.dtype != right.dtype:
             found = "it is missing" if right is None else f"found {right.dtype} {list(right.shape)}"
@@ -216,6 +219,7 @@ class _Running:
         self.worst_batch = batch.label
 
     def diff(self) -> OutputDiff:
+        """The result over all batches."""
         return OutputDiff(**vars(self))
 
 

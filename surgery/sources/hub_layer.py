@@ -38,7 +38,7 @@ def inspect(files: Files) -> InspectedModule:
         raise ModuleError(
             f"opening {files.folder}: expected one encoder in a hub.KerasLayer, found {len(layers)}: "
             + ", ".join(sorted(layers)),
-            hint="save the layer whose encoder is meant as a model of its own",
+            hint="save the layer that you want as a model of its own",
         )
     ((path, node),) = layers.items()
     module = tf2.inspect_below(files, node)

@@ -54,7 +54,7 @@ def inspect(files: Files) -> InspectedModule:
     if not (files.folder / KNOWN_BY).is_file():
         raise ModuleError(
             f"opening {files.folder}: expected {KNOWN_BY} beside {WEIGHTS}, found none",
-            hint="the weights do not tell their head count, activation or epsilon: fetch config.json too",
+            hint="the weights do not show their head count, activation or epsilon: fetch config.json too",
         )
     config = common.read_config(files.folder / KNOWN_BY)
     with _Opened(weights) as opened:

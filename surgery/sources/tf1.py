@@ -137,14 +137,14 @@ def _assets(meta_graph: Any) -> dict[str, str]:
 
     A SentencePiece model has the key `sp_model_file`.
     """
-    found = common.assets_by_tensor(meta_graph)
+    paths = common.assets_by_tensor(meta_graph)
     for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
         asset = type(meta_graph).DESCRIPTOR.fields_by_name["asset_file_def"].message_type
         message = message_factory.GetMessageClass(asset).FromString(packed.value)
-        found[message.tensor_info.name] = f"assets/{message.filename}"
+        paths[message.tensor_info.name] = f"assets/{message.filename}"
     return {
         "sp_model_file" if filename.endswith(".model") else tensor.removesuffix(":0"): filename
-        for tensor, filename in found.items()
+        for tensor, filename in paths.items()
     }
 
 

@@ -99,7 +99,7 @@ def _config(files: Files) -> Config:
         raise ModuleError(
             f"opening {files.folder}: expected bert_config.json or albert_config.json beside the checkpoint, found "
             + (" and ".join(path.name for path in found) or "neither"),
-            hint="a checkpoint does not tell its head count, dropout or activation: its config file does"
+            hint="a checkpoint does not show its head count, dropout or activation: its config file does"
             + ("; if config.json says it, copy that to bert_config.json" if files.glob("config.json") else ""),
         )
     return common.read_config(found[0])

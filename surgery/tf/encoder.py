@@ -79,8 +79,8 @@ class Encoder:
                 if (tap.layer_path, owner) not in seen:
                     (layer,) = layers_at(blocks[owner], tap.layer_path)
                     seen[tap.layer_path, owner] = stack.enter_context(watched(layer))
-            found = self.network(dict(inputs), training=training)
-        outputs = {name: found[key] for key, name in recipe.outputs.items() if name in present.names}
+            returned = self.network(dict(inputs), training=training)
+        outputs = {name: returned[key] for key, name in recipe.outputs.items() if name in present.names}
         outputs[EMBEDDING] = entered.inputs[0]
         if self.edited:
             outputs[BLOCKS] = [*outputs[BLOCKS][: present.entry(0)], *own]

@@ -136,11 +136,11 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
     entry = encode.encoder.inference.outputs.entry
 
     def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-        found = function(*inputs)
-        flat = flat_outputs(found, outputs.tapped_blocks)
+        encoded = function(*inputs)
+        flat = flat_outputs(encoded, outputs.tapped_blocks)
         for feature in outputs.features.values():
             if set(feature.outputs) & set(wanted.outputs):
-                states = [found[BLOCKS][entry(layer)] for layer in feature.layers]
+                states = [encoded[BLOCKS][entry(layer)] for layer in feature.layers]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
         return {name: flat[name] for name in wanted.outputs}
 

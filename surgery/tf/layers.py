@@ -22,20 +22,20 @@ def layers_at(owner: Any, path: str) -> list[Any]:
 
     `[]` stands for each entry of a list, `[3]` and `[name]` for one of them.
     """
-    found = [owner]
+    reached = [owner]
     for step in path.split("."):
         kind, _, name = step.rpartition(":")
         if kind == "layer":
-            found = [model.get_layer(name) for model in found]
+            reached = [model.get_layer(name) for model in reached]
         elif kind == "class":
-            found = [layer for model in found for layer in model.layers if type(layer).__name__ == name]
+            reached = [layer for model in reached for layer in model.layers if type(layer).__name__ == name]
         else:
             matched = _STEP.fullmatch(step)
             assert matched is not None, path
-            found = [getattr(layer, matched[1]) for layer in found]
+            reached = [getattr(layer, matched[1]) for layer in reached]
             for key in re.findall(r"\[([^\]]*)\]", matched[2]):
-                found = [item for items in found for item in _items(items, key)]
-    return found
+                reached = [item for items in reached for item in _items(items, key)]
+    return reached
 
 
 def _items(items: Any, key: str) -> Sequence[Any]:

@@ -115,11 +115,11 @@ class LoadedExport:
         `taps.…`; they are run on the batches on which sub-models are run. Outputs that only the call returns are
         `__call__.…`. A signature with unexpected inputs is not run. `tick` is called after each batch.
         """
-        found = {name: set(signature.inputs) for name, signature in self._session.signatures.items()}
+        inputs_of = {name: set(signature.inputs) for name, signature in self._session.signatures.items()}
         runners = {
             name: self._session.signature(name)
             for name, inputs in signature_inputs(inference, outputs).items()
-            if found.get(name) == inputs
+            if inputs_of.get(name) == inputs
         }
         called = called_only(inference, outputs)
         trace = self._exported.trace("__call__", training=False)

@@ -40,10 +40,10 @@ class LoadedSignature:
                 f"opening {saved_model}: it has no signature {signature}",
                 hint="it has " + ", ".join(sorted(name for name in known if not name.startswith("__"))),
             )
-        found = known[signature]
-        self._inputs = {name: _Input(info) for name, info in found.inputs.items()}
-        self._shapes = {name: _shape(info) for name, info in found.outputs.items()}
-        self._wanted = tuple(found.outputs) if outputs is None else tuple(outputs)
+        definition = known[signature]
+        self._inputs = {name: _Input(info) for name, info in definition.inputs.items()}
+        self._shapes = {name: _shape(info) for name, info in definition.outputs.items()}
+        self._wanted = tuple(definition.outputs) if outputs is None else tuple(outputs)
         if missing := [name for name in self._wanted if name not in self._shapes]:
             self._session.close()
             raise UsageError(

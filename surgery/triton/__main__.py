@@ -118,6 +118,7 @@ def summary(endpoints: Endpoints) -> str:
 
 
 def say(text: str) -> None:
+    """Prints a message on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -52,10 +52,12 @@ class Endpoints:
 
     @property
     def url(self) -> str:
+        """The URL of the HTTP service."""
         return f"http://{self.host}:{self.http}"
 
     @property
     def metrics_url(self) -> str:
+        """The URL of the metrics."""
         return f"http://{self.host}:{self.metrics}/metrics"
 
 

@@ -1,8 +1,8 @@
-"""Measure inspect, convert and what convert writes, each beside what one would use instead.
+"""Measure inspect, convert, extract and the exports, each beside an alternative.
 
-All figures of a run are taken on one machine in one go, the two sides by turns. Measuring is not a test: a
-target that is missed is reported as missed, and the exit code stays 0. The module that is measured is made
-once, in .benchmark/; delete that folder to have it made anew.
+All figures of a run are taken on one machine in one go, with the two sides by turns. Measuring is not a test: a target
+that is missed is reported as missed, and the exit code stays 0. The measured module is made once, in .benchmark/;
+delete that folder to make it anew.
 """
 
 import argparse
@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def topic_list(text: str) -> list[str]:
-    """Split a comma-separated choice of topics, and refuse unknown ones."""
+    """Split a comma-separated choice of topics. Raises ArgumentTypeError for an unknown topic."""
     chosen = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in topics.TOPICS]
     if unknown or not chosen:
@@ -27,7 +27,7 @@ def topic_list(text: str) -> list[str]:
 
 
 def positive(text: str) -> int:
-    """Read a number of repeats."""
+    """Read a number of repeats. Raises ArgumentTypeError for a number below 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
@@ -54,16 +54,16 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         "--json",
         type=pathlib.Path,
         metavar="FILE",
-        help="also write every raw sample, median and target there",
+        help="also write all raw samples, medians and targets to this file",
     )
     parser.add_argument(
-        "--small", action="store_true", help="a tiny model, to try this script quickly; targets do not apply"
+        "--small", action="store_true", help="measure a tiny model, to try this script; targets do not apply"
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what was asked for, then print the table."""
+    """Measure the chosen topics, then print the table."""
     options = read_options(arguments)
     size = "small" if options.small else "base"
     machine = describe_machine()

@@ -6,7 +6,19 @@ import statistics
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The raw samples of a quantity: the subject's, and those of the reference that it is held against."""
+    """The raw samples of a quantity on two sides: the subject, and the reference with which it is compared.
+
+    Attributes:
+        topic: The topic, such as "convert".
+        quantity: The measured quantity, such as "wall".
+        unit: The unit of all samples.
+        subject: Name of the subject.
+        subject_samples: Samples of the subject.
+        reference: Name of the reference.
+        reference_samples: Samples of the reference.
+        is_noise: True if both sides are the same thing. The ratio then shows the resolution of the measurement.
+        is_paired: True if the n-th samples of both sides were taken in the same turn.
+    """
 
     topic: str
     quantity: str
@@ -16,9 +28,7 @@ class Comparison:
     reference: str
     reference_samples: list[float]
     is_noise: bool = False
-    """Whether both sides are the same thing, so that the ratio tells what the measurement cannot resolve."""
     is_paired: bool = False
-    """Whether the n-th samples of both sides were taken in the same turn."""
 
     @property
     def subject_median(self) -> float:
@@ -32,9 +42,9 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Return subject by reference: below one, the subject is quicker or smaller.
+        """Return subject divided by reference: below one, the subject is quicker or smaller.
 
-        Of paired samples it is the median of each turn's ratio, which a busy machine moves less.
+        For paired samples it is the median of the turns' ratios, on which a busy machine has less influence.
         """
         if self.is_paired:
             pairs = zip(self.subject_samples, self.reference_samples, strict=True)

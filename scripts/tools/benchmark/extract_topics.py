@@ -1,4 +1,4 @@
-"""What is measured of `surgery extract`: beside the loop of TF Hub's pages, beside transformers, and by processes."""
+"""Measures `surgery extract` beside the loop of TF Hub's pages, beside transformers, and by number of processes."""
 
 import functools
 import importlib.util
@@ -19,7 +19,7 @@ EXTRACT, HUB, TORCH = "surgery extract", "the Hub loop", "transformers on torch"
 
 
 def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare one process of `surgery extract` with the loop of TF Hub's pages, whole processes, one corpus."""
+    """Compare one process of `surgery extract` with the loop of TF Hub's pages on one corpus, as whole processes."""
     corpus = fixture.corpus(TEXTS[fixture.size])
     sides: dict[str, Callable[[], Cost]] = {
         EXTRACT: functools.partial(extract, fixture, corpus, 1),
@@ -38,8 +38,8 @@ def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     for reference in [name for name in sides if name != EXTRACT]:
         wall = [[cost.wall for cost in costs[name]] for name in (EXTRACT, reference)]
         rows = [(f"wall, {reference}", "s", wall, True)]
-        for what, count in (("texts", texts), ("real tokens", tokens)):
-            rows.append((what, f"{what}/s", [[count / seconds for seconds in side] for side in wall], True))
+        for item, count in (("texts", texts), ("real tokens", tokens)):
+            rows.append((item, f"{item}/s", [[count / seconds for seconds in side] for side in wall], True))
         peaks = [[cost.peak for cost in costs[name]] for name in (EXTRACT, reference)]
         rows.append(("peak memory", "MiB", peaks, False))
         found += [
@@ -59,7 +59,7 @@ def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
 
 
 def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare one process on one core with two on two, and so on to all cores; each computes with one thread."""
+    """Compare one process on one core with two on two, and so on up to all cores. Each computes with one thread."""
     corpus = fixture.corpus(TEXTS_BY_PROCESSES[fixture.size])
     fixture.text_export()
     cores = sorted(os.sched_getaffinity(0))
@@ -85,12 +85,12 @@ def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]
 
 
 def named(count: int) -> str:
-    """Return a number of processes in words."""
+    """Return the name of a side: a number of processes."""
     return "1 process" if count == 1 else f"{count} processes"
 
 
 def extract(fixture: Fixture, corpus: pathlib.Path, processes: int, cores: list[int] | None = None) -> Cost:
-    """Extract pooled outputs of a corpus, on these cores only."""
+    """Extract pooled outputs of a corpus, on the named cores only; None for all cores."""
     folder = fixture.root / ".benchmark" / "features"
     shutil.rmtree(folder, ignore_errors=True)
     options = ["--processes", str(processes), "--outputs", "pooled_output", "--json"]
@@ -99,6 +99,6 @@ def extract(fixture: Fixture, corpus: pathlib.Path, processes: int, cores: list[
 
 
 def counts(cost: Cost) -> tuple[int, int]:
-    """Return the texts and real tokens of an extraction, as it says itself."""
-    said = json.loads(cost.output)
-    return said["texts"], said["tokens"]
+    """Return the numbers of texts and real tokens that an extraction prints."""
+    summary = json.loads(cost.output)
+    return summary["texts"], summary["tokens"]

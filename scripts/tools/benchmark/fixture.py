@@ -1,4 +1,4 @@
-"""The module that is measured, what is made from it, and where both are kept between runs."""
+"""The measured module, the exports that are made from it, and the folders that keep both between runs."""
 
 import json
 import pathlib
@@ -12,7 +12,7 @@ PROGRAMS = "scripts.tools.benchmark.programs"
 
 
 class Fixture:
-    """A source module of one size, and its export; both in `.benchmark/`, which git ignores."""
+    """A source module of one size, and its exports. All are in `.benchmark/`, which git ignores."""
 
     def __init__(self, root: pathlib.Path, size: str) -> None:
         self.root = root
@@ -25,7 +25,7 @@ class Fixture:
         self._exported_text_now = False
 
     def prepare(self) -> None:
-        """Make the module unless an earlier run did, and read it once, so that no side meets a cold disk."""
+        """Make the module unless an earlier run did, and read it once, so that the disk is warm for every side."""
         if not self.module.is_dir():
             say(f"making {self.module.relative_to(self.root)} (once)")
             self.module.parent.mkdir(exist_ok=True)
@@ -34,15 +34,15 @@ class Fixture:
             read_through(file)
 
     def program(self, name: str, *arguments: str) -> Cost:
-        """Run one of the folder `programs` as a process of its own."""
+        """Run a program of the folder `programs` as a process of its own."""
         return run([sys.executable, "-m", f"{PROGRAMS}.{name}", *arguments], self.root)
 
     def surgery(self, *arguments: str, cores: list[int] | None = None) -> Cost:
-        """Run this project's command line, on some of the cores only if they are named."""
+        """Run this project's command line, on the named cores only; None for all cores."""
         return run([sys.executable, "-m", "surgery", *arguments], self.root, cores)
 
     def convert(self) -> Cost:
-        """Convert the module with this project, into an empty place."""
+        """Convert the module with this project. An earlier export is removed first."""
         shutil.rmtree(self.exported, ignore_errors=True)
         cost = self.surgery("convert", str(self.module), str(self.exported), "--json")
         self._exported_now = True
@@ -65,27 +65,27 @@ class Fixture:
         return self.exported_tapped
 
     def convert_tapped(self, *options: str) -> Cost:
-        """Convert the module with every tap, into an empty place."""
+        """Convert the module with every tap. An earlier export is removed first."""
         offered = json.loads(self.surgery("taps", str(self.module), "--json").output)["taps"]
         shutil.rmtree(self.exported_tapped, ignore_errors=True)
         taps = [f"--tap={tap['name']}" for tap in offered]
         return self.surgery("convert", str(self.module), str(self.exported_tapped), "--json", *taps, *options)
 
     def convert_naively(self) -> Cost:
-        """Convert the module with the naive script, into an empty place."""
+        """Convert the module with the naive script. An earlier export is removed first."""
         shutil.rmtree(self.naive, ignore_errors=True)
         cost = self.program("naive_convert", str(self.module), str(self.naive))
         shutil.rmtree(self.naive)
         return cost
 
     def corpus(self, count: int) -> pathlib.Path:
-        """Return a file of so many texts."""
+        """Return a file with this number of texts."""
         file = self.root / ".benchmark" / f"corpus_{self.size}_{count}.txt"
         self.program("corpus", str(self.module / "assets" / "vocab.txt"), str(file), str(count))
         return file
 
     def text_export(self) -> pathlib.Path:
-        """Return a text export that this very run has made."""
+        """Return a text export that this run has made."""
         folder = self.exported.with_name(f"{self.exported.name}_with")
         text = folder.with_name(f"{folder.name}_text")
         if not self._exported_text_now:
@@ -97,14 +97,14 @@ class Fixture:
         return text
 
     def preprocessor(self) -> pathlib.Path:
-        """Return a preprocessor as TF Hub has it, packing to 128 tokens."""
+        """Return a preprocessor like TF Hub's, which packs to 128 tokens."""
         folder = self.root / ".benchmark" / f"preprocess_{self.size}"
         if not folder.is_dir():
             self.surgery("preprocess", str(self.module), str(folder), "--seq-length", "128")
         return folder
 
     def export(self) -> pathlib.Path:
-        """Return an export that this very run has made; one of an earlier run may come from other code."""
+        """Return an export that this run has made: an export of an earlier run may come from other code."""
         if not self._exported_now:
             say("converting (not measured)")
             self.convert()
@@ -117,7 +117,7 @@ def files_of(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read_through(file: pathlib.Path) -> None:
-    """Read a file piece by piece: the peak of this process would count as its children's, too."""
+    """Read a file piece by piece: the peak memory of this process would count as its children's, too."""
     with file.open("rb") as stream:
         while stream.read(1 << 20):
             pass

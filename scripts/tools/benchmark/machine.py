@@ -1,4 +1,4 @@
-"""What machine the figures were taken on."""
+"""A description of the machine on which the figures are taken."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,7 @@ import platform
 
 
 def describe_machine() -> dict[str, str | int | float]:
-    """Return processor, usable cores, memory and the versions that matter."""
+    """Return processor, usable cores, memory in GiB, system, and versions of Python and packages."""
     return {
         "cpu": cpu_model(),
         "cores": usable_cores(),
@@ -29,7 +29,7 @@ def one_line(machine: dict[str, str | int | float]) -> str:
 
 
 def cpu_model() -> str:
-    """Return the processor's name, as the kernel gives it where it does."""
+    """Return the processor's name, from the kernel if it gives one."""
     info = pathlib.Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():
@@ -40,5 +40,5 @@ def cpu_model() -> str:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use, which can be fewer than the machine has."""
+    """Return the number of cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

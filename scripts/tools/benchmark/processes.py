@@ -1,4 +1,4 @@
-"""Run a command as a fresh process, and read off what it cost."""
+"""Run a command as a fresh process, and measure its cost."""
 
 import dataclasses
 import os
@@ -16,25 +16,31 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one process cost, from its start to its end, and what it printed."""
+    """The cost of one process, from its start to its end.
+
+    Attributes:
+        wall: Seconds on the clock.
+        cpu: Seconds of user and system time, of all its threads.
+        peak: Largest resident memory, in MiB. If it started other processes, that of the largest process.
+        output: Its standard output.
+    """
 
     wall: float
-    """Seconds on the clock."""
     cpu: float
-    """Seconds of user and system time, of all its threads."""
     peak: float
-    """Largest resident memory, in MiB; of the largest process, should it have started others."""
     output: str
-    """Its standard output."""
 
 
 def run(command: list[str], folder: pathlib.Path, cores: Collection[int] | None = None) -> Cost:
-    """Run a command in a folder, on these cores, and wait for it; a failure shows the end of what it said."""
-    os.sync()  # the pages that an earlier process wrote must not be flushed at this one's expense
+    """Run a command in a folder, on the named cores or on all, and wait for it.
+
+    Raises SystemExit with the end of the command's output when it fails.
+    """
+    os.sync()  # otherwise, flushing the pages of an earlier process would count as this one's time
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **QUIET}, stdout=out, stderr=err)
-        if cores is not None:  # long before it has imported what counts them
+        if cores is not None:  # long before the process imports a library that counts them
             os.sched_setaffinity(process.pid, cores)
         try:
             _, status, usage = os.wait4(process.pid, 0)
@@ -55,7 +61,7 @@ def run(command: list[str], folder: pathlib.Path, cores: Collection[int] | None 
 
 
 def by_turns(sides: Mapping[str, Callable[[], Cost]], repeats: int) -> dict[str, list[Cost]]:
-    """Run every side once, then every side again: A B A B, so that a slow minute meets them all."""
+    """Run every side once, then every side again: A B A B, so that a slow minute affects all of them."""
     costs: dict[str, list[Cost]] = {name: [] for name in sides}
     for turn in range(1, repeats + 1):
         for name, side in sides.items():

@@ -1,4 +1,4 @@
-"""Talk while measuring: on stderr, so that stdout holds nothing but the results."""
+"""Progress while measuring. It goes to stderr, so that stdout only has the results."""
 
 import sys
 

@@ -22,7 +22,7 @@ def figure(samples: list[float], median: float, unit: str) -> str:
 
 
 def print_table(comparisons: list[Comparison], machine: dict[str, Any], size: str) -> None:
-    """Print the machine, and a row per comparison."""
+    """Print the machine, and a table with one row per comparison."""
     table = Table(title=f"BERT {size}: medians, with the range of the samples")
     for heading in ("what", "subject", "measured", "reference", "measured", "ratio", "target", "reached"):
         table.add_column(heading, justify="right" if heading in ("measured", "ratio") else "left")
@@ -52,7 +52,7 @@ def print_table(comparisons: list[Comparison], machine: dict[str, Any], size: st
 
 
 def write_json(path: pathlib.Path, comparisons: list[Comparison], machine: dict[str, Any], size: str) -> None:
-    """Write everything that was measured, and how it stands against the targets."""
+    """Write all measurements, and their results against the targets."""
     document = {
         "machine": machine,
         "model": f"bert_{size}",

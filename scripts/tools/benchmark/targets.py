@@ -10,7 +10,14 @@ Measure = Literal["median", "ratio", "speed-up"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
-    """A bound on one figure of one comparison; a speed-up is a lower bound, all else an upper one."""
+    """A bound on one figure of one comparison.
+
+    Attributes:
+        topic: The comparison's topic.
+        quantity: The comparison's quantity.
+        measure: The figure: the subject's median, the ratio, or the speed-up, which is the ratio's inverse.
+        bound: The bound: the least value of a speed-up, the largest value of every other figure.
+    """
 
     topic: str
     quantity: str
@@ -18,23 +25,23 @@ class Target:
     bound: float
 
     def applies_to(self, comparison: Comparison) -> bool:
-        """Tell whether this target is about a comparison; a noise floor has none."""
+        """Return whether this target is one of a comparison. A noise floor has no targets."""
         same = (comparison.topic, comparison.quantity) == (self.topic, self.quantity)
         return same and not comparison.is_noise
 
     def measured(self, comparison: Comparison) -> float:
-        """Return the figure that the bound is about."""
+        """Return the figure to which the bound applies."""
         if self.measure == "median":
             return comparison.subject_median
         return comparison.ratio if self.measure == "ratio" else 1 / comparison.ratio
 
     def is_reached(self, comparison: Comparison) -> bool:
-        """Tell whether the figure is within the bound."""
+        """Return whether the figure is within the bound."""
         measured = self.measured(comparison)
         return measured >= self.bound if self.measure == "speed-up" else measured <= self.bound
 
     def text(self, unit: str) -> str:
-        """Return the target as it stands in the table."""
+        """Return the target as the table shows it."""
         if self.measure == "median":
             return f"<= {self.bound:g} {unit}"
         return f"<= {self.bound:.2f} x" if self.measure == "ratio" else f">= {self.bound:g} x faster"
@@ -72,5 +79,5 @@ TARGETS = (
 
 
 def targets_of(comparison: Comparison) -> list[Target]:
-    """Return the targets about a comparison."""
+    """Return the targets of a comparison."""
     return [target for target in TARGETS if target.applies_to(comparison)]

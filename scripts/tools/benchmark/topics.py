@@ -1,4 +1,4 @@
-"""What is measured: one function per topic, each from a fixture to comparisons."""
+"""The measured topics: one function per topic, from a fixture to comparisons."""
 
 import functools
 import json
@@ -37,7 +37,7 @@ def compare_costs(topic: str, costs: dict[str, list[Cost]]) -> list[Comparison]:
 
 
 def measure_inspect(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare `surgery inspect` with `saved_model_cli show --all`, whole processes."""
+    """Compare `surgery inspect` with `saved_model_cli show --all`, as whole processes."""
     show = str(pathlib.Path(sys.executable).with_name("saved_model_cli"))
     module = str(fixture.module)
     sides: dict[str, Callable[[], Cost]] = {
@@ -50,7 +50,7 @@ def measure_inspect(fixture: Fixture, repeats: int | None) -> list[Comparison]:
 
 
 def measure_convert(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare `surgery convert`, parity check and all, with the naive script, whole processes."""
+    """Compare `surgery convert`, including the parity check, with the naive script, as whole processes."""
     sides = {"surgery convert": fixture.convert, "naive script": fixture.convert_naively}
     return compare_costs("convert", by_turns(sides, repeats or 3))
 
@@ -79,7 +79,7 @@ def measure_load(fixture: Fixture, repeats: int | None) -> list[Comparison]:
 
 
 def measure_latency(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare calls of `serving_default`, all models in one process, whose turns are fixed."""
+    """Compare calls of `serving_default`, with all models in one process. Its number of turns is fixed."""
     say("calling both models by turns, in one process")
     cost = fixture.program("time_calls", str(fixture.module), str(fixture.export()))
     return [
@@ -99,7 +99,7 @@ def measure_latency(fixture: Fixture, repeats: int | None) -> list[Comparison]:
 
 
 def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare calls with block outputs, attention maps and every tap with the source's; and depths with the whole."""
+    """Compare calls with block outputs, attention maps and every tap with the source's, and depths with all blocks."""
     export = fixture.tapped()
     say("calling all signatures by turns, in one process")
     cost = fixture.program("time_taps", str(fixture.module), str(export))
@@ -129,7 +129,7 @@ def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
 
 
 def measure_convert_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare a conversion with every tap with one without, whole processes."""
+    """Compare a conversion with every tap with one without taps, as whole processes."""
     sides = {"with every tap": fixture.convert_tapped, "surgery convert": fixture.convert}
     return compare_costs("convert taps", by_turns(sides, repeats or 3))
 

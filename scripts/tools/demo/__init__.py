@@ -1,1 +1,1 @@
-"""What `scripts/demo` shows last: the outputs of an export, loaded with plain TensorFlow."""
+"""The last step of `scripts/demo`: the outputs of an export, loaded with plain TensorFlow."""

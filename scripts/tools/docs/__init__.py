@@ -1,1 +1,1 @@
-"""Renews the generated page of docs/: the commands and their help texts."""
+"""Writes the generated page of docs/: the commands and their help texts."""

@@ -18,14 +18,14 @@ These are the help texts, as the commands print them. `scripts/docs` writes this
 
 
 def help_of(name: str) -> str:
-    """What `surgery NAME --help` prints on a terminal of 80 columns, without colours."""
+    """The output of `surgery NAME --help` on a terminal of 80 columns, without colours."""
     terminal = CliRunner(env={"COLUMNS": "80"})
     result = terminal.invoke(surgery, [*name.split(), "--help"], prog_name="surgery", catch_exceptions=False)
     return result.output.rstrip("\n")
 
 
 def page() -> str:
-    """The whole page: the group's own help, then one section per command, in the order of the alphabet."""
+    """The whole page: the group's own help, then one section per command, in alphabetical order."""
     sections = [HEAD]
     for name in ("", *sorted(surgery.commands)):
         command = f"surgery {name}".rstrip()

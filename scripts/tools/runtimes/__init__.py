@@ -1,1 +1,1 @@
-"""`scripts/runtimes`, and the `programs` that it starts, each in the environment of a runtime."""
+"""`scripts/runtimes`, and the `programs` that it starts, each in the environment of its runtime."""

@@ -1,11 +1,11 @@
-"""Run one export in every runtime, and hold each output against the same reference, by name.
+"""Run one export in every runtime, and compare each output with the same reference, by name.
 
-For each runtime: whether the export loads there, how many of the signatures' output names are alive, and the error of
-the output that is furthest off, at the precision with which the runtime says it computes. Runtimes that clash with
-surgery's packages run in environments of their own (.environments/, made when they are first needed). Without EXPORTED
-a small sample is converted first, with taps, a feature, a depth, and a text export. Exits with 1 when a runtime that
-loads returns wrong numbers or has lost a name, and when TensorFlow itself cannot load an export; with 2 for wrong
-usage, and with 3 where EXPORTED is no export.
+The table shows for each runtime whether the export loads, how many of the signatures' output names exist, and the
+error of the output that is furthest off, at the precision with which the runtime says it computes. Runtimes that
+conflict with surgery's packages run in environments of their own (.environments/, made when they are first needed).
+Without EXPORTED, a small sample is converted first, with taps, a feature, a depth, and a text export. The exit code is
+1 if a runtime that loads returns wrong numbers or loses a name, or if TensorFlow itself cannot load an export; 2 for
+wrong usage; and 3 if EXPORTED is no export.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run_everywhere(export: Path, name: str, runtimes: Sequence[Runtime], workpla
 
     def reference_of(runtime: Runtime) -> Outputs:
         plain = answer_of(runtime)
-        unfit = [told["reason"] for told in plain.signatures.values() if not told["loads"]]
+        unfit = [outcome["reason"] for outcome in plain.signatures.values() if not outcome["loads"]]
         if plain.failure or unfit:
             raise SurgeryError(
                 f"running {export} in TensorFlow, as the reference: {plain.failure or unfit[0]}",
@@ -85,18 +85,18 @@ def run_everywhere(export: Path, name: str, runtimes: Sequence[Runtime], workpla
 
     reference = reference_of(REFERENCE)
     answers = [(runtime, answer_of(runtime)) for runtime in runtimes]
-    found = {told.get("precision") for _, answer in answers for told in answer.signatures.values()}
-    rounded = {precision: reference_of(ROUNDED[precision]) for precision in BELOW_FLOAT32 if precision in found}
+    used = {outcome.get("precision") for _, answer in answers for outcome in answer.signatures.values()}
+    rounded = {precision: reference_of(ROUNDED[precision]) for precision in BELOW_FLOAT32 if precision in used}
     return [judge(runtime, answer, request, reference, rounded) for runtime, answer in answers]
 
 
 def say(text: str) -> None:
-    """Progress goes to stderr."""
+    """Print a line of progress, on stderr."""
     print(f"runtimes: {text}", file=sys.stderr, flush=True)
 
 
 def show(data: dict[str, Any], outputs: bool) -> None:
-    """Prints the tables: as wide as the terminal, or as COLUMNS says, and wide into a pipe."""
+    """Print the tables, as wide as the terminal or COLUMNS; into a pipe, as wide as they need."""
     if sys.stdout.isatty():
         report.print_results(Console(highlight=False), data, outputs)
         return
@@ -107,7 +107,7 @@ def show(data: dict[str, Any], outputs: bool) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was asked for, print it, and return the exit code."""
+    """Run the chosen runtimes, print the results, and return the exit code."""
     options = read_options(arguments)
     runtimes = [runtime for runtime in RUNTIMES if runtime.name in options.only]
     exports = []

@@ -1,4 +1,4 @@
-"""What a runtime returned against the reference: names that live or were lost, and the error of each output."""
+"""Compares the outputs of a runtime with the reference: the names that exist or are lost, and each output's error."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ Outputs = Mapping[str, Sequence[Arrays]]
 class SignatureResult:
     """One signature in one runtime.
 
-    `expected`: the outputs asked of it.
-    `reason`: why it does not load.
-    `note`: what the program has to say of it.
-    `precision`: the one with which the runtime says that it computes.
-    `diffs`: of the outputs that are alive.
-    `lost`: the outputs that are not.
-    `others`: the names that the runtime has and the signature has not, each with the lost output whose values it has,
-    or "".
+    Attributes:
+        name: The signature's name.
+        loads: Whether it loads and runs.
+        expected: The outputs that it should return.
+        reason: Why it does not load.
+        note: A remark of the program that ran it.
+        precision: The precision with which the runtime says that it computes.
+        diffs: The comparison of each output that exists.
+        lost: The expected outputs that do not exist.
+        others: Names that the runtime has and the signature does not, with the lost output of the same values or "".
     """
 
     name: str
@@ -43,12 +45,21 @@ class SignatureResult:
 
     @property
     def wrong(self) -> tuple[OutputDiff, ...]:
+        """The outputs that fail."""
         return tuple(diff for diff in self.diffs if not diff.passed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A runtime's row. `failure` says why nothing is known of any signature; `ran` is False where it was not tried."""
+    """The results of an export in one runtime.
+
+    Attributes:
+        runtime: The runtime.
+        version: The runtime's version.
+        signatures: The results by signature.
+        failure: Why there is no result of any signature; "" if there is one.
+        ran: False if the runtime could not be tried.
+    """
 
     runtime: Runtime
     version: str
@@ -58,34 +69,35 @@ class Result:
 
     @property
     def loaded(self) -> tuple[SignatureResult, ...]:
+        """The signatures that load and run."""
         return tuple(signature for signature in self.signatures if signature.loads)
 
     @property
     def concerned(self) -> bool:
-        """False where this export is nothing for this runtime, as a text export for a call."""
+        """False if this runtime does not apply to this export, such as a call to a text export."""
         return bool(self.signatures or self.failure)
 
     @property
     def worst(self) -> OutputDiff | None:
-        """The output that is furthest off, by its RMS, which is how tolerances are meant; NaN and misfits first."""
+        """The output that is furthest off, relative to its RMS. NaN and outputs of another shape come first."""
         diffs = [diff for signature in self.signatures for diff in signature.diffs]
         return max(diffs, key=lambda diff: (bool(diff.problem), diff.relative), default=None)
 
     @property
     def faults(self) -> list[str]:
-        """Why this is no good: wrong numbers, lost names, or not loading where an export must load. Often empty."""
-        told = []
+        """The faults, one line each: wrong numbers, lost names, or not loading where an export must load."""
+        lines = []
         for signature in self.signatures:
             wrong = signature.wrong
             if wrong:
                 worst = max(wrong, key=lambda diff: (bool(diff.problem), diff.relative))
                 far = worst.problem or f"is off by {worst.max_abs:.2g}, {worst.relative:.2g} of its RMS"
-                told.append(f"{signature.name}: {len(wrong)} of {len(signature.diffs)} outputs; {worst.name} {far}")
-            told += [f"{signature.name}: {name} is lost" for name in signature.lost]
+                lines.append(f"{signature.name}: {len(wrong)} of {len(signature.diffs)} outputs; {worst.name} {far}")
+            lines += [f"{signature.name}: {name} is lost" for name in signature.lost]
         if self.runtime.must_load and self.concerned:
-            told += [f"{s.name}: does not load" for s in self.signatures if not s.loads]
-            told += [self.failure] if self.failure else []
-        return told
+            lines += [f"{s.name}: does not load" for s in self.signatures if not s.loads]
+            lines += [self.failure] if self.failure else []
+        return lines
 
 
 def judge(
@@ -95,7 +107,10 @@ def judge(
     reference: Outputs,
     rounded: Mapping[str, Outputs],
 ) -> Result:
-    """Holds an answer against the reference's outputs; `rounded` are the same with weights of a lower precision."""
+    """Compares an answer with the reference's outputs.
+
+    `rounded` holds the outputs of the reference with rounded weights, by precision.
+    """
     judged = [
         _judge_signature(signature, answer, request, reference, rounded)
         for signature in request.signatures
@@ -113,13 +128,13 @@ def judge(
 def _judge_signature(
     signature: Signature, answer: Answer, request: Request, reference: Outputs, rounded: Mapping[str, Outputs]
 ) -> SignatureResult:
-    told, wanted = answer.signatures[signature.name], reference[signature.name]
-    if not told["loads"]:
+    outcome, wanted = answer.signatures[signature.name], reference[signature.name]
+    if not outcome["loads"]:
         return SignatureResult(
-            name=signature.name, loads=False, expected=tuple(signature.outputs), reason=told["reason"]
+            name=signature.name, loads=False, expected=tuple(signature.outputs), reason=outcome["reason"]
         )
     found = read_outputs(answer.folder, signature.name, len(request.batches))
-    expected, precision = tuple(told["expects"]), told["precision"]
+    expected, precision = tuple(outcome["expects"]), outcome["precision"]
     lost = tuple(name for name in expected if any(name not in outputs for outputs in found))
     batches = [_batch(inputs) for inputs in request.batches]
     diffs: list[OutputDiff] = []
@@ -136,7 +151,7 @@ def _judge_signature(
         name=signature.name,
         loads=True,
         expected=expected,
-        note=told["note"],
+        note=outcome["note"],
         precision=precision,
         diffs=tuple(diffs),
         lost=lost,
@@ -145,7 +160,11 @@ def _judge_signature(
 
 
 def _tolerance(name: str, wanted: Sequence[Arrays], precision: str, rounded: Sequence[Arrays] | None) -> Tolerance:
-    """Exact for integers; surgery's own for float32; below it by how far rounding the weights moves this output."""
+    """The tolerance of an output.
+
+    It is exact for integers, and surgery's own for float32. Below float32 it depends on the change of the output when
+    the weights are rounded.
+    """
     if wanted[0][name].dtype.kind != "f":
         return EXACT
     if rounded is None:
@@ -155,14 +174,14 @@ def _tolerance(name: str, wanted: Sequence[Arrays], precision: str, rounded: Seq
 
 
 def _batch(inputs: Arrays) -> Batch:
-    """A batch as parity knows it; in a batch of texts no row is nothing but padding."""
+    """A batch for `surgery.proof.parity`. In a batch of texts, no row consists of padding only."""
     rows = next(iter(inputs.values())).shape[0]
     mask = inputs.get("input_mask", np.ones((rows, 1), np.int32))
     return Batch(label=f"{rows} rows", inputs={**inputs, "input_mask": mask})
 
 
 def _same(wanted: Sequence[Arrays], found: Sequence[Arrays], name: str, other: str) -> bool:
-    """Whether what a runtime calls `other` is the lost `name`: nearer than a tenth of its RMS."""
+    """Whether a runtime's output `other` is the lost output `name`: it differs by less than a tenth of its RMS."""
     left, right = wanted[0][name], found[0][other]
     rms = float(np.sqrt(np.mean(np.square(left, dtype=np.float64))))
     return left.shape == right.shape and bool(np.max(np.abs(left - right)) < 0.1 * rms)

@@ -1,4 +1,4 @@
-"""Runs a runtime's program in the environment that suits it, bounded in time; whatever goes wrong is told in a line."""
+"""Runs a runtime's program in its environment, with a time limit. A failure becomes a line of text."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from scripts.tools.runtimes.registry import REFERENCE, ROUNDED, Runtime
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 600
-"""For one runtime and one export."""
+"""Time limit for one runtime and one export."""
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a program answered, or why there is no answer.
+    """The answer of a program, or the reason why there is none.
 
-    `folder`: it has the outputs.
-    `version`: of the runtime.
-    `signatures`: by name, whether each opened and ran, or why not (`programs.exchange.answer`).
-    `failure`: why nothing is known of any signature.
-    `ran`: False if the environment could not be made.
+    Attributes:
+        folder: The folder with the outputs.
+        version: The runtime's version.
+        signatures: By name, whether each signature opened and ran, or why not (`programs.exchange.answer`).
+        failure: Why there is no answer; "" if there is one.
+        ran: False if the environment could not be made.
     """
 
     folder: Path
@@ -40,7 +41,7 @@ class Answer:
 
 
 def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
-    """Starts a runtime's program on a written request. Raises nothing for what happens in there."""
+    """Starts a runtime's program on a written request. A failure of the program is part of the answer, no exception."""
     python, failure = python_of(runtime.environment)
     if failure:
         return Answer(folder=folder, failure=failure, ran=False)
@@ -56,25 +57,25 @@ def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
     environment["PYTHONPATH"] = str(ROOT)
     if runtime in (REFERENCE, *ROUNDED.values()):
         environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
-    with (folder / "talk").open("w+", encoding="utf-8", errors="replace") as talk:
+    with (folder / "log").open("w+", encoding="utf-8", errors="replace") as log:
         try:
             done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk, timeout=SECONDS
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=SECONDS
             )
         except subprocess.TimeoutExpired:
             return Answer(folder=folder, failure=f"did not answer within {SECONDS} s")
         if done.returncode != 0 or not (folder / "answer.json").exists():
-            talk.seek(0)
-            lines = [line for line in talk.read().splitlines() if line.strip()]
-            said = one_line(lines[-1]) if lines else "it said nothing"
-            return Answer(folder=folder, failure=f"the process ended with exit code {done.returncode}: {said}")
-    told = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
-    return Answer(folder=folder, version=told["version"], signatures=told["signatures"])
+            log.seek(0)
+            lines = [line for line in log.read().splitlines() if line.strip()]
+            last = one_line(lines[-1]) if lines else "it printed nothing"
+            return Answer(folder=folder, failure=f"the process ended with exit code {done.returncode}: {last}")
+    answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    return Answer(folder=folder, version=answer["version"], signatures=answer["signatures"])
 
 
 @functools.cache
 def python_of(environment: str | None) -> tuple[str, str]:
-    """The Python of an environment, made now if need be, and why it cannot be made."""
+    """The Python of an environment, which is made now if it is missing; and the reason why it cannot be made, or ""."""
     if environment is None:
         return sys.executable, ""
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The runtimes that are known here: how each is started, and what is expected of it."""
+"""The runtimes: how each is started, and whether an export must load there."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from surgery.proof.parity import Tolerance
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """A row of the table.
+    """A runtime, which is a row of the table.
 
-    `name`: as people type it.
-    `title`: as the table shows it.
-    `program`: a file of the folder `programs`.
-    `environment`: one of scripts/tools/environments, or None for the checkout's own.
-    `arguments`: what the program is started with.
-    `must_load`: an export that does not load there is broken.
+    Attributes:
+        name: Its name on the command line.
+        title: Its name in the table.
+        program: Its program, a file of the folder `programs`.
+        environment: An environment of scripts/tools/environments; None for the checkout's own.
+        arguments: Arguments of the program.
+        must_load: True if an export that does not load there is broken.
     """
 
     name: str
@@ -47,7 +48,7 @@ RUNTIMES = (
 REFERENCE = Runtime(
     name="reference", title="reference", program="run_signature.py", arguments=("plain",), must_load=True
 )
-"""The signatures in TensorFlow with every operation as it stands in the graph: no grappler, no oneDNN."""
+"""The signatures in TensorFlow, with every operation as it is in the graph: no grappler, no oneDNN."""
 
 BELOW_FLOAT32 = {"bfloat16": 2**-8, "float16": 2**-11}
 """Precisions with their largest relative error of rounding one number."""
@@ -61,14 +62,15 @@ ROUNDED = {
     )
     for precision in BELOW_FLOAT32
 }
-"""The reference with its weights rounded: what this precision costs a model, whatever computes it."""
+"""The reference with rounded weights. It shows the error that a precision causes in any runtime."""
 
 FLOAT32 = Tolerance()
-"""As surgery verifies."""
+"""The tolerance with which surgery verifies."""
 
 TIMES_ROUNDED, TIMES_ROUNDING = 4, 16
-"""What is allowed below float32: an output may be this often as far off as rounding the weights alone moves it (1.5
-times was measured on four blocks), and besides by this many roundings of its RMS, for what is rounded on the way."""
+"""The tolerance below float32. An output may be off by TIMES_ROUNDED times the change that rounding the weights alone
+causes (1.5 times was measured on four blocks), and by TIMES_ROUNDING roundings of its RMS, because intermediate values
+are rounded, too."""
 
 EXACT = Tolerance(atol=0.0, rtol=0.0)
 """For outputs that are integers, at any precision."""

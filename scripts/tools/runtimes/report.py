@@ -24,7 +24,7 @@ JUDGED = (
 
 
 def as_data(export: str, results: Iterable[Result]) -> Data:
-    """All that was found of one export."""
+    """All results of one export, as JSON-ready data."""
     rows = [_row(result) for result in results if result.concerned]
     return {"export": export, "passed": not any(row["faults"] for row in rows), "runtimes": rows}
 
@@ -72,7 +72,7 @@ def _output(diff: OutputDiff) -> Data:
 
 
 def print_results(console: Console, data: Data, outputs: bool) -> None:
-    """A table for each export: a row a runtime, then what is to be said of it; with `outputs` every error as well."""
+    """Print a table for each export: one row per runtime, then remarks; with `outputs`, the error of every output."""
     for export in data["exports"]:
         title(console, export["export"])
         rows = export["runtimes"]
@@ -120,25 +120,25 @@ def _cells(row: Data) -> tuple[str, ...]:
 
 
 def _remarks(row: Data) -> list[str]:
-    """What a row cannot hold: why something does not load, what was needed, and which names are gone."""
-    told = [row["failure"]] if row["failure"] else []
+    """Facts that do not fit into a row: reasons why a signature does not load, notes, and names that are lost."""
+    remarks = [row["failure"]] if row["failure"] else []
     by_reason: dict[str, list[str]] = {}
     for signature in row["signatures"]:
         for text in filter(None, (signature["reason"], signature["note"])):
             by_reason.setdefault(text, []).append(signature["name"])
     for text, names in by_reason.items():
-        told.append(text if len(names) == len(row["signatures"]) else f"{', '.join(names)}: {text}")
+        remarks.append(text if len(names) == len(row["signatures"]) else f"{', '.join(names)}: {text}")
     for signature in row["signatures"]:
         renamed = {lost: name for name, lost in signature["other_names"].items() if lost}
-        told += [
+        remarks += [
             f"{signature['name']}: {name} " + (f"is called {renamed[name]}" if name in renamed else "is lost")
             for name in signature["lost"]
         ]
-    return told
+    return remarks
 
 
 def _print_outputs(console: Console, rows: list[Data]) -> None:
-    """A row an output, a column a runtime that loads: the largest absolute error."""
+    """Print the largest absolute errors: one row per output, one column per runtime that loads."""
     columns = [row for row in rows if row["loads"]]
     errors: dict[tuple[str, str], dict[str, str]] = {}
     for row in columns:

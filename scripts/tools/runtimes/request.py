@@ -1,4 +1,4 @@
-"""What every runtime is asked of an export: all its signatures, on batches with ragged masks and random words."""
+"""The request to every runtime: all signatures of an export, on batches with ragged masks and random words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from surgery.export.manifest import MANIFEST
 from surgery.formats import saved_model as saved_model_pb
 
 SHAPES = ((3, 11), (1, 4))
-"""Two shapes of [batch, seq], so that a size that was frozen on the way shows."""
+"""Two shapes [batch, seq], so that a size that a converter has frozen shows."""
 
 TEXTS = (("a first text", "Another, which is longer than the first.", "unaffable"), ("one",))
 PAIRS = (("with a second", "and", "more of it"), ("other",))
@@ -22,9 +22,9 @@ POSITIONS = "masked_lm_positions"
 
 
 def make_request(export: Path, workplace: Path) -> Request:
-    """The request for an export; `workplace` gets a copy of its graph for each signature, as `serving_default`.
+    """The request for an export. For each signature, a copy with it as `serving_default` is written into `workplace`.
 
-    Raises ModuleError for what no conversion of this project wrote.
+    Raises ModuleError for a SavedModel that no conversion of this project wrote.
     """
     meta_graph = saved_model_pb.read(export / "saved_model.pb").meta_graphs[0]
     signatures = []
@@ -49,7 +49,7 @@ def make_request(export: Path, workplace: Path) -> Request:
 
 
 def write_alone(export: Path, signature: str, folder: Path) -> None:
-    """A SavedModel like `export` with one signature, as `serving_default`; its weights and assets are links."""
+    """Writes a SavedModel like `export` with one signature, as `serving_default`. Its weights and assets are links."""
     saved_model = saved_model_pb.read(export / "saved_model.pb")
     definitions = saved_model.meta_graphs[0].signature_def
     chosen = type(definitions[signature]).FromString(definitions[signature].SerializeToString())
@@ -67,7 +67,7 @@ def _sides(definition: Any) -> tuple[Any, Any]:
 
 
 def _manifest(export: Path) -> dict[str, Any]:
-    """The manifest; empty where there is none, as beside a text export."""
+    """The export's manifest; empty if it cannot be read."""
     try:
         data: dict[str, Any] = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A small export with a bit of everything, and the one that takes strings: what is run when no export is named."""
+"""The exports that run when none is named: a small one with taps, a feature and a depth, and its text export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPTIONS = ("--tap=attention_probs", "--tap=query", "--feature=mean_pool=mean@-2:
 
 
 def convert_sample(folder: Path) -> tuple[Path, Path]:
-    """The tensor export and the text export of a sample module, written into a folder."""
+    """Writes the tensor export and the text export of a sample module into a folder; returns their folders."""
     export = folder / "g3_small" / "1"
     command = [sys.executable, "-m", "surgery", "convert", str(MODULE), str(export), *OPTIONS]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -1,1 +1,1 @@
-"""The programs that the benchmark measures, or that make what it measures; each runs as a process of its own."""
+"""Programs that the benchmark measures, or that make its modules and corpora. Each runs as a process of its own."""

@@ -1,7 +1,7 @@
-"""corpus.py VOCABULARY FILE COUNT: write texts as short as people's, one a line, the same in every run.
+"""corpus.py VOCABULARY FILE COUNT: write texts of realistic lengths, one per line, the same in every run.
 
-Half are as long as search queries (a median of 3 words, some of 10), half as sentences (a median of 18, some of 40);
-their words are whole tokens of the vocabulary.
+Half of them are as long as search queries (a median of 3 words, some of 10), half as long as sentences (a median of 18,
+some of 40). Their words are whole tokens of the vocabulary.
 """
 
 import pathlib

@@ -1,6 +1,6 @@
-"""hub_loop.py MODULE PREPROCESSOR CORPUS: features as TF Hub's pages teach them, and how long they took.
+"""hub_loop.py MODULE PREPROCESSOR CORPUS: extract features as TF Hub's pages teach it, and print the seconds.
 
-A preprocessor that packs to 128 tokens, `hub.KerasLayer` around both, batches of 32.
+The preprocessor packs to 128 tokens, `hub.KerasLayer` wraps both models, and batches have 32 texts.
 """
 
 import json

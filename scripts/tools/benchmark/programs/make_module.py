@@ -1,9 +1,8 @@
 """make_module.py FOLDER SIZE: write a BERT module with random weights in the dict form of TF Hub.
 
-Model Garden's own TF Hub exporter does the writing, so the module has the graph, the names, the call
-interface and the masked language model of a published one. Only its weights are made up: wide enough that
-every block changes its input visibly, and different in every variable, so that a swapped or transposed weight
-could not go unnoticed.
+Model Garden's own TF Hub exporter writes it, so that the module has the graph, the names, the call interface and the
+masked language model of a published module. Only its weights are made up. They are large enough that every block
+changes its input visibly, and different in every variable, so that a swapped or transposed weight shows.
 """
 
 import pathlib
@@ -36,13 +35,13 @@ SPECIAL_TOKENS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[M
 
 
 def write_vocab(path: pathlib.Path, size: int) -> None:
-    """Write a word piece vocabulary with the special tokens where BERT has them."""
+    """Write a WordPiece vocabulary with the special tokens at BERT's positions."""
     tokens = (SPECIAL_TOKENS.get(i, f"[unused{i}]" if i < min(1000, size // 2) else f"word{i}") for i in range(size))
     path.write_text("".join(f"{token}\n" for token in tokens))
 
 
 def fill_randomly(variables: list[Any], seed: int = 7) -> None:
-    """Give every variable its own random values, of the magnitudes that trained ones have."""
+    """Give every variable its own random values, of the magnitudes of trained weights."""
     import numpy as np
 
     generator = np.random.default_rng(seed)

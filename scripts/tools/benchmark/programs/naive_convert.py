@@ -1,9 +1,9 @@
 """naive_convert.py MODULE DESTINATION: the conversion as one would write it by hand, for comparison.
 
-It knows one kind of module only: a dict call, and the variable names of the present Model Garden. It loads
-the module, builds the Model Garden encoder anew, copies the weights by name, saves a SavedModel that returns
-every block output, loads that again and compares the block outputs on a single batch. It prints the seconds
-of every step, then the total and the peak memory of the process.
+It knows only one kind of module: a dict call, and the variable names of the present Model Garden. It loads the module,
+builds the Model Garden encoder anew, copies the weights by name, saves a SavedModel that returns every block output,
+reloads it, and compares the block outputs on a single batch. It prints the seconds of every step, then the total and
+the peak memory of the process.
 """
 
 import resource
@@ -16,7 +16,7 @@ INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 class Laps:
-    """Prints the time that passed since the previous step."""
+    """Prints the seconds since the previous step."""
 
     def __init__(self, start: float) -> None:
         self.last = start
@@ -28,7 +28,7 @@ class Laps:
 
 
 def build_encoder(weights: dict[str, Any]) -> Any:
-    """Build the encoder whose sizes the shapes of the weights tell."""
+    """Build the encoder, with sizes from the shapes of the weights."""
     import tf_keras
     from official.nlp.modeling import networks
 

@@ -1,8 +1,8 @@
 """time_calls.py SOURCE EXPORT: print the milliseconds of every call of both models' `serving_default`.
 
-Source, export and the source once more live in one process and are called by turns; the third tells how far
-two copies of the very same model differ. Each side returns all the outputs that its signature has. Whoever is
-called first changes from turn to turn.
+Source, export and a second copy of the source are in one process and called by turns. The second copy shows how much
+two copies of the same model differ. Each side returns all outputs of its signature. The side that is called first
+changes from turn to turn.
 """
 
 import json
@@ -11,12 +11,12 @@ import time
 from typing import Any
 
 SHAPES = ((1, 128, 60), (8, 128, 21))
-"""Rows, length and timed turns: a multiple of three, so that every side is first equally often."""
+"""Rows, length and timed turns. The turns are a multiple of three, so that every side is first equally often."""
 WARM_UP = 3
 
 
 def make_batch(rows: int, length: int, vocab_size: int) -> dict[str, Any]:
-    """Make a full batch of random words; the second half of every row is its second segment."""
+    """Make a batch of random words without padding. The second half of every row is its second segment."""
     import numpy as np
     import tensorflow as tf
 
@@ -28,7 +28,7 @@ def make_batch(rows: int, length: int, vocab_size: int) -> dict[str, Any]:
 
 
 def time_by_turns(sides: dict[str, Any], batch: dict[str, Any], turns: int) -> dict[str, list[float]]:
-    """Call every side once a turn, and return the milliseconds of the calls after the warm-up."""
+    """Call every side once per turn, and return the milliseconds of the calls after the warm-up."""
     names = list(sides)
     milliseconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(-WARM_UP, turns):

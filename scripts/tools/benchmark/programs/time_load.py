@@ -1,4 +1,4 @@
-"""time_load.py MODULE: print how long TensorFlow takes to load a SavedModel, its own import not counted."""
+"""time_load.py MODULE: print the seconds that TensorFlow takes to load a SavedModel, without its own import."""
 
 import json
 import sys

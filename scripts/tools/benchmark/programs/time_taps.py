@@ -1,8 +1,8 @@
 """time_taps.py SOURCE EXPORT: print the milliseconds of calls of an export's signatures, beside its source's.
 
 The export has every tap, signatures `with_probs` (all block outputs and the attention maps) and `with_all` (all
-block outputs and every tap), and a `depth_K` for some K. All are called by turns in one process, the source twice; the
-second tells how far two copies of the very same model differ.
+block outputs and every tap), and a `depth_K` for some K. All are called by turns in one process, beside two copies of
+the source. The second copy shows how much two copies of the same model differ.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from scripts.tools.benchmark.programs.time_calls import make_batch, time_by_turns
 
 TURNS = {(1, 128): 72, (8, 128): 24}
-"""Timed turns by rows and length: every side is first equally often."""
+"""Timed turns by rows and length, so many that every side is first equally often."""
 
 
 def main(source: str, export: str) -> None:

@@ -1,7 +1,7 @@
-"""torch_loop.py VOCABULARY CORPUS: the same work by transformers on torch, with a model of the same sizes.
+"""torch_loop.py VOCABULARY CORPUS: the same extraction with transformers on torch, and a model of the same sizes.
 
-Batches of 32 in the corpus's order, padded to their longest text, as its feature-extraction pipeline does it. The
-weights are random: how long a product takes does not hang on them.
+Batches have 32 texts in the corpus's order, padded to the longest of them, as in transformers' feature-extraction
+pipeline. The weights are random: the time of a matrix product does not depend on its values.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A C program that runs an exported model through the TensorFlow C API, and how to build and call it."""
+"""A C program that runs an export through TensorFlow's C API, and functions that build and call it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
 def compile_client(build_dir: str | Path) -> Path | None:
     """Build the client in `build_dir` against the installed TensorFlow wheel; None without a C compiler.
 
-    A failing compiler raises RuntimeError with its messages; so does a Python without TensorFlow.
+    Raises RuntimeError when the compiler fails, with its messages, and when TensorFlow is not installed.
     """
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
@@ -50,10 +50,11 @@ def compile_client(build_dir: str | Path) -> Path | None:
 def run_client(
     client: str | Path, export: str | Path, inputs: dict[str, np.ndarray], outputs: dict[str, str]
 ) -> dict[str, np.ndarray]:
-    """Run `export` once: `inputs` maps tensor names (`name:0`) to int32 arrays, `outputs` names to such.
+    """Run `export` once. Returns float32 arrays by the names of `outputs`.
 
-    Values travel on the command line, so an input holds some ten thousand numbers at the most. Returns
-    float32 arrays by the names of `outputs`; raises RuntimeError with the client's message when it fails.
+    `inputs` maps tensor names (`name:0`) to int32 arrays, `outputs` maps names to tensor names. Values are passed on
+    the command line, so an input has some ten thousand numbers at most. Raises RuntimeError with the client's message
+    when it fails.
     """
     command = [str(client), str(export)]
     for tensor, array in inputs.items():
@@ -70,7 +71,7 @@ def run_client(
 
 
 def parse_line(line: str, outputs: dict[str, str]) -> tuple[str, np.ndarray]:
-    """`name 2x3 v0 v1 ..` -> (name, float32 [2, 3])."""
+    """Read a line of the client's output: `name 2x3 v0 v1 ..` is (name, float32 [2, 3])."""
     name, shape, *values = line.split()
     if name not in outputs:
         raise RuntimeError(f"the client printed {line[:80]!r}")

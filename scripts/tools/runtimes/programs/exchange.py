@@ -1,8 +1,8 @@
-"""How scripts/runtimes and a program in a runtime's own environment talk: through two folders of plain files.
+"""Requests and answers between scripts/runtimes and a program in a runtime's environment: two folders of plain files.
 
-The request: `request.json` (folder of the export, its signatures) and `inputs.N.npz` for each batch. The answer:
-`answer.json` (for each signature whether it opened and ran, or why not) and `SIGNATURE.N.npz` with outputs by the names
-under which the runtime has them. Needs numpy alone.
+The request is `request.json` (the export's folder and its signatures) and `inputs.N.npz` for each batch. The answer is
+`answer.json` (for each signature, whether it opened and ran, or why not) and `SIGNATURE.N.npz` with outputs by the
+runtime's own names. This file needs only numpy.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ Arrays = Mapping[str, np.ndarray]
 class Signature:
     """A signature of the export.
 
-    `inputs`, `outputs`: the names of tensors (`name:0`) by key.
-    `alone`: the folder of a copy of the export with this signature only, as `serving_default`.
+    Attributes:
+        name: Its name.
+        inputs: Names of tensors (`name:0`) by key of the input.
+        outputs: Names of tensors (`name:0`) by key of the output.
+        alone: The folder of a copy of the export that has only this signature, as `serving_default`.
     """
 
     name: str
@@ -35,11 +38,13 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a runtime is asked: each signature on each batch.
+    """A request to run each signature on each batch.
 
-    `export`: the folder of the SavedModel.
-    `batches`: each has the inputs of all signatures, int32 [batch, seq], or text as numpy's `str` [batch].
-    `lists`: the keys of the outputs that the export's call returns, in the order of its lists.
+    Attributes:
+        export: The folder of the SavedModel.
+        signatures: Its signatures.
+        batches: The inputs of all signatures for each batch: int32 [batch, seq], or texts as numpy's `str` [batch].
+        lists: Keys of the outputs that the export's call returns, in the order of its lists.
     """
 
     export: str
@@ -52,10 +57,11 @@ class Request:
 class Opened:
     """A signature that a runtime has opened.
 
-    `run`: from inputs by key to outputs by the names that the runtime has for them.
-    `precision`: the one with which the runtime says that it computes.
-    `note`: what a reader of the results should know.
-    `expects`: the outputs asked of it; None for all of the signature's.
+    Attributes:
+        run: A function from inputs by key to outputs by the runtime's own names.
+        precision: The precision with which the runtime says that it computes.
+        note: A remark for readers of the results.
+        expects: The outputs that it should return; None for all outputs of the signature.
     """
 
     run: Callable[[Arrays], Arrays]
@@ -65,10 +71,11 @@ class Opened:
 
 
 class CannotLoad(Exception):
-    """What the runtime cannot do, in its own words, on one line."""
+    """A signature cannot be loaded; the message is the runtime's reason, on one line."""
 
 
 def write_request(folder: Path, request: Request) -> None:
+    """Writes a request into a folder, which must not exist yet."""
     folder.mkdir(parents=True)
     signatures = [asdict(signature) for signature in request.signatures]
     about = {"export": request.export, "signatures": signatures, "lists": request.lists}
@@ -78,6 +85,7 @@ def write_request(folder: Path, request: Request) -> None:
 
 
 def read_request(folder: Path) -> Request:
+    """Reads a request from its folder."""
     about = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     batches = tuple(_arrays(folder / f"inputs.{n}.npz") for n in range(len(list(folder.glob("inputs.*.npz")))))
     signatures = tuple(Signature(**signature) for signature in about["signatures"])
@@ -85,12 +93,13 @@ def read_request(folder: Path) -> Request:
 
 
 def answer(open_signature: Callable[[Request, Signature], Opened | None], version: str) -> None:
-    """Answers the request in `sys.argv[1]` into the folder `sys.argv[2]`; what one signature cannot, another may.
+    """Answers the request in the folder `sys.argv[1]`, and writes the answer into the folder `sys.argv[2]`.
 
-    A signature that does not concern this runtime opens as None, and is left out.
+    If a signature fails, the others are still tried. A signature to which this runtime does not apply opens as None,
+    and is left out.
     """
     request, folder = read_request(Path(sys.argv[1])), Path(sys.argv[2])
-    told = {}
+    outcomes = {}
     for signature in request.signatures:
         try:
             opened = open_signature(request, signature)
@@ -100,17 +109,17 @@ def answer(open_signature: Callable[[Request, Signature], Opened | None], versio
                 outputs = opened.run({key: batch[key] for key in signature.inputs})
                 _write_arrays(folder / f"{signature.name}.{number}.npz", outputs)
         except Exception as error:
-            told[signature.name] = {"loads": False, "reason": one_line(error)}
+            outcomes[signature.name] = {"loads": False, "reason": one_line(error)}
             continue
         expects = signature.outputs if opened.expects is None else opened.expects
-        told[signature.name] = {
+        outcomes[signature.name] = {
             "loads": True,
             "precision": opened.precision,
             "note": opened.note,
             "expects": sorted(expects),
         }
-    # Written last, so that a process that dies on the way has not answered.
-    (folder / "answer.json").write_text(json.dumps({"version": version, "signatures": told}), encoding="utf-8")
+    # Written last, so that a process that dies before the end has not answered.
+    (folder / "answer.json").write_text(json.dumps({"version": version, "signatures": outcomes}), encoding="utf-8")
 
 
 def read_outputs(folder: Path, signature: str, batches: int) -> list[Arrays]:
@@ -119,7 +128,7 @@ def read_outputs(folder: Path, signature: str, batches: int) -> list[Arrays]:
 
 
 def one_line(error: BaseException | str, limit: int = 240) -> str:
-    """The first line of a message that says something; of TensorFlow's on an unknown operation, which it is."""
+    """The first line of a message that is not empty, cut at `limit`; for an unknown operation, the operation's name."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
     line = next(filter(None, lines), type(error).__name__)
     if unknown := re.search(r"Op type not registered '[^']+'", line):
@@ -128,6 +137,7 @@ def one_line(error: BaseException | str, limit: int = 240) -> str:
 
 
 def in_chunks(keys: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Splits keys into groups of at most `size`, in order."""
     return [keys[start : start + size] for start in range(0, len(keys), size)]
 
 

@@ -13,6 +13,7 @@ OUTPUTS_AT_ONCE = 48
 
 
 def main() -> None:
+    """Compiles the client, and answers the request with it."""
     with tempfile.TemporaryDirectory() as folder:
         client = compile_client(folder)
 

@@ -1,7 +1,7 @@
-"""An export's own call in TensorFlow, as Keras code and tensorflow_hub use it: dict in, dict out, lists among it.
+"""An export's own call in TensorFlow, as Keras code and tensorflow_hub use it: from a dict to a dict with lists.
 
-The call returns what `serving_default` and `taps` return, with lists where they have numbered keys. Features, depths
-and heads are signatures of their own and do not concern it; a text export has no call.
+The call returns the outputs of `serving_default` and `taps`, with lists in place of numbered keys. Features, depths and
+sub-models are signatures of their own, which the call does not have. A text export has no call.
 """
 
 import functools
@@ -17,6 +17,7 @@ CALLED = ("serving_default", "taps")
 
 
 def open_signature(request: Request, signature: Signature) -> Opened | None:
+    """The export's call, with the outputs that the signature also has; None for a signature without a call."""
     if signature.name not in CALLED or "input_word_ids" not in signature.inputs:
         return None
     model = load(request.export)
@@ -29,7 +30,7 @@ def open_signature(request: Request, signature: Signature) -> Opened | None:
 
 
 def named(outputs: dict[str, Any], order: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The items of lists under the keys of signatures: the n-th tap is the n-th key that the manifest has of it."""
+    """The items of lists under the keys of signatures: the n-th item has the n-th key of its name in the manifest."""
     flat = {}
     for key, value in outputs.items():
         if not isinstance(value, list | tuple):

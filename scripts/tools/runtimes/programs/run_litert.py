@@ -1,7 +1,7 @@
-"""An export in LiteRT (TensorFlow Lite): converted by TFLiteConverter a signature at a time, run by signature keys.
+"""An export in LiteRT (TensorFlow Lite): TFLiteConverter converts one signature at a time, which runs by its keys.
 
-What LiteRT's own operations cannot do is converted once more with TensorFlow's ("select TF ops"), to say whether an
-app that links them could run it: no interpreter for Python does, not even TensorFlow 2.20's own.
+A signature that needs more than LiteRT's own operations is converted once more with TensorFlow's ("select TF ops"), to
+find out whether an app that links them could run it. No interpreter for Python links them, not even TensorFlow 2.20's.
 """
 
 import importlib.metadata
@@ -15,6 +15,7 @@ from scripts.tools.runtimes.programs.exchange import Arrays, CannotLoad, Opened,
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """Converts a signature and opens it in LiteRT's interpreter. Raises CannotLoad when it does not convert."""
     converter = tf.lite.TFLiteConverter.from_saved_model(request.export, signature_keys=[signature.name])
     try:
         model = converter.convert()
@@ -24,14 +25,14 @@ def open_signature(request: Request, signature: Signature) -> Opened:
     runner = interpreter.get_signature_runner(signature.name)
 
     def run(inputs: Arrays) -> Arrays:
-        # The runner resizes what has dynamic sizes, and its outputs are views of memory that it uses again.
+        # The runner resizes tensors of dynamic sizes, and its outputs are views of memory that it uses again.
         return {key: value.copy() for key, value in runner(**inputs).items()}
 
     return Opened(run=run)
 
 
 def why(converter: tf.lite.TFLiteConverter, error: Exception) -> str:
-    """Why a model does not convert: the operations that LiteRT misses, and whether select TF ops would do."""
+    """Why a model does not convert: the operations that LiteRT lacks, and whether select TF ops would suffice."""
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     try:
         converter.convert()
@@ -41,7 +42,7 @@ def why(converter: tf.lite.TFLiteConverter, error: Exception) -> str:
 
 
 def missing(error: Exception) -> str:
-    """The operations in the converter's message, which is the whole graph otherwise."""
+    """The missing operations that the converter's message names; the rest of the message is the whole graph."""
     found = re.findall(r"'tf\.([^']+)' op is neither a custom op nor a flex op", str(error))
     return ", ".join(dict.fromkeys(found)) or one_line(error)
 

@@ -1,4 +1,4 @@
-"""An export in ONNX Runtime, converted by tf2onnx's own command a signature at a time."""
+"""An export in ONNX Runtime. tf2onnx's own command converts one signature at a time."""
 
 import sys
 import tempfile
@@ -15,6 +15,7 @@ OPSET = "17"
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """Converts a signature to ONNX and opens it in a session of ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         options = {

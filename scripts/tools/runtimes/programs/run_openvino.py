@@ -1,6 +1,6 @@
-"""An export in OpenVINO, read as it is. OpenVINO reads `serving_default` alone: other signatures come as copies.
+"""An export in OpenVINO, read without conversion. OpenVINO only reads `serving_default`: others come as copies.
 
-Without an argument it computes at the precision that it takes for this processor; "f32" sets
+Without an argument it computes at the precision that it chooses for this processor; "f32" sets
 INFERENCE_PRECISION_HINT.
 """
 
@@ -13,12 +13,13 @@ import openvino
 from scripts.tools.runtimes.programs.exchange import Arrays, CannotLoad, Opened, Request, Signature, answer, one_line
 
 PRECISIONS = {"f32": "float32", "float": "float32", "bf16": "bfloat16", "f16": "float16"}
-"""OpenVINO's names of element types, and numpy's (bfloat16 is not numpy's, but everybody's)."""
+"""Names of dtypes as in numpy and TensorFlow, by OpenVINO's names."""
 
 core = functools.cache(openvino.Core)
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """Compiles a signature's copy for the CPU. Raises CannotLoad when OpenVINO cannot convert it."""
     hint = {"INFERENCE_PRECISION_HINT": "f32"} if "f32" in sys.argv[3:] else {}
     try:
         compiled = core().compile_model(signature.alone, "CPU", hint)

@@ -1,4 +1,4 @@
-"""An export in a v1 Session: tensors by the names that the signature gives them, as TensorFlow Serving runs it."""
+"""An export in a v1 Session, as in TensorFlow Serving: tensors are fed and fetched by the names in the signature."""
 
 import functools
 from typing import Any
@@ -13,6 +13,7 @@ v1 = tf.compat.v1
 
 @functools.cache
 def load(export: str) -> Any:
+    """A v1 Session with the export, loaded once."""
     session = v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         v1.saved_model.load(session, ["serve"], export)
@@ -20,10 +21,11 @@ def load(export: str) -> Any:
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """The signature's outputs in the session of the export."""
     session = load(request.export)
 
     def run(inputs: Arrays) -> Arrays:
-        # numpy's own strings cannot be fed; Python's can.
+        # A session takes Python's strings, but not numpy's.
         feeds = {
             signature.inputs[key]: value.astype(object) if value.dtype.kind == "U" else value
             for key, value in inputs.items()

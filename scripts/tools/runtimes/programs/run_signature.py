@@ -1,7 +1,7 @@
 """An export's signatures in TensorFlow: tf.saved_model.load, then model.signatures[name].
 
-As the reference ("plain") nothing rewrites the graph: no grappler. oneDNN is left out by who starts it. With the name
-of a precision, weights are rounded to it first; everything is still computed in float32.
+For the reference ("plain"), grappler is off, so that nothing rewrites the graph; the process that starts this one turns
+off oneDNN. With the name of a precision, weights are rounded to it first; everything is still computed in float32.
 """
 
 import functools
@@ -18,6 +18,7 @@ PRECISIONS = ("bfloat16", "float16")
 
 @functools.cache
 def load(export: str) -> Any:
+    """The export, loaded once, with its weights rounded if a precision is named."""
     model = tf.saved_model.load(export)
     for precision in set(PRECISIONS).intersection(sys.argv[3:]):
         variables = {v.ref(): v for function in model.signatures.values() for v in function.variables}
@@ -28,6 +29,7 @@ def load(export: str) -> Any:
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
+    """The signature's function in the loaded export."""
     function = load(request.export).signatures[signature.name]
 
     def run(inputs: Arrays) -> Arrays:
