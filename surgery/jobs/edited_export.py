@@ -16,9 +16,10 @@ from surgery.module import InspectedModule
 from surgery.planning.edits import EditedBlock, EditedPlan
 from surgery.progress import Progress, counting
 from surgery.proof.battery import Batch
+from surgery.proof.comparison import Recording, compare, compare_weights
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
-from surgery.proof.parity import ParityReport, Recording, Tolerance, compare, compare_weights
+from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources import well_formed
 
 IN_MEMORY = "the edited encoder in memory"

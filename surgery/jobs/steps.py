@@ -19,9 +19,10 @@ from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch
+from surgery.proof.comparison import Arrays, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import expected_outputs, inner_outputs
-from surgery.proof.parity import Arrays, ParityReport, Recording, Tolerance, compare, compare_weights
+from surgery.proof.parity import ParityReport, Tolerance
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 

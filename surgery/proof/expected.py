@@ -10,7 +10,7 @@ from surgery.explanation.architecture import Inference
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.proof.battery import Batch
-from surgery.proof.parity import Recording
+from surgery.proof.comparison import Recording
 
 
 def expected_outputs(

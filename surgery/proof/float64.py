@@ -21,8 +21,8 @@ from surgery.explanation.outputs import EMBEDDING
 from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import TapAtBlock
 from surgery.proof.battery import Batch
+from surgery.proof.comparison import Recording
 from surgery.proof.layers import Array, Block, Dense, Norm, activation
-from surgery.proof.parity import Recording
 from surgery.tables.publisher import Names
 
 

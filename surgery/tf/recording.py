@@ -16,8 +16,8 @@ from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
 from surgery.planning.taps import Offer, TapAtBlock, blocks_by_tap
 from surgery.proof.battery import Batch
+from surgery.proof.comparison import Arrays, Recording
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
-from surgery.proof.parity import Arrays, Recording
 from surgery.tf.encoder import Encoder
 from surgery.tf.export import flat_outputs
 from surgery.tf.meta_graph import with_tags

@@ -9,15 +9,8 @@ import pytest
 
 from surgery.export.manifest import report_data
 from surgery.proof.battery import Batch
-from surgery.proof.parity import (
-    OutputDiff,
-    ParityReport,
-    Tolerance,
-    WeightCheck,
-    compare,
-    compare_weights,
-    computation_order,
-)
+from surgery.proof.comparison import compare, compare_weights, computation_order
+from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
 
 TOLERANCE = Tolerance(atol=1e-5, rtol=1e-5)
 

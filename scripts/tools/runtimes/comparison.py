@@ -11,7 +11,8 @@ from scripts.tools.runtimes.processes import Answer
 from scripts.tools.runtimes.programs.exchange import Arrays, Request, Signature, read_outputs
 from scripts.tools.runtimes.registry import BELOW_FLOAT32, EXACT, FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING, Runtime
 from surgery.proof.battery import Batch
-from surgery.proof.parity import OutputDiff, Tolerance, compare
+from surgery.proof.comparison import compare
+from surgery.proof.parity import OutputDiff, Tolerance
 
 Outputs = Mapping[str, Sequence[Arrays]]
 """Outputs by signature: for each batch, by name."""
@@ -174,7 +175,7 @@ def _tolerance(name: str, wanted: Sequence[Arrays], precision: str, rounded: Seq
 
 
 def _batch(inputs: Arrays) -> Batch:
-    """A batch for `surgery.proof.parity`. In a batch of texts, no row consists of padding only."""
+    """A batch for `surgery.proof.comparison`. In a batch of texts, no row consists of padding only."""
     rows = next(iter(inputs.values())).shape[0]
     mask = inputs.get("input_mask", np.ones((rows, 1), np.int32))
     return Batch(label=f"{rows} rows", inputs={**inputs, "input_mask": mask})

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from scripts.tools.runtimes.comparison import Result, SignatureResult
 from scripts.tools.runtimes.registry import FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING
-from surgery.proof.parity import OutputDiff, computation_order
+from surgery.proof.comparison import computation_order
+from surgery.proof.parity import OutputDiff
 from surgery.reports.page import table_of, title
 from surgery.wording import number
 
