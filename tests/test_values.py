@@ -25,7 +25,7 @@ WHERE = (
     "surgery.batching.",
     "surgery.triton.exported",
     "surgery.triton.repository",
-    "surgery.triton.process",
+    "surgery.triton.endpoints",
     "surgery.tfserving.",
     "surgery.graph_taps.",
     "surgery.jobs.",

@@ -20,8 +20,8 @@ from surgery.triton.options import read_options
 
 if TYPE_CHECKING:
     from surgery.module import TensorInfo
+    from surgery.triton.endpoints import Endpoints
     from surgery.triton.exported import Served
-    from surgery.triton.process import Endpoints
 
 
 def main(arguments: list[str]) -> int:
@@ -37,8 +37,9 @@ def main(arguments: list[str]) -> int:
 
 def serve(options: Namespace) -> None:
     """Checks the export, its signatures and the ports before Triton starts; then serves. Raises SurgeryError."""
+    from surgery.triton.endpoints import take_ports
     from surgery.triton.exported import choose_signatures, find_export
-    from surgery.triton.process import make_backends, running, take_ports
+    from surgery.triton.process import make_backends, running
     from surgery.triton.repository import Batching, write_repository
 
     stop = StopSignals()

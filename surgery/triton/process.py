@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import ipaddress
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,83 +14,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, UsageError
+from surgery.triton.endpoints import Endpoints
 
 READY_WITHIN = 600.0
 """Seconds for loading. A server that loads a large model answers nothing until it is done."""
 STOPPED_WITHIN = 40.0
 """Seconds for requests in flight after SIGTERM."""
 LOG_LINES_SHOWN = 25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoints:
-    """The addresses at which the server listens.
-
-    Attributes:
-        address: The IPv4 address.
-        http: Port of the HTTP service.
-        grpc: Port of the gRPC service.
-        metrics: Port of the metrics, over HTTP.
-    """
-
-    address: str
-    http: int
-    grpc: int
-    metrics: int
-
-    @property
-    def host(self) -> str:
-        """The address that clients on this machine use."""
-        return "127.0.0.1" if self.address == "0.0.0.0" else self.address
-
-    @property
-    def url(self) -> str:
-        """The URL of the HTTP service."""
-        return f"http://{self.host}:{self.http}"
-
-    @property
-    def metrics_url(self) -> str:
-        """The URL of the metrics."""
-        return f"http://{self.host}:{self.metrics}/metrics"
-
-
-def take_ports(address: str, **wanted: int) -> Endpoints:
-    """Free ports by protocol: the wanted ones, and for 0 one that the system picks.
-
-    Raises UsageError for a port that is in use, and for an address that is no IPv4 address.
-    """
-    try:
-        ipaddress.IPv4Address(address)
-    except ValueError as error:
-        raise UsageError(
-            f"--address {address}: expected a numeric IPv4 address, which Triton's HTTP and gRPC both take",
-            hint="127.0.0.1 is this machine only, 0.0.0.0 every network it is in",
-        ) from error
-    held: list[socket.socket] = []
-    ports = {}
-    try:
-        for protocol, port in wanted.items():
-            try:
-                holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                held.append(holder)
-                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                holder.bind((address, port))
-                holder.listen()  # with `bind` alone, two sockets could have the same port
-            except OSError as error:
-                raise UsageError(
-                    f"--{protocol}-port {port}: cannot listen on {address}: {error.strerror}",
-                    hint="stop what listens there, or choose another one; 0 takes a free one",
-                ) from error
-            ports[protocol] = holder.getsockname()[1]
-    finally:
-        for holder in held:
-            holder.close()
-    return Endpoints(address=address, **ports)
 
 
 def make_backends(folder: Path) -> Path:
