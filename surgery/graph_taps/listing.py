@@ -1,7 +1,7 @@
 """The tensors of a signature's graph, by the names under which they can be tapped. No TensorFlow here.
 
-A tensor is called as its operation is, `layer/Relu`; a further output has its number, `layer/Split:1`. Left out are the
-signature's own inputs, variables and other handles, and what stands inside loops and branches.
+The first output of an operation has the operation's name, `layer/Relu`; the others add their number, `layer/Split:1`.
+The listing leaves out the signature's own inputs, variables and other handles, and tensors inside loops and branches.
 """
 
 from __future__ import annotations
@@ -31,24 +31,40 @@ from surgery.sources.files import Files
 from surgery.sources.location import locate
 
 DEFAULTS = ("serving_default", "default")
-"""Signatures that are meant when none is named."""
+"""The signatures that are looked for, in this order, if the caller names none."""
 WILDCARDS = frozenset("*?[")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphTensor:
-    """A tensor that can be tapped: its name, the operation that computes it, what is known of it, and its place."""
+    """A tensor that can be tapped.
+
+    Attributes:
+        name: Its name, as `surgery tap` takes it.
+        op: The type of the operation that computes it, such as "Relu".
+        dtype: Its dtype by TensorFlow's name, "unknown" where the graph does not show it.
+        shape: Its shape, with None for an axis of any size; None where the number of axes is not known.
+        spot: The operation's address in the graph, and the number of its output.
+    """
 
     name: str
     op: str
     dtype: str
     shape: Shape | None
-    place: Output
+    spot: Output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Enclosed:
-    """A loop or branch whose tensors cannot be tapped, by name; `reachable` are tensors that have its results."""
+    """A loop, a branch or a function whose tensors cannot be tapped, because they have no single value.
+
+    Attributes:
+        name: The name of the operation that runs it; in TensorFlow 1 that of the loop's frame or the condition.
+        op: The type of that operation.
+        kind: "loop", "branch" or "function".
+        inside: Names of the operations in it.
+        reachable: Names of the tensors outside that have its results.
+    """
 
     name: str
     op: str
@@ -57,12 +73,20 @@ class Enclosed:
     reachable: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphListing:
-    """A signature's graph: its tensors in the order of the file, and the loops and branches between them.
+    """A signature's graph: its tensors, and the loops and branches between them.
 
-    `signatures` are all of its meta graph, `tags` that meta graph's. `feeds` are the names of its inputs in the graph;
-    `handles` are operations that return no values: variables, tables.
+    Attributes:
+        files: The files of the SavedModel.
+        meta_graph: The MetaGraphDef that has the signature.
+        tags: The tags of that meta graph, sorted.
+        signature: The signature.
+        signatures: All signatures of that meta graph.
+        tensors: The tensors that can be tapped, in the order of the file.
+        enclosed: The loops, branches and functions whose tensors cannot be tapped.
+        feeds: Names of the signature's inputs in the graph.
+        handles: Names of operations that return no values: variables, tables, lists of tensors.
     """
 
     files: Files
@@ -78,16 +102,16 @@ class GraphListing:
 
 @contextmanager
 def open_graph(module: str, signature: str | None = None, *, with_weights: bool) -> Iterator[GraphListing]:
-    """The graph of a signature of a folder, archive or handle; its files are there until the block ends.
+    """Lists the graph of a signature of a folder, archive or handle. The files stay open until the `with` block ends.
 
-    Raises ModuleError for what is no SavedModel, UsageError for a signature that it does not have.
+    Raises ModuleError if it is no SavedModel, and UsageError if it does not have the signature.
     """
     with locate(module, with_weights=with_weights) as files:
         yield list_graph(files, signature)
 
 
 def list_graph(files: Files, signature: str | None = None) -> GraphListing:
-    """Lists what can be computed from a signature's inputs."""
+    """Lists the tensors that are computed from a signature's inputs."""
     if files.saved_model is None:
         found = inspect_folder(files)
         raise ModuleError(
@@ -114,7 +138,7 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
 
 
 def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
-    """The listing with those tensors only that a pattern names: a glob for the whole name, else a part of it."""
+    """The listing, reduced to the tensors whose name matches a pattern: a glob for the whole name, or a part of it."""
     if pattern is None:
         return listing
     glob = pattern if WILDCARDS & set(pattern) else f"*{pattern}*"
@@ -122,7 +146,7 @@ def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
 
 
 def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
-    """A meta graph, which is not the one for training where there is a choice; its signatures, and the chosen one."""
+    """The chosen signature, its meta graph, and all signatures of that. The meta graph for training comes last."""
     assert files.saved_model is not None, "the caller has seen it"
     graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
     graphs.sort(key=lambda pair: "train" in pair[1].tags)
@@ -150,7 +174,7 @@ def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, 
 
 
 def _tree(meta_graph: Any, signature: SignatureInfo) -> Body:
-    """The signature's own function, where the SavedModel has objects; else the graph that all signatures share."""
+    """The signature's own function if the SavedModel has objects, else the graph that all signatures share."""
     objects = meta_graph.object_graph_def
     if not objects.nodes:
         return tree_of_graph(meta_graph.graph_def)
@@ -163,7 +187,7 @@ def _rows(
     meta_graph: Any, signature: SignatureInfo, root: Body, names: Mapping[Address, str], regions: Sequence[Region]
 ) -> tuple[tuple[GraphTensor, ...], frozenset[str]]:
     """Tensors in the order of the file, and the names of operations that only return handles."""
-    enclosed = frozenset(place for region in regions for place in region.spots)
+    enclosed = frozenset(spot for region in regions for spot in region.spots)
     computed = _computed(meta_graph, signature, root)
     definitions = definitions_of(meta_graph)
     tensors: list[GraphTensor] = []
@@ -179,12 +203,13 @@ def _rows(
             if dtype in HANDLES:
                 handles.add(name)
             else:
-                tensors.append(GraphTensor(name, node.op, dtype, shape, Output(address=address, index=index)))
+                spot = Output(address=address, index=index)
+                tensors.append(GraphTensor(name=name, op=node.op, dtype=dtype, shape=shape, spot=spot))
     return tuple(tensors), frozenset(handles)
 
 
 def _computed(meta_graph: Any, signature: SignatureInfo, root: Body) -> Collection[str]:
-    """Operations and calls of the root that the signature's inputs decide; a function has no others."""
+    """Operations and calls of the root that depend on the signature's inputs. In a function all of them do."""
     if meta_graph.object_graph_def.nodes:
         return root.nodes
     outputs = meta_graph.signature_def[signature.name].outputs.values()
@@ -200,7 +225,8 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
 def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
     rank = {address: position for position, address in enumerate(region.leaving)}
-    found = [tensor for tensor in tensors if tensor.place.address in rank]
-    found = [t for t in found if rank[t.place.address] or t.place.index not in region.unchanged]
-    found.sort(key=lambda tensor: rank[tensor.place.address])
-    return Enclosed(region.name, region.op, region.kind, region.inside, tuple(tensor.name for tensor in found))
+    found = [tensor for tensor in tensors if tensor.spot.address in rank]
+    found = [t for t in found if rank[t.spot.address] or t.spot.index not in region.unchanged]
+    found.sort(key=lambda tensor: rank[tensor.spot.address])
+    reachable = tuple(tensor.name for tensor in found)
+    return Enclosed(name=region.name, op=region.op, kind=region.kind, inside=region.inside, reachable=reachable)

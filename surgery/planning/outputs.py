@@ -1,11 +1,11 @@
-"""What an export will give: a request resolved into signatures, each with its outputs and the blocks that it runs."""
+"""Which signatures an export will have, each with its outputs and the number of blocks that it runs."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
@@ -14,6 +14,7 @@ from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
 from surgery.planning.features import NAME, ResolvedFeature, resolve_features
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, blocks_by_tap, resolve_taps, select_layers
+from surgery.wording import did_you_mean
 
 SERVING = "serving_default"
 TAPS = "taps"
@@ -35,10 +36,10 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOutputs:
-    """All that an export will give, except the module's sub-models.
+    """The outputs and signatures of an export, except those of the module's sub-models.
 
     Attributes:
-        request: What was asked for.
+        request: The caller's request.
         taps: The taps at their blocks, in the order of computation.
         features: The features by name.
         signatures: The signatures by name, `serving_default` first.
@@ -65,14 +66,14 @@ class ExportOutputs:
         return {name: signature for name, signature in self.signatures.items() if name != SERVING}
 
     def feature_of(self, output: str) -> ResolvedFeature | None:
-        """The feature that gives an output, or None."""
+        """The feature to which an output belongs, or None."""
         return next((feature for feature in self.features.values() if output in feature.outputs), None)
 
 
 def resolve(inference: Inference, request: Request) -> ExportOutputs:
-    """Reads a request against an encoder; everything wrong in it is found before anything slow begins.
+    """Resolves a request for an encoder. Every mistake in the request is found here, before anything slow begins.
 
-    Raises UsageError, naming the argument, for what the encoder cannot give.
+    Raises UsageError, which names the argument, for an output that the encoder cannot have.
     """
     names, blocks = inference.outputs, inference.architecture.blocks
     taps = resolve_taps(inference, request.taps)
@@ -99,7 +100,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
 
 
 def _served(names: EncoderOutputs, layers: str | None) -> tuple[str, ...]:
-    """The outputs of `serving_default`: all, or of the block outputs those of `layers` only."""
+    """The outputs of `serving_default`. `layers` selects which of the block outputs are among them; None for all."""
     if layers is None:
         return tuple(names.paths)
     chosen = select_layers(layers, names.blocks, argument("layers", layers))
@@ -118,10 +119,10 @@ def _composed(short: str, known: Sequence[str], taken: Iterable[str]) -> tuple[s
         raise UsageError(f"{option}: there is a signature {name} already")
     unknown = [output for output in outputs if output not in known]
     if unknown:
-        nearest = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
+        suggestion = did_you_mean(get_close_matches(unknown[0], known, n=3, cutoff=0.5))
         raise UsageError(
             f"{option}: there is no output {unknown[0]}",
-            hint=("did you mean " + " or ".join(nearest) + "? " if nearest else "")
+            hint=(f"{suggestion} " if suggestion else "")
             + f"taps have to be asked for with {argument('taps')}, features with {argument('features')}",
         )
     return name, outputs
@@ -149,7 +150,7 @@ def _needed(
 
 
 def _shallow(names: EncoderOutputs, depth: int) -> tuple[str, ...]:
-    """The outputs of the first blocks: what enters them, and theirs, of which the last is the sequence output."""
+    """The outputs of an encoder that ends after `depth` blocks: embedding output, block outputs, sequence output."""
     return ("sequence_output", *names.entries_after(depth), EMBEDDING)
 
 

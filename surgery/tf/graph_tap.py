@@ -133,7 +133,7 @@ class Loaded:
             function = self._loaded.signatures[name]
             return function, function.structured_input_signature[1]
         original = _load(listing, listing.files.folder)
-        outer = [tap for tap in self._taps if len(tap.tensor.place.address) == 1]
+        outer = [tap for tap in self._taps if len(tap.tensor.spot.address) == 1]
         specs = original.signatures[name].structured_input_signature[1]
         return _pruned(original, listing.meta_graph.signature_def[name], outer), specs
 
@@ -173,7 +173,7 @@ def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
 
 def _traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
     """The body of a concrete function that returns a dict, with taps added to it."""
-    written_out = _written_out(function, [tap.tensor.place for tap in taps])
+    written_out = _written_out(function, [tap.tensor.spot for tap in taps])
 
     def run(**inputs: Any) -> dict[str, Any]:
         outputs, tapped = written_out(*tf.nest.flatten(inputs, expand_composites=True))
@@ -191,15 +191,15 @@ def _pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callab
         key: meta_graph_pb2.TensorInfo.FromString(info.SerializeToString())
         for key, info in signature_def.outputs.items()
     }
-    outer = {tap.output: tap.tensor.place for tap in taps if len(tap.tensor.place.address) == 1}
+    outer = {tap.output: tap.tensor.spot for tap in taps if len(tap.tensor.spot.address) == 1}
     inner = [tap for tap in taps if tap.output not in outer]
     fetches = {
         "outputs": infos,
         "taps": {key: f"{place.address[0]}:{place.index}" for key, place in outer.items()},
-        "calls": {tap.output: f"{tap.tensor.place.address[0]}:0" for tap in inner},
+        "calls": {tap.output: f"{tap.tensor.spot.address[0]}:0" for tap in inner},
     }
     pruned = loaded.prune([signature_def.inputs[key].name for key in sorted(signature_def.inputs)], fetches)
-    written_out = _written_out(pruned, [tap.tensor.place for tap in inner]) if inner else None
+    written_out = _written_out(pruned, [tap.tensor.spot for tap in inner]) if inner else None
 
     def run(**inputs: Any) -> dict[str, Any]:
         given = [inputs[key] for key in sorted(inputs)]
@@ -265,7 +265,7 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
     resource_variables.mark_trainable(meta_graph)
     if resource_variables.has_references(meta_graph):
         try:
-            resource_variables.to_resources(meta_graph, [tap.tensor.place.address[0] for tap in taps])
+            resource_variables.to_resources(meta_graph, [tap.tensor.spot.address[0] for tap in taps])
         except resource_variables.UnsupportedReference as error:
             raise ModuleError(
                 f"making resource variables of the reference variables of {listing.files.name}: {error}",
