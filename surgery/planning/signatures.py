@@ -1,4 +1,4 @@
-"""Which signatures an export will have, with their inputs and outputs."""
+"""Inputs and outputs of every signature of an export, those of the module's sub-models such as `mlm` included."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from surgery.planning.outputs import SERVING, ExportOutputs
 
 
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
-    """The inputs of each signature that an export of this encoder has, by signature."""
+    """The names of the inputs of each signature of the export, by signature."""
     tokens = {anchor.name for anchor in inference.family.inputs}
     submodels = {name: tokens | {inference.family.encoder.submodels[name].positions} for name in inference.submodels}
     return {**dict.fromkeys(outputs.signatures, tokens), **submodels}
 
 
 def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str, tuple[str, ...]]:
-    """The outputs of each signature that an export of this encoder has, by signature."""
+    """The names of the outputs of each signature of the export, by signature."""
     names = inference.outputs.paths
     signatures = {name: signature.outputs for name, signature in outputs.signatures.items()}
     for submodel, convention in inference.submodels.items():
@@ -24,7 +24,7 @@ def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str,
 
 
 def called_only(inference: Inference, outputs: ExportOutputs) -> dict[str, str]:
-    """The outputs that the call returns and `serving_default` does not: paths by export name."""
+    """The outputs that `__call__` returns and `serving_default` does not, as paths in the call by export name."""
     return {
         name: path for name, path in inference.outputs.paths.items() if name not in outputs.signatures[SERVING].outputs
     }
