@@ -15,10 +15,9 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
 from surgery.explanation.convention import Convention
-from surgery.planning.outputs import resolve
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
-from surgery.planning.signatures import signature_outputs
+from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
 
 

@@ -11,9 +11,9 @@ from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
-from surgery.planning.outputs import ExportOutputs, resolve
+from surgery.planning.outputs import ExportOutputs
 from surgery.planning.requests import Request
-from surgery.planning.signatures import signature_outputs
+from surgery.planning.signatures import resolve, signature_outputs
 from surgery.sources import well_formed
 
 

@@ -7,8 +7,9 @@ Each has a short form, which the command line takes as well:
     4                               a signature `depth_4`, which runs the first four blocks
     probe=query_0,pooled_output     {"probe": ["query_0", "pooled_output"]}
 
-A request is made without an encoder. `surgery.planning.outputs.resolve` resolves it for one, and refuses outputs that
-the encoder does not have. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`. The embedding is no block.
+A request is made without an encoder. `surgery.planning.signatures.resolve` resolves it for one, and refuses outputs
+that the encoder does not have. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`. The embedding is no
+block.
 """
 
 from __future__ import annotations
