@@ -1,4 +1,4 @@
-"""A module as plain frozen data. Every format is described in these words; no later stage asks which format it was."""
+"""A module as plain frozen data, the same for every format: no later stage asks which format a module had."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Tensors(Protocol):
 
 
 def no_tensors() -> Tensors:
-    """For a module that has no files."""
+    """Stands for the values of a module that was made without files. Raises LookupError."""
     raise LookupError("this module has no weights to read")
 
 

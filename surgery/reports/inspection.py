@@ -198,7 +198,7 @@ def _origin(data: Data) -> list[tuple[str, str]]:
     if data["config"] is not None:
         values = ", ".join(f"{key} {value}" for key, value in data["config"]["values"].items())
         return [*graph, (data["config"]["file"], values)]
-    return [("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"), *graph]
+    return [("written by", f"TensorFlow {data['tensorflow_version'] or '(unknown)'}"), *graph]
 
 
 def _signature_text(console: Console, name: str, data: Data) -> None:

@@ -58,4 +58,4 @@ def text(console: Console, data: Data) -> None:
 def _verdict(check: Data) -> str:
     if check["random"]:
         return "random: the source does not repeat it either"
-    return "bit-equal" if check["bit_equal"] else f"equal but for its last bits: max abs error {check['max_abs']:.2g}"
+    return "bit-equal" if check["bit_equal"] else f"equal except in its last bits: max abs error {check['max_abs']:.2g}"
