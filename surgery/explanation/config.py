@@ -1,7 +1,8 @@
 """Observations in a checkpoint's config, and in its publisher's code.
 
-A checkpoint has no graph. The config names most of its hyperparameters, and the publisher's code fixes the others. Each
-row of the publisher is about one of the two. Both are evidence, with the place where the value was read.
+A checkpoint has no graph. Its config (Google's `bert_config.json`, Hugging Face's `config.json`) names most of its
+hyperparameters, and the publisher's code fixes the others. The keys, and the values that the code fixes, are rows in
+`surgery.families.publishers`. Both are evidence, with the place where the value was read.
 """
 
 from __future__ import annotations
