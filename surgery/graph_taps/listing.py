@@ -1,7 +1,7 @@
 """The tensors of a signature's graph, by the names under which they can be tapped. No TensorFlow here.
 
-The first output of an operation has the operation's name, `layer/Relu`; the others add their number, `layer/Split:1`.
-The listing leaves out the signature's own inputs, variables and other handles, and tensors inside loops and branches.
+A tensor has the name of its operation, `layer/Relu`; a further output also has its number, `layer/Split:1`. The
+signature's own inputs, variables and other handles, and tensors inside loops and branches are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from surgery.sources.files import Files
 from surgery.sources.location import locate
 
 DEFAULTS = ("serving_default", "default")
-"""The signatures that are looked for, in this order, if the caller names none."""
+"""The signature that is used when none is named: the first of these that exists."""
 WILDCARDS = frozenset("*?[")
 
 
@@ -40,11 +40,11 @@ class GraphTensor:
     """A tensor that can be tapped.
 
     Attributes:
-        name: Its name, as `surgery tap` takes it.
-        op: The type of the operation that computes it, such as "Relu".
-        dtype: Its dtype by TensorFlow's name, "unknown" where the graph does not show it.
-        shape: Its shape, with None for an axis of any size; None where the number of axes is not known.
-        spot: The operation's address in the graph, and the number of its output.
+        name: Its name in the listing.
+        op: The type of the operation that computes it.
+        dtype: Its dtype by TensorFlow's name; "unknown" where the files do not show it.
+        shape: Its shape, with None for a free axis; None for an unknown rank.
+        spot: The operation in the graph, and the number of its output.
     """
 
     name: str
@@ -56,14 +56,14 @@ class GraphTensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Enclosed:
-    """A loop, a branch or a function whose tensors cannot be tapped, because they have no single value.
+    """A loop, a branch, or a function run by an operation, whose tensors cannot be tapped.
 
     Attributes:
-        name: The name of the operation that runs it; in TensorFlow 1 that of the loop's frame or the condition.
+        name: The name of the operation that runs it; in TensorFlow 1 the name of the loop's frame or of the condition.
         op: The type of that operation.
         kind: "loop", "branch" or "function".
         inside: Names of the operations in it.
-        reachable: Names of the tensors outside that have its results.
+        reachable: Names of tensors that have its results, and can be tapped.
     """
 
     name: str
@@ -75,18 +75,18 @@ class Enclosed:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphListing:
-    """A signature's graph: its tensors, and the loops and branches between them.
+    """The graph of a signature.
 
     Attributes:
-        files: The files of the SavedModel.
-        meta_graph: The MetaGraphDef that has the signature.
-        tags: The tags of that meta graph, sorted.
+        files: The SavedModel's files.
+        meta_graph: The meta graph of the signature, parsed.
+        tags: Tags of that meta graph, sorted.
         signature: The signature.
-        signatures: All signatures of that meta graph.
+        signatures: All signatures of the meta graph.
         tensors: The tensors that can be tapped, in the order of the file.
-        enclosed: The loops, branches and functions whose tensors cannot be tapped.
+        enclosed: The loops and branches between them.
         feeds: Names of the signature's inputs in the graph.
-        handles: Names of operations that return no values: variables, tables, lists of tensors.
+        handles: Names of operations that return no values, such as variables and tables.
     """
 
     files: Files
@@ -102,20 +102,20 @@ class GraphListing:
 
 @contextmanager
 def open_graph(module: str, signature: str | None = None, *, with_weights: bool) -> Iterator[GraphListing]:
-    """Lists the graph of a signature of a folder, archive or handle. The files stay open until the `with` block ends.
+    """The graph of a signature of a folder, archive or handle. Its files exist until the block ends.
 
-    Raises ModuleError if it is no SavedModel, and UsageError if it does not have the signature.
+    Raises ModuleError for anything but a SavedModel, and UsageError for a signature that it does not have.
     """
     with locate(module, with_weights=with_weights) as files:
         yield list_graph(files, signature)
 
 
 def list_graph(files: Files, signature: str | None = None) -> GraphListing:
-    """Lists the tensors that are computed from a signature's inputs."""
+    """Lists the tensors that can be computed from a signature's inputs. Raises as `open_graph` does."""
     if files.saved_model is None:
-        found = inspect_folder(files)
+        checkpoint = inspect_folder(files)
         raise ModuleError(
-            f"reading the graph of {files.name}: it is a {found.format}, which has weights but no graph",
+            f"reading the graph of {files.name}: it is a {checkpoint.format}, which has weights but no graph",
             hint="surgery convert makes a SavedModel of it",
         )
     with well_formed(files.name):
@@ -138,7 +138,7 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
 
 
 def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
-    """The listing, reduced to the tensors whose name matches a pattern: a glob for the whole name, or a part of it."""
+    """The listing with only the tensors that a pattern names: a glob for the whole name, or a part of the name."""
     if pattern is None:
         return listing
     glob = pattern if WILDCARDS & set(pattern) else f"*{pattern}*"
@@ -146,8 +146,11 @@ def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
 
 
 def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
-    """The chosen signature, its meta graph, and all signatures of that. The meta graph for training comes last."""
-    assert files.saved_model is not None, "the caller has seen it"
+    """The meta graph of the chosen signature, all its signatures, and the chosen one.
+
+    If several meta graphs have the signature, one without the tag "train" is chosen.
+    """
+    assert files.saved_model is not None, "the caller has checked it"
     graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
     graphs.sort(key=lambda pair: "train" in pair[1].tags)
     names = list(dict.fromkeys(signature.name for _, graph in graphs for signature in graph.signatures))
@@ -174,7 +177,7 @@ def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, 
 
 
 def _tree(meta_graph: Any, signature: SignatureInfo) -> Body:
-    """The signature's own function if the SavedModel has objects, else the graph that all signatures share."""
+    """The signature's own function, if the SavedModel has objects; else the graph that all signatures share."""
     objects = meta_graph.object_graph_def
     if not objects.nodes:
         return tree_of_graph(meta_graph.graph_def)
@@ -209,7 +212,7 @@ def _rows(
 
 
 def _computed(meta_graph: Any, signature: SignatureInfo, root: Body) -> Collection[str]:
-    """Operations and calls of the root that depend on the signature's inputs. In a function all of them do."""
+    """Names of the root's operations and calls that can be computed from the inputs; in a function these are all."""
     if meta_graph.object_graph_def.nodes:
         return root.nodes
     outputs = meta_graph.signature_def[signature.name].outputs.values()
@@ -225,8 +228,13 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
 def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
     rank = {address: position for position, address in enumerate(region.leaving)}
-    found = [tensor for tensor in tensors if tensor.spot.address in rank]
-    found = [t for t in found if rank[t.spot.address] or t.spot.index not in region.unchanged]
-    found.sort(key=lambda tensor: rank[tensor.spot.address])
-    reachable = tuple(tensor.name for tensor in found)
-    return Enclosed(name=region.name, op=region.op, kind=region.kind, inside=region.inside, reachable=reachable)
+    results = [tensor for tensor in tensors if tensor.spot.address in rank]
+    results = [t for t in results if rank[t.spot.address] or t.spot.index not in region.unchanged]
+    results.sort(key=lambda tensor: rank[tensor.spot.address])
+    return Enclosed(
+        name=region.name,
+        op=region.op,
+        kind=region.kind,
+        inside=region.inside,
+        reachable=tuple(tensor.name for tensor in results),
+    )

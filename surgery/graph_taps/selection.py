@@ -84,7 +84,7 @@ def _unknown(listing: GraphListing, name: str) -> str:
     operation = name.partition(":")[0]
     for region in listing.enclosed:
         if operation in region.inside:
-            reason = {"loop": "it has a value a step", "branch": "it has a value only when the branch is taken"}
+            reason = {"loop": "it has a value per step", "branch": "it has a value only when the branch is taken"}
             return (
                 f"it stands inside the {region.kind} {region.name} ({region.op}), where "
                 f"{reason.get(region.kind, 'it has no single value')}; reachable are "
