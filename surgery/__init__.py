@@ -5,7 +5,7 @@ imports point downward only, from the last line of this map to the first:
 
     formats → graphs → module → sources        what is in the folder
     tables → families → explanation            what it means, and why
-    planning                                   what was asked for
+    planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
     tf                                         build it, run it           (the only TensorFlow)

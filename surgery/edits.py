@@ -1,7 +1,8 @@
-"""Edits of an encoder: which of its blocks stay, which heads they keep, and what stands between or instead of them.
+"""Edits of an encoder: they keep or drop blocks, remove heads, and put Keras layers after blocks or instead of them.
 
-An edit aims at places, counts them, and refuses a wrong aim. Blocks are counted as Python counts, in the encoder as the
-edits before it left it. What an edit leaves away is dropped with the reason; blocks that stay are numbered anew.
+An edit selects blocks as Python counts them, in the encoder that the edits before it have left. The number of places
+that it hits is counted. An edit that hits nothing, or a block or head that does not exist, is refused. The manifest
+lists the variables that an edit drops, with the reason. The blocks that stay are numbered anew.
 """
 
 from __future__ import annotations
@@ -13,21 +14,34 @@ from typing import Any
 
 @dataclass(frozen=True)
 class KeepBlocks:
-    """Keeps these blocks, `0:6` or `-4:`, and drops the others."""
+    """Keeps some blocks and drops the others.
+
+    Attributes:
+        blocks: The blocks to keep, such as `"0:6"`, `"-4:"` or `"0,3,-1"`.
+    """
 
     blocks: str
 
 
 @dataclass(frozen=True)
 class DropBlocks:
-    """Drops these blocks."""
+    """Drops some blocks and keeps the others.
+
+    Attributes:
+        blocks: The blocks to drop, such as `"-2:"` or `"1,3"`.
+    """
 
     blocks: str
 
 
 @dataclass(frozen=True)
 class PruneHeads:
-    """Removes attention heads by number from these blocks, and the weights that make and read them."""
+    """Removes attention heads, together with the weights that compute them and the weights that read them.
+
+    Attributes:
+        heads: The numbers of the heads, from 0; negative ones count from the last.
+        blocks: The blocks that lose these heads; by default all.
+    """
 
     heads: Sequence[int]
     blocks: str = ":"
@@ -35,7 +49,12 @@ class PruneHeads:
 
 @dataclass(frozen=True)
 class InsertLayer:
-    """Puts a Keras layer (tf_keras) behind a block: [batch, seq, hidden] in and out. The block's own output stays."""
+    """Runs a Keras layer after a block. The block's own output stays as it is.
+
+    Attributes:
+        after: The number of the block.
+        layer: A layer of tf_keras that takes and returns float32 [batch, seq, hidden].
+    """
 
     after: int
     layer: Any
@@ -43,7 +62,12 @@ class InsertLayer:
 
 @dataclass(frozen=True)
 class ReplaceBlock:
-    """Puts a Keras layer (tf_keras) in a block's place: [batch, seq, hidden] in and out."""
+    """Runs a Keras layer instead of a block.
+
+    Attributes:
+        block: The number of the block.
+        layer: A layer of tf_keras that takes and returns float32 [batch, seq, hidden].
+    """
 
     block: int
     layer: Any

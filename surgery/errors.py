@@ -1,4 +1,4 @@
-"""Every way in which surgery can refuse, as one tree; the command line exits with the class's code.
+"""All errors of surgery as one tree. The command line exits with the code of the error's class.
 
     SurgeryError                 1  (never raised itself)
     ├── UsageError               2  the request cannot be carried out as asked: an option, a name, a destination
@@ -8,8 +8,8 @@
     ├── ParityError              5  the export is not the same function as the module; nothing was published
     └── WriteError               6  the destination cannot be written
 
-A message says what was being done, on which file or variable, what was expected and what was found; `hint` says
-what to do next. Arguments are spelled as Python has them; the command line spells them as its options.
+A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
+to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from surgery.arguments import spelled
 
 DETAILS_SHOWN = 6
+"""Lines of `UnexplainedError.details` that a message shows."""
 
 
 class SurgeryError(Exception):
@@ -43,24 +44,28 @@ class SurgeryError(Exception):
         return self.spelled()
 
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
-        """Message and hint; `spell(name, value)` says how arguments are written, see surgery.arguments."""
+        """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
         return spelled(self._marked, spell)
 
 
 class UsageError(SurgeryError):
-    """The request itself is at fault."""
+    """The request cannot be carried out as asked: an option, a name or a destination is wrong."""
 
     exit_code = 2
 
 
 class ModuleError(SurgeryError):
-    """The source is missing, damaged, or no module at all."""
+    """The module is missing, damaged, or no module at all."""
 
     exit_code = 3
 
 
 class UnexplainedError(SurgeryError):
-    """No weight table explains the module, or a hyperparameter has no evidence. `details` holds a reason a line."""
+    """No weight table explains the module, or a hyperparameter has no evidence.
+
+    Attributes:
+        details: The reasons, one line each.
+    """
 
     exit_code = 4
 
@@ -82,6 +87,6 @@ class ParityError(SurgeryError):
 
 
 class WriteError(SurgeryError):
-    """The destination cannot be written; what stood there before still does."""
+    """The destination cannot be written. It is as it was before."""
 
     exit_code = 6

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as plain JSON data; NaN and infinities, which JSON lacks, become None."""
+    """A value as JSON data: dataclasses become objects, tuples become lists.
+
+    JSON has no NaN and no infinities: they become None.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {key: plain(item) for key, item in vars(value).items()}
     if isinstance(value, Mapping):

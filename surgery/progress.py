@@ -1,19 +1,20 @@
-"""How a long job says how far it is."""
+"""How a long job reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Called as `progress(step, done, total)`: the step's name, units done so far, and units in all (0: not known)."""
+"""A function called as `progress(step, done, total)`: the step's name, the units that are done (batches, for example),
+and all units of the step, 0 if their number is not known."""
 
 
 def silent(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that shows nothing."""
 
 
 def counting(progress: Progress, step: str, total: int, done: int = 0) -> Callable[[], None]:
-    """A function that reports one more done of a step at each call; `done` are there already."""
+    """A function that counts one more unit of a step at each call, and reports it. The count starts at `done`."""
     progress(step, done, total)
 
     def tick() -> None:

@@ -1,4 +1,4 @@
-"""Pieces of sentences: shapes, sizes and numbers for people, and the nearest name to a misspelt one."""
+"""Pieces of sentences for people: shapes, sizes, numbers, and suggestions for a misspelt name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 def shape_text(shape: Iterable[int | None] | None) -> str:
-    """`[?, ?, 64]`, or `unknown rank`."""
+    """A shape such as `[?, ?, 64]`; `unknown rank` for None."""
     if shape is None:
         return "unknown rank"
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
 def size(count: int) -> str:
-    """Bytes as people read them: 417.6 MiB."""
+    """A number of bytes with its unit, such as `417.6 MiB`."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB"):
         if amount < 1024 or unit == "MiB":
@@ -23,5 +23,11 @@ def size(count: int) -> str:
 
 
 def number(value: float | None) -> str:
-    """A measured number with two digits; None stands for infinity, which JSON cannot hold."""
+    """A measured number with two digits. None is infinity, which JSON cannot hold."""
     return "inf" if value is None else "0" if value == 0 else f"{value:.2g}"
+
+
+def did_you_mean(candidates: Iterable[object]) -> str | None:
+    """The question `did you mean query_0 or query_1?`, for the hint of an error; None without a candidate."""
+    listed = " or ".join(map(str, candidates))
+    return f"did you mean {listed}?" if listed else None

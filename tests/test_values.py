@@ -13,38 +13,43 @@ import pytest
 import surgery
 from surgery.module import Config
 
-WHERE = (
-    "surgery.formats.",
-    "surgery.graphs.",
-    "surgery.tables.",
-    "surgery.families.",
-    "surgery.explanation.",
-    "surgery.planning.",
-    "surgery.proof.",
-    "surgery.export.",
-    "surgery.batching.",
-    "surgery.triton.exported",
-    "surgery.triton.repository",
-    "surgery.triton.endpoints",
-    "surgery.tfserving.",
-    "surgery.graph_taps.",
-    "surgery.jobs.",
-    "surgery.sources.",
-    "surgery.module",
-)
+COMMANDS = ("surgery.__main__", "surgery.triton.__main__")
+"""Modules that run when they are imported."""
+LATER = ("surgery.tf.",)
 MODULES = [
     importlib.import_module(found.name)
     for found in pkgutil.walk_packages(surgery.__path__, "surgery.")
-    if found.name.startswith(WHERE)
+    if found.name not in COMMANDS and not found.name.startswith(LATER)
 ]
-NAME_FIRST = ("surgery.planning.requests.Feature", "surgery.planning.requests.Tap")
-"""What people write by hand: `Tap("query", layers=-1)`. The name comes first, the rest by keyword."""
-VALUES = {
-    f"{module.__name__}.{name}": value
-    for module in MODULES
-    for name, value in vars(module).items()
-    if dataclasses.is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__
+BY_POSITION = {
+    "surgery.planning.requests.Feature": 1,
+    "surgery.planning.requests.Tap": 1,
+    "surgery.edits.KeepBlocks": 1,
+    "surgery.edits.DropBlocks": 1,
+    "surgery.edits.PruneHeads": 2,
+    "surgery.edits.InsertLayer": 2,
+    "surgery.edits.ReplaceBlock": 2,
 }
+"""What people write by hand, `Tap("query", layers=-1)`, and how many of its fields need no keyword."""
+
+
+def found(wanted) -> dict[str, type]:
+    return {
+        f"{module.__name__}.{name}": value
+        for module in MODULES
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and wanted(value)
+    }
+
+
+VALUES = found(dataclasses.is_dataclass)
+TUPLES = found(lambda value: issubclass(value, tuple) and not value.__name__.startswith("_"))
+
+
+def explained(value: type) -> list[str]:
+    """The fields of which the docstring has a line, in its order."""
+    section = inspect.getdoc(value).partition("\nAttributes:\n")[2]
+    return re.findall(r"^ {4}(\w+): \S", section, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -52,11 +57,16 @@ def test_a_value_is_frozen_built_with_keywords_and_explains_each_field(name):
     value = VALUES[name]
     fields = dataclasses.fields(value)
     assert value.__dataclass_params__.frozen
-    assert all(field.kw_only for field in fields[name in NAME_FIRST :])
-    section = inspect.getdoc(value).partition("\nAttributes:\n")[2]
-    assert re.findall(r"^ {4}(\w+): \S", section, re.MULTILINE) == [field.name for field in fields]
+    assert all(field.kw_only for field in fields[BY_POSITION.get(name, 0) :])
+    assert explained(value) == [field.name for field in fields]
+
+
+@pytest.mark.parametrize("name", TUPLES)
+def test_a_tuple_explains_each_field(name):
+    assert explained(TUPLES[name]) == list(TUPLES[name]._fields)
 
 
 def test_the_values_are_found():
-    assert len(VALUES) > 40
+    assert len(VALUES) > 60
+    assert len(TUPLES) > 5
     assert VALUES["surgery.module.inspected.Config"] is Config

@@ -1,4 +1,4 @@
-"""The Python interface: one function per command, each returning the frozen result that the command prints.
+"""The Python interface: one function per command. Each returns the frozen result that the command prints.
 
 reading      inspect, plan, graph: need no TensorFlow
 exporting    convert, edit, preprocess, tap: write SavedModels

@@ -1,4 +1,4 @@
-"""Writing SavedModels: each is compared with its source before it is published."""
+"""Functions that write SavedModels. Each SavedModel is compared with its source before it is published."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def convert(
         text: Also writes a SavedModel that takes strings, beside the destination.
         seq_length: The most tokens of a row of the text export; None for all positions of the encoder.
         vocab: The vocabulary file, if the module has none.
-        lower_case: Whether texts are lower-cased, if the module does not say.
+        lower_case: Whether texts are lower-cased, if the module does not show it.
         warmup: Also writes the requests that TensorFlow Serving runs first, into every export.
         progress: Called as `progress(step, done, total)`: the step's name, the units of it that are done (batches,
             or warm-up requests), and all its units, 0 if they are not counted.
@@ -102,21 +102,21 @@ def convert(
 
 
 def edit(module: PathOrHandle, *edits: Edit, assume: Mapping[str, Any] | None = None) -> EditedModel:
-    """Reads edits against a module, and writes nothing yet. Needs no TensorFlow.
+    """Applies edits to a module's plan, and writes nothing yet. Needs no TensorFlow.
 
     Args:
         module: As for `inspect`.
-        edits: Edits of `surgery.edits`, applied in this order.
+        edits: Edits of `surgery.edits`, which are applied in this order.
         assume: As for `convert`.
 
     Returns:
-        The edited model: `.hits` says how many places each edit hit, `.export(destination)` writes and proves it, with
-        the arguments of `convert`.
+        The edited model. `.hits` is the number of places that each edit hit. `.export(destination)` writes and proves
+        it, and takes the arguments of `convert`.
 
     Raises:
         ModuleError: The module is missing, damaged, or no module.
-        UnexplainedError: The weight tables leave something open.
-        UsageError: An edit aims at what there is not, or changes nothing.
+        UnexplainedError: The weight tables leave a variable or a hyperparameter unexplained.
+        UsageError: An edit selects blocks or heads that the encoder does not have, or changes nothing.
 
     Examples:
         >>> from surgery.edits import KeepBlocks, PruneHeads
@@ -154,7 +154,7 @@ def preprocess(
         The published preprocessor with its tokenizer.
 
     Raises:
-        UsageError: The module has no vocabulary, or does not say its casing, and no argument does.
+        UsageError: The module has no vocabulary or does not show its casing, and no argument supplies it.
         SurgeryError: Another of the classes in `surgery.errors`. The destination is then as it was before.
 
     Examples:
@@ -184,7 +184,7 @@ def tap(
     keep_failed: bool = False,
     progress: Progress | None = None,
 ) -> Tapping:
-    """Writes a SavedModel of which a signature returns further tensors of its own graph.
+    """Writes a SavedModel with a signature that returns further tensors of its own graph.
 
     Args:
         module: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.

@@ -1,4 +1,4 @@
-"""Looking without TensorFlow: what a module is, what a conversion would do, which tensors a graph has."""
+"""Functions that read a module without TensorFlow: inspect it, plan a conversion, list a graph's tensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def inspect(module: PathOrHandle) -> Inspection:
         weight table explains has no architecture, and says why.
 
     Raises:
-        ModuleError: It is missing, damaged, or no module.
+        ModuleError: The module is missing, damaged, or no module.
 
     Examples:
         >>> found = surgery.inspect("g4_bert_mlm.tar.gz")
@@ -54,7 +54,7 @@ def plan(
     depths: OneOrMore[int] = (),
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
 ) -> Plan:
-    """What `convert` would do. Needs no TensorFlow, and does not touch the destination.
+    """Plans a conversion. Needs no TensorFlow, and does not touch the destination.
 
     Args:
         module: As for `inspect`.
@@ -71,8 +71,8 @@ def plan(
 
     Raises:
         ModuleError: The module is missing, damaged, or no module.
-        UnexplainedError: The weight tables leave something open.
-        UsageError: The encoder cannot have an output that is asked for.
+        UnexplainedError: The weight tables leave a variable or a hyperparameter unexplained.
+        UsageError: The encoder cannot have an output that the arguments name.
 
     Examples:
         >>> planned = surgery.plan("g4_bert_mlm.tar.gz", taps="attention_probs@-1", depths=1)
@@ -97,15 +97,15 @@ def graph(module: PathOrHandle, *, signature: str | None = None, match: str | No
 
     Args:
         module: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.
-        signature: The signature whose graph is meant; None for `serving_default`, `default`, or the only one.
+        signature: The signature whose graph is listed; None for `serving_default`, `default`, or the only one.
         match: A part of a name, or a glob for all of it; None for every tensor.
 
     Returns:
         The signature, and its tensors with operation, dtype and shape, in the order of the graph.
 
     Raises:
-        ModuleError: It is no SavedModel, or damaged.
-        UsageError: It has no such signature.
+        ModuleError: The module is no SavedModel, or damaged.
+        UsageError: The SavedModel has no such signature.
 
     Examples:
         >>> listing = surgery.graph("g3_small.tar.gz", match="*/layer_0/*/Softmax")

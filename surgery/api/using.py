@@ -1,4 +1,4 @@
-"""Taking an export: comparing it with its module, serving it, running a corpus through it."""
+"""Functions that take an export: they compare it with its module, show how to serve it, or run a corpus through it."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def verify(
         progress: As for `convert`.
 
     Returns:
-        The verdict: `.passed`, and `.report` with everything that it rests on. A difference is no exception.
+        The verdict as `.passed`, and as `.report` all comparisons behind it. A difference raises no exception.
 
     Raises:
-        SurgeryError: One of the two cannot be opened, or no weight table explains the module.
+        SurgeryError: The module or the export cannot be opened, or no weight table explains the module.
 
     Examples:
         ```python
@@ -72,14 +72,14 @@ def serving(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Serving:
-    """How to put an export behind TensorFlow Serving. Needs no TensorFlow, except for `warmup`.
+    """Shows how to put an export behind TensorFlow Serving. Needs no TensorFlow, except for `warmup`.
 
     Args:
         exported: The folder of the export.
-        signatures: The signatures that are meant; none for all.
+        signatures: The signatures to describe; none for all.
         batch: The rows of a request.
         length: The tokens of a row; None for 128, or the longest row if that is shorter.
-        output: The folder to write the files to; None for not writing them.
+        output: The folder for the files; None if they are not written.
         warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
             and replayed.
         overwrite: Replaces files of `output`, and warm-up requests.
@@ -91,7 +91,7 @@ def serving(
 
     Raises:
         ModuleError: The server cannot load the export.
-        UsageError: There is no such signature or length, or a file exists already.
+        UsageError: The export has no such signature or takes no such length, or a file exists already.
         WriteError: A file cannot be written. Every file is either whole or as it was before.
 
     Examples:
@@ -142,7 +142,7 @@ def extract(
         outputs: The outputs to compute and write; None for all.
         columns: The Parquet column of the texts, or `"INPUT=COLUMN"` for each input of the signature.
         id_column: A Parquet column to carry along as `id`.
-        with_text: Writes the texts, and not only file and line.
+        with_text: Writes each text, beside its file and line.
         processes: Workers on this machine; None for one per core.
         batch_tokens: The most tokens of a batch.
         beam_options: Options of Apache Beam, such as `"--runner=FlinkRunner"`; without a runner it runs on this

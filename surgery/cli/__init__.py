@@ -1,1 +1,1 @@
-"""The command line: one file per command. It parses, makes one library call, and shows the result."""
+"""The command line: one file per command. A command parses its arguments, calls one function, and shows the result."""

@@ -1,4 +1,4 @@
-"""`surgery edit`: the edits that need no Keras layer; the others are there in Python, see surgery.edits."""
+"""surgery edit: the edits that need no Keras layer. Python has all of them, see surgery.edits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
 @click.option("--keep", metavar="LAYERS", help="Keep these blocks and drop the others.")
-@click.option("--drop", metavar="LAYERS", help="Drop these blocks, of those that are kept.")
+@click.option("--drop", metavar="LAYERS", help="Drop these of the blocks that --keep leaves.")
 @click.option(
     "--prune-heads", "pruned", multiple=True, metavar="HEADS[@LAYERS]", help="Remove heads from blocks. Repeatable."
 )

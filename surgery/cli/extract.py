@@ -1,4 +1,4 @@
-"""`surgery extract`: features of a corpus as Parquet."""
+"""surgery extract: features of a corpus as Parquet."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BEAM = "surgery.beam_options"
 
 
 class WithBeamOptions(Command):
-    """A command that leaves what follows `--` to Beam."""
+    """A command that passes the arguments after `--` to Apache Beam."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Splits at the first `--`; click would take the rest for inputs."""
+        """Splits at the first `--`, because click would take the arguments after it for inputs."""
         split = args.index("--") if "--" in args else len(args)
         ctx.meta[BEAM] = tuple(args[split + 1 :])
         return super().parse_args(ctx, args[:split])
@@ -40,11 +40,13 @@ class WithBeamOptions(Command):
 @click.option(
     "--output", "destination", metavar="DIR", required=True, help="The folder to write; it appears when complete."
 )
-@click.option("--signature", metavar="NAME", help="One that takes strings.  [default: text]")
+@click.option("--signature", metavar="NAME", help="A signature that takes strings.  [default: text]")
 @click.option("--outputs", metavar="NAME,NAME", help="Compute and write these only.  [default: all]")
-@click.option("--column", "columns", multiple=True, metavar="[INPUT=]COLUMN", help="Of Parquet: the column of texts.")
-@click.option("--id-column", metavar="COLUMN", help="Of Parquet: carry this column along, as id.")
-@click.option("--text/--no-text", "with_text", default=True, help="Write the texts, or only file and line.")
+@click.option(
+    "--column", "columns", multiple=True, metavar="[INPUT=]COLUMN", help="Of Parquet files: the column with the texts."
+)
+@click.option("--id-column", metavar="COLUMN", help="Of Parquet files: copy this column to the output as id.")
+@click.option("--text/--no-text", "with_text", default=True, help="Write each text, or only its file and line.")
 @click.option(
     "--processes", type=click.IntRange(min=1), metavar="N", help="Workers on this machine.  [default: one per core]"
 )
@@ -53,7 +55,7 @@ class WithBeamOptions(Command):
     type=click.IntRange(min=1),
     default=BATCH_TOKENS,
     show_default=True,
-    help="Tokens of a batch, at most.",
+    help="The most tokens of a batch.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DIR when the new one is complete.")
 @JSON

@@ -26,8 +26,8 @@ from surgery.cli.terminal import show, talk
 def graph(module: str, signature: str | None, match: str | None, as_json: bool) -> None:
     """List the tensors of a signature's graph: name, operation, dtype, shape. Needs no TensorFlow.
 
-    Function calls are followed inwards. Every name can be given to surgery tap. Into a pipe goes one row per tensor.
-    --match distinguishes capitals, and * matches slashes too.
+    Tensors inside called functions are listed as well. surgery tap takes every name. In a pipe the output is one row
+    per tensor and nothing else. --match distinguishes capitals, and * matches slashes too.
     """
     from surgery.reports import graph as report
 

@@ -1,4 +1,4 @@
-"""surgery inspect: what a module is."""
+"""surgery inspect: signatures, calls, files and architecture of a module."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The command line: it parses, calls one library function, and renders. stdout is data, stderr is talk.
+"""The command `surgery` with all its subcommands.
 
-TensorFlow is never imported here; the functions that need it do so when they run.
+Results go to stdout; errors, notes and progress go to stderr. Nothing here imports TensorFlow: the functions that need
+it import it when they run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What commands have in common: options, how they report errors, and help that ends with examples."""
+"""Shared by the commands: options, the reporting of errors, and help that ends with examples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAVED_MODELS = (
 
 
 class Explained(click.Argument):
-    """An argument of which a command's help says what can stand there."""
+    """An argument whose meaning is part of the command's help."""
 
     def __init__(self, *args: Any, meaning: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +55,7 @@ class Command(click.Command):
 
 
 def as_option(command: click.Command, name: str, value: Any) -> str:
-    """An argument of a library function as the option of a command that gives it: `--layers -4:`, `--no-text`."""
+    """An argument of a library function, spelled as the command's option: `--layers -4:`, `--no-text`."""
     option = next((option for option in command.params if option.name == name), None)
     flag = option.opts[0] if option is not None else "--" + name.replace("_", "-")
     if value is False:
@@ -75,11 +75,12 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except SurgeryError as error:
-            told = error.spelled(partial(as_option, click.get_current_context().command))
-            talk().print(f"error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+            message = error.spelled(partial(as_option, click.get_current_context().command))
+            talk().print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:
-            # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from flushing into the pipe.
+            # The reader of the pipe (head, less) has ended, which is no error. With stdout on the null device, the
+            # interpreter does not flush into the pipe when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
 
@@ -89,7 +90,7 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES)
 SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
-VERBOSE = click.option("--verbose", is_flag=True, help="Let TensorFlow's own messages through.")
+VERBOSE = click.option("--verbose", is_flag=True, help="Show TensorFlow's own messages.")
 ATOL = click.option("--atol", type=click.FloatRange(min=0), help="Absolute error allowed per output.  [default: 2e-5]")
 RTOL = click.option(
     "--rtol", type=click.FloatRange(min=0), help="Error allowed relative to the output's RMS.  [default: 2e-5]"
@@ -132,27 +133,27 @@ OUTPUTS = (
 
 TOKENIZER = (
     click.option("--seq-length", type=click.IntRange(min=3), metavar="N", help="Cut texts to this many tokens."),
-    click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary, where the module has none."),
-    click.option("--lower-case/--no-lower-case", default=None, help="The casing, where the module does not say."),
+    click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary file, if the module has none."),
+    click.option("--lower-case/--no-lower-case", default=None, help="The casing, if the module does not show it."),
 )
 
 
 def reads_texts(command: Any) -> Any:
-    """The options about a tokenizer, in this order."""
+    """Adds the options about a tokenizer, in their order."""
     for option in reversed(TOKENIZER):
         command = option(command)
     return command
 
 
 def chooses_outputs(command: Any) -> Any:
-    """The options that say what an export gives, in this order."""
+    """Adds the options that choose the outputs of an export, in their order."""
     for option in reversed(OUTPUTS):
         command = option(command)
     return command
 
 
 def assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`FIELD=VALUE` options as Python values: JSON where it reads as such, else text."""
+    """The `FIELD=VALUE` options as Python values by field. A value that is no JSON is text."""
     found: dict[str, Any] = {}
     for pair in pairs:
         field, equals, text = pair.partition("=")
@@ -168,5 +169,5 @@ def assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
 SIGNATURE = click.option(
     "--signature",
     metavar="NAME",
-    help="The signature whose graph is meant.  [default: serving_default, or the only one]",
+    help="The signature whose graph is used.  [default: serving_default, or the only one]",
 )

@@ -1,4 +1,4 @@
-"""surgery plan: what convert would do."""
+"""surgery plan: a conversion without writing anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`surgery preprocess`: the tokenizer of a module as a SavedModel of its own."""
+"""surgery preprocess: the tokenizer of a module as a SavedModel of its own."""
 
 from __future__ import annotations
 

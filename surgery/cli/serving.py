@@ -1,4 +1,4 @@
-"""`surgery serving`: what it takes to put an export behind TensorFlow Serving."""
+"""surgery serving: how to put an export behind TensorFlow Serving."""
 
 from __future__ import annotations
 

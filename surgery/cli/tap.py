@@ -1,4 +1,4 @@
-"""surgery tap: more tensors of a SavedModel's graph as outputs."""
+"""surgery tap: tensors of a SavedModel's graph as further outputs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def tap(
 ) -> None:
     """Write a SavedModel whose signature returns tensors from inside its own graph as well.
 
-    Nothing is frozen: variables stay variables, and tables, assets and the other signatures come along. The result is
+    Nothing is frozen: variables stay variables, and tables, assets and the other signatures are kept. The result is
     published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
     if the new outputs let TensorFlow fuse the graph otherwise.
     """

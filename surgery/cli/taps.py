@@ -28,7 +28,7 @@ from surgery.cli.terminal import show
 @JSON
 @reports_errors
 def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:
-    """List what --tap can name in a module: shape, meaning, and bytes per reply of one block. Needs no TensorFlow."""
+    """List the sublayers that --tap can name: shape, meaning, bytes of one block in a reply. Needs no TensorFlow."""
     from surgery.reports import taps as report
 
     show(report.data(surgery.plan(module, assume=assumed(assume)), batch, length), report.text, as_json)

@@ -1,4 +1,4 @@
-"""What the command line does with a terminal: data on stdout, talk and progress on stderr, TensorFlow kept quiet."""
+"""Output of the command line: reports on stdout, messages and progress on stderr, TensorFlow's own messages hidden."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ WIDTH_WHEN_PIPED = 160
 
 
 def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
-    """Prints the data of a report as JSON, or as its `text`; piped text is wide and has no trailing blanks."""
+    """Prints the data of a report as JSON, or with the report's function `text`.
+
+    Text for a pipe is 160 columns wide, unless COLUMNS is set, and has no trailing blanks.
+    """
     if as_json:
         click.echo(json.dumps(data, indent=1))
         return
@@ -47,9 +50,9 @@ def talk() -> Console:
 
 @contextmanager
 def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
-    """Progress on a terminal's stderr; TensorFlow's own chatter on file descriptor 2 stays away unless `verbose`.
+    """Shows progress on stderr if that is a terminal, and hides TensorFlow's own messages unless `verbose`.
 
-    With a `unit` ("texts"), what is counted is told with its rate.
+    With a `unit`, such as "texts", the progress shows how many units are done per second.
     """
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
@@ -72,7 +75,7 @@ def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
 
             def progress(step: str, done: int, total: int) -> None:
                 if step not in tasks:
-                    # A task of its own for each step: rich cannot forget a total once it has one.
+                    # Each step gets a new task, because a task of rich that has a total cannot lose it.
                     for task in tasks.values():
                         bar.remove_task(task)
                     tasks.clear()
@@ -89,7 +92,10 @@ def _rate(bar: Any, task: Any, unit: str) -> str:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Sends what C++ code and libraries' logs say away; Python's sys.stderr keeps speaking to the terminal."""
+    """Hides messages of C++ code and logs of libraries. Python's own sys.stderr still writes to the terminal.
+
+    TensorFlow's C++ code writes to file descriptor 2, which therefore points to the null device in the meantime.
+    """
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     sys.stderr.flush()

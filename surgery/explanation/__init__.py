@@ -1,1 +1,1 @@
-"""What a module means, and why: its family, its hyperparameters with evidence, and the way of every weight."""
+"""Explains a module: its family, its hyperparameters with the evidence for each, and the way of every weight."""

@@ -1,7 +1,7 @@
 """The architecture of a module, each field with the evidence for it: names, shapes, graph, or the caller's word.
 
-The readers of names, graphs, config and shapes return observations; `fold` holds them all against each other. A field
-without evidence is an error that names the option which supplies it; nothing has a default.
+The readers of names, graphs, config and shapes return observations, and `fold` compares all of them. A field without
+evidence is an error that names the option which supplies the value, because no field has a default.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True)
 class Inference:
-    """What a module is, and why.
+    """The family, the architecture and the calling convention of a module, with the evidence.
 
     Attributes:
         family: the table that explains the module.
@@ -153,15 +153,15 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
 def _observe(
     family: Family, explanation: Explanation, publisher: Publisher | None, graphs: Graphs, assume: Mapping[str, Any]
 ) -> Iterator[Observation]:
-    """What config, names and graphs say, in this order."""
+    """The observations in the config, the names and the graphs, in this order."""
     module, described = graphs.module, tuple[Observation, ...]()
     if publisher is not None and module.config is not None:
         beside = tuple(observe_bare_graph(publisher, graphs))
         shown = {seen.field: seen.value for seen in reversed(beside)}
-        said = observe_config(
+        configured = observe_config(
             module.config, publisher, family, module.name, targets=graphs.targets, shown=shown, assume=assume
         )
-        described = (*beside, *said)
+        described = (*beside, *configured)
     counted = (*observe_depth(family, graphs), *observe_names(module.name, family, explanation.claims))
     numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
     counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
@@ -189,7 +189,7 @@ def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> N
 def _conventions(
     family: Family, graphs: Graphs, explanation: Explanation, outputs: EncoderOutputs
 ) -> tuple[Convention, dict[str, Convention]]:
-    """How `__call__` and the sub-models are called: read from the graph, or for a checkpoint as its export will be."""
+    """How `__call__` and the sub-models are called: as the graph shows, or for a checkpoint as its export will be."""
     module = graphs.module
     if module.config is not None:
         parts = {claim.rule.part for claim in explanation.claims}

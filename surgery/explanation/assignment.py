@@ -54,7 +54,7 @@ class AssignmentMap:
     Attributes:
         assignments: variables that go into the encoder.
         dropped: variables that are left behind.
-        kept: the module's constants, such as `do_lower_case`, which the export has as they are.
+        kept: the module's constants, such as `do_lower_case`, which are copied into the export.
         sizes: size by axis of the layouts.
     """
 

@@ -1,4 +1,4 @@
-"""The variables that each row of a dialect claims. It explains a module only when nothing is left over."""
+"""The variables that each row of a dialect claims. A dialect explains a module only if no variable is left over."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A listing of variables held against a dialect. It explains the module only when nothing is left over.
+    """The comparison of a module's variables with a dialect. It is complete only if nothing is left over.
 
     Attributes:
         dialect: the dialect.
         claims: variables that exactly one row claims.
         unclaimed: variables that no row claims.
         ambiguous: variables that several rows claim, with these rows.
-        idle: rows that must claim something and claim nothing.
-        missing: names that a row's alternatives and numbers demand, and that no variable has.
+        idle: rows that must claim a variable and claim none.
+        missing: names that a row's alternatives and numbers require, and that no variable has.
     """
 
     dialect: Dialect
@@ -52,11 +52,11 @@ class Explanation:
 
     @property
     def complete(self) -> bool:
-        """True when every variable is claimed once and every row and name is there."""
+        """Whether exactly one row claims each variable, and no row is idle and no name missing."""
         return bool(self.claims) and not (self.unclaimed or self.ambiguous or self.idle or self.missing)
 
     def complaints(self) -> tuple[str, ...]:
-        """Why it is no explanation, one line per reason."""
+        """The reasons why the dialect does not explain the module, one line each."""
         lines = [f"no row claims {v.name} {list(v.shape)}" for v in self.unclaimed]
         lines += [f"{v.name} is claimed by {' and '.join(r.pattern for r in rows)}" for v, rows in self.ambiguous]
         lines += [f"nothing matches the row {rule.pattern}" for rule in self.idle]
@@ -65,7 +65,7 @@ class Explanation:
 
 
 def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
-    """Holds every variable against every row: exactly one row must claim each, and no row may stay idle."""
+    """Compares every variable with every row. Exactly one row must claim each variable, and no row may stay idle."""
     claims, unclaimed, ambiguous = [], [], []
     used: Used = {}
     for variable in variables:

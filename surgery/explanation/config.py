@@ -1,7 +1,8 @@
 """Observations in a checkpoint's config, and in its publisher's code.
 
-A checkpoint has no graph. The config names most of its hyperparameters, and the publisher's code fixes the others. Each
-row of the publisher says which of the two it is; both are evidence, with the place where the value stands.
+A checkpoint has no graph. Its config (Google's `bert_config.json`, Hugging Face's `config.json`) names most of its
+hyperparameters, and the publisher's code fixes the others. The keys, and the values that the code fixes, are rows in
+`surgery.families.publishers`. Both are evidence, with the place where the value was read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from surgery.tables.publisher import Publisher
 
 
 def model_type(config: Config) -> str | None:
-    """The architecture that a config names: its `model_type`, or in early files what its model class begins with."""
+    """The architecture that a config names: its `model_type`, or in early files the beginning of its model class."""
     named, classes = config.values.get("model_type"), config.values.get("architectures")
     if named is None and isinstance(classes, list) and classes:
         found = re.match(r"(\w+?)(?:Model|For[A-Z]|LMHead|PreTrain)", str(classes[0]))
@@ -38,7 +39,7 @@ def observe_config(
     shown: Mapping[str, Any],
     assume: Mapping[str, Any],
 ) -> tuple[Observation, ...]:
-    """What the config and the publisher's code say.
+    """The observations in the config and in the publisher's code.
 
     A word of the config may stand for several values. It then means the value that the graph beside the checkpoint
     shows, or the value that the caller assumes; without either it means the first.
@@ -81,7 +82,8 @@ def observe_config(
 
 
 def _value(row: ConfigEvidence, value: Any, family: Family, likely: Any, doing: str) -> Any:
-    """A key's value as the field's. Of the values that a word may stand for, `likely` is taken where it is one."""
+    """The field's value for a key's value. A word may stand for several values: `likely` is taken if it is one of them,
+    else the first."""
     if row.means:
         if not isinstance(value, str) or value not in row.means:
             raise UnexplainedError(f"{doing} is {value!r}, which is not known; known are {', '.join(row.means)}")

@@ -23,7 +23,7 @@ DEFAULT = ("default", "pooled_output")
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
-    """A callable of the module in the encoder's words.
+    """A callable of the module, with its inputs and outputs matched with the encoder's.
 
     Attributes:
         callable: name of the callable, such as "__call__".
@@ -81,7 +81,7 @@ def described_convention(
 ) -> Convention:
     """How a checkpoint's callable will be called: as TF Hub's exporter writes it, because a checkpoint has no function.
 
-    Inputs and outputs have the encoder's own names. A sub-model leaves `embedding_output` to the encoder and adds its
+    Inputs and outputs have the encoder's own names. A sub-model does not return `embedding_output`, and adds its
     logits. `outputs` are paths by export name, see `EncoderOutputs.paths`.
     """
     inputs = {anchor.name: anchor.name for anchor in family.inputs}

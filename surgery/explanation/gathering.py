@@ -1,8 +1,8 @@
-"""Observations, and what follows from all of them together: values with evidence, and fields that lack it.
+"""Observations, and the findings that follow from all of them: values with evidence, and fields without evidence.
 
-Readers return observations: a value that was seen, or the reason why none could be seen. Nothing is decided while they
-read. `fold` holds all observations against each other: the first sight of a field defines its value, and every later
-sight must agree.
+A reader returns observations: a value that it has seen, or the reason why it has seen none. Nothing is decided while
+the readers work. `fold` compares all observations: the first observation of a field defines its value, and every later
+one must agree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from surgery.tables.family import Family
 from surgery.tables.fields import VALID, VALID_NAMES
 
 OPTION = "option"
-"""The kind of evidence that is the caller's word."""
+"""The kind of evidence of a value that the caller supplies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Seen:
         field: the architecture field.
         value: its value.
         kind: the kind of evidence: "graph", "names", "shapes", "config", "code" or "option".
-        place: where the value stands: a node, a variable, a key of a file, or an option.
+        place: where the value was read: a node, a variable, a key of a file, or an option.
     """
 
     field: str
@@ -44,8 +44,8 @@ class Unseen:
     Attributes:
         field: the architecture field.
         because: why, in the words of an error message.
-        unreadable: True where the value must stand and cannot be read. A value seen elsewhere does not make up for it,
-            because blocks may differ; only the caller's word does.
+        unreadable: True if the graph must have the value and it cannot be read. A value seen elsewhere does not replace
+            it, because blocks may differ; only a value from the caller does.
     """
 
     field: str
@@ -64,7 +64,7 @@ class Evidence:
         field: the architecture field.
         value: its value.
         kind: the kind of evidence, see Seen.
-        place: the first place where the value stands.
+        place: the first place where the value was read.
         count: the number of places that agree on it.
     """
 
@@ -77,13 +77,13 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a set of observations amounts to.
+    """The values that follow from a set of observations, and the fields that have none.
 
     Attributes:
         values: value by field.
         evidence: one entry per field and kind of evidence, in the order of the first observation.
         places: every place where a value was seen.
-        missing: why a field has no value that may be trusted, by field.
+        missing: the reason why a field has no value that can be trusted, by field.
     """
 
     values: Mapping[str, Any]
@@ -97,11 +97,11 @@ class Findings:
 
 
 def fold(name: str, observations: Iterable[Observation]) -> Findings:
-    """Holds observations against each other.
+    """Compares all observations of each field.
 
     Args:
         name: name of the module, for messages.
-        observations: what the readers saw, in their order.
+        observations: the observations of all readers, in their order.
 
     Raises:
         ContradictionError: two observations of one field have different values.
@@ -142,7 +142,7 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
 
 
 def observe_assumptions(assume: Mapping[str, Any], family: Family) -> Iterator[Seen]:
-    """The caller's word as observations. Raises UsageError for a field or a value that the family cannot have."""
+    """The caller's values as observations. Raises UsageError for a field or a value that the family cannot have."""
     for field, value in assume.items():
         option = argument("assume", {field: value})
         if field not in family.fields:

@@ -1,4 +1,4 @@
-"""Observations in a module's graphs and names, as the evidence rows of its family say where to look."""
+"""Observations in a module's graphs and names, at the spots that the evidence rows of its family name."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Spot:
 
 
 def observe_bare_graph(publisher: Publisher, graphs: Graphs) -> Iterator[Seen]:
-    """What the graph beside a checkpoint shows. It may be any graph, so that it need not show anything."""
+    """The observations in the graph beside a checkpoint, which may be any graph and may show nothing."""
     graph = graphs.bare
     for row in publisher.graph if graph is not None else ():
         for spot in _spots(row.anchors, {"layer": 1}):
@@ -74,7 +74,7 @@ def observe_bare_graph(publisher: Publisher, graphs: Graphs) -> Iterator[Seen]:
 
 
 def observe_names(name: str, family: Family, claims: Iterable[Claim]) -> Iterator[Seen]:
-    """How many blocks, and parts of a block, the names of the variables count.
+    """The number of blocks, and of numbered parts of a block, as the names of the variables show it.
 
     Raises UnexplainedError, with the module's `name`, when the numbers have a gap.
     """
@@ -92,13 +92,13 @@ def observe_names(name: str, family: Family, claims: Iterable[Claim]) -> Iterato
 
 
 def observe_depth(family: Family, graphs: Graphs) -> Iterator[Observation]:
-    """How often the graph applies the block that all depths share; nothing for a family that numbers its blocks."""
+    """How often the graph applies a block that all depths share; nothing for a family that numbers its blocks."""
     if family.depth is not None:
         yield from _observe(family.depth, graphs, [Spot(anchors=family.depth.anchors)])
 
 
 def observe_graphs(family: Family, graphs: Graphs, counts: Mapping[str, int]) -> Iterator[Observation]:
-    """What the graphs show at every spot that a row of the family names. `counts` are numbers by numbered hole."""
+    """The observations at every spot that a row of the family names. `counts` are numbers by numbered hole."""
     for row in family.evidence:
         shared = family.repeated is not None and row.anchors[0].startswith(family.repeated)
         spots = _spots(row.anchors, counts)
@@ -121,7 +121,7 @@ def refuse_other_dropouts(graphs: Graphs, places: frozenset[str]) -> None:
 
 
 def _observe(row: GraphEvidence, graphs: Graphs, spots: list[Spot]) -> Iterator[Observation]:
-    """What one row shows at these spots."""
+    """The observations of one row at these spots."""
     lacking = [anchor for spot in spots for anchor in spot.anchors if anchor not in graphs.targets]
     if lacking:
         if row.absent is not None:

@@ -14,12 +14,12 @@ from surgery.sources import well_formed
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """The answer of `inspect`: a module, and its inference or the reason why no table explains it.
+    """The result of `inspect`: a module, and its inference or the reason why no table explains it.
 
     Attributes:
         module: the module.
-        inference: what it is, and why; None where no table explains it.
-        unexplained: why no table explains it; None where one does.
+        inference: its family and architecture with the evidence; None if no table explains it.
+        unexplained: why no table explains it; None if one does.
         details: what the nearest table could not explain, one line each.
     """
 

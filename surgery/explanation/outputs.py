@@ -36,7 +36,7 @@ class EncoderOutputs:
 
     Attributes:
         names: The outputs of its call, a list as one name.
-        lists: Those that are lists with one entry per block, and how many entries stand before the first block's.
+        lists: The outputs that are lists with one entry per block, and the number of entries before the first block's.
         blocks: The number of its blocks.
     """
 
@@ -46,7 +46,7 @@ class EncoderOutputs:
 
     @classmethod
     def of(cls, family: Family, targets: Container[str], blocks: int) -> EncoderOutputs:
-        """The outputs of an encoder with these weights: an output whose weights are absent is absent, too."""
+        """The outputs of an encoder with these weights. An output whose weights are missing is left out."""
         optional = family.encoder.optional
         names = tuple(
             name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
@@ -79,5 +79,5 @@ class EncoderOutputs:
         return tuple(self.block_output(block) for block in range(self.blocks))
 
     def entries_after(self, depth: int) -> tuple[str, ...]:
-        """The entries of the list of block outputs that are there once `depth` blocks have run."""
+        """The entries of the list of block outputs that exist after `depth` blocks have run."""
         return tuple(entry_name(BLOCKS, number) for number in range(self.entry(depth)))

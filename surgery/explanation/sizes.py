@@ -32,7 +32,7 @@ def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: F
         name: name of the module, for messages.
         family: its family, whose `sizes` map axes to fields.
         claims: its weights and the rows that claim them.
-        findings: what is known of the fields before.
+        findings: the values of the fields that are known before.
 
     Raises:
         ContradictionError: a shape disagrees with another shape, or with a field's value.

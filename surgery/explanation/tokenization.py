@@ -1,4 +1,4 @@
-"""The tokenizer that a module's word ids come from: a vocabulary or SentencePiece model, and its casing."""
+"""The tokenizer that makes a module's word ids: a vocabulary or SentencePiece model, and its casing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_tokenization(
     vocab: Path | None = None,
     lower_case: bool | None = None,
 ) -> Tokenization:
-    """Finds the module's own tokenizer, or takes what the options supply.
+    """Finds the module's own tokenizer, or uses the caller's vocabulary and casing.
 
     Args:
         module: the module.
@@ -47,7 +47,7 @@ def find_tokenization(
         lower_case: the casing instead of the module's.
 
     Raises:
-        UsageError: the module has no vocabulary, or nothing gives its casing; the hint names the option that does.
+        UsageError: no vocabulary or no casing is known; the hint names the option that supplies it.
     """
     doing = f"looking for the tokenizer of {module.name}"
     if vocab is not None:

@@ -1,1 +1,1 @@
-"""Taps in the graph of any SavedModel: which tensors there are, which are selected, what is checked."""
+"""Taps in the graph of any SavedModel: its tensors are listed, selected by name, and checked once they are outputs."""

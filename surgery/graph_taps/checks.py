@@ -1,7 +1,7 @@
-"""Whether a tapped SavedModel is its source with more outputs: the old outputs, signatures and variables.
+"""Checks that a tapped SavedModel differs from its source by its new outputs only.
 
-TensorFlow may fuse a graph differently when it returns more, so an output may move by its last bits and no further.
-NaN on both sides is equal.
+The checks compare the source's outputs, signatures and variables. TensorFlow may fuse a graph differently when the
+graph returns more tensors. An output may therefore differ in its last bits, and no further. NaN equals NaN.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from surgery.wording import shape_text
 Arrays = Mapping[str, np.ndarray]
 
 TOLERANCE = 2e-5
-"""Largest error of an output, absolute and relative to its RMS."""
+"""The largest error that an output may have, absolute and relative to its RMS."""
 COARSE = {"float16": 1e-2, "bfloat16": 5e-2}
 """The same bound for dtypes with fewer digits."""
 
@@ -34,7 +34,7 @@ class OutputCheck:
         output: The output's key.
         bit_equal: Whether both sides have the same bits.
         max_abs: The largest absolute error.
-        problem: Why the output failed; empty when it passed.
+        problem: Why the output failed; empty if it passed.
         random: Whether two runs of the source itself differ, so that the output cannot be compared.
     """
 
@@ -55,7 +55,7 @@ def compare(expected: Sequence[Arrays], found: Sequence[Arrays]) -> tuple[Output
 
 
 def without_random(checks: Sequence[OutputCheck], itself: Sequence[OutputCheck]) -> tuple[OutputCheck, ...]:
-    """Excuses outputs in which a second run of the source differs from the first as well."""
+    """Marks as random, and as passed, the outputs in which two runs of the source itself differ."""
     unstable = {check.output for check in itself if check.problem}
     return tuple(
         OutputCheck(output=check.output, bit_equal=False, max_abs=check.max_abs, problem="", random=True)
@@ -66,7 +66,7 @@ def without_random(checks: Sequence[OutputCheck], itself: Sequence[OutputCheck])
 
 
 def misshapen(taps: Sequence[GraphTap], found: Sequence[Arrays]) -> list[str]:
-    """Taps whose dtype or shape is not that of the source's graph, where the graph says one; one line each."""
+    """One line for each tap whose dtype or shape contradicts the source's graph."""
     faults = []
     for tap in taps:
         dtype, shape = tap.tensor.dtype, tap.tensor.shape
@@ -102,7 +102,7 @@ def _compare(name: str, pairs: Sequence[tuple[np.ndarray, np.ndarray | None]]) -
 
 
 def _errors(left: np.ndarray, right: np.ndarray) -> tuple[float, float]:
-    """The largest error, and the largest allowed; infinite where only one side has a number."""
+    """The largest error, and the largest error that is allowed. An error is infinite if only one side is a number."""
     allowed = COARSE.get(left.dtype.name, TOLERANCE)
     wide = np.complex128 if left.dtype.kind == "c" else np.float64
     left, right = left.astype(wide), right.astype(wide)
@@ -122,7 +122,7 @@ def changes(
     taps: Sequence[GraphTap],
     left_out: Collection[str] = (),
 ) -> list[str]:
-    """Differences in signatures and variables between a SavedModel and the tapped one, one line each."""
+    """One line for each difference in signatures or variables between a SavedModel and the tapped one."""
     found = {signature.name: signature for signature in written.meta_graphs[0].signatures}
     faults = []
     for signature in listing.signatures:
@@ -149,7 +149,7 @@ def _plain(signature: SignatureInfo) -> bool:
 
 
 def _variable_changes(source: InspectedModule, written: InspectedModule) -> Iterator[str]:
-    """Variables that are missing, changed or new. Shape, `trainable` and bits must be the source's.
+    """One line for each variable that is missing, changed or new. Shape, `trainable` and bits must be the source's.
 
     Variables of TensorFlow 2 are matched by their path below the root object, those of TensorFlow 1 by name.
     """
@@ -160,7 +160,7 @@ def _variable_changes(source: InspectedModule, written: InspectedModule) -> Iter
         other = found.pop(variable.path if has_objects else variable.name, None)
         value = _value(before, variable)
         if other is None:
-            # A variable that its checkpoint lacks had no value to lose.
+            # The checkpoint has no value of this variable, so that nothing is lost.
             yield from [f"variable {variable.name}: it is missing"] if value is not None else []
         elif _facts(variable) != _facts(other):
             yield f"variable {variable.name}: expected {_facts(variable)}, found {_facts(other)}"

@@ -44,14 +44,14 @@ class GraphTensor:
         op: The type of the operation that computes it.
         dtype: Its dtype by TensorFlow's name; "unknown" where the files do not show it.
         shape: Its shape, with None for a free axis; None for an unknown rank.
-        place: The output of the operation in the graph.
+        spot: The operation in the graph, and the number of its output.
     """
 
     name: str
     op: str
     dtype: str
     shape: Shape | None
-    place: Output
+    spot: Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +190,7 @@ def _rows(
     meta_graph: Any, signature: SignatureInfo, root: Body, names: Mapping[Address, str], regions: Sequence[Region]
 ) -> tuple[tuple[GraphTensor, ...], frozenset[str]]:
     """Tensors in the order of the file, and the names of operations that only return handles."""
-    enclosed = frozenset(place for region in regions for place in region.spots)
+    enclosed = frozenset(spot for region in regions for spot in region.spots)
     computed = _computed(meta_graph, signature, root)
     definitions = definitions_of(meta_graph)
     tensors: list[GraphTensor] = []
@@ -206,8 +206,8 @@ def _rows(
             if dtype in HANDLES:
                 handles.add(name)
             else:
-                place = Output(address=address, index=index)
-                tensors.append(GraphTensor(name=name, op=node.op, dtype=dtype, shape=shape, place=place))
+                spot = Output(address=address, index=index)
+                tensors.append(GraphTensor(name=name, op=node.op, dtype=dtype, shape=shape, spot=spot))
     return tuple(tensors), frozenset(handles)
 
 
@@ -228,9 +228,9 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
 def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
     rank = {address: position for position, address in enumerate(region.leaving)}
-    results = [tensor for tensor in tensors if tensor.place.address in rank]
-    results = [t for t in results if rank[t.place.address] or t.place.index not in region.unchanged]
-    results.sort(key=lambda tensor: rank[tensor.place.address])
+    results = [tensor for tensor in tensors if tensor.spot.address in rank]
+    results = [t for t in results if rank[t.spot.address] or t.spot.index not in region.unchanged]
+    results.sort(key=lambda tensor: rank[tensor.spot.address])
     return Enclosed(
         name=region.name,
         op=region.op,

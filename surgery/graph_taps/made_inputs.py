@@ -1,7 +1,8 @@
-"""Inputs for a signature of which only dtypes and shapes are known.
+"""Makes inputs for a signature of which only dtypes and shapes are known.
 
-Integers are 0 and 1, which every vocabulary has. Strings are words, or empty: a serialized example without features.
-Free axes at the same position get the same length in all inputs: rows of a batch, tokens of a text.
+Integers are 0 and 1, which every vocabulary has. Strings are words, or empty: an empty string is a serialized
+`tf.Example` without features. Free axes at the same position get the same length in all inputs, because they usually
+are the rows of a batch and the tokens of a text.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from surgery.formats.tensors import Shape
 from surgery.module import SignatureInfo, TensorInfo
 
 SIZES = ((1, 1), (3, 7), (2, 32), (1, 224))
-"""Lengths of the first free axis and of the others, in the order of trial. Some graphs need the longer ones."""
+"""Lengths of the first free axis and of the other free axes, in the order of trial. Some graphs need long axes."""
 WORDS = ("the quick brown fox", "hello, world", "a", "an unaffable word", "Zürich 42")
 NUMBERS = ("int", "uint", "float", "bfloat", "complex")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MadeBatch:
-    """One set of inputs.
+    """One set of inputs for a signature.
 
     Attributes:
-        label: The shapes, for messages.
+        label: The shape of each input, for messages.
         arrays: The inputs by key.
     """
 
@@ -35,9 +36,9 @@ class MadeBatch:
 
 
 def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
-    """Inputs to try, the likeliest first, always the same for a signature. The graph may refuse each of them.
+    """Batches to try, the likeliest first. They are the same in every run. The graph may refuse each of them.
 
-    Raises ModuleError for an input of a kind that cannot be made.
+    Raises ModuleError if the signature has an input that is no plain tensor, or whose dtype cannot be made up.
     """
     for tensor in signature.inputs:
         if tensor.name is None or not (tensor.dtype in ("bool", "string") or tensor.dtype.startswith(NUMBERS)):
@@ -75,5 +76,5 @@ def _array(
         return random.integers(0, 2, shape).astype(bool)
     if "int" in tensor.dtype:
         return random.integers(0, 2, shape).astype(tensor.dtype)
-    # The caller casts these to lower precisions: numpy does not know all of their names.
+    # The caller casts these to the signature's dtype, which numpy may not know (bfloat16).
     return random.normal(size=shape).astype("complex64" if tensor.dtype.startswith("complex") else "float32")

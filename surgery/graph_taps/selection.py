@@ -1,4 +1,7 @@
-"""Tensors asked for as `NAME=OUTPUT`, resolved against a listed graph. All faults are reported together, and early."""
+"""The tensors that a caller selects by `NAME=OUTPUT`, looked up in a listed graph.
+
+All faults are reported together, before TensorFlow is loaded.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class GraphTap:
 
 
 def resolve_taps(listing: GraphListing, selections: Sequence[str]) -> tuple[GraphTap, ...]:
-    """The tensors that `NAME` or `NAME=OUTPUT` select. Without OUTPUT the key is the name, in letters and underscores.
+    """The tensors that `NAME` or `NAME=OUTPUT` select. Without OUTPUT the key is made from the name.
 
     Raises UsageError with every fault: unknown names, tensors without a single value, keys that are taken.
     """
@@ -64,12 +67,12 @@ def resolve_taps(listing: GraphListing, selections: Sequence[str]) -> tuple[Grap
 
 
 def default_output(name: str) -> str:
-    """`layer/Split:1` as an output: `layer_Split_1`."""
+    """The key of an output whose caller gives none: `layer_Split_1` for `layer/Split:1`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def nearest(wanted: str, names: Iterable[str]) -> list[str]:
-    """The names nearest to a typed one: names that contain it, shortest first, then names of similar spelling."""
+    """At most five names that the caller may mean: first names that contain `wanted`, then names spelt like it."""
     known = list(names)
     part_of = sorted((name for name in known if wanted.lower() in name.lower()), key=len) if wanted else []
     alike = difflib.get_close_matches(wanted, known, n=NEAREST) if len(part_of) < NEAREST else []

@@ -1,4 +1,4 @@
-"""A module as plain frozen data. Every format is described in these words; no later stage asks which format it was.
+"""A module as plain frozen data, the same for every format: no later stage asks which format a module had.
 
 Import the names from here: `from surgery.module import InspectedModule`.
 """

@@ -60,5 +60,5 @@ class Tensors(Protocol):
 
 
 def no_tensors() -> Tensors:
-    """Opens the values of a module that has no files. Raises LookupError."""
+    """Stands for the values of a module that was made without files. Raises LookupError."""
     raise LookupError("this module has no weights to read")

@@ -1,1 +1,1 @@
-"""What was asked for, resolved against an encoder before anything slow begins. Pure data."""
+"""A caller's request, resolved for an encoder before anything slow begins. All of it is plain data."""

@@ -1,4 +1,7 @@
-"""Edits applied to a plan: an edit aims at blocks, counts them, and refuses a wrong aim."""
+"""Applies edits to a plan: each edit selects blocks, and the number of places that it hits is counted.
+
+An edit that hits nothing, or blocks and heads that the encoder does not have, is refused.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,9 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
 from surgery.explanation.convention import Convention
-from surgery.planning.outputs import resolve
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
-from surgery.planning.signatures import signature_outputs
+from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
 
 
@@ -25,9 +27,9 @@ class EditedBlock:
 
     Attributes:
         origin: The number of the block in the module.
-        pruned: The attention heads that it has lost, by their numbers in the module.
-        inserted: Keras layers that stand behind it, in order.
-        replaced: The Keras layer that stands in its place; None for none.
+        pruned: The numbers, in the module, of the attention heads that were removed.
+        inserted: Keras layers that run after the block, in order.
+        replaced: The Keras layer that runs instead of the block; None if the block itself runs.
     """
 
     origin: int
@@ -41,9 +43,9 @@ class EditedPlan:
     """An edited encoder, not written yet.
 
     Attributes:
-        plan: The plan of the encoder that is left.
+        plan: The plan of the edited encoder.
         blocks: Its blocks, in order.
-        hits: Each edit in words, and how many blocks or heads it hit.
+        hits: Each edit in words, with the number of blocks or heads that it hit.
     """
 
     plan: Plan
@@ -52,7 +54,7 @@ class EditedPlan:
 
     @property
     def unchanged(self) -> int:
-        """How many of the first blocks must return what they returned before, to the bit."""
+        """The number of blocks, counted from the first, whose output must be bit-equal to the unedited encoder's."""
         for number, block in enumerate(self.blocks):
             if block.origin != number or block.pruned or block.replaced is not None:
                 return number
@@ -62,12 +64,15 @@ class EditedPlan:
 
     @property
     def rebuilt(self) -> bool:
-        """True if the result is no longer a plain encoder of its family."""
+        """Whether the edited encoder is no longer a plain encoder of its family."""
         return any(block.pruned or block.inserted or block.replaced is not None for block in self.blocks)
 
 
 def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = None) -> EditedPlan:
-    """The edited encoder's plan. Raises UsageError for an edit that hits nothing, or aims at what there is not."""
+    """The plan of the edited encoder.
+
+    Raises UsageError for an edit that hits nothing, or a block or head that the encoder does not have.
+    """
     if not edits:
         raise UsageError(
             f"editing {plan.module.name}: no edit is given",
@@ -95,7 +100,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
 
 
 def describe(edit: Edit) -> str:
-    """An edit in a line, for people and for the manifest."""
+    """An edit in words, on one line, for reports and the manifest."""
     match edit:
         case KeepBlocks(blocks):
             return f"keep blocks {blocks}"
@@ -114,18 +119,18 @@ def _layer_name(layer: Any) -> str:
 
 
 def _apply(edit: Edit, blocks: tuple[EditedBlock, ...], inference: Inference) -> tuple[tuple[EditedBlock, ...], int]:
-    """The blocks after an edit, and how many blocks or heads it hit."""
+    """The blocks after an edit, and the number of blocks or heads that it hit."""
     doing = describe(edit)
     match edit:
-        case KeepBlocks(spelled) | DropBlocks(spelled):
-            chosen = set(select_layers(spelled, len(blocks), doing))
+        case KeepBlocks(layers) | DropBlocks(layers):
+            chosen = set(select_layers(layers, len(blocks), doing))
             keeps = isinstance(edit, KeepBlocks)
             left = tuple(block for number, block in enumerate(blocks) if (number in chosen) == keeps)
             if not left or len(left) == len(blocks):
                 raise UsageError(f"{doing}: leaves {len(left)} of {len(blocks)} blocks, there is nothing to edit")
             return left, len(chosen)
-        case PruneHeads(heads, spelled):
-            chosen = set(select_layers(spelled, len(blocks), doing))
+        case PruneHeads(heads, layers):
+            chosen = set(select_layers(layers, len(blocks), doing))
             pruned = _heads(heads, inference, doing)
             aimed = [blocks[number] for number in sorted(chosen)]
             if inference.family.repeated is not None and len(chosen) != len(blocks):
@@ -166,7 +171,7 @@ def _heads(heads: Sequence[int], inference: Inference, doing: str) -> tuple[int,
 
 
 def _renumbered(inference: Inference, blocks: Sequence[EditedBlock]) -> Inference:
-    """The inference of the encoder that has these blocks only, numbered from 0."""
+    """The inference, reduced to these blocks, which are numbered anew from 0."""
     numbers = {str(block.origin): str(number) for number, block in enumerate(blocks)}
     claims = [
         replace(claim, holes={**claim.holes, "layer": numbers[claim.holes["layer"]]})

@@ -1,4 +1,4 @@
-"""Features resolved against an encoder: which blocks they mix, with which weights, and how they are pooled."""
+"""Features resolved for an encoder: which blocks a feature mixes, with which weights, and how it pools the tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from surgery.planning.requests import FEATURE_FORM, MIXES, POOLINGS, Feature, la
 from surgery.planning.taps import select_layers
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-"""What may be the name of a feature or of a signature."""
+"""The form of the name of a feature or of a signature."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +36,20 @@ class ResolvedFeature:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Its outputs by name: one, or one per block where nothing is mixed."""
+        """The names of its outputs: one, or one per block for the mix "none"."""
         return tuple(entry_name(self.name, layer) for layer in self.layers) if self.mix == "none" else (self.name,)
 
     @property
     def depth(self) -> int:
-        """How many blocks have to run for it."""
+        """The number of blocks that have to run for it."""
         return max(self.layers) + 1
 
 
 def resolve_features(asked: Sequence[str | Feature], blocks: int) -> dict[str, ResolvedFeature]:
-    """Features by name, for an encoder of so many blocks. Raises UsageError for what there cannot be."""
+    """The features by name, for an encoder of so many blocks.
+
+    Raises UsageError for a feature that cannot be read, a name that is taken, or blocks that the encoder does not have.
+    """
     found: dict[str, ResolvedFeature] = {}
     for item in asked:
         option = argument("features", item)
@@ -57,7 +60,7 @@ def resolve_features(asked: Sequence[str | Feature], blocks: int) -> dict[str, R
             raise UsageError(f"{option}: '{feature.name}' is no name for an output; use letters, digits and _")
         if feature.name in found:
             raise UsageError(f"{option}: there is a feature {feature.name} already")
-        # In the order in which they are given: weights and a concatenation follow it.
+        # The blocks keep the caller's order, because the weights and a concatenation follow it.
         layers = select_layers(layers_text(feature.layers), blocks, option, as_typed=True)
         weights = _weights(feature.mix, len(layers), option)
         if feature.pooling not in POOLINGS:
@@ -71,7 +74,7 @@ def resolve_features(asked: Sequence[str | Feature], blocks: int) -> dict[str, R
 
 
 def _weights(mix: str | Sequence[float], layers: int, option: str) -> tuple[float, ...]:
-    """The numbers of a mix by weights; none for a mix by name."""
+    """The weights of a mix that is a list of weights; none for a mix that is a name."""
     if isinstance(mix, str) and mix in MIXES:
         return ()
     try:

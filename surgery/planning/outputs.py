@@ -1,19 +1,13 @@
-"""What an export will give: a request resolved into signatures, each with its outputs and the blocks that it runs."""
+"""The outputs of an export as one value: taps, features, and signatures. `signatures.resolve` makes it."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from surgery.arguments import argument
-from surgery.errors import UsageError
-from surgery.explanation.architecture import Inference
-from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
-from surgery.planning.features import NAME, ResolvedFeature, resolve_features
+from surgery.planning.features import ResolvedFeature
 from surgery.planning.requests import Request
-from surgery.planning.taps import TapAtBlock, blocks_by_tap, resolve_taps, select_layers
+from surgery.planning.taps import TapAtBlock, blocks_by_tap
 
 SERVING = "serving_default"
 TAPS = "taps"
@@ -35,10 +29,10 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOutputs:
-    """All that an export will give, except the module's sub-models.
+    """The outputs and signatures of an export, except those of the module's sub-models.
 
     Attributes:
-        request: What was asked for.
+        request: The caller's request.
         taps: The taps at their blocks, in the order of computation.
         features: The features by name.
         signatures: The signatures by name, `serving_default` first.
@@ -65,93 +59,5 @@ class ExportOutputs:
         return {name: signature for name, signature in self.signatures.items() if name != SERVING}
 
     def feature_of(self, output: str) -> ResolvedFeature | None:
-        """The feature that gives an output, or None."""
+        """The feature to which an output belongs, or None."""
         return next((feature for feature in self.features.values() if output in feature.outputs), None)
-
-
-def resolve(inference: Inference, request: Request) -> ExportOutputs:
-    """Reads a request against an encoder; everything wrong in it is found before anything slow begins.
-
-    Raises UsageError, naming the argument, for what the encoder cannot give.
-    """
-    names, blocks = inference.outputs, inference.architecture.blocks
-    taps = resolve_taps(inference, request.taps)
-    features = resolve_features(request.features, blocks)
-    base = {*names.paths, *(tap.output for tap in taps)}
-    signatures = {SERVING: Signature(outputs=_served(names, request.layers))}
-    if taps:
-        signatures[TAPS] = Signature(outputs=tuple(tap.output for tap in taps))
-    for feature in features.values():
-        signatures[feature.name] = Signature(outputs=feature.outputs, depth=_depth(feature.depth, blocks))
-    for depth in request.depths:
-        if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= blocks:
-            option = argument("depths", depth)
-            raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
-        signatures[f"depth_{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
-    known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
-    taken = {*signatures, *inference.submodels, TAPS, "__call__"}
-    for short in request.signatures:
-        name, outputs = _composed(short, known, taken)
-        signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
-        taken.add(name)
-    _refuse_collisions(features, base, {*inference.submodels, SERVING, TAPS})
-    return ExportOutputs(request=request, taps=taps, features=features, signatures=signatures)
-
-
-def _served(names: EncoderOutputs, layers: str | None) -> tuple[str, ...]:
-    """The outputs of `serving_default`: all, or of the block outputs those of `layers` only."""
-    if layers is None:
-        return tuple(names.paths)
-    chosen = select_layers(layers, names.blocks, argument("layers", layers))
-    hidden = set(names.entries_after(names.blocks)) - {names.block_output(block) for block in chosen}
-    return tuple(name for name in names.paths if name not in hidden)
-
-
-def _composed(short: str, known: Sequence[str], taken: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """The name and the outputs of a composed signature, whose short form is `NAME=OUTPUT,OUTPUT`."""
-    option = argument("signatures", short)
-    name, equals, listed = str(short).partition("=")
-    outputs = tuple(dict.fromkeys(output.strip() for output in listed.split(",") if output.strip()))
-    if not equals or not NAME.fullmatch(name) or not outputs:
-        raise UsageError(f"{option}: expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _")
-    if name in taken:
-        raise UsageError(f"{option}: there is a signature {name} already")
-    unknown = [output for output in outputs if output not in known]
-    if unknown:
-        nearest = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.5)
-        raise UsageError(
-            f"{option}: there is no output {unknown[0]}",
-            hint=("did you mean " + " or ".join(nearest) + "? " if nearest else "")
-            + f"taps have to be asked for with {argument('taps')}, features with {argument('features')}",
-        )
-    return name, outputs
-
-
-def _refuse_collisions(features: Mapping[str, ResolvedFeature], outputs: set[str], signatures: set[str]) -> None:
-    outputs = set(outputs)
-    for feature in features.values():
-        option = argument("features", f"{feature.name}=…")
-        if feature.name in signatures or re.fullmatch(r"depth_[0-9]+", feature.name):
-            raise UsageError(f"{option}: there is a signature {feature.name} already")
-        if double := [name for name in feature.outputs if name in outputs]:
-            raise UsageError(f"{option}: there is an output {double[0]} already")
-        outputs.update(feature.outputs)
-
-
-def _needed(
-    outputs: Sequence[str], taps: Sequence[TapAtBlock], features: Mapping[str, ResolvedFeature], names: EncoderOutputs
-) -> int | None:
-    """How many blocks have to run for these outputs; None for all."""
-    depths = {tap.output: tap.block + 1 for tap in taps} | dict.fromkeys((EMBEDDING, *names.entries_after(0)), 1)
-    depths |= {name: number + 1 for number, name in enumerate(names.block_outputs)}
-    depths |= {name: f.depth for f in features.values() for name in f.outputs}
-    return _depth(max(depths.get(name, names.blocks) for name in outputs), names.blocks)
-
-
-def _shallow(names: EncoderOutputs, depth: int) -> tuple[str, ...]:
-    """The outputs of the first blocks: what enters them, and theirs, of which the last is the sequence output."""
-    return ("sequence_output", *names.entries_after(depth), EMBEDDING)
-
-
-def _depth(depth: int, blocks: int) -> int | None:
-    return None if depth == blocks else depth

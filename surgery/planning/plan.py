@@ -1,4 +1,4 @@
-"""The half of the line that needs no TensorFlow: from a module and a request to a plan of every weight."""
+"""Plans a conversion without TensorFlow: from a module and a request to the way of every weight and every output."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
-from surgery.planning.outputs import ExportOutputs, resolve
+from surgery.planning.outputs import ExportOutputs
 from surgery.planning.requests import Request
-from surgery.planning.signatures import signature_outputs
+from surgery.planning.signatures import resolve, signature_outputs
 from surgery.sources import well_formed
 
 
@@ -22,10 +22,10 @@ class Plan:
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
     Attributes:
-        module: The module's facts.
+        module: The inspected module.
         inference: Its family and architecture, with the evidence.
         weights: Where every variable goes, or why it is dropped.
-        outputs: The outputs that were asked for.
+        outputs: The outputs that the caller wants.
         signatures: The outputs of every signature of the export, by signature.
         destination: The folder of the export.
     """
@@ -49,10 +49,10 @@ def make_plan(
     assume: Mapping[str, Any] | None = None,
     request: Request | None = None,
 ) -> Plan:
-    """Infers the architecture, maps every weight, and resolves the outputs that are asked for.
+    """Infers the architecture, maps every weight, and resolves the outputs that the caller wants.
 
-    Raises ModuleError when files of the module are missing, UnexplainedError when the tables leave anything open, and
-    UsageError for outputs that the encoder cannot give.
+    Raises ModuleError if files of the module are missing, UnexplainedError if the weight tables leave a variable or a
+    hyperparameter unexplained, and UsageError for outputs that the encoder cannot have.
     """
     if module.problems:
         raise ModuleError(

@@ -1,14 +1,15 @@
 """The outputs that a caller asks an export for: taps, features, depths and composed signatures.
 
-Each has a short form, which the command line takes, too:
+Each has a short form, which the command line takes as well:
 
     attention_probs@-1              Tap("attention_probs", layers="-1")
     text=mean@-4:/mean              Feature("text", mix="mean", layers="-4:", pooling="mean")
     4                               a signature `depth_4`, which runs the first four blocks
     probe=query_0,pooled_output     {"probe": ["query_0", "pooled_output"]}
 
-Nothing here knows an encoder: `surgery.planning.outputs.resolve` reads a request against one, and refuses what the
-encoder does not have. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`; the embedding is no block.
+A request is made without an encoder. `surgery.planning.signatures.resolve` resolves it for one, and refuses outputs
+that the encoder does not have. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`. The embedding is no
+block.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Tap:
 
     @classmethod
     def read(cls, short: str) -> Tap:
-        """The tap of a short form; whether an encoder has it is not looked at."""
+        """The tap of a short form. Whether an encoder has such a tap is not checked."""
         name, at, layers = short.partition("@")
         return cls(name, layers=layers if at else ":")
 
@@ -83,7 +84,7 @@ class Feature:
 
     @classmethod
     def read(cls, short: str) -> Feature | None:
-        """The feature of a short form, None for what has not that form; whether it can be is not looked at."""
+        """The feature of a short form; None for a text of another form. Whether it can be computed is not checked."""
         matched = re.fullmatch(r"([^=]*)=([^@/]*)(?:@([^/]+))?(?:/(.+))?", short)
         if matched is None:
             return None
@@ -92,7 +93,7 @@ class Feature:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """All that a caller asks an export for.
+    """The outputs that a caller asks an export for.
 
     Attributes:
         taps: Taps, or their short forms.
@@ -118,7 +119,7 @@ class Request:
         depths: OneOrMore[int] = (),
         signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
     ) -> Request:
-        """The request of these arguments: one of a kind or several, `signatures` also as outputs by name."""
+        """The request of a public function's arguments: one of a kind or several, `signatures` also as a mapping."""
         if isinstance(signatures, Mapping):
             signatures = [f"{name}={','.join(map(str, one_or_more(outputs)))}" for name, outputs in signatures.items()]
         return cls(
@@ -131,12 +132,12 @@ class Request:
 
     @property
     def short(self) -> Request:
-        """The same request in short forms only, as a manifest keeps it."""
+        """The same request in short forms only, as a manifest stores it."""
         taps = tuple(tap.short if isinstance(tap, Tap) else tap for tap in self.taps)
         features = tuple(feature.short if isinstance(feature, Feature) else feature for feature in self.features)
         return replace(self, taps=taps, features=features)
 
 
 def layers_text(layers: Layers) -> str:
-    """LAYERS as the command line takes them: "0,3,-1"."""
+    """Blocks as the command line takes them: `"0,3,-1"` for `[0, 3, -1]`."""
     return layers if isinstance(layers, str) else ",".join(map(str, one_or_more(layers)))

@@ -1,15 +1,16 @@
-"""Taps: sublayers of a block whose tensors an export gives as further outputs, chosen by name and by block.
+"""Taps: sublayers of a block whose tensors an export returns as further outputs, chosen by name and by block.
 
-Each family's table lists its own. Here stands which of them an encoder offers, and at which blocks they are asked for.
+Each family's table lists its taps. This file says which of them an encoder offers, and at which blocks a caller wants
+them.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import groupby
 
 from surgery.arguments import argument
@@ -19,6 +20,7 @@ from surgery.explanation.outputs import entry_name
 from surgery.planning.requests import TAP_FORM, Tap, layers_text
 from surgery.tables.family import Tap as TapRow
 from surgery.tables.rules import fill
+from surgery.wording import did_you_mean
 
 BYTES_PER_VALUE = 4
 """Outputs are float32."""
@@ -31,7 +33,7 @@ class Offer:
     Attributes:
         row: The row of the family's table.
         name: The row's name with its numbers filled in, such as "ffn_1_output".
-        holes: What fills the row's names, by hole.
+        holes: The text of each hole in the row's names, by hole.
     """
 
     row: TapRow
@@ -46,12 +48,12 @@ class Offer:
     def shape(
         self, inference: Inference, batch: int | None = None, length: int | None = None
     ) -> tuple[int | None, ...]:
-        """Its shape for one block; None stands for an axis that is free."""
+        """The shape of its tensor for one block, such as [batch, heads, seq, seq]; None for a free axis."""
         free = {"batch": batch, "seq": length}
         return tuple(free[axis] if axis in free else inference.sizes[axis] for axis in self.axes)
 
     def nbytes(self, inference: Inference, batch: int, length: int) -> int:
-        """Bytes of one block's tensor in a reply."""
+        """The size of one block's float32 tensor in bytes."""
         return math.prod(size or 1 for size in self.shape(inference, batch, length)) * BYTES_PER_VALUE
 
 
@@ -84,7 +86,7 @@ class TapAtBlock:
 
     @property
     def anchors(self) -> tuple[str, ...]:
-        """Targets of the weights between which the tensor lies in a module's own graph."""
+        """Targets of the weights by which the tensor is found in a module's own graph."""
         holes = {**dict(self.offer.holes), "layer": str(self.block)}
         return tuple(fill(anchor, holes) for anchor in self.row.anchors)
 
@@ -97,7 +99,7 @@ class TapAtBlock:
 def offered(inference: Inference) -> dict[str, Offer]:
     """Every tap of an encoder by name, in the order of computation."""
     values = inference.architecture.values
-    # Of what a block stacks, rows may name the last.
+    # A row may name the last of the sublayers that a block stacks, as `{last_ffn}`.
     counted = {hole: values[field] for hole, field in inference.family.counts.items() if hole != "layer"}
     last = {f"last_{hole}": str(count - 1) for hole, count in counted.items()}
     rows = [row for row in inference.family.taps if all(values.get(field) == value for field, value in row.when)]
@@ -113,7 +115,10 @@ def offered(inference: Inference) -> dict[str, Offer]:
 
 
 def resolve_taps(inference: Inference, asked: Iterable[str | Tap]) -> tuple[TapAtBlock, ...]:
-    """The taps that are asked for, each once, by tap and block. Raises UsageError for one that there is not."""
+    """The taps that the caller wants, each once, in the order of computation and then of blocks.
+
+    Raises UsageError for a tap or a block that the encoder does not have.
+    """
     offers, blocks = offered(inference), inference.architecture.blocks
     chosen: dict[tuple[str, int], TapAtBlock] = {}
     for item in asked:
@@ -123,10 +128,10 @@ def resolve_taps(inference: Inference, asked: Iterable[str | Tap]) -> tuple[TapA
             raise UsageError(f"{option}: expected {TAP_FORM}")
         if tap.name not in offers:
             reason = inference.family.no_taps.get(tap.name)
-            nearest = difflib.get_close_matches(tap.name, offers, n=3, cutoff=0.4)
+            suggestion = did_you_mean(get_close_matches(tap.name, offers, n=3, cutoff=0.4))
             raise UsageError(
                 f"{option}: {inference.family.name} has no tap {tap.name}" + (f": {reason}" if reason else ""),
-                hint="did you mean " + " or ".join(nearest) + "?" if nearest else "it has " + ", ".join(offers),
+                hint=suggestion or "it has " + ", ".join(offers),
             )
         for block in select_layers(layers_text(tap.layers), blocks, option):
             chosen[tap.name, block] = TapAtBlock(offer=offers[tap.name], block=block)
@@ -143,9 +148,16 @@ def blocks_by_tap(taps: Iterable[TapAtBlock]) -> dict[str, tuple[int, ...]]:
 
 
 def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
-    """Blocks by number, each once: `0,3,-1` or slices `-4:`, `::2`, as Python reads them; ascending, or as typed.
+    """The numbers of the blocks that a text selects, each once: numbers `0,3,-1` or slices `-4:`, `::2`.
 
-    `option` begins the message of the UsageError that is raised for what is no such list, out of range, or empty.
+    Args:
+        text: The numbers and slices, separated by commas, as Python counts.
+        blocks: How many blocks the encoder has.
+        option: The argument that holds the text; it begins the message of an error.
+        as_typed: Keeps the order of the text; otherwise the numbers ascend.
+
+    Raises:
+        UsageError: The text is no such list, a number is out of range, or no block is selected.
     """
     found: dict[int, None] = {}
     for part in text.split(","):

@@ -1,4 +1,4 @@
-"""A text export, resolved against an encoder: the length of its rows, its tokenizer, its destination."""
+"""A text export, resolved for an encoder: the length of its rows, its tokenizer, its destination."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from surgery.module import InspectedModule
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """A text export as it is asked for.
+    """The caller's wishes for a text export.
 
     Attributes:
-        length: How many tokens a row may have; None for all that the encoder takes.
-        vocab: The vocabulary; None for the module's own.
-        lower_case: The casing; None for what the module says.
+        length: The most tokens of a row; None for all positions of the encoder.
+        vocab: The vocabulary file; None for the module's own.
+        lower_case: Whether texts are lower-cased; None for the module's own casing.
     """
 
     length: int | None = None
@@ -29,7 +29,7 @@ class Texts:
     lower_case: bool | None = None
 
     def resolved(self, inference: Inference) -> int:
-        """The length limit for an encoder. Raises UsageError beyond its positions."""
+        """The most tokens of a row. Raises UsageError if the encoder has fewer positions."""
         positions: int = inference.architecture["max_position_embeddings"]
         if self.length is not None and not 3 <= self.length <= positions:
             raise UsageError(
@@ -38,20 +38,23 @@ class Texts:
         return self.length or positions
 
     def tokenization(self, module: InspectedModule, constants: Mapping[str, Any]) -> Tokenization:
-        """The tokenizer, of the module or as supplied. Raises UsageError when either leaves it open."""
+        """The tokenizer, with the caller's vocabulary and casing first, then the module's.
+
+        Raises UsageError if neither has a vocabulary or a casing.
+        """
         return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
 
     def check(self, module: InspectedModule, inference: Inference) -> None:
-        """Raises UsageError for what is known before TensorFlow starts: no vocabulary, or too long a row."""
+        """Finds mistakes before TensorFlow starts. Raises UsageError for a missing vocabulary or too long a row."""
         self.resolved(inference)
-        # The value of a module's casing variable is read later; that there is such a variable is known now.
+        # The value of a module's casing variable is read later. Here any value will do: only its presence counts.
         constants = {v.attribute: True for v in module.variables if v.attribute} | dict(module.constants)
         tokenization = self.tokenization(module, constants)
         check_vocabulary(tokenization, inference.architecture["vocab_size"])
 
 
 def text_destination(destination: Path) -> Path:
-    """Where the text export goes: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
+    """The folder of the text export: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
     if destination.name.isdigit():
         return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
     return destination.with_name(f"{destination.name}_text")

@@ -1,4 +1,4 @@
-"""Results as JSON-ready data and as text for people, one file per subject.
+"""Reports of results, as JSON data and as text for people; one file per subject.
 
-Each file has `data(result)`, which JSON can hold, and `text(console, data)`, which writes the same facts for people.
+Each file has `data(result)`, whose facts JSON can hold, and `text(console, data)`, which prints the same facts.
 """

@@ -1,4 +1,4 @@
-"""Family, generation and hyperparameters of an encoder, each with where it was read."""
+"""Part of two reports: family, generation and hyperparameters of an encoder, with the evidence for each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def data(inference: Inference) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """Each hyperparameter with where it was read."""
+    """One row per hyperparameter and kind of evidence, with the place where the value was read."""
     title(console, f"Architecture: {data['family']}, {data['generation']}")
     rows = []
     for field in data["architecture"]:

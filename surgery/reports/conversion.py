@@ -1,4 +1,4 @@
-"""A published export with its proof."""
+"""Report of a published export: its comparison with the module, and the folders that were written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def data(conversion: Conversion) -> Data:
-    """The published export and its proof."""
+    """Folders, signatures and warm-up requests of a published export, and its comparison with the module."""
     return {
         "destination": str(conversion.destination),
         "text_destination": None if conversion.text_destination is None else str(conversion.text_destination),

@@ -1,4 +1,4 @@
-"""A published edit: what it hit, what stayed the same to the bit, what changed by intent, and the comparison."""
+"""Report of a published edit: the places that it hit, the outputs that stayed bit-equal or changed, the comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def data(export: EditedExport) -> Data:
-    """A published edit: what it hit, what stayed the same to the bit, and what changed by intent."""
+    """The places that each edit hit, the blocks that are left, and the outputs that stayed bit-equal or changed."""
     edited = export.edited
     return {
         "destination": str(export.destination),
@@ -30,16 +30,16 @@ def data(export: EditedExport) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """What the edit hit, what stayed and what changed; then the comparison, and what it proves.
+    """Edits, blocks and outputs; then the comparison and its verdict.
 
-    An edit changes the function on purpose, so the verdict is not that it is the same.
+    The verdict cannot be "the same function", because an edit changes the function on purpose.
     """
     title(console, "Edits")
     for applied in data["edits"]:
         places = "1 place" if applied["places"] == 1 else f"{applied['places']} places"
         console.print(escape(f"{applied['edit']}: {places}"))
-    kept = ", ".join(str(place["origin"]) for place in data["blocks"])
-    console.print(f"blocks now, by their number in the module: {kept}")
+    blocks = ", ".join(str(block["origin"]) for block in data["blocks"])
+    console.print(f"blocks now, by their number in the module: {blocks}")
     console.print("bit-equal to the unedited export: " + (", ".join(data["unchanged"]) or "nothing"))
     console.print("changed by intent: " + (", ".join(data["changed"]) or "nothing"), soft_wrap=True)
     parity.comparison(console, data["parity"])

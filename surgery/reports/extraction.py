@@ -1,4 +1,4 @@
-"""A finished extraction."""
+"""Report of a finished extraction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def data(done: Extracted) -> Data:
-    """Where the features are, what they are, how many, and how fast they came."""
+    """Folder, columns and shards of the features, the numbers of texts and tokens, and the speed."""
     return {
         "destination": done.destination,
         "signature": done.signature,
@@ -31,7 +31,7 @@ def data(done: Extracted) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """What was written, in a few lines."""
+    """The same facts in a few lines; the shards as their number only."""
     title(console, data["destination"])
     workers = "" if data["processes"] is None else f" in {_count(data['processes'], 'process', 'processes')}"
     rows = [

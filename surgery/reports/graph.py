@@ -1,4 +1,4 @@
-"""The tensors in the graph of a signature."""
+"""Report of the tensors in the graph of a signature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def data(listing: GraphListing) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """A terminal gets a heading and the loops; a pipe gets one row per tensor and nothing else."""
+    """One row per tensor. On a terminal a heading comes first, and the loops and branches come last."""
     rows = [(t["name"], t["op"], t["dtype"], shape_text(t["shape"])) for t in data["tensors"]]
     if not console.file.isatty():
         lines(console, aligned(rows))
@@ -55,7 +55,7 @@ def text(console: Console, data: Data) -> None:
 
 
 def sizes(shape: Sequence[int | None] | None) -> list[int | None] | None:
-    """A shape as JSON has it; None for an unknown rank."""
+    """A shape as a JSON list; None for an unknown rank."""
     return None if shape is None else list(shape)
 
 

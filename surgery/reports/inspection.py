@@ -1,4 +1,4 @@
-"""What a module is: its files, signatures and calls, and what the weight tables make of it."""
+"""Report of an inspection: a module's files, signatures and calls, and the architecture that the weight tables find."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def data(inspection: Inspection, *, signature: str | None = None, variables: bool = False) -> Data:
-    """All facts of an inspection; one signature only, or all, and every variable when asked for."""
+    """All facts of an inspection.
+
+    Args:
+        inspection: The inspection.
+        signature: The only signature to include; None for all.
+        variables: Whether to list every variable.
+    """
     module = inspection.module
     roles = _roles(inspection.inference)
     data: Data = {
@@ -74,9 +80,9 @@ def data(inspection: Inspection, *, signature: str | None = None, variables: boo
 
 
 def text(console: Console, data: Data) -> None:
-    """A module: format, graphs, signatures, calls, files, and what the weight tables make of it."""
+    """Format, graphs, signatures, calls and files of a module, and its architecture or why no table explains it."""
     title(console, data["name"])
-    told = [
+    overview = [
         ("format", data["format"]),
         *_origin(data),
         *((f"sha256 {file.rpartition('/')[2]}", digest) for file, digest in data["sha256"].items()),
@@ -88,8 +94,8 @@ def text(console: Console, data: Data) -> None:
     lists = data["block_outputs"]["lists"]
     if data["callables"]:
         exposed = ", ".join(f"{key} (a list of {count})" for key, count in lists.items())
-        told.append(("block outputs", exposed or "not exposed: the call returns its ends only"))
-    facts(console, told)
+        overview.append(("block outputs", exposed or "not exposed: the call returns its ends only"))
+    facts(console, overview)
     for problem in data["problems"]:
         console.print(Text(f"damaged: {problem}", style="bold red"))
     for graph in data["meta_graphs"]:
@@ -142,21 +148,21 @@ def _tensor(tensor: TensorInfo, names: dict[str, Any], roles: dict[str, str]) ->
     if tensor.key in names:
         named = names[tensor.key]
         data["is"] = {"callable": named.callable, "places": list(named.paths), "how": named.how}
-        # A bare list has positions only; what stands there, the calling convention knows.
-        found = [roles[path] for path in named.paths if path.startswith("[") and path in roles]
-        if found and named.callable == "__call__":
-            data["is"]["role"] = found[0]
+        # The entries of a bare list have numbers and no names. Their meaning is in the calling convention.
+        entries = [roles[path] for path in named.paths if path.startswith("[") and path in roles]
+        if entries and named.callable == "__call__":
+            data["is"]["role"] = entries[0]
     return data
 
 
 def _roles(inference: Inference | None) -> dict[str, dict[str, str]]:
-    """Encoder inputs and outputs by their place in the source's call."""
+    """The encoder's names of inputs and outputs, by their path in the module's call."""
     if inference is None:
         return {"inputs": {}, "outputs": {}}
     convention = inference.convention
     return {
-        "inputs": {place: name for name, place in convention.inputs.items()},
-        "outputs": {place: name for name, place in convention.outputs.items()},
+        "inputs": {path: name for name, path in convention.inputs.items()},
+        "outputs": {path: name for name, path in convention.outputs.items()},
     }
 
 
@@ -170,12 +176,12 @@ def _callable(trace: Trace) -> dict[str, Any]:
 
 
 def _one_per_mode(module: InspectedModule) -> list[Trace]:
-    """The first trace of every callable for each value of `training`: Keras saves each twice under other names."""
+    """The first trace of every callable for each value of `training`, because Keras saves each twice."""
     return list({(trace.callable, trace.training): trace for trace in reversed(module.traces)}.values())[::-1]
 
 
 def _block_outputs(module: InspectedModule) -> dict[str, Any]:
-    """Whether `__call__` gives more than its ends: lists of sequence tensors [batch, seq, hidden], by key."""
+    """The lists of block outputs, each [batch, seq, hidden], that `__call__` returns, by key with their lengths."""
     trace = module.trace("__call__", training=False)
     outputs: Structure = trace.outputs if trace is not None else None
     lists = {
@@ -187,23 +193,23 @@ def _block_outputs(module: InspectedModule) -> dict[str, Any]:
 
 
 def _origin(data: Data) -> list[tuple[str, str]]:
-    """Who wrote a SavedModel and how large its graph is; or the config that describes a checkpoint."""
+    """The TensorFlow that wrote a SavedModel, or the config of a checkpoint; and the graph's size."""
     graph = [("graph", size(data["saved_model_bytes"]))] if data["saved_model_bytes"] else []
     if data["config"] is not None:
-        said = ", ".join(f"{key} {value}" for key, value in data["config"]["values"].items())
-        return [*graph, (data["config"]["file"], said)]
-    return [("written by", f"TensorFlow {data['tensorflow_version'] or '(not said)'}"), *graph]
+        values = ", ".join(f"{key} {value}" for key, value in data["config"]["values"].items())
+        return [*graph, (data["config"]["file"], values)]
+    return [("written by", f"TensorFlow {data['tensorflow_version'] or '(unknown)'}"), *graph]
 
 
 def _signature_text(console: Console, name: str, data: Data) -> None:
     rows: list[tuple[str, ...]] = []
     for way in ("inputs", "outputs"):
         for tensor in data[way]:
-            found = tensor.get("is")
-            named = " = ".join(found["places"]) if found else ""
-            if found and "role" in found:
-                named += f" {found['role']}"
-            named = f"{found['callable']}: {named}" if found and found["callable"] != "__call__" else named
+            meaning = tensor.get("is")
+            named = " = ".join(meaning["places"]) if meaning else ""
+            if meaning and "role" in meaning:
+                named += f" {meaning['role']}"
+            named = f"{meaning['callable']}: {named}" if meaning and meaning["callable"] != "__call__" else named
             row = (
                 way[:-1],
                 tensor["key"],
@@ -226,7 +232,7 @@ def _call_name(call: Data) -> str:
 
 
 def structure_text(value: Any) -> str:
-    """A structure on one line; a list of equal things is told once: `list of 12 x float32 [?, ?, 768]`."""
+    """A structure on one line. A list of equal entries shows one of them: `list of 12 x float32 [?, ?, 768]`."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {structure_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

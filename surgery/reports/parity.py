@@ -1,4 +1,4 @@
-"""A parity report: what was compared with what, how far it is off, and the verdict."""
+"""Report of a comparison: the error of each output, the weights, the contract, and the verdict."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from surgery.wording import number
 
 
 def data(report: ParityReport) -> Data:
-    """All that was compared, with the verdict."""
+    """Every comparison, and the verdict."""
     return report_data(report)
 
 
 def text(console: Console, data: Data) -> None:
-    """Per output the errors, then weights, contract and verdict."""
+    """One row per output with its errors; then weights, contract and verdict."""
     comparison(console, data)
     verdict(console, "the same function" if data["passed"] else "NOT the same function", passed=data["passed"])
 
@@ -28,17 +28,17 @@ def verdict(console: Console, words: str, *, passed: bool) -> None:
 
 
 def comparison(console: Console, data: Data) -> None:
-    """All of it except the verdict."""
+    """The whole report except its last line, the verdict."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
     rows = []
     for diff in _by_tap(data["outputs"], inner):
-        verdict = "bit-equal" if diff["bit_equal"] else "passed" if diff["passed"] else diff["problem"] or "FAILED"
+        outcome = "bit-equal" if diff["bit_equal"] else "passed" if diff["passed"] else diff["problem"] or "FAILED"
         padding = "" if diff["padding_rows"] is None else f"{diff['padding_rows']:.2g}"
         bad = "" if diff["nonfinite"] == [0, 0] else "{}/{}".format(*diff["nonfinite"])
         mark = "*" if diff["first"] in inner else ""
         name = f"{diff['name']}{mark}"
-        rows.append((name, number(diff["max_abs"]), number(diff["relative"]), padding, bad, verdict))
+        rows.append((name, number(diff["max_abs"]), number(diff["relative"]), padding, bad, outcome))
     table_of(console, ("output", "max abs", "of RMS", "padding rows", "NaN", "verdict"), rows)
     if inner:
         console.print("* not returned by the module's call: compared with the tensors inside its own graph")
@@ -59,9 +59,9 @@ def comparison(console: Console, data: Data) -> None:
 
 
 def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
-    """Outputs as rows: those of one tap in all its blocks are one, where none failed and all were compared alike.
+    """One row per output. The outputs of one tap share a row if all passed and all were compared with the same source.
 
-    `first` is the first's name, which is in `inner` if all are.
+    The key `first` is the name of the row's first output. It is in `inner` if all outputs of the row are.
     """
     groups: dict[tuple[str, bool], list[Data]] = {}
     for diff in diffs:

@@ -1,4 +1,4 @@
-"""A dry run: what would be written where, and the way of every variable."""
+"""Report of a plan: the architecture, the way of every variable, and the export that would be written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def data(plan: Plan) -> Data:
-    """What would be written where, and the way of every variable."""
+    """The architecture, the way of every variable, and the signatures and folder that would be written."""
     return {
         "name": plan.module.name,
         "format": plan.module.format,
@@ -49,7 +49,7 @@ def data(plan: Plan) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """A dry run: architecture, the way of every variable, and what would be written."""
+    """The same facts as tables. Variables of one row of the weight table share its number."""
     title(console, f"Plan for {data['name']} ({data['format']})")
     architecture.text(console, data)
     title(
@@ -70,10 +70,10 @@ def text(console: Console, data: Data) -> None:
     for dropped in data["dropped"]:
         console.print(escape(f"dropped: {dropped['variable']}: {dropped['because']}"))
     title(console, f"Would be written to {data['destination']}")
-    told = [(f"signature {name}", ", ".join(outputs)) for name, outputs in data["signatures"].items()]
-    told += [("assets", ", ".join(f"{key} ({file})" for key, file in data["assets"].items()) or "none")]
-    told += [("weights", size(data["weight_bytes"]))]
-    facts(console, told)
+    export = [(f"signature {name}", ", ".join(outputs)) for name, outputs in data["signatures"].items()]
+    export += [("assets", ", ".join(f"{key} ({file})" for key, file in data["assets"].items()) or "none")]
+    export += [("weights", size(data["weight_bytes"]))]
+    facts(console, export)
 
 
 def _shapes(assignment: Data) -> str:

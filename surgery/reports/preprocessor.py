@@ -1,4 +1,4 @@
-"""A published preprocessor: its tokenizer, and where it is."""
+"""Report of a published preprocessor: its tokenizer, and its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def data(preprocessor: Preprocessor) -> Data:
-    """A published preprocessor: its tokenizer, and where it is."""
+    """The tokenizer of a published preprocessor, with the evidence for its casing, and its folder."""
     tokenization = preprocessor.tokenization
     return {
         "destination": str(preprocessor.destination),
@@ -26,11 +26,11 @@ def data(preprocessor: Preprocessor) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """A preprocessor: how it tokenizes, and where it was written."""
+    """The tokenizer, the length of its rows, and the folder."""
     casing = "lower-cased" if data["lower_case"] else "as it is"
-    told = [
+    rows = [
         ("tokenizer", f"{data['tokenizer']} ({data['vocabulary']}), text {casing} (from {data['lower_case_from']})"),
         ("packs to", f"{data['seq_length']} tokens, unless a caller says seq_length="),
         ("wrote", data["destination"]),
     ]
-    facts(console, told)
+    facts(console, rows)

@@ -1,4 +1,4 @@
-"""How to serve an export: tables that fit the terminal, and commands and files that are never folded."""
+"""Report of how to serve an export: tables that fit the terminal, and commands and files that are never folded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from surgery.wording import shape_text, size
 
 
 def data(serving: Serving) -> Data:
-    """What goes in and out by signature, with bytes; commands, files, notes and the warm-up."""
-    served, kept = serving.served, serving.warmup
+    """Inputs and outputs by signature, with the bytes of a reply; commands, files, notes and the warm-up."""
+    served, warmup = serving.served, serving.warmup
     return {
         "exported": str(served.folder),
         "model": served.model,
@@ -44,20 +44,20 @@ def data(serving: Serving) -> Data:
         "written": None if serving.written is None else str(serving.written),
         "warmup": {
             "bytes": served.warmup_bytes,
-            "written": None if kept is None else str(kept.file),
-            "requests": [{"signature": r.signature, "size": r.label} for r in kept.requests] if kept else None,
+            "written": None if warmup is None else str(warmup.file),
+            "requests": [{"signature": r.signature, "size": r.label} for r in warmup.requests] if warmup else None,
         },
     }
 
 
 def text(console: Console, data: Data) -> None:
-    """Signatures with the bytes of a reply, notes, commands, and the files where they were not written."""
+    """Signatures with the bytes of a reply, notes and commands. Files that were not written are shown in full."""
     version = "no version" if data["version"] is None else f"version {data['version']}"
     title(console, f"{data['model']}, {version}, for TensorFlow Serving")
-    told = [("folder", data["exported"]), ("base path", data["base_path"])]
+    overview = [("folder", data["exported"]), ("base path", data["base_path"])]
     if data["text_operations"]:
-        told.append(("operations", "of TensorFlow Text: " + ", ".join(data["text_operations"])))
-    facts(console, [*told, ("warm-up", _warmup(data["warmup"]))])
+        overview.append(("operations", "of TensorFlow Text: " + ", ".join(data["text_operations"])))
+    facts(console, [*overview, ("warm-up", _warmup(data["warmup"]))])
     for name, signature in data["signatures"].items():
         _signature_text(console, name, signature, data)
     if data["notes"]:
@@ -153,5 +153,5 @@ def _sentence(console: Console, text: str, style: str | None) -> None:
 
 
 def _verbatim(console: Console, text: str) -> None:
-    """Lines as they are, whatever the width: they are there to be copied."""
+    """Prints lines as they are, whatever the terminal's width, because people copy them."""
     console.print(Text(text), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""A SavedModel with further outputs: each tap, and how the outputs of the source compare in it."""
+"""Report of a SavedModel with further outputs: its taps, and the comparison of the source's own outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def data(tapping: Tapping) -> Data:
-    """What was written, and how the source's outputs compare in it."""
+    """The published SavedModel, its taps, and the comparison of each of the source's outputs."""
     taps = {tap.output: tap.tensor for tap in tapping.taps}
     return {
         "name": tapping.listing.files.name,
@@ -58,4 +58,4 @@ def text(console: Console, data: Data) -> None:
 def _verdict(check: Data) -> str:
     if check["random"]:
         return "random: the source does not repeat it either"
-    return "bit-equal" if check["bit_equal"] else f"equal but for its last bits: max abs error {check['max_abs']:.2g}"
+    return "bit-equal" if check["bit_equal"] else f"equal except in its last bits: max abs error {check['max_abs']:.2g}"

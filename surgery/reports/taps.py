@@ -1,4 +1,4 @@
-"""The sublayers that can be added as outputs."""
+"""Report of the sublayers that can be added as outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def data(plan: Plan, batch: int, length: int) -> Data:
-    """What an encoder offers to tap; bytes are those of one block in a reply of this batch and length."""
+    """The taps of an encoder. Bytes are those of one block's tensor in a reply of this batch and length."""
     inference = plan.inference
     return {
         "name": plan.module.name,
@@ -39,7 +39,7 @@ def data(plan: Plan, batch: int, length: int) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """What can be tapped: a row a name, with the bytes of one block's tensor in a reply."""
+    """One row per tap, with the bytes of one block's tensor in a reply; then the taps that the family cannot have."""
     title(console, f"Taps of {data['name']} ({data['family']}, {data['blocks']} blocks)")
     rows = [(tap["name"], _axes(tap), size(tap["bytes"]), tap["meaning"]) for tap in data["taps"]]
     table_of(console, ("tap", "shape", "a block", "what it is"), rows)

@@ -1,4 +1,4 @@
-"""The verdict on an export, with notes about its manifest."""
+"""Report of a verified export: the comparison with its module, and notes about its manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def data(verification: Verification) -> Data:
-    """The verdict on an export."""
+    """The comparison of an export with its module, and notes about its manifest."""
     return {
         "module": verification.plan.module.name,
         "exported": str(verification.exported),

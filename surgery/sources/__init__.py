@@ -13,6 +13,7 @@ from surgery.errors import ModuleError
 from surgery.module import InspectedModule
 from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2
 from surgery.sources.files import Files
+from surgery.wording import did_you_mean
 
 SOURCES = (hub_layer, tf2, tf1, tf1_checkpoint, hugging_face)
 EXPECTED = "a " + ", or a ".join(dict.fromkeys(source.EXPECTED for source in SOURCES))
@@ -72,4 +73,4 @@ def module_folders(folder: Path, *, depth: int = 2) -> list[Path]:
 def _nearer(folder: Path) -> str | None:
     """A hint, if modules lie one or two levels below this folder."""
     below = module_folders(folder)[:3] if folder.is_dir() else []
-    return "did you mean " + " or ".join(str(found) for found in below) + "?" if below else None
+    return did_you_mean(below)

@@ -127,7 +127,7 @@ class Loaded:
             function = self._loaded.signatures[name]
             return function, function.structured_input_signature[1]
         original = _load(listing, listing.files.folder)
-        outer = [tap for tap in self._taps if len(tap.tensor.place.address) == 1]
+        outer = [tap for tap in self._taps if len(tap.tensor.spot.address) == 1]
         specs = original.signatures[name].structured_input_signature[1]
         return pruned(original, listing.meta_graph.signature_def[name], outer), specs
 
@@ -181,7 +181,7 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
     resource_variables.mark_trainable(meta_graph)
     if resource_variables.has_references(meta_graph):
         try:
-            resource_variables.to_resources(meta_graph, [tap.tensor.place.address[0] for tap in taps])
+            resource_variables.to_resources(meta_graph, [tap.tensor.spot.address[0] for tap in taps])
         except resource_variables.UnsupportedReference as error:
             raise ModuleError(
                 f"making resource variables of the reference variables of {listing.files.name}: {error}",

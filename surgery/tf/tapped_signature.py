@@ -24,7 +24,7 @@ FRAMED = ENTER | SWITCH
 
 def traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
     """A function like a TensorFlow 2 concrete function, whose dict of outputs also has the taps."""
-    body = written_out(function, [tap.tensor.place for tap in taps])
+    body = written_out(function, [tap.tensor.spot for tap in taps])
 
     def run(**inputs: Any) -> dict[str, Any]:
         outputs, tapped = body(*tf.nest.flatten(inputs, expand_composites=True))
@@ -42,15 +42,15 @@ def pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callabl
         key: meta_graph_pb2.TensorInfo.FromString(info.SerializeToString())
         for key, info in signature_def.outputs.items()
     }
-    outer = {tap.output: tap.tensor.place for tap in taps if len(tap.tensor.place.address) == 1}
+    outer = {tap.output: tap.tensor.spot for tap in taps if len(tap.tensor.spot.address) == 1}
     inner = [tap for tap in taps if tap.output not in outer]
     fetches = {
         "outputs": infos,
         "taps": {key: f"{place.address[0]}:{place.index}" for key, place in outer.items()},
-        "calls": {tap.output: f"{tap.tensor.place.address[0]}:0" for tap in inner},
+        "calls": {tap.output: f"{tap.tensor.spot.address[0]}:0" for tap in inner},
     }
     plain = loaded.prune([signature_def.inputs[key].name for key in sorted(signature_def.inputs)], fetches)
-    body = written_out(plain, [tap.tensor.place for tap in inner]) if inner else None
+    body = written_out(plain, [tap.tensor.spot for tap in inner]) if inner else None
 
     def run(**inputs: Any) -> dict[str, Any]:
         values = [inputs[key] for key in sorted(inputs)]

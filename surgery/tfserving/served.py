@@ -20,6 +20,7 @@ from surgery.sources.files import SAVED_MODEL, Files
 from surgery.tfserving.example_inputs import sizes
 from surgery.tfserving.reply_size import LIMIT, is_exact, json_bytes, largest, reply_bytes, tensor_bytes
 from surgery.tfserving.text_operations import text_operations
+from surgery.wording import did_you_mean
 
 DEFAULT = "serving_default"
 LENGTH = 128
@@ -247,4 +248,4 @@ def _newer(base_path: Path, version: int | None) -> tuple[int, ...]:
 
 def _where(folder: Path) -> str | None:
     below = sorted(path.parent for path in folder.glob(f"*/{SAVED_MODEL}")) if folder.is_dir() else []
-    return "did you mean " + " or ".join(map(str, below[:3])) + "?" if below else None
+    return did_you_mean(below[:3])

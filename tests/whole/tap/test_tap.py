@@ -199,7 +199,7 @@ def test_the_listing_says_of_every_tensor_what_tensorflow_says(model):
     for name in ("g4_bert_mlm", "tf_keras_lstm"):
         listing = surgery.graph(model(name))
         function = tf.saved_model.load(str(model(name))).signatures["serving_default"]
-        body = written_out(function, [tensor.place for tensor in listing.tensors])
+        body = written_out(function, [tensor.spot for tensor in listing.tensors])
         own = function.inputs[: -len(function.captured_inputs)]
         traced = tf.function(lambda *given: body(*given)[1]).get_concrete_function(  # noqa: B023
             *(tf.TensorSpec.from_tensor(tensor) for tensor in own)

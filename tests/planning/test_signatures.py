@@ -9,8 +9,9 @@ import pytest
 import surgery
 from surgery.errors import UsageError
 from surgery.planning.features import ResolvedFeature
-from surgery.planning.outputs import Signature, resolve
+from surgery.planning.outputs import Signature
 from surgery.planning.requests import Feature, Request, Tap
+from surgery.planning.signatures import resolve
 from tests.support.running import on_the_command_line
 
 ENDS = ("pooled_output", "sequence_output", "embedding_output")
