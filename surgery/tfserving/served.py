@@ -1,4 +1,4 @@
-"""What a SavedModel is to TensorFlow Serving: its name and version, what goes in and out, and how large a reply is."""
+"""A SavedModel as TensorFlow Serving sees it: its name and version, its signatures, and the size of their replies."""
 
 from __future__ import annotations
 
@@ -17,40 +17,13 @@ from surgery.export.text_facts import read_text_facts
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
-from surgery.tfserving.example_inputs import sizes
-from surgery.tfserving.reply_size import LIMIT, is_exact, json_bytes, largest, reply_bytes, tensor_bytes
+from surgery.tfserving.reply import Reply, reply_of
 from surgery.tfserving.text_operations import text_operations
 from surgery.wording import did_you_mean
 
 DEFAULT = "serving_default"
 LENGTH = 128
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The size of a signature's reply to one request.
-
-    Attributes:
-        outputs: Bytes over gRPC, by output; None for strings, whose size is not known.
-        total: Bytes of the whole gRPC reply.
-        exact: False where integers are counted at their largest size, or strings are left out.
-        columns: About as many bytes over REST, for a request with `inputs`.
-        rows: About as many bytes over REST, for a request with `instances`.
-        largest_batch: The most rows whose reply gRPC's default limit accepts; None where the batch is fixed.
-    """
-
-    outputs: dict[str, int | None]
-    total: int
-    exact: bool
-    columns: int
-    rows: int
-    largest_batch: int | None
-
-    @property
-    def fits(self) -> bool:
-        """Whether gRPC's default limit accepts the reply."""
-        return self.total <= LIMIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,28 +156,6 @@ def longest_row(folder: Path, module: InspectedModule) -> int | None:
         inference = explain_module(module).inference
         said = None if inference is None else inference.architecture["max_position_embeddings"]
     return said if isinstance(said, int) and said > 0 else None
-
-
-def reply_of(signature: SignatureInfo, model: str, version: int, batch: int, length: int) -> Reply:
-    """The reply of a signature to a request of `batch` rows with `length` tokens."""
-
-    def shaped(rows: int) -> dict[str, tuple[str, tuple[int, ...]]]:
-        known = ((t, sizes(t.shape, rows, length)) for t in signature.outputs)
-        return {tensor.key: (tensor.dtype, size) for tensor, size in known if size is not None}
-
-    def total(rows: int) -> int:
-        return reply_bytes(shaped(rows), model, version, signature.name)
-
-    found = shaped(batch)
-    free = any(t.shape is not None and t.shape[:1] == (None,) for t in signature.outputs)
-    return Reply(
-        outputs={t.key: tensor_bytes(*found[t.key]) if t.key in found else None for t in signature.outputs},
-        total=total(batch),
-        exact=all(t.shape is not None and is_exact(t.dtype) for t in signature.outputs),
-        columns=json_bytes(found, rows=False),
-        rows=json_bytes(found, rows=True),
-        largest_batch=largest(lambda rows: total(rows) <= LIMIT) if free else None,
-    )
 
 
 def fewest(signature: ServedSignature) -> tuple[TensorInfo, int] | None:
