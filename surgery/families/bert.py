@@ -178,7 +178,7 @@ BERT = Family(
     fields={
         "num_hidden_layers": Field(meaning="blocks", kind="size"),
         "hidden_size": Field(meaning="width of a block's output", kind="size"),
-        "num_attention_heads": Field(meaning="attention heads a block", kind="size"),
+        "num_attention_heads": Field(meaning="attention heads per block", kind="size"),
         "attention_head_size": Field(meaning="width of a head", kind="size"),
         "intermediate_size": Field(meaning="width inside the feed-forward", kind="size"),
         "vocab_size": Field(meaning="rows of the word embedding", kind="size"),

@@ -42,9 +42,9 @@ def text(console: Console, data: Data) -> None:
     """One row per tap, with the bytes of one block's tensor in a reply; then the taps that the family cannot have."""
     title(console, f"Taps of {data['name']} ({data['family']}, {data['blocks']} blocks)")
     rows = [(tap["name"], _axes(tap), size(tap["bytes"]), tap["meaning"]) for tap in data["taps"]]
-    table_of(console, ("tap", "shape", "a block", "what it is"), rows)
+    table_of(console, ("tap", "shape", "per block", "what it is"), rows)
     console.print(
-        f"a block: bytes of one block's tensor in a reply of {data['batch']} x {data['length']} tokens; "
+        f"per block: bytes of one block's tensor in a reply of {data['batch']} x {data['length']} tokens; "
         f"--tap NAME is all {data['blocks']}, --tap NAME@-1 the last, --tap NAME@0,3 or NAME@-4: as Python counts"
     )
     for name, reason in data["not_offered"].items():
