@@ -39,7 +39,7 @@ def data(plan: Plan, batch: int, length: int) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """What can be tapped: a row a name, with the bytes of one block's tensor in a reply."""
+    """The tensors that can be tapped: one row per name, with the bytes of one block's tensor in a reply."""
     title(console, f"Taps of {data['name']} ({data['family']}, {data['blocks']} blocks)")
     rows = [(tap["name"], _axes(tap), size(tap["bytes"]), tap["meaning"]) for tap in data["taps"]]
     table_of(console, ("tap", "shape", "a block", "what it is"), rows)
