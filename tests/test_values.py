@@ -42,7 +42,9 @@ def found(wanted) -> dict[str, type]:
     }
 
 
-VALUES = found(dataclasses.is_dataclass)
+COLLECTORS = ("Watched",)
+"""Not values: `surgery.tf.layers.Watched` collects tensors while a network is called."""
+VALUES = found(lambda value: dataclasses.is_dataclass(value) and value.__name__ not in COLLECTORS)
 TUPLES = found(lambda value: issubclass(value, tuple) and not value.__name__.startswith("_"))
 
 

@@ -39,7 +39,7 @@ def data(plan: Plan, batch: int, length: int) -> Data:
 
 
 def text(console: Console, data: Data) -> None:
-    """One row per tap, with the bytes of one block's tensor in a reply; then the taps that the family cannot have."""
+    """The tensors that can be tapped: one row per name, with the bytes of one block's tensor in a reply."""
     title(console, f"Taps of {data['name']} ({data['family']}, {data['blocks']} blocks)")
     rows = [(tap["name"], _axes(tap), size(tap["bytes"]), tap["meaning"]) for tap in data["taps"]]
     table_of(console, ("tap", "shape", "per block", "what it is"), rows)
