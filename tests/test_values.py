@@ -42,9 +42,9 @@ def found(wanted) -> dict[str, type]:
     }
 
 
-COLLECTORS = ("Watched",)
-"""Not values: `surgery.tf.layers.Watched` collects tensors while a network is called."""
-VALUES = found(lambda value: dataclasses.is_dataclass(value) and value.__name__ not in COLLECTORS)
+COLLECTORS = ("surgery.tf.layers.Watched",)
+"""Not values: these collect tensors while a network is called."""
+VALUES = {name: value for name, value in found(dataclasses.is_dataclass).items() if name not in COLLECTORS}
 TUPLES = found(lambda value: issubclass(value, tuple) and not value.__name__.startswith("_"))
 
 
