@@ -15,12 +15,10 @@ from surgery.module import Config
 
 COMMANDS = ("surgery.__main__", "surgery.triton.__main__")
 """Modules that run when they are imported."""
-LATER = ("surgery.tf.",)
-MODULES = [
-    importlib.import_module(found.name)
-    for found in pkgutil.walk_packages(surgery.__path__, "surgery.")
-    if found.name not in COMMANDS and not found.name.startswith(LATER)
-]
+NAMES = [found.name for found in pkgutil.walk_packages(surgery.__path__, "surgery.") if found.name not in COMMANDS]
+WITH_TENSORFLOW = ("surgery.tf.", "surgery.triton.model")
+"""Importing these loads TensorFlow, which takes seconds: not while tests are collected."""
+MODULES = [importlib.import_module(name) for name in NAMES if not name.startswith(WITH_TENSORFLOW)]
 BY_POSITION = {
     "surgery.planning.requests.Feature": 1,
     "surgery.planning.requests.Tap": 1,
@@ -33,18 +31,16 @@ BY_POSITION = {
 """What people write by hand, `Tap("query", layers=-1)`, and how many of its fields need no keyword."""
 
 
-def found(wanted) -> dict[str, type]:
+def found(wanted, modules=MODULES) -> dict[str, type]:
     return {
         f"{module.__name__}.{name}": value
-        for module in MODULES
+        for module in modules
         for name, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == module.__name__ and wanted(value)
     }
 
 
-COLLECTORS = ("surgery.tf.layers.Watched",)
-"""Not values: these collect tensors while a network is called."""
-VALUES = {name: value for name, value in found(dataclasses.is_dataclass).items() if name not in COLLECTORS}
+VALUES = found(dataclasses.is_dataclass)
 TUPLES = found(lambda value: issubclass(value, tuple) and not value.__name__.startswith("_"))
 
 
@@ -54,13 +50,25 @@ def explained(value: type) -> list[str]:
     return re.findall(r"^ {4}(\w+): \S", section, re.MULTILINE)
 
 
+def check(name: str, value: type) -> None:
+    fields = dataclasses.fields(value)
+    assert value.__dataclass_params__.frozen, name
+    assert all(field.kw_only for field in fields[BY_POSITION.get(name, 0) :]), name
+    assert explained(value) == [field.name for field in fields], name
+
+
 @pytest.mark.parametrize("name", VALUES)
 def test_a_value_is_frozen_built_with_keywords_and_explains_each_field(name):
-    value = VALUES[name]
-    fields = dataclasses.fields(value)
-    assert value.__dataclass_params__.frozen
-    assert all(field.kw_only for field in fields[BY_POSITION.get(name, 0) :])
-    assert explained(value) == [field.name for field in fields]
+    check(name, VALUES[name])
+
+
+def test_so_is_a_value_of_the_folder_that_imports_tensorflow():
+    modules = [importlib.import_module(name) for name in NAMES if name.startswith(WITH_TENSORFLOW)]
+    values = found(dataclasses.is_dataclass, modules)
+    del values["surgery.tf.layers.Watched"]  # no value: it collects tensors while a network is called
+    assert values
+    for name, value in values.items():
+        check(name, value)
 
 
 @pytest.mark.parametrize("name", TUPLES)
