@@ -44,9 +44,9 @@ class Architecture:
     """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig).
 
     Attributes:
-        family: name of the family, such as "albert".
-        generation: the exporter or publisher whose names the module has.
-        values: value by field, in the family's order.
+        family: Name of the family, such as "albert".
+        generation: The exporter or publisher whose names the module has.
+        values: Value by field, in the family's order.
     """
 
     family: str
@@ -73,14 +73,14 @@ class Inference:
     """The family, the architecture and the calling convention of a module, with the evidence.
 
     Attributes:
-        family: the table that explains the module.
-        architecture: every hyperparameter.
-        evidence: where each hyperparameter was read, one entry per field and kind of evidence.
-        claims: each weight with the row that claims it.
-        sizes: size by axis of the weights' layouts.
-        convention: how `__call__` takes inputs and gives outputs.
-        submodels: the same for each sub-model, such as "mlm", by name.
-        publisher: how the checkpoint's publisher describes it; None for a module that has a graph.
+        family: The table that explains the module.
+        architecture: Every hyperparameter.
+        evidence: Where each hyperparameter was read, one entry per field and kind of evidence.
+        claims: Each weight with the row that claims it.
+        sizes: Size by axis of the weights' layouts.
+        convention: How `__call__` takes inputs and gives outputs.
+        submodels: The same for each sub-model, such as "mlm", by name.
+        publisher: How the checkpoint's publisher describes it; None for a module that has a graph.
     """
 
     family: Family
@@ -103,12 +103,12 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     """Reads family, generation and every hyperparameter of a module.
 
     Args:
-        module: the inspected module.
-        assume: values by field, for fields without evidence in the module.
+        module: The inspected module.
+        assume: Values by field, for fields without evidence in the module.
 
     Raises:
-        UnexplainedError: no table explains the module, or a field has no evidence.
-        ContradictionError: two pieces of evidence disagree.
+        UnexplainedError: No table explains the module, or a field has no evidence.
+        ContradictionError: Two pieces of evidence disagree.
         UsageError: `assume` has a field or a value that the family cannot have.
     """
     family, explanation = find_family(module)

@@ -18,12 +18,12 @@ class Assignment:
     """One variable's way into the encoder.
 
     Attributes:
-        variable: the variable.
-        target: name of the weight in the encoder.
-        layout: the axes before and after.
-        shape: shape of the target.
-        rule: pattern of the row that claims the variable.
-        part: the part that owns the target: "encoder", or the name of a sub-model.
+        variable: The variable.
+        target: Name of the weight in the encoder.
+        layout: The axes before and after.
+        shape: Shape of the target.
+        rule: Pattern of the row that claims the variable.
+        part: The part that owns the target: "encoder", or the name of a sub-model.
     """
 
     variable: VariableInfo
@@ -39,8 +39,8 @@ class Dropped:
     """A variable that is left behind.
 
     Attributes:
-        variable: the variable.
-        because: the reason.
+        variable: The variable.
+        because: The reason.
     """
 
     variable: VariableInfo
@@ -52,10 +52,10 @@ class AssignmentMap:
     """Every variable of a module, exactly once.
 
     Attributes:
-        assignments: variables that go into the encoder.
-        dropped: variables that are left behind.
-        kept: the module's constants, such as `do_lower_case`, which are copied into the export.
-        sizes: size by axis of the layouts.
+        assignments: Variables that go into the encoder.
+        dropped: Variables that are left behind.
+        kept: The module's constants, such as `do_lower_case`, which are copied into the export.
+        sizes: Size by axis of the layouts.
     """
 
     assignments: tuple[Assignment, ...]
@@ -73,7 +73,7 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
     """Turns the claims of the table into assignments.
 
     Raises:
-        UnexplainedError: two variables claim one target, or a weight is not float32.
+        UnexplainedError: Two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
     dropped = [Dropped(variable=v, because=v.outside) for v in module.variables if v.outside is not None]

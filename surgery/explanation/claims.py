@@ -15,9 +15,9 @@ class Claim:
     """A variable and the row that claims it.
 
     Attributes:
-        variable: the variable.
-        rule: the row.
-        holes: text of the row's holes, by hole.
+        variable: The variable.
+        rule: The row.
+        holes: Text of the row's holes, by hole.
     """
 
     variable: VariableInfo
@@ -35,12 +35,12 @@ class Explanation:
     """The comparison of a module's variables with a dialect. It is complete only if nothing is left over.
 
     Attributes:
-        dialect: the dialect.
-        claims: variables that exactly one row claims.
-        unclaimed: variables that no row claims.
-        ambiguous: variables that several rows claim, with these rows.
-        idle: rows that must claim a variable and claim none.
-        missing: names that a row's alternatives and numbers require, and that no variable has.
+        dialect: The dialect.
+        claims: Variables that exactly one row claims.
+        unclaimed: Variables that no row claims.
+        ambiguous: Variables that several rows claim, with these rows.
+        idle: Rows that must claim a variable and claim none.
+        missing: Names that a row's alternatives and numbers require, and that no variable has.
     """
 
     dialect: Dialect

@@ -45,16 +45,16 @@ def observe_config(
     shows, or the value that the caller assumes; without either it means the first.
 
     Args:
-        config: the checkpoint's configuration file.
-        publisher: the rows of the checkpoint's publisher.
-        family: the checkpoint's family.
-        name: name of the module, for messages.
-        targets: targets of the checkpoint's weights; rows anchored at other targets do not apply.
-        shown: values that the graph beside the checkpoint shows, by field.
-        assume: values that the caller assumes, by field.
+        config: The checkpoint's configuration file.
+        publisher: The rows of the checkpoint's publisher.
+        family: The checkpoint's family.
+        name: Name of the module, for messages.
+        targets: Targets of the checkpoint's weights; rows anchored at other targets do not apply.
+        shown: Values that the graph beside the checkpoint shows, by field.
+        assume: Values that the caller assumes, by field.
 
     Raises:
-        UnexplainedError: a demand is not met, or the config has a value that no field can have.
+        UnexplainedError: A demand is not met, or the config has a value that no field can have.
     """
     doing = f"reading {config.file} of {name}"
     for demand in publisher.demands:

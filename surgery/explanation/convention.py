@@ -26,11 +26,11 @@ class Convention:
     """A callable of the module, with its inputs and outputs matched with the encoder's.
 
     Attributes:
-        callable: name of the callable, such as "__call__".
+        callable: Name of the callable, such as "__call__".
         kind: "list" or "dict", the structure that it takes.
-        inputs: path in the callable's input structure by encoder input.
-        outputs: path in the callable's output structure by export name: `encoder_outputs[3]` by `encoder_outputs_3`.
-        aliases: further outputs that are the same tensor as another, by name: `default` is `pooled_output`.
+        inputs: Path in the callable's input structure by encoder input.
+        outputs: Path in the callable's output structure by export name: `encoder_outputs[3]` by `encoder_outputs_3`.
+        aliases: Further outputs that are the same tensor as another, by name: `default` is `pooled_output`.
     """
 
     callable: str
@@ -51,15 +51,15 @@ def read_convention(
     """Reads how a callable is called from its inference trace.
 
     Args:
-        module: the module.
-        family: its family.
-        callable_name: name of the callable.
-        graph: the anchored graph of its inference trace.
-        known: outputs that the encoder will have, lists as one name.
-        submodel: the recipe of the sub-model that the callable is; None for `__call__`.
+        module: The module.
+        family: Its family.
+        callable_name: Name of the callable.
+        graph: The anchored graph of its inference trace.
+        known: Outputs that the encoder will have, lists as one name.
+        submodel: The recipe of the sub-model that the callable is; None for `__call__`.
 
     Raises:
-        UnexplainedError: there is no such trace, or it has an input or output that the encoder does not have.
+        UnexplainedError: There is no such trace, or it has an input or output that the encoder does not have.
     """
     trace = module.trace(callable_name, training=False)
     if trace is None or graph is None:

@@ -25,10 +25,10 @@ class Seen:
     """An observation: a field has a value.
 
     Attributes:
-        field: the architecture field.
-        value: its value.
-        kind: the kind of evidence: "graph", "names", "shapes", "config", "code" or "option".
-        place: where the value was read: a node, a variable, a key of a file, or an option.
+        field: The architecture field.
+        value: Its value.
+        kind: The kind of evidence: "graph", "names", "shapes", "config", "code" or "option".
+        place: Where the value was read: a node, a variable, a key of a file, or an option.
     """
 
     field: str
@@ -42,8 +42,8 @@ class Unseen:
     """An observation: a reader that should see a field's value sees none.
 
     Attributes:
-        field: the architecture field.
-        because: why, in the words of an error message.
+        field: The architecture field.
+        because: Why, in the words of an error message.
         unreadable: True if the graph must have the value and it cannot be read. A value seen elsewhere does not replace
             it, because blocks may differ; only a value from the caller does.
     """
@@ -61,11 +61,11 @@ class Evidence:
     """Why a field has its value.
 
     Attributes:
-        field: the architecture field.
-        value: its value.
-        kind: the kind of evidence, see Seen.
-        place: the first place where the value was read.
-        count: the number of places that agree on it.
+        field: The architecture field.
+        value: Its value.
+        kind: The kind of evidence, see Seen.
+        place: The first place where the value was read.
+        count: The number of places that agree on it.
     """
 
     field: str
@@ -80,10 +80,10 @@ class Findings:
     """The values that follow from a set of observations, and the fields that have none.
 
     Attributes:
-        values: value by field.
-        evidence: one entry per field and kind of evidence, in the order of the first observation.
-        places: every place where a value was seen.
-        missing: the reason why a field has no value that can be trusted, by field.
+        values: Value by field.
+        evidence: One entry per field and kind of evidence, in the order of the first observation.
+        places: Every place where a value was seen.
+        missing: The reason why a field has no value that can be trusted, by field.
     """
 
     values: Mapping[str, Any]
@@ -100,11 +100,11 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
     """Compares all observations of each field.
 
     Args:
-        name: name of the module, for messages.
-        observations: the observations of all readers, in their order.
+        name: Name of the module, for messages.
+        observations: The observations of all readers, in their order.
 
     Raises:
-        ContradictionError: two observations of one field have different values.
+        ContradictionError: Two observations of one field have different values.
     """
     observations = tuple(observations)
     seen = [observation for observation in observations if isinstance(observation, Seen)]

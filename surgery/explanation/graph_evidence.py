@@ -23,8 +23,8 @@ class Graphs:
     """The graphs of a module's traces, anchored at its weights. Each is opened once, when it is first asked for.
 
     Attributes:
-        module: the inspected module.
-        targets: address of the module's variable (see VariableInfo) by target in the rebuilt encoder.
+        module: The inspected module.
+        targets: Address of the module's variable (see VariableInfo) by target in the rebuilt encoder.
     """
 
     module: InspectedModule
@@ -55,8 +55,8 @@ class Spot:
     """One spot of a graph that an evidence row reads.
 
     Attributes:
-        anchors: targets of the weights that anchor it.
-        application: the application of a shared weight that is meant, from 0.
+        anchors: Targets of the weights that anchor it.
+        application: The application of a shared weight that is meant, from 0.
     """
 
     anchors: tuple[str, ...]

@@ -17,10 +17,10 @@ class Inspection:
     """The result of `inspect`: a module, and its inference or the reason why no table explains it.
 
     Attributes:
-        module: the module.
-        inference: its family and architecture with the evidence; None if no table explains it.
-        unexplained: why no table explains it; None if one does.
-        details: what the nearest table could not explain, one line each.
+        module: The module.
+        inference: Its family and architecture with the evidence; None if no table explains it.
+        unexplained: Why no table explains it; None if one does.
+        details: What the nearest table could not explain, one line each.
     """
 
     module: InspectedModule

@@ -15,7 +15,7 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     """The family and dialect whose table explains every variable.
 
     Raises:
-        UnexplainedError: none does; the details list the variables that the nearest table could not explain.
+        UnexplainedError: None does; the details list the variables that the nearest table could not explain.
     """
     weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
     tried = [(family, explain(dialect, weights)) for family, dialect in _dialects(module)]

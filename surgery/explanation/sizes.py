@@ -17,8 +17,8 @@ class Bound:
     """Sizes, and what was observed while they were bound.
 
     Attributes:
-        sizes: size by axis.
-        observations: fields whose value the shapes define, and fields that they leave open.
+        sizes: Size by axis.
+        observations: Fields whose value the shapes define, and fields that they leave open.
     """
 
     sizes: Mapping[str, int]
@@ -29,14 +29,14 @@ def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: F
     """Binds every axis of every claimed weight.
 
     Args:
-        name: name of the module, for messages.
-        family: its family, whose `sizes` map axes to fields.
-        claims: its weights and the rows that claim them.
-        findings: the values of the fields that are known before.
+        name: Name of the module, for messages.
+        family: Its family, whose `sizes` map axes to fields.
+        claims: Its weights and the rows that claim them.
+        findings: The values of the fields that are known before.
 
     Raises:
-        ContradictionError: a shape disagrees with another shape, or with a field's value.
-        UnexplainedError: two axes must be equal and are not.
+        ContradictionError: A shape disagrees with another shape, or with a field's value.
+        UnexplainedError: Two axes must be equal and are not.
     """
     sizes = {axis: findings.values[field] for axis, field in family.sizes.items() if field in findings.values}
     places = {field: findings.place(field) for field in findings.values}

@@ -19,10 +19,10 @@ class Tokenization:
     """A tokenizer.
 
     Attributes:
-        file: a WordPiece vocabulary with one token per line, or a SentencePiece model.
+        file: A WordPiece vocabulary with one token per line, or a SentencePiece model.
         pieces: True for a SentencePiece model.
-        lower_case: whether texts are lower-cased first.
-        why: the evidence for `lower_case`.
+        lower_case: Whether texts are lower-cased first.
+        why: The evidence for `lower_case`.
     """
 
     file: Path
@@ -41,13 +41,13 @@ def find_tokenization(
     """Finds the module's own tokenizer, or uses the caller's vocabulary and casing.
 
     Args:
-        module: the module.
-        constants: its constants, such as `do_lower_case`, see read_constants.
-        vocab: a vocabulary or `.model` file instead of the module's.
-        lower_case: the casing instead of the module's.
+        module: The module.
+        constants: Its constants, such as `do_lower_case`, see read_constants.
+        vocab: A vocabulary or `.model` file instead of the module's.
+        lower_case: The casing instead of the module's.
 
     Raises:
-        UsageError: no vocabulary or no casing is known; the hint names the option that supplies it.
+        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it.
     """
     doing = f"looking for the tokenizer of {module.name}"
     if vocab is not None:

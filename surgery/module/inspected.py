@@ -19,8 +19,8 @@ class Config:
     """A checkpoint's configuration file.
 
     Attributes:
-        file: its name, such as "bert_config.json".
-        values: value by key.
+        file: Its name, such as "bert_config.json".
+        values: Value by key.
     """
 
     file: str
@@ -32,28 +32,28 @@ class InspectedModule:
     """All that a module's files show without TensorFlow.
 
     Attributes:
-        name: name of the module.
-        folder: the folder with its files.
-        format: the format for people, such as "TF2 SavedModel".
-        variables: every variable.
+        name: Name of the module.
+        folder: The folder with its files.
+        format: The format for people, such as "TF2 SavedModel".
+        variables: Every variable.
         fingerprint: SHA-256 by name of the files that identify it.
-        saved_model_bytes: size of its graph's file in bytes.
-        tensorflow_version: the TensorFlow that wrote it; "" for a checkpoint.
-        meta_graphs: its meta graphs, in file order; a checkpoint has none.
-        assets: asset files, relative to the folder, by the attribute under which the module has them.
-        traces: concrete functions of its callables; a checkpoint has none.
-        signature_traces: the concrete function behind each signature, by name.
-        attached_messages: messages attached to a TF1 hub.Module, as bytes by key, by tags.
-        constants: facts such as `do_lower_case` that a TF1 module's signature `tokenization_info` or a tokenizer's
+        saved_model_bytes: Size of its graph's file in bytes.
+        tensorflow_version: The TensorFlow that wrote it; "" for a checkpoint.
+        meta_graphs: Its meta graphs, in file order; a checkpoint has none.
+        assets: Asset files, relative to the folder, by the attribute under which the module has them.
+        traces: Concrete functions of its callables; a checkpoint has none.
+        signature_traces: The concrete function behind each signature, by name.
+        attached_messages: Messages attached to a TF1 hub.Module, as bytes by key, by tags.
+        constants: Facts such as `do_lower_case` that a TF1 module's signature `tokenization_info` or a tokenizer's
             config gives; a TF2 module keeps them in variables.
-        output_names: meaning of each signature's outputs.
-        input_names: meaning of each signature's inputs.
-        problems: files that are missing or empty, one line each.
-        config: the file that describes the function of a checkpoint, which has no graph; None for a SavedModel.
-        bare_graph: opens the graph of unknown purpose that lies beside a checkpoint, which is evidence and nothing to
+        output_names: Meaning of each signature's outputs.
+        input_names: Meaning of each signature's inputs.
+        problems: Files that are missing or empty, one line each.
+        config: The file that describes the function of a checkpoint, which has no graph; None for a SavedModel.
+        bare_graph: Opens the graph of unknown purpose that lies beside a checkpoint, which is evidence and nothing to
             call; None where there is none.
-        open_tensors: opens the values of the variables.
-        saved_model: the parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
+        open_tensors: Opens the values of the variables.
+        saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
     """
 
     name: str

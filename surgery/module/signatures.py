@@ -15,10 +15,10 @@ class TensorInfo:
     """One input or output.
 
     Attributes:
-        key: its key in a signature or structure.
-        dtype: its dtype by TensorFlow's name, such as "float32".
-        shape: its shape, with None for an axis of any size; None where the number of axes is not known.
-        name: its name in the graph; None where the format gives none.
+        key: Its key in a signature or structure.
+        dtype: Its dtype by TensorFlow's name, such as "float32".
+        shape: Its shape, with None for an axis of any size; None where the number of axes is not known.
+        name: Its name in the graph; None where the format gives none.
     """
 
     key: str
@@ -32,10 +32,10 @@ class SignatureInfo:
     """A named entry point of a meta graph, as TensorFlow Serving sees it.
 
     Attributes:
-        name: its name, such as "serving_default".
-        inputs: its inputs, sorted by key.
-        outputs: its outputs, sorted by key.
-        method_name: the signature's `method_name`, such as "tensorflow/serving/predict".
+        name: Its name, such as "serving_default".
+        inputs: Its inputs, sorted by key.
+        outputs: Its outputs, sorted by key.
+        method_name: The signature's `method_name`, such as "tensorflow/serving/predict".
     """
 
     name: str
@@ -49,10 +49,10 @@ class MetaGraphInfo:
     """One meta graph of a SavedModel.
 
     Attributes:
-        tags: its tags, sorted; empty for the inference graph of a TF1 hub.Module.
-        signatures: its signatures, sorted by name.
-        node_count: number of nodes outside of functions.
-        function_count: number of functions.
+        tags: Its tags, sorted; empty for the inference graph of a TF1 hub.Module.
+        signatures: Its signatures, sorted by name.
+        node_count: Number of nodes outside of functions.
+        function_count: Number of functions.
     """
 
     tags: tuple[str, ...]
@@ -66,11 +66,11 @@ class OutputName:
     """The meaning of an opaque key of a signature: `bert_encoder_1_4` is `encoder_outputs[3]` of the call.
 
     Attributes:
-        signature: name of the signature.
-        key: the key of the output, or of the input.
-        callable: the callable whose output or input it is.
-        paths: paths in the callable's structure; several when the call returns one tensor at several of them.
-        how: how it was found.
+        signature: Name of the signature.
+        key: The key of the output, or of the input.
+        callable: The callable whose output or input it is.
+        paths: Paths in the callable's structure; several when the call returns one tensor at several of them.
+        how: How it was found.
     """
 
     signature: str

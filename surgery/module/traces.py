@@ -21,13 +21,13 @@ class Trace:
     """One concrete function of a callable, for one value of `training`.
 
     Attributes:
-        callable: name of the callable, such as "__call__" or "mlm".
-        function: name of the function in the graph, or of the signature in a TF1 module.
-        training: the value of `training` for which it was traced; None where it has no such argument.
-        inputs: structure of the inputs.
-        outputs: structure of the outputs.
-        captures: path of the variable (see VariableInfo) bound to each remaining argument; None for other tensors.
-        open_graph: opens the function's graph.
+        callable: Name of the callable, such as "__call__" or "mlm".
+        function: Name of the function in the graph, or of the signature in a TF1 module.
+        training: The value of `training` for which it was traced; None where it has no such argument.
+        inputs: Structure of the inputs.
+        outputs: Structure of the outputs.
+        captures: Path of the variable (see VariableInfo) bound to each remaining argument; None for other tensors.
+        open_graph: Opens the function's graph.
     """
 
     callable: str

@@ -15,16 +15,16 @@ class VariableInfo:
     """A variable of a module.
 
     Attributes:
-        name: its name.
-        dtype: its dtype by TensorFlow's name.
-        shape: its shape.
-        trainable: whether `module.trainable_variables` has it, which is the list that fine-tuning uses.
-        path: its path from the root object, such as "variables/3"; None in TF1 graphs and in checkpoints.
-        attribute: its name as a child of the root object, such as "do_lower_case"; None for other variables.
-        nbytes: its size in bytes; 0 where the dtype has no fixed size.
-        watched: the variable's own flag `trainable`, which a gradient tape follows.
-        listed: whether `module.variables` has it.
-        outside: why it belongs to the model around the encoder; None for a variable of the encoder itself.
+        name: Its name.
+        dtype: Its dtype by TensorFlow's name.
+        shape: Its shape.
+        trainable: Whether `module.trainable_variables` has it, which is the list that fine-tuning uses.
+        path: Its path from the root object, such as "variables/3"; None in TF1 graphs and in checkpoints.
+        attribute: Its name as a child of the root object, such as "do_lower_case"; None for other variables.
+        nbytes: Its size in bytes; 0 where the dtype has no fixed size.
+        watched: The variable's own flag `trainable`, which a gradient tape follows.
+        listed: Whether `module.variables` has it.
+        outside: Why it belongs to the model around the encoder; None for a variable of the encoder itself.
     """
 
     name: str

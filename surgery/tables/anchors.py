@@ -28,9 +28,9 @@ class MaskAdded:
     """A mask that is added to attention logits.
 
     Attributes:
-        logits: the logits before the mask is added.
-        mask: the node whose product is added.
-        adder: the number that is added to the logits of padding.
+        logits: The logits before the mask is added.
+        mask: The node whose product is added.
+        adder: The number that is added to the logits of padding.
     """
 
     logits: Tensor

@@ -18,10 +18,10 @@ class Dropout:
     """A dropout of a graph.
 
     Attributes:
-        rate: the share of elements that it sets to zero, from 0 below 1.
-        data: the tensor that it acts on.
-        result: the node that gives its result.
-        random: its random operation.
+        rate: The share of elements that it sets to zero, from 0 below 1.
+        data: The tensor that it acts on.
+        result: The node that gives its result.
+        random: Its random operation.
     """
 
     rate: float

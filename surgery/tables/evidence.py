@@ -15,13 +15,13 @@ class GraphEvidence:
     """A row: an architecture field that a graph shows.
 
     Attributes:
-        field: the architecture field.
-        read: function of a graph and the anchors that reads the value, see readers.
-        anchors: targets of the weights that anchor the spot. With `{layer}` every block is read, and all must agree.
+        field: The architecture field.
+        read: Function of a graph and the anchors that reads the value, see readers.
+        anchors: Targets of the weights that anchor the spot. With `{layer}` every block is read, and all must agree.
         training: True for the training trace of the callable, False for the inference trace.
-        callable: the callable whose graph shows it.
+        callable: The callable whose graph shows it.
         optional: True where the field may have no evidence at all.
-        absent: the value of a module without these weights, as its names then show; None where they decide nothing.
+        absent: The value of a module without these weights, as its names then show; None where they decide nothing.
     """
 
     field: str
@@ -38,10 +38,10 @@ class ConfigEvidence:
     """A row: an architecture field that a key of the config gives.
 
     Attributes:
-        field: the architecture field.
-        key: the key of the config.
-        anchors: targets that a module must have for the row to apply.
-        means: values that a word of the config may stand for. The first counts unless other evidence has another one.
+        field: The architecture field.
+        key: The key of the config.
+        anchors: Targets that a module must have for the row to apply.
+        means: Values that a word of the config may stand for. The first counts unless other evidence has another one.
     """
 
     field: str
@@ -55,10 +55,10 @@ class CodeEvidence:
     """A row: an architecture field that the publisher's code fixes for all its models.
 
     Attributes:
-        field: the architecture field.
-        value: its value.
-        place: the file of the publisher's code that fixes it.
-        anchors: targets that a module must have for the row to apply.
+        field: The architecture field.
+        value: Its value.
+        place: The file of the publisher's code that fixes it.
+        anchors: Targets that a module must have for the row to apply.
     """
 
     field: str
@@ -72,9 +72,9 @@ class Demand:
     """A row: a key of the config that, if present, must have one of a few values, because the encoder has no other.
 
     Attributes:
-        key: the key of the config.
-        allowed: the values that it may have.
-        because: the reason, for the error message.
+        key: The key of the config.
+        allowed: The values that it may have.
+        because: The reason, for the error message.
     """
 
     key: str

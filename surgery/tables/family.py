@@ -21,15 +21,15 @@ class Tap:
     """A tensor inside a block that can be an output: its place in the rebuilt encoder and in a module's own graph.
 
     Attributes:
-        name: name of the tap, as `--tap` takes it; holes such as `{ffn}` are filled in.
-        axes: axes of the tensor: "batch", "seq" and axes of the weights, such as "batch heads seq seq".
-        meaning: one line for people.
-        layer: path of the Keras layer from its block, see recipe.Setting.
+        name: Name of the tap, as `--tap` takes it; holes such as `{ffn}` are filled in.
+        axes: Axes of the tensor: "batch", "seq" and axes of the weights, such as "batch heads seq seq".
+        meaning: One line for people.
+        layer: Path of the Keras layer from its block, see recipe.Setting.
         side: "output" for the layer's output, "input" for the first input of its call.
-        finder: function of a graph and the anchors that finds the tensor in a module's own graph, see sublayers.
-        anchors: targets of the weights that anchor the tensor there.
-        when: fields and values of the encoders that have this tap; all encoders of the family when empty.
-        counted: the numbered hole, such as "ffn", for each number of which there is one tap; None for a single tap.
+        finder: Function of a graph and the anchors that finds the tensor in a module's own graph, see sublayers.
+        anchors: Targets of the weights that anchor the tensor there.
+        when: Fields and values of the encoders that have this tap; all encoders of the family when empty.
+        counted: The numbered hole, such as "ffn", for each number of which there is one tap; None for a single tap.
     """
 
     name: str
@@ -48,8 +48,8 @@ class InputAnchor:
     """An encoder input, and how to recognise it in a graph.
 
     Attributes:
-        name: name of the input, such as "input_word_ids".
-        table: target of the embedding table whose rows its ids select; None for the one input that selects none.
+        name: Name of the input, such as "input_word_ids".
+        table: Target of the embedding table whose rows its ids select; None for the one input that selects none.
     """
 
     name: str
@@ -61,9 +61,9 @@ class BlockInput:
     """The weights of a block from which the block's input is found in a graph.
 
     Attributes:
-        kernel: target of the first kernel that the input is multiplied with.
-        norm_gamma: target of gamma of the norm that stands before it in a pre-norm block; None where there is none.
-        norm_beta: target of that norm's beta.
+        kernel: Target of the first kernel that the input is multiplied with.
+        norm_gamma: Target of gamma of the norm that stands before it in a pre-norm block; None where there is none.
+        norm_beta: Target of that norm's beta.
     """
 
     kernel: str
@@ -76,26 +76,26 @@ class Family:
     """One family of encoders: everything that is particular to it.
 
     Attributes:
-        name: name of the family, as reports and manifests show it.
-        dialects: the weight tables of its exporters and publishers.
-        sizes: architecture field by axis of the layouts.
-        fields: the architecture fields, in the order in which people read them.
-        evidence: rows that say where a graph shows each field.
-        inputs: the encoder's inputs.
-        block_input: the weights from which a block's input is found in a graph.
-        encoder: how the Model Garden encoder is built.
-        equal_unless: two axes of equal size, and the target whose presence lets them differ ("" for none).
-        fixed: fields with the only value that the Model Garden encoder can have; other evidence is refused.
-        counts: architecture field by numbered hole of the rows.
-        lists: outputs that are a list with one entry per block, and the number of entries before the first block.
+        name: Name of the family, as reports and manifests show it.
+        dialects: The weight tables of its exporters and publishers.
+        sizes: Architecture field by axis of the layouts.
+        fields: The architecture fields, in the order in which people read them.
+        evidence: Rows that say where a graph shows each field.
+        inputs: The encoder's inputs.
+        block_input: The weights from which a block's input is found in a graph.
+        encoder: How the Model Garden encoder is built.
+        equal_unless: Two axes of equal size, and the target whose presence lets them differ ("" for none).
+        fixed: Fields with the only value that the Model Garden encoder can have; other evidence is refused.
+        counts: Architecture field by numbered hole of the rows.
+        lists: Outputs that are a list with one entry per block, and the number of entries before the first block.
             MobileBERT's `encoder_outputs` begin with the embedding.
-        repeated: scope of the targets that all blocks share; None where every block has its own.
-        depth: where the number of blocks is read when all blocks share their weights.
-        right_context: how many positions after its last token influence a text's outputs even when masked (MobileBERT's
+        repeated: Scope of the targets that all blocks share; None where every block has its own.
+        depth: Where the number of blocks is read when all blocks share their weights.
+        right_context: How many positions after its last token influence a text's outputs even when masked (MobileBERT's
             trigram embedding: 1). Batches are padded by that many extra positions; otherwise a text's result would
             depend on its neighbours.
-        taps: tensors inside a block that can be outputs, in the order of computation.
-        no_taps: taps of other families that this one cannot have, with the reason.
+        taps: Tensors inside a block that can be outputs, in the order of computation.
+        no_taps: Taps of other families that this one cannot have, with the reason.
     """
 
     name: str

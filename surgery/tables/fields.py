@@ -13,8 +13,8 @@ class Field:
     """A hyperparameter.
 
     Attributes:
-        meaning: one line for people.
-        kind: the kind of value: "size" (a whole number from 1), "rate" (from 0 below 1), "epsilon" (small and
+        meaning: One line for people.
+        kind: The kind of value: "size" (a whole number from 1), "rate" (from 0 below 1), "epsilon" (small and
             positive), "flag" (true or false), "activation" (a name) or "number" (any).
     """
 

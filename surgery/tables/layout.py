@@ -26,9 +26,9 @@ class Layout:
     """A parsed sentence: the axes of a stored tensor and of the rebuilt encoder's.
 
     Attributes:
-        sentence: the sentence.
-        left: groups of axis names of the stored tensor; a group of several is stored as one axis.
-        right: groups of the same axis names of the rebuilt encoder's tensor.
+        sentence: The sentence.
+        left: Groups of axis names of the stored tensor; a group of several is stored as one axis.
+        right: Groups of the same axis names of the rebuilt encoder's tensor.
     """
 
     sentence: str

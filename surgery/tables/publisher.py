@@ -15,27 +15,27 @@ class Names:
     either shows. A name is that of a layer; "" says that the layer has no weights.
 
     Attributes:
-        words: table of the word embeddings.
-        positions: table of the position embeddings.
-        types: table of the token-type embeddings.
-        embedding_norm: norm of the embeddings.
-        projection: dense layer from embedding size to hidden size.
-        block: scope of a block, with `{}` for its number unless all blocks share one.
-        query: dense layer of the queries, below the block, as all that follow up to `output_norm`.
-        key: dense layer of the keys.
-        value: dense layer of the values.
-        attention_output: dense layer after the attention.
-        attention_norm: norm after the attention.
-        intermediate: first dense layer of the feed-forward.
-        output: second dense layer of the feed-forward.
-        output_norm: norm after the feed-forward; of several names the first that the checkpoint has counts.
-        pooler: dense layer of the pooled output.
-        masked_lm: scope of the masked-LM head.
-        scopes: scopes under which the checkpoint may keep all names.
-        separator: what separates a layer's name from its leaf.
-        kernel: leaf of a dense layer's kernel.
-        gamma: leaf of a norm's scale; of several names the first that the checkpoint has counts.
-        beta: leaf of a norm's offset, likewise.
+        words: Table of the word embeddings.
+        positions: Table of the position embeddings.
+        types: Table of the token-type embeddings.
+        embedding_norm: Norm of the embeddings.
+        projection: Dense layer from embedding size to hidden size.
+        block: Scope of a block, with `{}` for its number unless all blocks share one.
+        query: Dense layer of the queries, below the block, as all that follow up to `output_norm`.
+        key: Dense layer of the keys.
+        value: Dense layer of the values.
+        attention_output: Dense layer after the attention.
+        attention_norm: Norm after the attention.
+        intermediate: First dense layer of the feed-forward.
+        output: Second dense layer of the feed-forward.
+        output_norm: Norm after the feed-forward; of several names the first that the checkpoint has counts.
+        pooler: Dense layer of the pooled output.
+        masked_lm: Scope of the masked-LM head.
+        scopes: Scopes under which the checkpoint may keep all names.
+        separator: What separates a layer's name from its leaf.
+        kernel: Leaf of a dense layer's kernel.
+        gamma: Leaf of a norm's scale; of several names the first that the checkpoint has counts.
+        beta: Leaf of a norm's offset, likewise.
         transposed: True where kernels are stored as [out, in], False where as [in, out].
     """
 
@@ -68,11 +68,11 @@ class Publisher:
     """One publisher's checkpoints of a family.
 
     Attributes:
-        model_types: names of the architecture in its configs; None stands for a config that names none.
-        evidence: rows of the config and of the publisher's code.
-        names: the publisher's own names of the weights.
-        demands: keys of the config that must have one of a few values.
-        graph: rows read from the graph of unknown purpose that may lie beside a checkpoint.
+        model_types: Names of the architecture in its configs; None stands for a config that names none.
+        evidence: Rows of the config and of the publisher's code.
+        names: The publisher's own names of the weights.
+        demands: Keys of the config that must have one of a few values.
+        graph: Rows read from the graph of unknown purpose that may lie beside a checkpoint.
     """
 
     model_types: tuple[str | None, ...]

@@ -21,8 +21,8 @@ class Reading:
     """A value and the place where it was read.
 
     Attributes:
-        value: the value of the field, or "unknown (…)" with a description of an unknown form.
-        place: name of the node where it stands.
+        value: The value of the field, or "unknown (…)" with a description of an unknown form.
+        place: Name of the node where it stands.
     """
 
     value: Any

@@ -14,11 +14,11 @@ class Setting:
     The exported graph is traced later, so that the setting takes effect in it.
 
     Attributes:
-        layer: path of the layer from the encoder, such as `_transformer_layers[]._output_dropout`: attributes, where
+        layer: Path of the layer from the encoder, such as `_transformer_layers[]._output_dropout`: attributes, where
             `[]` means each of a list. `layer:NAME` is a functional model's layer of that name, `class:NAME` each of its
             layers of that class.
-        attribute: name of the layer's attribute, such as "epsilon".
-        field: the architecture field.
+        attribute: Name of the layer's attribute, such as "epsilon".
+        field: The architecture field.
     """
 
     layer: str
@@ -31,7 +31,7 @@ class Constant:
     """A constructor argument that is the same for all encoders of a family.
 
     Attributes:
-        value: the argument.
+        value: The argument.
     """
 
     value: Any
@@ -42,7 +42,7 @@ class Activation:
     """A constructor argument that is an activation function.
 
     Attributes:
-        field: the architecture field that names the activation.
+        field: The architecture field that names the activation.
     """
 
     field: str
@@ -53,7 +53,7 @@ class LayerClass:
     """A constructor argument that is a class.
 
     Attributes:
-        path: import path of the class, as `module:Name`.
+        path: Import path of the class, as `module:Name`.
     """
 
     path: str
@@ -64,8 +64,8 @@ class BlockLayers:
     """A constructor argument that is a list of layers, one per block.
 
     Attributes:
-        layer: class of the layers.
-        arguments: constructor arguments of each, of the same kinds as EncoderRecipe.arguments; the `name` may contain
+        layer: Class of the layers.
+        arguments: Constructor arguments of each, of the same kinds as EncoderRecipe.arguments; the `name` may contain
             `{layer}`.
     """
 
@@ -78,13 +78,13 @@ class SubmodelRecipe:
     """A sub-model on top of the encoder, such as the masked-LM head behind `.mlm`.
 
     Attributes:
-        layer: its Keras class, as `module:Name`.
-        scope: scope of its variables.
-        positions: name of its extra input, int32 [batch, positions].
-        logits: name of the output that it adds, float32 [batch, positions, vocab].
-        activation: the architecture field that names its activation.
-        settings: attributes of its layers that get a field's value.
-        also_called: names that older modules give to the extra input.
+        layer: Its Keras class, as `module:Name`.
+        scope: Scope of its variables.
+        positions: Name of its extra input, int32 [batch, positions].
+        logits: Name of the output that it adds, float32 [batch, positions, vocab].
+        activation: The architecture field that names its activation.
+        settings: Attributes of its layers that get a field's value.
+        also_called: Names that older modules give to the extra input.
     """
 
     layer: str
@@ -101,8 +101,8 @@ class OptionalLayer:
     """A layer of the encoder that a module may lack.
 
     Attributes:
-        layer: path of the layer, see Setting.
-        scope: scope of its weights.
+        layer: Path of the layer, see Setting.
+        scope: Scope of its weights.
     """
 
     layer: str
@@ -114,18 +114,18 @@ class EncoderRecipe:
     """How to build the Model Garden encoder of a family.
 
     Attributes:
-        network: the encoder's class, as `module:Name`.
-        arguments: constructor arguments: an architecture field by name, one of the kinds above, or a mapping of more
+        network: The encoder's class, as `module:Name`.
+        arguments: Constructor arguments: an architecture field by name, one of the kinds above, or a mapping of more
             arguments.
-        outputs: export name by name of the encoder's output; the input of the first block is exported besides them, as
+        outputs: Export name by name of the encoder's output; the input of the first block is exported besides them, as
             `embedding_output`.
-        blocks: path of the layers that are its blocks, or of the one layer that is called for each (see Setting).
-        block_returns: how many values a block returns; its output is the first.
-        attention: path from a block to a Keras attention whose heads can be taken out; None where the heads are mixed.
-        settings: attributes of its layers that get a field's value.
-        submodels: sub-models on top of it, by the name of their callable.
-        renames: patterns and replacements for variable names that Keras numbers anew in each process.
-        optional: layers that a module may lack, by the export name of the output that then is missing.
+        blocks: Path of the layers that are its blocks, or of the one layer that is called for each (see Setting).
+        block_returns: How many values a block returns; its output is the first.
+        attention: Path from a block to a Keras attention whose heads can be taken out; None where the heads are mixed.
+        settings: Attributes of its layers that get a field's value.
+        submodels: Sub-models on top of it, by the name of their callable.
+        renames: Patterns and replacements for variable names that Keras numbers anew in each process.
+        optional: Layers that a module may lack, by the export name of the output that then is missing.
     """
 
     network: str

@@ -31,14 +31,14 @@ class WeightRule:
     A hole with alternatives, `{leaf:gamma|beta}`, demands a variable for each of them.
 
     Attributes:
-        pattern: the variables' names, with holes.
-        target: name of the weight in the rebuilt encoder, with the same holes; None for a variable that is dropped.
-        layout: the axes before and after, see layout; None for a variable that is dropped.
-        part: the part that owns the target: "encoder", or the name of a sub-model such as "mlm".
-        because: the reason why a variable is dropped.
-        optional: name of a group of rows of which all claim something, or none does. A row without a group must claim
+        pattern: The variables' names, with holes.
+        target: Name of the weight in the rebuilt encoder, with the same holes; None for a variable that is dropped.
+        layout: The axes before and after, see layout; None for a variable that is dropped.
+        part: The part that owns the target: "encoder", or the name of a sub-model such as "mlm".
+        because: The reason why a variable is dropped.
+        optional: Name of a group of rows of which all claim something, or none does. A row without a group must claim
             something.
-        also: a second target, for a weight that the module uses twice and the encoder has twice.
+        also: A second target, for a weight that the module uses twice and the encoder has twice.
     """
 
     pattern: str
@@ -89,9 +89,9 @@ class Dialect:
     """The names that one exporter or publisher gives to a family's weights.
 
     Attributes:
-        generation: name of the generation by calling convention, "list" or "dict".
-        rules: the weight rows.
-        publisher: how checkpoints of these names are to be read; None where there are only modules.
+        generation: Name of the generation by calling convention, "list" or "dict".
+        rules: The weight rows.
+        publisher: How checkpoints of these names are to be read; None where there are only modules.
     """
 
     generation: Mapping[str, str]

@@ -30,10 +30,10 @@ def config_evidence(
     """The rows of a config and of the code that reads it.
 
     Args:
-        activations: values that a word for an activation may stand for, see ConfigEvidence.means.
-        dropouts: fields that `hidden_dropout_prob` gives; other dropouts have the rate 0, because the code has none.
-        code: fields that the code fixes, with their values.
-        place: the file of the publisher's code.
+        activations: Values that a word for an activation may stand for, see ConfigEvidence.means.
+        dropouts: Fields that `hidden_dropout_prob` gives; other dropouts have the rate 0, because the code has none.
+        code: Fields that the code fixes, with their values.
+        place: The file of the publisher's code.
     """
     hidden = {"embedding_dropout", "attention_output_dropout", "intermediate_dropout", "output_dropout"}
     anchors = {"pooler_act": (_POOLER,), "mlm_layer_norm_eps": (_MASKED_LM,)}

@@ -38,11 +38,11 @@ def google_rows(
     """Rows for google-research's names.
 
     Args:
-        block: scope of a block.
-        target: scope of a block in the rebuilt encoder.
-        names: names of the sublayers below a block, by their names in the rebuilt encoder. Without a name for
+        block: Scope of a block.
+        target: Scope of a block in the rebuilt encoder.
+        names: Names of the sublayers below a block, by their names in the rebuilt encoder. Without a name for
             `output_layer_norm` a block has one norm, which it applies twice.
-        projection: name of the dense layer from embedding size to hidden size; None where there is none.
+        projection: Name of the dense layer from embedding size to hidden size; None where there is none.
     """
     attention = f"{block}/{names['attention']}"
     flat = "hidden (heads size) -> hidden heads size"
@@ -86,10 +86,10 @@ def google_checkpoints(model: str, names: Names, anchor: str, demands: tuple[Dem
     """google-research's checkpoints of a family.
 
     Args:
-        model: the architecture, "bert" or "albert".
-        names: google-research's names of the weights.
-        anchor: scope of a block in the targets.
-        demands: demands on the config.
+        model: The architecture, "bert" or "albert".
+        names: Google-research's names of the weights.
+        anchor: Scope of a block in the targets.
+        demands: Demands on the config.
     """
     activation = (f"{anchor}/intermediate/bias", f"{anchor}/output/kernel")
     return Publisher(

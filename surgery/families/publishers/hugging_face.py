@@ -38,9 +38,9 @@ def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tupl
     """Rows for transformers' names.
 
     Args:
-        block: scope of a block.
-        target: scope of a block in the rebuilt encoder.
-        names: names of a block's sublayers, of the pooler and of the projection.
+        block: Scope of a block.
+        target: Scope of a block in the rebuilt encoder.
+        names: Names of a block's sublayers, of the pooler and of the projection.
     """
     block = _SCOPE + block
     scoped = {name: _SCOPE + text for name, text in names.items() if name in ("pooler", "projection")}
@@ -100,10 +100,10 @@ def hugging_face_checkpoints(
     """transformers' checkpoints of a family.
 
     Args:
-        model_types: names of the architecture in the config.
-        names: transformers' names of the weights.
-        dropouts: fields that `hidden_dropout_prob` gives.
-        demands: demands on the config beyond those on all models.
+        model_types: Names of the architecture in the config.
+        names: Transformers' names of the weights.
+        dropouts: Fields that `hidden_dropout_prob` gives.
+        demands: Demands on the config beyond those on all models.
     """
     activations = {
         "gelu": ("gelu",),

@@ -89,9 +89,9 @@ def functional(
     """Rows of G2 and later: the names of Model Garden's functional encoders.
 
     Args:
-        scope: scope of all names, "" for none.
-        attention_output: name of the attention's output projection below a block.
-        block: scope of a block, in the module and in the target.
+        scope: Scope of all names, "" for none.
+        attention_output: Name of the attention's output projection below a block.
+        block: Scope of a block, in the module and in the target.
         projected: True where the embeddings are always projected to the hidden size.
     """
     return (

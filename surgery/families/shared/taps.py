@@ -19,9 +19,9 @@ def attention_taps(layer: str, scope: str, *, width: str = "hidden") -> tuple[Ta
     """Taps of a Keras MultiHeadAttention.
 
     Args:
-        layer: path of the attention layer from its block.
-        scope: scope of the attention's weights.
-        width: axis of the attention's output, which is a bottleneck in some families.
+        layer: Path of the attention layer from its block.
+        scope: Scope of the attention's weights.
+        width: Axis of the attention's output, which is a bottleneck in some families.
     """
     query_bias, output = f"{scope}/query/bias", f"{scope}/attention_output"
     projected, maps = f"batch seq {width}", "the attention maps: each query's shares sum to 1, padding gets none"
