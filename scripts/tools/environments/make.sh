@@ -44,8 +44,13 @@ pip_install() {
 # make_environment FOLDER INSTALL FILE...: calls the function INSTALL with FOLDER when a FILE, or the Python, changed.
 make_environment() {
     local folder=$1 install=$2 wanted identity had_identity had_contents python started=$SECONDS
-    local stamp=$folder/.surgery-setup
+    local stamp=$folder/.surgery-setup lock
     shift 2
+    # Two runs at once, such as two test workers, must not make one environment at the same time: the second one waits.
+    exec {lock}>"$folder.lock"
+    if command -v flock >/dev/null; then
+        flock "$lock"
+    fi
     wanted=$(cat -- "$@" | sha256sum | cut -d ' ' -f 1)
     identity=$(identity_of "$folder" || true)
     if [[ -n $identity && -f $stamp ]]; then
