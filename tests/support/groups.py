@@ -23,12 +23,17 @@ BY_SAMPLE = ("tests/whole/convert/", "tests/whole/verify/")
 OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/test_requests.py")
 """What shares the text exports."""
 
+OF_TRITON = "tests/triton/"
+"""What shares the environment of Triton, which takes minutes to make."""
+
 NAMED = re.compile(rf"(?:^|-)({'|'.join(sorted(map(re.escape, (*SAMPLES, *BUILT)), key=len, reverse=True))})(?:-|$)")
 
 
 def group_of(name: str) -> str:
-    """The sample that stands among a test's parameters, or the text exports, else its file."""
+    """The sample that stands among a test's parameters, or the text exports, or Triton, else its file."""
     file, _, test = name.partition("::")
+    if file.startswith(OF_TRITON):
+        return "triton"
     if file.startswith(OF_TEXTS):
         return "texts"
     parameters = test.partition("[")[2].removesuffix("]")
