@@ -35,8 +35,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Does the same, when a group of tests ends, with what its fixtures leave behind for the whole session.
 
     Each job collects several times, so that survivors cost a quarter of the time of a worker that has run for minutes.
+    What was kept out before is looked through once more here: models that fixtures have dropped since are freed.
     """
     if nextitem is not None and group_of(item.nodeid) != group_of(nextitem.nodeid) and len(gc.get_objects()) > MANY:
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
