@@ -22,8 +22,6 @@ def convert(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
     *,
-    atol: float | None = None,
-    rtol: float | None = None,
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
@@ -48,9 +46,6 @@ def convert(
     Args:
         module: As for `inspect`.
         destination: The folder to write; None for `exported/<name>/<next version>`.
-        atol: The absolute error that an output may have. An output passes if in every batch
-            `max |error| <= atol + rtol * RMS(expected)`. None for 2e-5.
-        rtol: The error that an output may have relative to its RMS; None for 2e-5.
         overwrite: Replaces the destination, after the new export has passed.
         keep_failed: Keeps the staged export when it fails, to look at.
         allow_nonfinite: Accepts weights that are NaN or infinite.
@@ -84,12 +79,10 @@ def convert(
     """
     from surgery.jobs.convert import convert_module
     from surgery.planning.requests import Request
-    from surgery.proof.parity import Tolerance
 
     return convert_module(
         str(module),
         None if destination is None else Path(destination),
-        tolerance=Tolerance.of(atol, rtol),
         overwrite=overwrite,
         keep_failed=keep_failed,
         allow_nonfinite=allow_nonfinite,

@@ -20,8 +20,6 @@ def verify(
     module: PathOrHandle,
     exported: PathOrHandle,
     *,
-    atol: float | None = None,
-    rtol: float | None = None,
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -31,8 +29,6 @@ def verify(
     Args:
         module: As for `inspect`.
         exported: The folder of the export.
-        atol: As for `convert`.
-        rtol: As for `convert`.
         allow_nonfinite: As for `convert`.
         assume: As for `convert`.
         progress: As for `convert`.
@@ -49,12 +45,10 @@ def verify(
         ```
     """
     from surgery.jobs.verify import verify_export
-    from surgery.proof.parity import Tolerance
 
     return verify_export(
         str(module),
         Path(exported),
-        tolerance=Tolerance.of(atol, rtol),
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
         progress=progress or silent,

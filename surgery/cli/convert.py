@@ -10,12 +10,10 @@ import click
 import surgery
 from surgery.cli.options import (
     ASSUME,
-    ATOL,
     JSON,
     MODULE,
     NONFINITE,
     OVERWRITE,
-    RTOL,
     VERBOSE,
     Command,
     assumed,
@@ -42,8 +40,6 @@ from surgery.cli.terminal import show, working
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
 @click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
-@ATOL
-@RTOL
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
 @NONFINITE
@@ -54,8 +50,6 @@ from surgery.cli.terminal import show, working
 def convert(
     module: str,
     destination: Path | None,
-    atol: float | None,
-    rtol: float | None,
     overwrite: bool,
     keep_failed: bool,
     allow_nonfinite: bool,
@@ -75,8 +69,6 @@ def convert(
         done = surgery.convert(
             module,
             destination,
-            atol=atol,
-            rtol=rtol,
             overwrite=overwrite,
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,

@@ -10,11 +10,9 @@ import click
 import surgery
 from surgery.cli.options import (
     ASSUME,
-    ATOL,
     JSON,
     MODULE,
     OVERWRITE,
-    RTOL,
     VERBOSE,
     Command,
     assumed,
@@ -44,8 +42,6 @@ if TYPE_CHECKING:
     "--prune-heads", "pruned", multiple=True, metavar="HEADS[@LAYERS]", help="Remove heads from blocks. Repeatable."
 )
 @chooses_outputs
-@ATOL
-@RTOL
 @OVERWRITE
 @ASSUME
 @JSON

@@ -91,10 +91,6 @@ MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODUL
 SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
 VERBOSE = click.option("--verbose", is_flag=True, help="Show TensorFlow's own messages.")
-ATOL = click.option("--atol", type=click.FloatRange(min=0), help="Absolute error allowed per output.  [default: 2e-5]")
-RTOL = click.option(
-    "--rtol", type=click.FloatRange(min=0), help="Error allowed relative to the output's RMS.  [default: 2e-5]"
-)
 NONFINITE = click.option("--allow-nonfinite", is_flag=True, help="Accept weights that are NaN or infinite.")
 ASSUME = click.option(
     "--assume",

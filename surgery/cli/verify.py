@@ -10,11 +10,9 @@ import click
 import surgery
 from surgery.cli.options import (
     ASSUME,
-    ATOL,
     JSON,
     MODULE,
     NONFINITE,
-    RTOL,
     VERBOSE,
     Command,
     assumed,
@@ -30,8 +28,6 @@ from surgery.cli.terminal import show, talk, working
 )
 @MODULE
 @click.argument("exported", type=click.Path(path_type=Path))
-@ATOL
-@RTOL
 @NONFINITE
 @ASSUME
 @JSON
@@ -40,8 +36,6 @@ from surgery.cli.terminal import show, talk, working
 def verify(
     module: str,
     exported: Path,
-    atol: float | None,
-    rtol: float | None,
     allow_nonfinite: bool,
     assume: tuple[str, ...],
     as_json: bool,
@@ -54,8 +48,6 @@ def verify(
         found = surgery.verify(
             module,
             exported,
-            atol=atol,
-            rtol=rtol,
             allow_nonfinite=allow_nonfinite,
             assume=assumed(assume),
             progress=progress,

@@ -19,7 +19,7 @@ from surgery.planning.requests import Request
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
-from surgery.proof.parity import ParityReport, Tolerance
+from surgery.proof.parity import ParityReport
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
@@ -49,7 +49,6 @@ def convert_module(
     module: str,
     destination: Path | None = None,
     *,
-    tolerance: Tolerance | None = None,
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
@@ -76,9 +75,9 @@ def convert_module(
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
-        recorded = rebuild(opened, folder, tolerance or Tolerance(), progress)
+        recorded = rebuild(opened, folder, progress)
         exported = open_export(folder)
-        report = judge(recorded, exported, tolerance, progress)
+        report = judge(recorded, exported, progress)
         if not report.passed:
             raise _no_parity(plan, report, folder, keep_failed=keep_failed)
         manifest = make_manifest(plan, recorded.hashes, report)

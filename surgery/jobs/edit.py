@@ -30,7 +30,7 @@ from surgery.planning.requests import Feature, Layers, Request, Tap
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
-from surgery.proof.parity import ParityReport, Tolerance
+from surgery.proof.parity import ParityReport
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
@@ -65,8 +65,6 @@ class EditedModel:
         features: OneOrMore[str | Feature] = (),
         depths: OneOrMore[int] = (),
         signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
-        atol: float | None = None,
-        rtol: float | None = None,
         overwrite: bool = False,
         keep_failed: bool = False,
         allow_nonfinite: bool = False,
@@ -89,8 +87,6 @@ class EditedModel:
             features: As for `surgery.convert`.
             depths: As for `surgery.convert`.
             signatures: As for `surgery.convert`.
-            atol: As for `surgery.convert`.
-            rtol: As for `surgery.convert`.
             overwrite: As for `surgery.convert`.
             keep_failed: As for `surgery.convert`.
             allow_nonfinite: As for `surgery.convert`.
@@ -120,7 +116,6 @@ class EditedModel:
             self,
             None if destination is None else Path(destination),
             request=Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures),
-            tolerance=Tolerance.of(atol, rtol),
             overwrite=overwrite,
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,
@@ -170,7 +165,6 @@ def export_edited(
     destination: Path | None = None,
     *,
     request: Request | None = None,
-    tolerance: Tolerance | None = None,
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
@@ -183,7 +177,6 @@ def export_edited(
 
     Raises a SurgeryError that names the cause; the destination is then as it was before.
     """
-    tolerance = tolerance or Tolerance()
     destination = choose_destination(destination, module_name(model.module) + "_edited", overwrite=overwrite)
     companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
     progress("inspect", 0, 0)
@@ -198,16 +191,16 @@ def export_edited(
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
-        recorded = rebuild(opened, Path(scratch) / "unedited", tolerance, progress)
+        recorded = rebuild(opened, Path(scratch) / "unedited", progress)
         unedited = open_export(Path(scratch) / "unedited")
-        whole = judge(recorded, unedited, tolerance, progress)
+        whole = judge(recorded, unedited, progress)
         if not whole.passed:
             raise ParityError(f"rebuilding {source.name} before the edit: {whole.failure()}")
 
         weights = Weights(edited.plan.weights, opened.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
         in_memory = write_edited(edited, weights, opened.battery, folder, progress)
         exported = open_export(folder)
-        report, unchanged = judge_edited(edited, in_memory, exported, unedited, tolerance, progress)
+        report, unchanged = judge_edited(edited, in_memory, exported, unedited, progress)
         if not report.passed:
             raise ParityError(
                 f"checking the edited export of {source.name}: what must stay has not, nothing was published\n  "

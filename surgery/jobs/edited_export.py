@@ -11,15 +11,15 @@ import numpy as np
 from surgery.errors import UsageError
 from surgery.explanation.outputs import EMBEDDING
 from surgery.export.weights import Weights, sha256
-from surgery.jobs.steps import Recorded
+from surgery.jobs.steps import Recorded, make_report
 from surgery.module import InspectedModule
 from surgery.planning.edits import EditedBlock, EditedPlan
 from surgery.progress import Progress, counting
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Recording, compare, compare_weights
+from surgery.proof.comparison import Outputs, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
-from surgery.proof.parity import ParityReport, Tolerance
+from surgery.proof.parity import ParityReport
 from surgery.sources import well_formed
 
 IN_MEMORY = "the edited encoder in memory"
@@ -34,14 +34,16 @@ def write_edited(
     """
     from surgery.tf.building import build_encoder
     from surgery.tf.encoder import edit_encoder
-    from surgery.tf.export import Export, write_saved_model
-    from surgery.tf.recording import record_encoder
+    from surgery.tf.export import Export, Traces, write_saved_model
+    from surgery.tf.in_memory import InMemory
 
     plan = edited.plan
     progress("edit the encoder", 0, 0)
     try:
         encoder = edit_encoder(build_encoder(plan.inference, weights), edited.blocks)
-        recording = record_encoder(encoder, battery, plan.outputs.taps)
+        traces = Traces(encoder, plan.outputs)
+        in_memory = InMemory(traces, tapped=bool(plan.outputs.taps))
+        recording = [in_memory.run(batch) for batch in battery]
     except (ValueError, TypeError) as error:  # Keras raises them for a layer that does not fit
         raise UsageError(
             f"running the edited encoder: {error}", hint="layers take and give [batch, seq, hidden]"
@@ -49,7 +51,7 @@ def write_edited(
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
     progress("write the SavedModel", 0, 0)
     constants = weights.constants()
-    write_saved_model(Export(module=plan.module, encoder=encoder, constants=constants, outputs=plan.outputs), folder)
+    write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
     blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
     return Recorded(
         plan=plan,
@@ -62,6 +64,8 @@ def write_edited(
             for target in encoder.variables
         },
         nonfinite={},
+        formulas=in_memory.formulas,
+        lacking=in_memory.lacking,
     )
 
 
@@ -70,7 +74,6 @@ def judge_edited(
     in_memory: Recorded,
     exported: InspectedModule,
     unedited: InspectedModule,
-    tolerance: Tolerance,
     progress: Progress,
 ) -> tuple[ParityReport, tuple[str, ...]]:
     """Compares an edited export with its encoder in memory.
@@ -89,16 +92,10 @@ def judge_edited(
     tick = counting(progress, "run the export", len(battery))
     with LoadedExport(exported) as loaded:
         bits = compare_weights(in_memory.hashes, loaded.hashes(list(in_memory.hashes)))
-        found = list(loaded.replay(plan.inference, plan.outputs, battery, tick))
+        found = list(loaded.replay(plan.inference, plan.outputs, battery, in_memory.expected, tick))
     unchanged, moved = _compare_unchanged(edited, unedited, battery, found)
-    report = ParityReport(
-        reference=in_memory.how,
-        tolerance=tolerance,
-        batches=len(battery),
-        outputs=compare(battery, in_memory.expected, found, tolerance),
-        weights=bits,
-        contract=(*contract, *moved),
-    )
+    outputs = compare(battery, in_memory.expected, found, loaded.same_as)
+    report = make_report(in_memory, outputs, bits, (*contract, *moved), loaded)
     return report, unchanged
 
 
@@ -125,11 +122,17 @@ def _compare_unchanged(
     names = [EMBEDDING, *plan.inference.outputs.entries_after(edited.unchanged)]
     plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
     with LoadedExport(unedited) as loaded:
-        before = list(loaded.replay(plan.inference, plain, battery))
-    names = [name for name in names if all(name in outputs for outputs in found)]
+        before = list(loaded.replay(plan.inference, plain, battery, [Outputs(float64={})] * len(battery)))
+    names = [name for name in names if all(name in outputs.float64 for outputs in found)]
     moved = [
         f"{name}: before the first effect of an edit, and not bit-equal to the unedited export's"
         for name in names
-        if not all(np.array_equal(a[name], b[name], equal_nan=True) for a, b in zip(before, found, strict=True))
+        if not all(_equal(a, b, name) for a, b in zip(before, found, strict=True))
     ]
     return tuple(names), tuple(moved)
+
+
+def _equal(before: Outputs, after: Outputs, name: str) -> bool:
+    """Whether an output has the same bits on both sides, in double precision and in float32."""
+    pairs = ((before.float64, after.float64), (before.float32, after.float32))
+    return all(np.array_equal(a[name], b[name], equal_nan=True) for a, b in pairs if name in a)

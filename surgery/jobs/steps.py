@@ -6,7 +6,7 @@ The filled encoder is compared on two batches before the module runs on the othe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,19 +18,17 @@ from surgery.module import InspectedModule, Tensors
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
-from surgery.proof.battery import Batch
-from surgery.proof.comparison import Arrays, Recording, compare, compare_weights
+from surgery.proof.battery import FIRST_LOOK, Batch
+from surgery.proof.comparison import ModuleRecording, Outputs, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import expected_outputs, inner_outputs
-from surgery.proof.parity import ParityReport, Tolerance
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 
 if TYPE_CHECKING:
-    from surgery.tf.encoder import Encoder
-
-FIRST_LOOK = 2
-"""The number of batches on which the filled encoder is compared first, among the longest, where attention acts."""
+    from surgery.tf.export import Traces
+    from surgery.tf.recording import LoadedExport
 
 MakeBattery = Callable[[Architecture], Sequence[Batch]]
 """Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
@@ -65,6 +63,8 @@ class Recorded:
         inner: The outputs that were read from inside the module's graph, or computed from such tensors.
         hashes: SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
         nonfinite: Number of NaN and infinite values by variable of the module, where they are allowed.
+        formulas: Names of the formulas whose exact values took the place of their float32 roundings.
+        lacking: The types of operations without a kernel for double precision, by the output that lacks for them.
     """
 
     plan: Plan
@@ -74,6 +74,13 @@ class Recorded:
     inner: tuple[str, ...]
     hashes: Mapping[str, str]
     nonfinite: Mapping[str, int]
+    formulas: tuple[str, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all outputs."""
+        return frozenset(name for outputs in self.expected for name in (*outputs.float64, *outputs.float32))
 
 
 def open_weights(
@@ -99,20 +106,21 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
     """Records the module on the whole battery, and computes the hashes of all weights."""
     recording = _run(opened, range(len(opened.battery)), progress)
     progress("hash the weights", 0, 0)
-    return _recorded(opened, recording)
+    return _recorded(opened, [recording])
 
 
-def rebuild(opened: Opened, folder: Path, tolerance: Tolerance, progress: Progress) -> Recorded:
+def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
     """Writes the filled encoder into `folder`, and records the module.
 
     The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
-    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first two
-    batches; the others are then not recorded, and nothing is written.
+    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
+    the others are then not recorded, and nothing is written.
     """
-    early = _run(opened, _first_look(opened.battery), progress)
-    _write_encoder(opened, early, folder, tolerance, progress)
-    others = [number for number in range(len(opened.battery)) if number not in early]
-    return _recorded(opened, {**early, **_run(opened, others, progress, done=len(early))})
+    first = [number for number in FIRST_LOOK if number < len(opened.battery)]
+    early = _run(opened, first, progress)
+    _write_encoder(opened, early, folder, progress)
+    others = [number for number in range(len(opened.battery)) if number not in first]
+    return _recorded(opened, [early, _run(opened, others, progress, done=len(first))])
 
 
 def open_export(folder: Path) -> InspectedModule:
@@ -120,30 +128,40 @@ def open_export(folder: Path) -> InspectedModule:
     return inspect_folder(Files(folder=folder, name=folder.name))
 
 
-def judge(
-    recorded: Recorded, exported: InspectedModule, tolerance: Tolerance | None = None, progress: Progress = silent
-) -> ParityReport:
+def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = silent) -> ParityReport:
     """Compares a recorded module with an export on disk: outputs, weights and contract.
 
     If they differ, the report has not passed. Raises ModuleError when the export cannot be loaded or run.
     """
     from surgery.tf.recording import LoadedExport
 
-    plan, tolerance = recorded.plan, tolerance or Tolerance()
+    plan = recorded.plan
     with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
     with LoadedExport(exported) as loaded:
         bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
         tick = counting(progress, "run the export", len(recorded.battery))
-        replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, tick)
-        outputs = compare(recorded.battery, recorded.expected, replayed, tolerance)
+        replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
+        outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
+    return make_report(recorded, outputs, bits, contract, loaded)
+
+
+def make_report(
+    recorded: Recorded,
+    outputs: tuple[OutputDiff, ...],
+    weights: WeightCheck,
+    contract: tuple[str, ...],
+    loaded: LoadedExport,
+) -> ParityReport:
+    """The report of a comparison of a recorded side with a reloaded export."""
+    plan = recorded.plan
     return ParityReport(
         reference=recorded.how,
-        tolerance=tolerance,
         batches=len(recorded.battery),
+        float32_batches=sum(batch.float32 for batch in recorded.battery),
         outputs=outputs,
-        weights=bits,
+        weights=weights,
         contract=contract,
         nonfinite_weights=recorded.nonfinite,
         inner=recorded.inner,
@@ -151,13 +169,15 @@ def judge(
             f"{name}.{output}"
             for name, signature in plan.outputs.extra.items()
             for output in signature.outputs
-            if not _is_in(f"{name}.{output}", recorded.expected)
+            if f"{name}.{output}" not in recorded.names
         ),
+        formulas=tuple(dict.fromkeys((*recorded.formulas, *loaded.formulas))),
+        lacking={**recorded.lacking, **loaded.lacking},
     )
 
 
-def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: int = 0) -> dict[int, Arrays]:
-    """The outputs that an export must return on batches of the battery, by the batches' numbers.
+def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: int = 0) -> Ran:
+    """Runs the module on batches of the battery.
 
     The module's own graph is run. For a checkpoint, which has no graph, its publisher's function is computed. `done` is
     the number of batches that are recorded already, for the progress.
@@ -166,79 +186,91 @@ def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: in
 
     plan, batches = opened.plan, [opened.battery[number] for number in numbers]
     if not batches:
-        return {}
+        return Ran(outputs={})
     if plan.inference.publisher is not None:
         blocks = partial(progress, "compute the reference")
-        recording = float64.record_float64(
-            plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
+        recording = ModuleRecording(
+            outputs=float64.record_float64(
+                plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
+            )
         )
     else:
         tick = counting(progress, "run the module", len(opened.battery), done)
         recording = record_module(plan.module, plan.inference, batches, plan.outputs.taps, tick)
-    return dict(zip(numbers, expected_outputs(plan.inference, plan.outputs, batches, recording), strict=True))
+    expected = expected_outputs(plan.inference, plan.outputs, batches, recording.outputs)
+    return Ran(
+        outputs=dict(zip(numbers, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
+    )
 
 
-def _write_encoder(
-    opened: Opened, early: Mapping[int, Arrays], folder: Path, tolerance: Tolerance, progress: Progress
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """The outputs that an export must return on some batches, by the batches' numbers; the rest as in Recorded."""
+
+    outputs: Mapping[int, Outputs]
+    formulas: tuple[str, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _write_encoder(opened: Opened, early: Ran, folder: Path, progress: Progress) -> None:
     from surgery.tf.building import build_encoder
-    from surgery.tf.export import Export, write_saved_model
+    from surgery.tf.export import Export, Traces, write_saved_model
 
     plan = opened.plan
     progress("build the encoder", 0, 0)
-    encoder = build_encoder(plan.inference, opened.weights)
-    _look(opened, encoder, early, tolerance)
+    traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
+    progress("compare the encoder", 0, 0)
+    _look(opened, traces, early.outputs)
     progress("write the SavedModel", 0, 0)
     constants = opened.weights.constants()
-    write_saved_model(Export(module=plan.module, encoder=encoder, constants=constants, outputs=plan.outputs), folder)
+    write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
 
 
-def _recorded(opened: Opened, recording: Mapping[int, Arrays]) -> Recorded:
+def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
     """The recording of the whole battery, in the battery's order."""
     from surgery.tf.recording import REFERENCE
 
     plan = opened.plan
     checkpoint = plan.inference.publisher is not None
-    expected = [recording[number] for number in range(len(opened.battery))]
+    found = {number: outputs for run in runs for number, outputs in run.outputs.items()}
+    expected = [found[number] for number in range(len(opened.battery))]
     inner = () if checkpoint else inner_outputs(plan.inference, plan.outputs)
     return Recorded(
         plan=plan,
         how=float64.description(plan.module) if checkpoint else REFERENCE,
         battery=opened.battery,
         expected=expected,
-        inner=tuple(name for name in inner if _is_in(name, expected)),
+        inner=tuple(name for name in inner if any(name in outputs.float64 for outputs in expected)),
         hashes=opened.weights.hashes(),
         nonfinite=dict(opened.weights.nonfinite),
+        formulas=tuple(dict.fromkeys(name for run in runs for name in run.formulas)),
+        lacking={name: ops for run in runs for name, ops in run.lacking.items()},
     )
 
 
-def _first_look(battery: Sequence[Batch]) -> list[int]:
-    """Numbers of the batches that are compared first: the longest of those with sub-models."""
-    whole = (number for number, batch in enumerate(battery) if batch.submodels)
-    return sorted(whole, key=lambda number: -battery[number].length)[:FIRST_LOOK]
-
-
-def _look(opened: Opened, encoder: Encoder, recording: Mapping[int, Arrays], tolerance: Tolerance) -> None:
+def _look(opened: Opened, traces: Traces, recording: Mapping[int, Outputs]) -> None:
     """Compares the filled encoder with the batches recorded so far, in the outputs that both have.
 
     Raises ParityError at the first output that fails.
     """
-    from surgery.tf.recording import record_encoder
+    from surgery.tf.in_memory import InMemory
 
+    encoder = InMemory(traces, tapped=bool(opened.plan.outputs.taps))
     batches = [opened.battery[number] for number in recording]
-    found = record_encoder(encoder, batches)
-    shown = [
-        {name: outputs[name] for name in outputs.keys() & got.keys()}
-        for outputs, got in zip(recording.values(), found, strict=True)
-    ]
-    failed = [diff for diff in compare(batches, shown, found, tolerance) if not diff.passed]
+    found = [encoder.run(batch) for batch in batches]
+    shown = [_shared(outputs, got) for outputs, got in zip(recording.values(), found, strict=True)]
+    failed = [diff for diff in compare(batches, shown, found) if not diff.passed]
     if failed:
         raise ParityError(
             f"trying the filled encoder of {opened.plan.module.name}: the first output to diverge is {failed[0].name}, "
-            f"max abs error {failed[0].max_abs:.3g}, {failed[0].worst_batch}; nothing was written",
+            f"{failed[0].failure}; nothing was written",
             hint="the module computes something that its weight table does not say: please report it",
         )
 
 
-def _is_in(name: str, recording: Recording) -> bool:
-    return any(name in outputs for outputs in recording)
+def _shared(expected: Outputs, found: Outputs) -> Outputs:
+    """The expected outputs that were found, too. Both are compared in double precision if they can be."""
+    return Outputs(
+        float64={name: value for name, value in expected.float64.items() if name in found.float64},
+        float32={name: v for name, v in expected.float32.items() if name in found.float32},
+    )

@@ -14,7 +14,7 @@ from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
-from surgery.proof.parity import ParityReport, Tolerance
+from surgery.proof.parity import ParityReport
 from surgery.sources.opening import open_module
 
 
@@ -44,7 +44,6 @@ def verify_export(
     module: str,
     exported: Path,
     *,
-    tolerance: Tolerance | None = None,
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
     battery: MakeBattery = make_battery,
@@ -60,7 +59,7 @@ def verify_export(
         export = open_export(exported)
         plan = _plan(source, export, exported, assume)
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
-        report = judge(record(opened, progress), export, tolerance, progress)
+        report = judge(record(opened, progress), export, progress)
     return Verification(plan=plan, exported=exported, report=report, notes=_notes(source, exported))
 
 

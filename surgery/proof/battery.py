@@ -1,25 +1,64 @@
-"""The battery: about forty deterministic batches on which two functions are compared. One batch would prove little.
+"""The battery: a dozen deterministic batches on which two functions are compared in double precision.
 
-Every shape occurs with at least two masks. Every kind of mask, token type and word id occurs several times.
+In double precision a batch that differs at all differs visibly, so every shape is run once; every kind of mask, token
+type and word id occurs several times, and the longest sequence once. Some masks lack position 0, some have holes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
 from surgery.explanation.architecture import Architecture
 
-BATCH_SIZES = (1, 3, 8)
-LENGTHS = (1, 2, 17)
-MASKS = ("ones", "ragged", "gaps")
-TOKEN_TYPES = ("zero", "alternating", "last")
-WORD_IDS = ("random", "edges", "repeated", "random")
-VARIANTS = 4
 MASKED_POSITIONS = 3
+LONGEST = 0
+"""Stands for the encoder's number of positions."""
+
+
+class Kind(NamedTuple):
+    """What a batch is made of.
+
+    Attributes:
+        rows: Number of rows.
+        length: Tokens in each row.
+        ids: Word ids: "random", "repeated", or "edges", the first and the last of the vocabulary.
+        mask: "ones", "ragged" (prefixes of random length), "gaps" (holes anywhere), or "late" (position 0 is masked).
+        types: Token types: "zero", "alternating" or "last".
+        padding_row: True if the last row is nothing but padding.
+        float32: True if it is run in float32, too.
+        training: True if the training traces are run on it.
+    """
+
+    rows: int
+    length: int
+    ids: str
+    mask: str
+    types: str
+    padding_row: bool = False
+    float32: bool = False
+    training: bool = False
+
+
+KINDS = (
+    Kind(1, 1, "random", "ones", "last"),
+    Kind(3, 1, "edges", "ones", "alternating"),
+    Kind(8, 1, "repeated", "ones", "zero", float32=True),
+    Kind(1, 2, "edges", "ones", "alternating"),
+    Kind(3, 2, "random", "late", "zero", training=True),
+    Kind(8, 2, "repeated", "ragged", "last", float32=True),
+    Kind(1, 17, "random", "late", "alternating", float32=True),
+    Kind(3, 17, "edges", "gaps", "last", float32=True, training=True),
+    Kind(8, 17, "random", "ragged", "alternating", float32=True),
+    Kind(1, LONGEST, "random", "ones", "alternating"),
+    Kind(3, 2, "edges", "ones", "zero", padding_row=True),
+    Kind(3, 17, "repeated", "gaps", "alternating", padding_row=True, float32=True),
+)
+FIRST_LOOK = (6, 7)
+"""Numbers of the batches on which the filled encoder is compared first: small, and long enough for attention to act."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +68,17 @@ class Batch:
     Attributes:
         label: Number, shape and kinds of values, for people.
         inputs: Inputs by name, int32 [batch, seq]; `masked_lm_positions` is int32 [batch, positions].
-        submodels: True if the sub-models are run on this batch, too.
+        extras: True if everything beside the encoder's own outputs is run on it, too: taps, features, depths and
+            sub-models.
+        float32: True if it is run in float32, too.
+        training: True if the training traces are run on it.
     """
 
     label: str
     inputs: Mapping[str, np.ndarray]
-    submodels: bool = False
+    extras: bool = True
+    float32: bool = True
+    training: bool = True
 
     @property
     def length(self) -> int:
@@ -50,58 +94,46 @@ class Batch:
 
 def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
     """The battery for an encoder with the vocabulary, positions and token types of this architecture."""
+    return tuple(_batch(architecture, number, kind) for number, kind in enumerate(KINDS))
+
+
+def _batch(architecture: Architecture, number: int, kind: Kind) -> Batch:
     positions = architecture["max_position_embeddings"]
-    shapes = [(rows, min(length, positions)) for length in LENGTHS for rows in BATCH_SIZES]
-    numbers = count()
-    batches = [
-        _batch(architecture, shape, next(numbers), submodels=variant == 0)
-        for variant in range(VARIANTS)
-        for shape in dict.fromkeys(shapes)
-    ]
-    batches += [_batch(architecture, (1, positions), next(numbers)) for _ in range(2)]
-    batches += [
-        _batch(architecture, (3, min(length, positions)), next(numbers), padding_row=True) for length in (2, 17)
-    ]
-    return tuple(batches)
-
-
-def _batch(
-    architecture: Architecture,
-    shape: tuple[int, int],
-    number: int,
-    *,
-    submodels: bool = False,
-    padding_row: bool = False,
-) -> Batch:
-    # The strides are coprime to one another, so that every pairing of kinds occurs.
-    mask_kind = MASKS[(number + number // 9) % len(MASKS)]
-    type_kind = TOKEN_TYPES[(number + number // 3) % len(TOKEN_TYPES)]
-    id_kind = WORD_IDS[(number // 2) % len(WORD_IDS)]
+    shape = (kind.rows, min(kind.length or positions, positions))
     random = np.random.default_rng(number)
-    mask = _mask(mask_kind, shape, random)
-    if padding_row:
+    mask = _mask(kind.mask, shape, random)
+    if kind.padding_row:
         mask[-1] = 0
     inputs = {
-        "input_word_ids": _word_ids(id_kind, shape, architecture["vocab_size"], random),
+        "input_word_ids": _word_ids(kind.ids, shape, architecture["vocab_size"], random),
         "input_mask": mask,
-        "input_type_ids": _token_types(type_kind, shape, architecture["type_vocab_size"]),
+        "input_type_ids": _token_types(kind.types, shape, architecture["type_vocab_size"]),
         "masked_lm_positions": _positions(shape),
     }
-    row = ", a row of padding" if padding_row else ""
-    label = f"#{number} [{shape[0]}, {shape[1]}] {id_kind} ids, {mask_kind} mask, {type_kind} types{row}"
-    return Batch(label=label, inputs=inputs, submodels=submodels)
+    row = ", a row of padding" if kind.padding_row else ""
+    label = f"#{number} [{shape[0]}, {shape[1]}] {kind.ids} ids, {kind.mask} mask, {kind.types} types{row}"
+    return Batch(
+        label=label,
+        inputs=inputs,
+        extras=kind.length != LONGEST,
+        float32=kind.float32,
+        training=kind.training,
+    )
 
 
 def _mask(kind: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
-    """A mask, int32 [batch, seq]: all ones, prefixes of random length, or holes anywhere. The first token stays."""
+    """A mask, int32 [batch, seq]. Every row has a token, as far as its length allows for what its kind masks."""
     rows, length = shape
     if kind == "ragged":
         mask = np.arange(length)[None, :] < random.integers(1, length + 1, rows)[:, None]
-    elif kind == "gaps":
+    elif kind in ("gaps", "late"):
         mask = random.random(shape) < 0.6
     else:
         mask = np.ones(shape, bool)
-    mask[:, 0] = True
+    if kind == "late" and length > 1:
+        mask[:, 0], mask[:, -1] = False, True
+    else:
+        mask[:, 0] = True
     return mask.astype(np.int32)
 
 

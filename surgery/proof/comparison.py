@@ -1,40 +1,86 @@
 """Whether two functions are the same: numpy on recorded outputs, per output, over the whole battery.
 
-An output passes when, in every batch, no NaN or Inf appears on one side only and
-`max |error| <= atol + rtol * RMS(expected)`. Float32 noise between two correct graphs of BERT-base is 4e-6 at the last
-block. The smallest defect worth the name, another epsilon, moves the pooled output by 6.5e-5. The default tolerance
-lies between the two. Rows of nothing but padding are not judged: early and later graphs add different numbers to masked
-logits, so that such rows differ by design. Their largest error is reported.
+Two questions are asked of each output. In double precision: is it the same function? Equal functions differ by 1e-13 of
+the RMS, and almost every defect by more than 1e-10. In float32: is the export as exact as the module? The errors of
+both against float64 are compared over the whole battery, because single batches scatter. Rows of nothing but padding
+are not judged: early and later graphs add different numbers to masked logits, so that such rows differ by design. Their
+largest difference is reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from surgery.explanation.outputs import split_entry
 from surgery.proof.battery import Batch
-from surgery.proof.parity import OutputDiff, Tolerance, WeightCheck
+from surgery.proof.parity import (
+    ERROR_FACTOR,
+    FLOAT32_ATOL,
+    FLOAT32_RTOL,
+    MAX_DIFFERENCE,
+    ROUNDING,
+    ROUNDINGS,
+    OutputDiff,
+    WeightCheck,
+)
 
 Arrays = Mapping[str, np.ndarray]
 """The outputs of one batch, by name."""
 
-Recording = Sequence[Arrays]
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What one side returned for one batch.
+
+    Attributes:
+        float64: Its outputs in double precision. Those are missing that need an operation without such a kernel.
+        float32: Its outputs as it runs; empty if the batch is not run in float32.
+    """
+
+    float64: Arrays
+    float32: Arrays = field(default_factory=dict)
+
+
+Recording = Sequence[Outputs]
 """Outputs for each batch of a battery. A batch lacks the outputs that were not run on it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModuleRecording:
+    """The module's outputs on a battery, and what its computation in double precision left out or put in place.
+
+    Attributes:
+        outputs: Its outputs on each batch.
+        formulas: Names of the formulas whose exact values took the place of their float32 roundings.
+        lacking: The types of operations without a kernel for double precision, by the output that lacks for them.
+    """
+
+    outputs: Recording
+    formulas: tuple[str, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 def compare(
-    battery: Sequence[Batch], expected: Recording, found: Iterable[Arrays], tolerance: Tolerance
+    battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], same_as: Mapping[str, str] | None = None
 ) -> tuple[OutputDiff, ...]:
     """Compares the outputs of two sides on a battery: one result per expected output, in the order of computation.
 
-    `found` may be a generator; one batch of it is held in memory at a time.
+    `found` may be a generator; one batch of it is held in memory at a time. `same_as` are further outputs of the found
+    side by name, with the expected output that each must be.
     """
     running: dict[str, _Running] = {}
     for batch, wanted, got in zip(battery, expected, found, strict=True):
-        for name, left in wanted.items():
-            running.setdefault(name, _Running(name)).add(batch, left, got.get(name), tolerance)
+        names = {name: name for name in (*wanted.float64, *wanted.float32)}
+        names |= {name: like for name, like in (same_as or {}).items() if like in names and name in got.float64}
+        for name, like in names.items():
+            running.setdefault(name, _Running(name)).add(
+                batch,
+                (wanted.float64.get(like), got.float64.get(name)),
+                (wanted.float32.get(like), got.float32.get(name)) if name == like else (None, None),
+            )
     return tuple(running[name].diff() for name in sorted(running, key=computation_order))
 
 
@@ -51,54 +97,145 @@ def computation_order(name: str) -> tuple[int, int, str]:
     return (10 * bool(owner) + rank, 0, name)
 
 
+Pair = tuple[np.ndarray | None, np.ndarray | None]
+"""An output as expected and as found; None where a side does not have it."""
+
+
 class _Running:
-    """The comparison of an output up to the current batch. Its attributes are the fields of OutputDiff."""
+    """The comparison of an output up to the current batch."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.batches = 0
-        self.max_abs = 0.0
-        self.relative = 0.0
-        self.bit_equal = True
-        self.nonfinite = (0, 0)
-        self.padding_rows: float | None = None
-        self.worst_batch = ""
+        self.max_abs = self.difference = 0.0
+        self.worst_batch = self.problem = ""
         self.passed = True
-        self.problem = ""
+        self.in_double = False
+        self.padding_rows: float | None = None
+        self.float32 = _Float32()
 
-    def add(self, batch: Batch, left: np.ndarray, right: np.ndarray | None, tolerance: Tolerance) -> None:
-        """Compares the output in one more batch; `left` is the expected value, and `right` is None if it is missing."""
+    def add(self, batch: Batch, float64: Pair, float32: Pair) -> None:
+        """Compares the output in one more batch."""
         self.batches += 1
-        if right is None or left.shape != right.shape or left.dtype != right.dtype:
-            found = "it is missing" if right is None else f"found {right.dtype} {list(right.shape)}"
-            self._fail(batch, f"expected {left.dtype} {list(left.shape)}, {found}", np.inf, np.inf)
+        exact, same = float64
+        if exact is not None and same is not None and self._fit(batch, exact, same):
+            self.in_double = True
+            self._compare(batch, exact, same)
+        left, right = float32
+        if (exact if left is None else left) is None or (same if left is None else right) is None:
+            self._fail(batch, "it is missing")
+        elif left is None or right is None:
             return
-        self.nonfinite = (self.nonfinite[0] + count_nonfinite(left), self.nonfinite[1] + count_nonfinite(right))
-        padded = batch.padding_rows
-        if padded.any():
-            self.padding_rows = max(self.padding_rows or 0.0, _max_error(left[padded], right[padded]))
-            left, right = left[~padded], right[~padded]
-        self.bit_equal &= left.tobytes() == right.tobytes()
-        finite, also_finite = np.isfinite(left), np.isfinite(right)
-        if (finite != also_finite).any() or not np.array_equal(left[~finite], right[~finite], equal_nan=True):
-            self._fail(batch, f"NaN or Inf on one side only, {batch.label}", self.max_abs, self.relative)
-            return
-        error = _max_error(left, right)
-        rms = float(np.sqrt(np.mean(np.square(left[finite], dtype=np.float64)))) if finite.any() else 0.0
-        self.passed &= error <= tolerance.atol + tolerance.rtol * rms
-        self.relative = max(self.relative, error / rms if rms else 0.0)
-        if error > self.max_abs or not self.worst_batch:
-            self.max_abs, self.worst_batch = max(error, self.max_abs), batch.label
-
-    def _fail(self, batch: Batch, problem: str, max_abs: float, relative: float) -> None:
-        self.passed, self.bit_equal = False, False
-        self.max_abs, self.relative = max_abs, relative
-        self.problem = self.problem or problem
-        self.worst_batch = batch.label
+        elif self._fit(batch, left, right):
+            judged = ~batch.padding_rows
+            problem = self.float32.add(batch, left[judged], right[judged], None if exact is None else exact[judged])
+            if problem:
+                self._fail(batch, problem)
 
     def diff(self) -> OutputDiff:
         """The result over all batches."""
-        return OutputDiff(**vars(self))
+        module, export, rms = self.float32.errors()
+        problem = self.problem
+        if not self.in_double and not problem and not self.float32.close:
+            problem = f"in float32, it differs by {self.float32.max_abs:.3g}, {self.float32.worst_batch}"
+        if self.in_double and not problem and export is not None and module is not None:
+            bound = ERROR_FACTOR * module + ROUNDINGS * ROUNDING * rms
+            if export > bound:
+                problem = (
+                    f"its error in float32 is {export:.3g}, the module's {module:.3g}; worst {self.float32.worst_batch}"
+                )
+        return OutputDiff(
+            name=self.name,
+            batches=self.batches,
+            in_double=self.in_double,
+            difference=self.difference,
+            max_abs=self.max_abs if self.in_double else self.float32.max_abs,
+            module_error=module,
+            export_error=export,
+            rms=rms,
+            max_error=self.float32.max_error,
+            worst_error=self.float32.worst_batch,
+            bit_equal=self.float32.bit_equal,
+            nonfinite=self.float32.nonfinite,
+            padding_rows=self.padding_rows,
+            worst_batch=self.worst_batch if self.in_double else self.float32.worst_batch,
+            passed=self.passed and not problem,
+            problem=problem,
+        )
+
+    def _compare(self, batch: Batch, exact: np.ndarray, same: np.ndarray) -> None:
+        padded = batch.padding_rows
+        if padded.any():
+            self.padding_rows = max(self.padding_rows or 0.0, _max_error(exact[padded], same[padded]))
+            exact, same = exact[~padded], same[~padded]
+        finite = np.isfinite(exact)
+        if not _equal_nonfinite(exact, same):
+            self._fail(batch, f"NaN or Inf on one side only, {batch.label}")
+            return
+        error, rms = _max_error(exact, same), _rms(exact[finite])
+        self.passed &= error <= MAX_DIFFERENCE * rms
+        relative = error / rms if rms else (np.inf if error else 0.0)
+        if relative > self.difference or not self.worst_batch:
+            self.difference, self.worst_batch = max(relative, self.difference), batch.label
+        self.max_abs = max(error, self.max_abs)
+
+    def _fit(self, batch: Batch, left: np.ndarray, right: np.ndarray) -> bool:
+        if left.shape == right.shape and left.dtype == right.dtype:
+            return True
+        self._fail(
+            batch,
+            f"expected {left.dtype} {list(left.shape)}, found {right.dtype} {list(right.shape)}",
+        )
+        return False
+
+    def _fail(self, batch: Batch, problem: str) -> None:
+        self.passed = False
+        self.problem = self.problem or problem
+        self.worst_batch = batch.label
+        if self.problem == problem and ("missing" in problem or problem.startswith("expected")):
+            self.max_abs = self.difference = np.inf
+
+
+class _Float32:
+    """The errors of both sides in float32 against float64, as sums over the batches up to the current one."""
+
+    def __init__(self) -> None:
+        self.nonfinite = (0, 0)
+        self.bit_equal: bool | None = None
+        self.close = True
+        self.max_abs = self.max_error = 0.0
+        self.worst_batch = ""
+        self._squares = np.zeros(3)
+        self._elements = 0
+
+    def add(self, batch: Batch, module: np.ndarray, export: np.ndarray, exact: np.ndarray | None) -> str:
+        """Adds a batch's outputs. Returns what is wrong with them; "" if nothing is."""
+        self.nonfinite = (self.nonfinite[0] + count_nonfinite(module), self.nonfinite[1] + count_nonfinite(export))
+        self.bit_equal = self.bit_equal is not False and module.tobytes() == export.tobytes()
+        if not _equal_nonfinite(module, export):
+            return f"NaN or Inf on one side only, {batch.label}"
+        both = np.isfinite(module)
+        apart = _max_error(module, export)
+        self.close &= apart <= FLOAT32_ATOL + FLOAT32_RTOL * _rms(module[both])
+        self.max_abs = max(self.max_abs, apart)
+        largest = apart
+        if exact is not None:
+            both &= np.isfinite(exact)
+            truth = exact[both]
+            own, other = (np.square(side[both] - truth) for side in (module, export))
+            self._squares += (own.sum(), other.sum(), np.square(truth).sum())
+            self._elements += truth.size
+            largest = float(np.sqrt(other.max(initial=0.0)))
+        if largest > self.max_error or not self.worst_batch:
+            self.max_error, self.worst_batch = max(largest, self.max_error), batch.label
+        return ""
+
+    def errors(self) -> tuple[float | None, float | None, float]:
+        """The module's and the export's error and the RMS of the output; no errors where there is no float64."""
+        if not self._elements:
+            return None, None, 0.0
+        module, export, rms = (float(np.sqrt(total / self._elements)) for total in self._squares)
+        return module, export, rms
 
 
 def count_nonfinite(array: np.ndarray) -> int:
@@ -106,6 +243,17 @@ def count_nonfinite(array: np.ndarray) -> int:
     if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
         return 0
     return int(array.size - np.isfinite(array).sum())
+
+
+def _equal_nonfinite(left: np.ndarray, right: np.ndarray) -> bool:
+    finite, also_finite = np.isfinite(left), np.isfinite(right)
+    if finite.all() and also_finite.all():
+        return True
+    return bool((finite == also_finite).all()) and np.array_equal(left[~finite], right[~finite], equal_nan=True)
+
+
+def _rms(array: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
 
 
 def _max_error(left: np.ndarray, right: np.ndarray) -> float:

@@ -6,19 +6,16 @@ rate in the training trace, a trainable flag, or a `__call__` that computes some
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap
-from surgery.explanation.convention import Convention, export_name
-from surgery.explanation.outputs import entry_name
-from surgery.graphs.fingerprints import Fingerprints
-from surgery.module import InspectedModule, TensorInfo, Trace
-from surgery.planning.outputs import TAPS, ExportOutputs
-from surgery.planning.signatures import called_only, signature_inputs, signature_outputs
-from surgery.tables.dropouts import find_dropouts
+from surgery.module import InspectedModule
+from surgery.planning.outputs import ExportOutputs
+from surgery.planning.signatures import signature_inputs, signature_outputs
+from surgery.proof.parts import CALL, call_output, is_promised, structure_of
 
 NOT_COMPARED = frozenset({"attention_mask_adder"})
 """Fields in which a faithful export may differ. The adder only changes rows of nothing but padding."""
@@ -115,63 +112,21 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
 
 
 def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
-    """Checks that every trace of a callable computes what the signature of its name computes.
+    """Checks that every callable has a trace of each form, with the outputs that it must have.
 
-    In training, dropout is left out of the comparison. The encoder's call also returns the taps. Outputs that no
-    signature has are compared by their numbers alone.
+    What the traces compute is compared in double precision (surgery.proof.parts).
     """
-    unserved = called_only(inference, outputs)
-    for name, convention in (("__call__", inference.convention), *inference.submodels.items()):
-        traces = [trace for trace in exported.traces if trace.callable == name]
+    for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
+        traces = [trace for trace in exported.traces if trace.callable == name and is_promised(trace, convention)]
         wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}
-        for kind, training in sorted(wanted - {(_kind(trace), trace.training) for trace in traces}):
+        for kind, training in sorted(wanted - {(structure_of(trace), trace.training) for trace in traces}):
             yield f"{name}: no trace that takes a {kind} with training={training}"
-        signature = exported.signature_traces.get("serving_default" if name == "__call__" else name)
-        if signature is None:
-            continue
-        served = _computed(signature, {path: path for path, _ in signature.flat_inputs}, {})
-        tapped = exported.signature_traces.get(TAPS) if name == "__call__" and outputs.taps else None
-        if tapped is not None:
-            served = {**_computed(tapped, {path: path for path, _ in tapped.flat_inputs}, {}), **served}
-        aliased = {**served, **{alias: served.get(key, b"") for alias, key in convention.aliases.items()}}
         for trace in traces:
-            if (_kind(trace), trace.training) not in wanted:
-                continue  # the module has no call of this form, so the contract says nothing about it
-            expected = aliased if _kind(trace) == "dict" else {key: aliased.get(key, b"") for key in convention.outputs}
-            called = _computed(trace, _roles(trace, convention), outputs.tapped_blocks)
-            called = {key: value for key, value in called.items() if name != "__call__" or key not in unserved}
-            for key in sorted(expected.keys() | called.keys()):
-                if expected.get(key) != called.get(key):
-                    yield f"{name} with training={trace.training}: its output {key} is not what the signature computes"
-
-
-def _kind(trace: Trace) -> str:
-    return "dict" if isinstance(trace.inputs, dict) else "list"
-
-
-def _roles(trace: Trace, convention: Convention) -> dict[str, str]:
-    """The encoder's inputs by the path at which a trace takes them: by name in a dict, as the module does in a list."""
-    if isinstance(trace.inputs, dict):
-        return {path: path for path, _ in trace.flat_inputs}
-    return {path: name for name, path in convention.inputs.items()}
-
-
-def _computed(trace: Trace, roles: Mapping[str, str], tapped_blocks: Mapping[str, tuple[int, ...]]) -> dict[str, bytes]:
-    """Fingerprints of a trace's outputs by export name, computed without dropout.
-
-    `tapped_blocks` are the blocks of each list of taps, by the list's name.
-    """
-    graph = trace.open_graph()
-    labels = {i: roles.get(path, path) for i, (path, _) in enumerate(trace.flat_inputs)}
-    prints = Fingerprints(graph, labels, {dropout.result: dropout.data for dropout in find_dropouts(graph)})
-    return {
-        _export_name(path, leaf, tapped_blocks): prints.of(tensor)
-        for (path, leaf), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)
-    }
-
-
-def _export_name(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
-    stem, _, index = path.removesuffix("]").partition("[")
-    if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
-        return entry_name(stem, tapped_blocks[stem][int(index)])
-    return export_name(path, leaf)
+            promised = set(convention.outputs)
+            if structure_of(trace) == "dict":
+                promised |= set(convention.aliases)
+                promised |= {*inference.outputs.paths, *outputs.tap_names} if name == CALL else set()
+            found = {call_output(path, leaf, outputs.tapped_blocks) for path, leaf in trace.flat_outputs}
+            for key in sorted(promised ^ found):
+                word = "lacks" if key in promised else "has a superfluous"
+                yield f"{name} with training={trace.training}: the {structure_of(trace)} {word} output {key}"

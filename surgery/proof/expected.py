@@ -1,4 +1,4 @@
-"""The outputs that an export's signatures must return, computed in numpy from a recording of the module."""
+"""The outputs that an export must return, computed in numpy from a recording of the module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from surgery.explanation.architecture import Inference
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Recording
+from surgery.proof.comparison import Arrays, Outputs, Recording
 
 
 def expected_outputs(
@@ -20,30 +20,43 @@ def expected_outputs(
 
     Outputs of `serving_default` have plain names, those of other signatures names such as `taps.query_0`. An output
     that only the call returns is `__call__.NAME`. `recorded` holds the module's own outputs and inner tensors, those
-    of sub-models included. Signatures other than `serving_default` are run on the batches on which sub-models are run.
+    of sub-models and of its training trace included.
     """
+    return [
+        Outputs(
+            float64=_expected(inference, outputs, batch, tensors.float64),
+            float32={
+                name: value.astype(np.float32)
+                for name, value in _expected(inference, outputs, batch, tensors.float32).items()
+            },
+        )
+        for batch, tensors in zip(battery, recorded, strict=True)
+    ]
+
+
+def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensors: Arrays) -> dict[str, np.ndarray]:
+    """The outputs that can be computed from these tensors, which may lack some, or be none at all."""
     block_output = inference.outputs.block_output
-    expected = []
-    for batch, tensors in zip(battery, recorded, strict=True):
-        wanted = {name: value for name, value in tensors.items() if name not in outputs.tap_names}
-        for signature, made in outputs.extra.items() if batch.submodels else ():
-            for output in made.outputs:
-                feature = outputs.feature_of(output)
-                if feature is not None:
-                    states = [tensors[block_output(layer)] for layer in feature.layers]
-                    value = compute(feature, states, batch.inputs["input_mask"])[output]
-                    wanted[f"{signature}.{output}"] = value.astype(np.float32)
-                elif output == "sequence_output" and made.depth is not None:
-                    wanted[f"{signature}.{output}"] = tensors[block_output(made.depth - 1)]
-                elif output in tensors:
-                    wanted[f"{signature}.{output}"] = tensors[output]
-        served = outputs.signatures[SERVING].outputs
-        hidden = [name for name in wanted if "." not in name and name not in served]
-        for name in hidden:
-            # The call returns it, the signature does not.
-            wanted[f"__call__.{name}"] = wanted.pop(name)
-        expected.append(wanted)
-    return expected
+    wanted = {name: value for name, value in tensors.items() if name not in outputs.tap_names}
+    for signature, made in outputs.extra.items() if batch.extras else ():
+        for output in made.outputs:
+            feature = outputs.feature_of(output)
+            last = None if made.depth is None else block_output(made.depth - 1)
+            if feature is not None:
+                states = [tensors[name] for layer in feature.layers if (name := block_output(layer)) in tensors]
+                if len(states) == len(feature.layers):
+                    wanted[f"{signature}.{output}"] = compute(feature, states, batch.inputs["input_mask"])[output]
+            elif output == "sequence_output" and last is not None:
+                if last in tensors:
+                    wanted[f"{signature}.{output}"] = tensors[last]
+            elif output in tensors:
+                wanted[f"{signature}.{output}"] = tensors[output]
+    served = outputs.signatures[SERVING].outputs
+    hidden = [name for name in wanted if "." not in name and name not in served]
+    for name in hidden:
+        # The call returns it, the signature does not.
+        wanted[f"__call__.{name}"] = wanted.pop(name)
+    return wanted
 
 
 def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:

@@ -1,19 +1,19 @@
-"""A checkpoint's encoder in float64 numpy. Its outputs are the expected ones, because a checkpoint has no graph to run.
+"""A checkpoint's encoder in numpy. Its outputs are the expected ones, because a checkpoint has no graph to run.
 
 It shares nothing with the rebuilt encoder. Weights are read under the publisher's own names (`publisher.Names`), not
 through the weight rows. The arithmetic is written out from the papers: the blocks in `surgery.proof.layers`, and here
 BERT's embeddings, pooler and masked-LM head from Devlin et al. (arXiv:1810.04805), the factorised embedding and shared
 block from Lan et al. (arXiv:1909.11942). All batches go through one block before the next block's weights are read, so
-that memory holds one block in float64.
+that memory holds one block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
@@ -21,9 +21,14 @@ from surgery.explanation.outputs import EMBEDDING
 from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import TapAtBlock
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Recording
+from surgery.proof.comparison import Outputs, Recording
 from surgery.proof.layers import Array, Block, Dense, Norm, activation
 from surgery.tables.publisher import Names
+
+Precision = type[np.float64] | type[np.float32]
+Run = tuple[Batch, Precision]
+"""A batch, and the precision in which it is computed."""
+Made = TypeVar("Made")
 
 
 def description(module: InspectedModule) -> str:
@@ -40,51 +45,63 @@ def record_float64(
     taps: Sequence[TapAtBlock] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recording:
-    """The outputs of the checkpoint's encoder on a battery, float32, and those of its masked-LM head, `mlm.mlm_logits`.
+    """The outputs of the checkpoint's encoder on a battery, and those of its masked-LM head, `mlm.mlm_logits`.
 
-    Taps and the masked-LM head are recorded on the batches on which sub-models are run. `progress` is called with the
-    number of blocks that are done and the number of all blocks. Raises UnexplainedError when the checkpoint has no
-    weight of the publisher's name, or the activation is unknown.
+    Batches that are run in float32, too, are computed in both precisions: the same formulas in float32 show how exact
+    an export can be expected to be. Taps and the masked-LM head are recorded on the batches that have extras.
+    `progress` is called with the number of blocks that are done and the number of all blocks. Raises UnexplainedError
+    when the checkpoint has no weight of the publisher's name, or the activation is unknown.
     """
+    runs: list[tuple[int, Precision]] = [(number, np.float64) for number in range(len(battery))]
+    runs += [(number, np.float32) for number, batch in enumerate(battery) if batch.float32]
     with np.errstate(all="ignore"):  # `surgery.export.weights` names the weights that are NaN or infinite
-        return _record(module, inference, tensors, battery, taps, progress)
+        computed = _record(module, inference, tensors, [(battery[n], dtype) for n, dtype in runs], taps, progress)
+    found = {(number, dtype): outputs for (number, dtype), outputs in zip(runs, computed, strict=True)}
+    return [
+        Outputs(float64=found[number, np.float64], float32=found.get((number, np.float32), {}))
+        for number in range(len(battery))
+    ]
 
 
 def _record(
     module: InspectedModule,
     inference: Inference,
     tensors: Tensors,
-    battery: Sequence[Batch],
+    runs: Sequence[Run],
     taps: Sequence[TapAtBlock],
     progress: Callable[[int, int], None],
-) -> Recording:
+) -> list[dict[str, Array]]:
     assert inference.publisher is not None, "a checkpoint is explained by the dialect of a publisher"
     names, values = inference.publisher.names, inference.architecture.values
     weights = _Weights(module, names, tensors)
     block_outputs = inference.outputs.block_outputs
-    states = _embed(weights, names, values, battery)
-    recording: list[dict[str, npt.NDArray[np.float32]]] = [{EMBEDDING: x.astype(np.float32)} for x in states]
+    states = _embed(weights, names, values, runs)
+    recording: list[dict[str, Array]] = [{EMBEDDING: x} for x in states]
     for number, block_output in enumerate(block_outputs):
         progress(number, len(block_outputs))
-        block = _read_block(weights, names, number, values)
+        blocks = _in_both(runs, partial(_read_block, weights, names, number, values))
         wanted = [tap for tap in taps if tap.block == number]
-        for index, batch in enumerate(battery):
-            inner = block.run(states[index], batch.inputs["input_mask"].astype(np.float64))
-            states[index] = inner["block_output"]
-            recording[index][block_output] = states[index].astype(np.float32)
-            for tap in wanted if batch.submodels else ():
-                recording[index][tap.output] = inner[tap.name].astype(np.float32)
+        for index, (batch, dtype) in enumerate(runs):
+            inner = blocks[dtype].run(states[index], batch.inputs["input_mask"].astype(dtype))
+            recording[index][block_output] = states[index] = inner["block_output"]
+            for tap in wanted if batch.extras else ():
+                recording[index][tap.output] = inner[tap.name]
     progress(len(block_outputs), len(block_outputs))
     for outputs in recording:
         outputs["sequence_output"] = outputs[block_outputs[-1]]
     if "pooled_output" in inference.outputs.names:
-        pooler = weights.dense(names.pooler)
-        for outputs, x in zip(recording, states, strict=True):
-            outputs["pooled_output"] = np.tanh(pooler(x[:, 0])).astype(np.float32)
+        poolers = _in_both(runs, partial(weights.dense, names.pooler))
+        for outputs, x, (_, dtype) in zip(recording, states, runs, strict=True):
+            outputs["pooled_output"] = np.tanh(poolers[dtype](x[:, 0]))
     if "mlm" in inference.submodels:
-        for index, logits in _masked_lm(weights, names, values, states, battery).items():
-            recording[index]["mlm.mlm_logits"] = logits.astype(np.float32)
+        for index, logits in _masked_lm(weights, names, values, states, runs).items():
+            recording[index]["mlm.mlm_logits"] = logits
     return recording
+
+
+def _in_both(runs: Sequence[Run], read: Callable[[Precision], Made]) -> dict[Precision, Made]:
+    """A layer in every precision that a run has."""
+    return {dtype: read(dtype) for dtype in dict.fromkeys(dtype for _, dtype in runs)}
 
 
 class _Weights:
@@ -112,70 +129,67 @@ class _Weights:
         kernel = name + self._names.separator + self._names.kernel
         return any(scope + kernel in self._variables for scope in self._names.scopes)
 
-    def dense(self, name: str) -> Dense:
-        """The dense layer of this name, in float64."""
+    def dense(self, name: str, dtype: Precision) -> Dense:
+        """The dense layer of this name."""
         stem = name + self._names.separator
-        kernel = self.read(stem + self._names.kernel).astype(np.float64)
-        bias = self.read(f"{stem}bias").astype(np.float64)
+        kernel = self.read(stem + self._names.kernel).astype(dtype)
+        bias = self.read(f"{stem}bias").astype(dtype)
         return Dense(kernel=kernel.T if self._names.transposed else kernel, bias=bias)
 
-    def norm(self, epsilon: float, *names: str) -> Norm:
-        """The layer normalisation of the first of these names that the checkpoint has, in float64."""
+    def norm(self, epsilon: float, *names: str, dtype: Precision) -> Norm:
+        """The layer normalisation of the first of these names that the checkpoint has."""
 
         def leaf(leaves: Sequence[str]) -> Array:
             weight = self.read(*(f"{name}{self._names.separator}{leaf}" for name in names for leaf in leaves))
-            return weight.astype(np.float64)
+            return weight.astype(dtype)
 
         return Norm(gamma=leaf(self._names.gamma), beta=leaf(self._names.beta), epsilon=epsilon)
 
 
-def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], battery: Sequence[Batch]) -> list[Array]:
-    """The input of block 0 for each batch, float64 [batch, seq, hidden]: the normalised sum of three lookups.
+def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], runs: Sequence[Run]) -> list[Array]:
+    """The input of block 0 for each run, [batch, seq, hidden]: the normalised sum of three lookups.
 
     A factorised embedding is projected to the hidden size.
     """
     words, positions, types = (weights.read(name) for name in (names.words, names.positions, names.types))
-    norm = weights.norm(values["layer_norm_eps"], names.embedding_norm)
-    projection = weights.dense(names.projection) if weights.has_dense(names.projection) else None
+    norms = _in_both(runs, lambda dtype: weights.norm(values["layer_norm_eps"], names.embedding_norm, dtype=dtype))
+    projected = weights.has_dense(names.projection)
+    projections = _in_both(runs, partial(weights.dense, names.projection)) if projected else {}
     found = []
-    for batch in battery:
+    for batch, dtype in runs:
         ids, kinds = batch.inputs["input_word_ids"], batch.inputs["input_type_ids"]
-        summed = words[ids].astype(np.float64) + positions[: ids.shape[1]].astype(np.float64) + types[kinds]
-        normed = norm(summed)
-        found.append(projection(normed) if projection is not None else normed)
+        summed = words[ids].astype(dtype) + positions[: ids.shape[1]].astype(dtype) + types[kinds]
+        normed = norms[dtype](summed)
+        found.append(projections[dtype](normed) if projected else normed)
     return found
 
 
-def _read_block(weights: _Weights, names: Names, number: int, values: Mapping[str, Any]) -> Block:
-    """The block of this number, its weights in float64."""
+def _read_block(weights: _Weights, names: Names, number: int, values: Mapping[str, Any], dtype: Precision) -> Block:
+    """The block of this number."""
     scope, epsilon = names.block.format(number), values["layer_norm_eps"]
     dense = ("query", "key", "value", "attention_output", "intermediate", "output")
     return Block(
         heads=values["num_attention_heads"],
         mask_adder=values["attention_mask_adder"],
         activation=activation(values["hidden_act"]),
-        attention_norm=weights.norm(epsilon, scope + names.attention_norm),
-        output_norm=weights.norm(epsilon, *(scope + name for name in names.output_norm)),
-        **{name: weights.dense(scope + getattr(names, name)) for name in dense},
+        attention_norm=weights.norm(epsilon, scope + names.attention_norm, dtype=dtype),
+        output_norm=weights.norm(epsilon, *(scope + name for name in names.output_norm), dtype=dtype),
+        **{name: weights.dense(scope + getattr(names, name), dtype) for name in dense},
     )
 
 
 def _masked_lm(
-    weights: _Weights,
-    names: Names,
-    values: Mapping[str, Any],
-    states: Sequence[Array],
-    battery: Sequence[Batch],
+    weights: _Weights, names: Names, values: Mapping[str, Any], states: Sequence[Array], runs: Sequence[Run]
 ) -> dict[int, Array]:
-    """Logits, float64 [batch, positions, vocab], by the batch's number, for batches on which sub-models are run."""
-    act = activation(values["mlm_act"])
-    dense = weights.dense(f"{names.masked_lm}/transform/dense")
-    norm = weights.norm(values["mlm_layer_norm_eps"], f"{names.masked_lm}/transform/LayerNorm")
-    table = weights.read(names.words).astype(np.float64)
-    bias = weights.read(f"{names.masked_lm}/output_bias").astype(np.float64)
+    """Logits, [batch, positions, vocab], by the run's number, for batches that have extras."""
+    act, head = activation(values["mlm_act"]), f"{names.masked_lm}/transform"
+    denses = _in_both(runs, partial(weights.dense, f"{head}/dense"))
+    norms = _in_both(runs, lambda dtype: weights.norm(values["mlm_layer_norm_eps"], f"{head}/LayerNorm", dtype=dtype))
+    tables = _in_both(runs, weights.read(names.words).astype)
+    biases = _in_both(runs, weights.read(f"{names.masked_lm}/output_bias").astype)
     found = {}
-    for index, (x, batch) in enumerate(zip(states, battery, strict=True)):
-        if batch.submodels:
+    for index, (x, (batch, dtype)) in enumerate(zip(states, runs, strict=True)):
+        if batch.extras:
             picked = np.take_along_axis(x, batch.inputs["masked_lm_positions"][:, :, None], axis=1)
-            found[index] = norm(act(dense(picked))) @ table.T + bias
+            found[index] = norms[dtype](act(denses[dtype](picked))) @ tables[dtype].T + biases[dtype]
     return found

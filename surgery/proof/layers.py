@@ -1,4 +1,4 @@
-"""The layers of BERT in float64 numpy, written out from the papers.
+"""The layers of BERT in numpy, written out from the papers. They compute in the precision of their weights.
 
 Attention is that of Vaswani et al. (arXiv:1706.03762), the post-norm block that of Devlin et al. (arXiv:1810.04805).
 They are written by hand because the expected outputs of a checkpoint must share no code with the encoder that is
@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from surgery.errors import UnexplainedError
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+"""Float64, or float32 where the rounding errors of a float32 computation are wanted."""
 
 
 def gelu(x: Array) -> Array:
@@ -55,8 +57,8 @@ class Dense:
     """x @ kernel + bias, over the last axis.
 
     Attributes:
-        kernel: Float64 [in, out].
-        bias: Float64 [out].
+        kernel: [in, out].
+        bias: [out].
     """
 
     kernel: Array
@@ -71,8 +73,8 @@ class Norm:
     """Layer normalisation over the last axis (Ba et al., arXiv:1607.06450).
 
     Attributes:
-        gamma: The scale, float64 [hidden].
-        beta: The shift, float64 [hidden].
+        gamma: The scale, [hidden].
+        beta: The shift, [hidden].
         epsilon: The number added to the variance.
     """
 
@@ -119,7 +121,7 @@ class Block:
     def run(self, x: Array, mask: Array) -> dict[str, Array]:
         """The tensors of a block by the names of the taps, and its output [batch, seq, hidden] as "block_output".
 
-        `x` is float64 [batch, seq, hidden]; `mask` is float64 [batch, seq], 0 on padding.
+        `x` is [batch, seq, hidden]; `mask` is [batch, seq] of the same dtype, 0 on padding.
         """
         found = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
         query, key, value = (found[name].swapaxes(1, 2) for name in ("query", "key", "value"))

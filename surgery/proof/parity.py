@@ -1,4 +1,4 @@
-"""The verdict on whether two functions are the same: the values that a comparison gives, and their tolerance."""
+"""The verdict on whether two functions are the same: the values that a comparison gives, and their bounds."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ from typing import Any
 
 from surgery.plain import plain
 
-
-@dataclass(frozen=True, kw_only=True)
-class Tolerance:
-    """The bound on an output's largest error, `atol + rtol * RMS(expected)`.
-
-    Attributes:
-        atol: The absolute part.
-        rtol: The part relative to the RMS of the expected tensor.
-    """
-
-    atol: float = 2e-5
-    rtol: float = 2e-5
-
-    @classmethod
-    def of(cls, atol: float | None, rtol: float | None) -> Tolerance:
-        """A tolerance with these bounds; None stands for the default."""
-        return cls(atol=cls.atol if atol is None else atol, rtol=cls.rtol if rtol is None else rtol)
+MAX_DIFFERENCE = 1e-10
+"""The largest difference in double precision, as a part of the output's RMS. Equal functions differ by 1e-13."""
+ERROR_FACTOR = 4
+"""How many times the module's own float32 error an export's may be, besides ROUNDINGS."""
+ROUNDINGS = 16
+"""How many roundings of the output's RMS an export's float32 error may be, besides ERROR_FACTOR times the module's."""
+ROUNDING = 2.0**-24
+"""The largest relative error of rounding a number to float32."""
+FLOAT32_ATOL = FLOAT32_RTOL = 2e-5
+"""The bounds for outputs that cannot be computed in double precision: an absolute one, and one relative to the RMS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,26 +27,46 @@ class OutputDiff:
     Attributes:
         name: The output's name.
         batches: Number of batches in which it was compared.
-        max_abs: The largest absolute error.
-        relative: The largest error divided by the RMS of its expected tensor.
-        bit_equal: True if all bits are equal, except in rows of nothing but padding.
-        nonfinite: Numbers of NaN and infinite values on the expected and on the other side.
-        padding_rows: The largest error in rows of nothing but padding; None where there are no such rows.
-        worst_batch: Label of the batch with the largest error.
+        in_double: True if it was compared in double precision; False if an operation has no kernel for it.
+        difference: The largest difference in double precision, divided by the RMS of the expected tensor.
+        max_abs: The largest absolute difference, in double precision if it was compared so, else in float32.
+        module_error: The module's own error in float32 against float64, root mean square over the battery; None where
+            it was not run in float32.
+        export_error: The same of the export.
+        rms: The root mean square of the output over the batches that were run in float32.
+        max_error: The largest error of an element of the export in float32.
+        worst_error: Label of the batch with that element.
+        bit_equal: True if both sides' bits in float32 are equal, except in rows of nothing but padding; None where
+            the output was not run in float32.
+        nonfinite: Numbers of NaN and infinite values in float32, on the expected and on the other side.
+        padding_rows: The largest difference in rows of nothing but padding; None where there are no such rows.
+        worst_batch: Label of the batch with the largest difference.
         passed: Whether the output passes.
         problem: What else is wrong, such as another shape; "" if nothing is.
     """
 
     name: str
     batches: int
+    in_double: bool
+    difference: float
     max_abs: float
-    relative: float
-    bit_equal: bool
+    module_error: float | None
+    export_error: float | None
+    rms: float
+    max_error: float
+    worst_error: str
+    bit_equal: bool | None
     nonfinite: tuple[int, int]
     padding_rows: float | None
     worst_batch: str
     passed: bool
     problem: str = ""
+
+    @property
+    def failure(self) -> str:
+        """What is wrong with it, for people."""
+        by = f"by {self.difference:.3g} of its RMS in double precision, {self.worst_batch}"
+        return self.problem or by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,25 +93,30 @@ class ParityReport:
 
     Attributes:
         reference: The origin of the expected outputs, as a phrase for people.
-        tolerance: The tolerance.
         batches: Number of batches of the battery.
+        float32_batches: Number of batches that were run in float32, too.
         outputs: The comparison of each output, in the order of computation.
         weights: The comparison of the weights.
         contract: Other differences, one line each: files, signatures, hyperparameters, flags, calls.
         nonfinite_weights: Number of NaN and infinite values by variable of the module, where they are allowed.
         inner: Outputs that the module's call does not return, which were compared with tensors inside its graph.
         unmatched: Outputs for which the module's graph has no such tensor. They are not verified.
+        formulas: Formulas whose float32 roundings in the graphs were replaced by their exact values in double.
+        lacking: The types of operations without a kernel for double precision, by the output that needs them. Such
+            outputs are judged in float32 only.
     """
 
     reference: str
-    tolerance: Tolerance
     batches: int
+    float32_batches: int
     outputs: tuple[OutputDiff, ...]
     weights: WeightCheck
     contract: tuple[str, ...] = field(default=())
     nonfinite_weights: Mapping[str, int] = field(default_factory=dict)
     inner: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+    formulas: tuple[str, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -118,10 +136,7 @@ class ParityReport:
             failed = [d.name for d in self.outputs if not d.passed]
             lines.append(
                 f"{len(failed)} of {len(self.outputs)} outputs differ; the first to diverge is {diff.name}: "
-                + (
-                    diff.problem
-                    or f"max abs error {diff.max_abs:.3g} ({diff.relative:.3g} of its RMS), {diff.worst_batch}"
-                )
+                + diff.failure
             )
         lines += [f"weight {line}" for line in self.weights.mismatches[:6]]
         if len(self.weights.mismatches) > 6:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.text import Text
 
 from surgery.explanation.outputs import split_entry
-from surgery.proof.parity import ParityReport, report_data
+from surgery.proof.parity import ERROR_FACTOR, MAX_DIFFERENCE, ROUNDING, ROUNDINGS, ParityReport, report_data
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
@@ -31,20 +33,33 @@ def comparison(console: Console, data: Data) -> None:
     """The whole report except its last line, the verdict."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
+    padding = any(diff["padding_rows"] is not None for diff in data["outputs"])
+    nonfinite = any(diff["nonfinite"] != [0, 0] for diff in data["outputs"])
     rows = []
     for diff in _by_tap(data["outputs"], inner):
-        outcome = "bit-equal" if diff["bit_equal"] else "passed" if diff["passed"] else diff["problem"] or "FAILED"
-        padding = "" if diff["padding_rows"] is None else f"{diff['padding_rows']:.2g}"
-        bad = "" if diff["nonfinite"] == [0, 0] else "{}/{}".format(*diff["nonfinite"])
-        mark = "*" if diff["first"] in inner else ""
-        name = f"{diff['name']}{mark}"
-        rows.append((name, number(diff["max_abs"]), number(diff["relative"]), padding, bad, outcome))
-    table_of(console, ("output", "max abs", "of RMS", "padding rows", "NaN", "verdict"), rows)
+        row = [
+            f"{diff['name']}{'*' if diff['first'] in inner else ''}",
+            number(diff["difference"]) if diff["in_double"] else "-",
+            _part(diff["module_error"], diff["rms"]),
+            _part(diff["export_error"], diff["rms"]),
+            {True: "yes", False: "no", None: ""}[diff["bit_equal"]],
+        ]
+        if padding:
+            row.append("" if diff["padding_rows"] is None else f"{diff['padding_rows']:.2g}")
+        if nonfinite:
+            row.append("" if diff["nonfinite"] == [0, 0] else "{}/{}".format(*diff["nonfinite"]))
+        rows.append((*row, "passed" if diff["passed"] else diff["problem"] or "FAILED"))
+    columns = ["output", "in float64", "module", "export", "bit-equal"]
+    columns += ["padding rows"] * padding + ["NaN"] * nonfinite + ["verdict"]
+    table_of(console, columns, rows)
     if inner:
         console.print("* not returned by the module's call: compared with the tensors inside its own graph")
     if data["unmatched"]:
         unmatched = ", ".join(data["unmatched"])
         console.print(Text(f"not compared, the module's graph shows no counterpart: {unmatched}", style="yellow"))
+    for ops, names in _by_operations(data["lacking"]).items():
+        line = f"judged in float32 only, there is no double precision for {ops}: {', '.join(names)}"
+        console.print(Text(line, style="yellow"))
     weights = data["weights"]
     equal = weights["compared"] - len(weights["mismatches"])
     console.print(f"weights: {max(equal, 0)} of {weights['compared']} bit-equal to the module's in the reloaded export")
@@ -52,10 +67,29 @@ def comparison(console: Console, data: Data) -> None:
         console.print(Text(f"  {name}: {count} of its values are NaN or infinite, in the module too", style="yellow"))
     for line in (*weights["mismatches"][:12], *data["contract"]):
         console.print(Text(f"  {line}", style="red"))
-    tolerance = data["tolerance"]
-    console.print(f"tolerance: max abs error <= {tolerance['atol']:g} + {tolerance['rtol']:g} x RMS of the output")
-    if any(diff["padding_rows"] is not None for diff in data["outputs"]):
-        console.print("padding rows: largest error in rows that are nothing but padding; reported, not judged")
+    console.print(
+        f"in float64: largest difference in double precision, of the output's RMS; at most {MAX_DIFFERENCE:g}"
+    )
+    console.print(
+        f"module, export: error in float32 on {data['float32_batches']} batches, of the RMS; the export's is at most "
+        f"{ERROR_FACTOR} x the module's + {ROUNDINGS * ROUNDING:.1g}"
+    )
+    if data["formulas"]:
+        console.print(f"exact in double precision, as each is a rounding in the graphs: {', '.join(data['formulas'])}")
+    if padding:
+        console.print("padding rows: largest difference in rows that are nothing but padding; reported, not judged")
+
+
+def _part(error: float | None, rms: float) -> str:
+    """A float32 error as a part of the output's RMS."""
+    return "" if error is None else number(error / rms if rms else error)
+
+
+def _by_operations(lacking: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, ops in lacking.items():
+        found.setdefault(", ".join(ops), []).append(name)
+    return found
 
 
 def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
@@ -76,9 +110,10 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
         row = {
             "name": name,
             "first": first["name"],
-            "bit_equal": all(diff["bit_equal"] for diff in members),
-            "max_abs": max((diff["max_abs"] for diff in members), key=_size_of_error),
-            "relative": max((diff["relative"] for diff in members), key=_size_of_error),
+            "in_double": all(diff["in_double"] for diff in members),
+            "bit_equal": _all_equal([diff["bit_equal"] for diff in members]),
+            "difference": max((diff["difference"] for diff in members), key=_size_of_error),
+            **_worst_errors(members),
             "padding_rows": max(padding, default=None),
         }
         rows.append({**last, **row})
@@ -93,3 +128,15 @@ def _blocks(members: list[Data]) -> str:
 
 def _size_of_error(value: float | None) -> float:
     return float("inf") if value is None else value
+
+
+def _all_equal(answers: list[bool | None]) -> bool | None:
+    known = [answer for answer in answers if answer is not None]
+    return all(known) if known else None
+
+
+def _worst_errors(members: list[Data]) -> Data:
+    """The errors of the member whose export has the largest, relative to its RMS."""
+    known = [diff for diff in members if diff["export_error"] is not None]
+    worst = max(known, key=lambda diff: diff["export_error"] / (diff["rms"] or 1.0), default=members[-1])
+    return {key: worst[key] for key in ("module_error", "export_error", "rms")}

@@ -40,15 +40,13 @@ class Export:
 
     Attributes:
         module: The module, whose assets are copied.
-        encoder: The filled encoder.
+        traces: The filled encoder's traces, and the outputs of every signature.
         constants: Values such as `do_lower_case`, by attribute of the root.
-        outputs: The outputs of every signature.
     """
 
     module: InspectedModule
-    encoder: Encoder
+    traces: Traces
     constants: Mapping[str, Any]
-    outputs: ExportOutputs
 
 
 def write_saved_model(export: Export, folder: Path) -> None:
@@ -65,14 +63,13 @@ def write_saved_model(export: Export, folder: Path) -> None:
 
 def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
     """The object to save, and its signatures."""
-    encoder, module = export.encoder, export.module
+    encoder, module, outputs = export.traces.encoder, export.module, export.traces.outputs
     inference = encoder.inference
-    specs = {a.name: tf.TensorSpec([None, None], tf.int32, name=a.name) for a in inference.family.inputs}
-    encode = Traces(encoder, specs, export.outputs)
-    called = {training: encode(training=training, tapped=bool(export.outputs.taps)) for training in (True, False)}
+    encode, specs = export.traces, export.traces.specs
+    called = {training: encode(training=training, tapped=bool(outputs.taps)) for training in (True, False)}
     root = Reusable()
     _make_callable(root, inference.convention, specs, called)
-    signatures = {name: _signature(encode, wanted, specs) for name, wanted in export.outputs.signatures.items()}
+    signatures = {name: _signature(encode, wanted, specs) for name, wanted in outputs.signatures.items()}
     for attribute, file in module.assets.items():
         if "/" not in attribute:
             setattr(root, attribute, tf.saved_model.Asset(str(Path(module.folder) / file)))
@@ -109,8 +106,10 @@ class Traces:
     blocks.
     """
 
-    def __init__(self, encoder: Encoder, specs: Specs, outputs: ExportOutputs) -> None:
-        self.encoder, self.specs, self.outputs = encoder, specs, outputs
+    def __init__(self, encoder: Encoder, outputs: ExportOutputs) -> None:
+        self.encoder, self.outputs = encoder, outputs
+        names = [anchor.name for anchor in encoder.inference.family.inputs]
+        self.specs: Specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
         self._made: dict[tuple[bool, bool, int | None], Any] = {}
 
     def __call__(self, *, training: bool, tapped: bool = False, depth: int | None = None) -> Any:

@@ -1,25 +1,24 @@
-"""Records the outputs of a module, of an encoder in memory and of a reloaded export on a battery."""
+"""Records the outputs of a module and of a reloaded export on a battery, in double precision and as they run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from surgery.explanation.architecture import Inference
-from surgery.explanation.convention import Convention
 from surgery.export.weights import sha256
+from surgery.graphs.merging import Input, Merged, fed_with
 from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
-from surgery.planning.signatures import called_only, signature_inputs
-from surgery.planning.taps import Offer, TapAtBlock, blocks_by_tap
+from surgery.planning.signatures import signature_inputs
+from surgery.planning.taps import Offer, TapAtBlock
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Arrays, Recording
-from surgery.proof.inner_tensors import inner_tensors, tap_tensors
-from surgery.tf.encoder import Encoder
-from surgery.tf.export import flat_outputs
+from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
+from surgery.proof.parts import Compared, of_export, of_module
+from surgery.tf.merged import new_merging
 from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import Runner, SavedModelSession
 
@@ -34,32 +33,62 @@ def record_module(
     battery: Sequence[Batch],
     taps: Sequence[TapAtBlock] = (),
     tick: Tick = lambda: None,
-) -> Recording:
-    """The module's own outputs on a battery, by export name; a sub-model's outputs are `mlm.…`.
+) -> ModuleRecording:
+    """The module's own outputs on a battery, by export name (see surgery.proof.parts).
 
-    Taps are read from the module's graph, on the batches on which sub-models are run. Taps that are not found there are
-    left out. The functions of a TF2 module are run in a v1 Session, which is closed before this returns. `tick` is
-    called after each batch. Raises ModuleError when the module cannot be loaded or run.
+    Taps that are not found in the module's graph are left out. The graphs are run in a v1 Session, which is closed
+    before this returns. `tick` is called after each batch. Raises ModuleError when the module cannot be loaded or run.
     """
     tags = _serving_tags(module)
     meta_graph = with_tags(module.saved_model, tags)
+    compared = of_module(module, inference, taps)
+    merged = _merge(compared)
+    offers = {tap.output: tap.offer for tap in taps}
+
+    def shaped(outputs: Arrays, batch: Batch) -> dict[str, np.ndarray]:
+        return {
+            name: value.reshape(_sizes(offers[name], inference, batch))
+            if name in offers
+            else _by_token(name, value, batch)
+            for name, value in outputs.items()
+        }
+
     with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
-        runners = _runners(session, module, inference, taps)
-        offers = {tap.output: tap.offer for tap in taps}
+        double = session.graph(merged, double=True)
+        single = session.graph(merged)
         recording = []
         for batch in battery:
-            run = runners["tapped" if taps and batch.submodels else "__call__"]
-            outputs = {}
-            for name, value in run(batch.inputs).items():
-                if name in offers:
-                    outputs[name] = value.reshape(_sizes(offers[name], inference, batch))
-                else:
-                    outputs[name] = _by_token(name, value, batch)
-            for name in inference.submodels if batch.submodels else ():
-                outputs.update({f"{name}.{key}": value for key, value in runners[name](batch.inputs).items()})
-            recording.append(outputs)
+            run = double.run(batch.inputs, _wanted(merged, compared, batch))
+            if batch.training:
+                run = {**run, **double.run(batch.inputs, compared.training)}
+            as_it_runs = single.run(batch.inputs, _wanted(merged, compared, batch)) if batch.float32 else {}
+            recording.append(Outputs(float64=shaped(run, batch), float32=shaped(as_it_runs, batch)))
             tick()
-        return recording
+        return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
+
+
+def _merge(compared: Compared) -> Merged:
+    merging = new_merging()
+    for part in compared.parts:
+        merging.add(part)
+    return merging.result()
+
+
+def _fed(merged: Merged, compared: Compared) -> Merged:
+    """The graph in which the expected boundaries of the training traces are inputs of what follows them."""
+    inferred = {tensor for name, tensor in merged.tensors.items() if name not in compared.training}
+    tensors = {name: merged.tensors[name] for name in compared.fed if name in merged.tensors}
+    boundaries = {t: Input(name=n, dtype="float64") for n, t in tensors.items() if t not in inferred}
+    return fed_with(merged, boundaries)
+
+
+def _wanted(merged: Merged, compared: Compared, batch: Batch) -> list[str]:
+    """The outputs that are run on a batch, besides those of training traces."""
+    return [
+        name
+        for name in merged.tensors
+        if name not in compared.training and (batch.extras or name not in compared.extras)
+    ]
 
 
 def _sizes(offer: Offer, inference: Inference, batch: Batch) -> tuple[int, ...]:
@@ -74,31 +103,25 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     The pooled output is recognised by its name, because at length 1 its shape [batch, hidden] is the same.
     """
     rows, length = batch.inputs["input_mask"].shape
-    return value.reshape(rows, length, -1) if value.ndim == 2 and name != "pooled_output" else value
-
-
-def record_encoder(encoder: Encoder, battery: Sequence[Batch], taps: Sequence[TapAtBlock] = ()) -> Recording:
-    """The outputs of the encoder in memory on a battery, by export name, including sub-models and taps."""
-    blocks = blocks_by_tap(taps)
-    recording = []
-    for batch in battery:
-        tokens = {a.name: tf.constant(batch.inputs[a.name]) for a in encoder.inference.family.inputs}
-        outputs = encoder.encode(tokens, training=False, taps=taps)
-        flat = {name: tensor.numpy() for name, tensor in flat_outputs(outputs, blocks).items()}
-        for name in encoder.submodels if batch.submodels else ():
-            recipe = encoder.inference.family.encoder.submodels[name]
-            logits = encoder.submodel(name, outputs["sequence_output"], tf.constant(batch.inputs[recipe.positions]))
-            flat[f"{name}.{recipe.logits}"] = logits.numpy()
-        recording.append(flat)
-    return recording
+    pooled = name.rpartition(".")[2] == "pooled_output"
+    return value.reshape(rows, length, -1) if value.ndim == 2 and not pooled else value
 
 
 class LoadedExport:
-    """An inspected export, reloaded from disk into a v1 Session as a server loads it. Raises ModuleError."""
+    """An inspected export, reloaded from disk into a v1 Session as a server loads it. Raises ModuleError.
+
+    Attributes:
+        formulas: Names of the formulas whose exact values took the place of their float32 roundings.
+        lacking: The types of operations without a kernel for double precision, by the output that lacks for them.
+        same_as: Outputs that are computed in another way than the output that they must be, by name.
+    """
 
     def __init__(self, exported: InspectedModule) -> None:
         self._exported = exported
         self._session = SavedModelSession(Path(exported.folder), SERVE)
+        self.formulas: tuple[str, ...] = ()
+        self.lacking: Mapping[str, tuple[str, ...]] = {}
+        self.same_as: dict[str, str] = {}
 
     def __enter__(self) -> LoadedExport:
         return self
@@ -107,61 +130,71 @@ class LoadedExport:
         self._session.close()
 
     def replay(
-        self, inference: Inference, outputs: ExportOutputs, battery: Sequence[Batch], tick: Tick = lambda: None
-    ) -> Iterator[Arrays]:
-        """The outputs of the signatures on each batch.
+        self,
+        inference: Inference,
+        outputs: ExportOutputs,
+        battery: Sequence[Batch],
+        expected: Recording,
+        tick: Tick = lambda: None,
+    ) -> Iterator[Outputs]:
+        """The outputs of the signatures and calls on each batch, by name (see surgery.proof.parts).
 
-        Outputs of `serving_default` have plain names. Outputs of other signatures have names such as `mlm.…` and
-        `taps.…`; they are run on the batches on which sub-models are run. Outputs that only the call returns are
-        `__call__.…`. A signature with unexpected inputs is not run. `tick` is called after each batch.
+        In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
+        outputs of others is not run again. `expected` is the module's side. `tick` is called after each
+        batch.
         """
-        inputs_of = {name: set(signature.inputs) for name, signature in self._session.signatures.items()}
-        runners = {
-            name: self._session.signature(name)
-            for name, inputs in signature_inputs(inference, outputs).items()
-            if inputs_of.get(name) == inputs
+        names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
+        compared = of_export(self._exported, inference, outputs, names)
+        merged = _merge(compared)
+        self.same_as = {
+            name: like
+            for name, like in compared.same_as.items()
+            if merged.tensors[name] != merged.tensors.get(like, "")
         }
-        called = called_only(inference, outputs)
-        trace = self._exported.trace("__call__", training=False)
-        if called and trace is not None:
-            paths = [path for path, _ in trace.flat_inputs]
-            inputs = dict(zip(paths, paths, strict=True))
-            convention = Convention(callable="__call__", kind="dict", inputs=inputs, outputs=called, aliases={})
-            runners["__call__"] = self._session.function(self._exported, trace, convention, {})
-        for batch in battery:
-            returned: dict[str, np.ndarray] = {}
-            for name, run in runners.items():
-                prefix = "" if name == SERVING else f"{name}."
-                if name in (SERVING, "__call__") or batch.submodels:
-                    returned.update({prefix + key: value for key, value in run(batch.inputs).items()})
-            yield returned
+        kept = {n: t for n, t in merged.tensors.items() if n in self.same_as or n not in compared.same_as}
+        merged = replace(merged, tensors=kept)
+        double = self._session.graph(_fed(merged, compared), double=True)
+        self.formulas, self.lacking = double.formulas, double.lacking
+        signatures = self._distinct_signatures(merged, inference, outputs)
+        called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
+        single = self._session.graph(called)
+        for batch, wanted in zip(battery, expected, strict=True):
+            run = double.run(batch.inputs, _wanted(merged, compared, batch))
+            if batch.training and compared.training:
+                fed = {name: wanted.float64[name] for name in compared.fed}
+                run = {**run, **double.run({**batch.inputs, **fed}, compared.training)}
+            as_it_runs: dict[str, np.ndarray] = {}
+            if batch.float32:
+                as_it_runs = single.run(batch.inputs, called.tensors)
+                by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
+                for prefix, signature in signatures:
+                    answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
+                    as_it_runs.update(answered)
+                    by_tensor.update({merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors})
+                for name, tensor in merged.tensors.items():
+                    if tensor in by_tensor:
+                        as_it_runs.setdefault(name, by_tensor[tensor])
+            yield Outputs(float64=run, float32=as_it_runs)
             tick()
+
+    def _distinct_signatures(
+        self, merged: Merged, inference: Inference, outputs: ExportOutputs
+    ) -> list[tuple[str, Runner]]:
+        """The signatures that compute something that no other one does, each with the prefix of its outputs' names."""
+        found: list[tuple[str, Runner]] = []
+        computed: set[str] = set()
+        for name in signature_inputs(inference, outputs):
+            prefix = "" if name == SERVING else f"{name}."
+            keys = self._session.signatures[name].outputs if name in self._session.signatures else ()
+            tensors = {merged.tensors[prefix + key] for key in keys if prefix + key in merged.tensors}
+            if tensors - computed:
+                found.append((prefix, self._session.signature(name)))
+                computed |= tensors
+        return found
 
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:
         """SHA-256 of the variables of these names, as the session has restored them. Missing ones are left out."""
         return {name: sha256(value) for name, value in self._session.variables(targets)}
-
-
-def _runners(
-    session: SavedModelSession,
-    module: InspectedModule,
-    inference: Inference,
-    taps: Sequence[TapAtBlock],
-) -> dict[str, Runner]:
-    """A runner for each callable of a module. That of `__call__` also returns the tensors between its blocks.
-
-    With taps, a second runner of the call, "tapped", returns the taps as well.
-    """
-    found = {}
-    for name, convention in (("__call__", inference.convention), *inference.submodels.items()):
-        trace = module.trace(name, training=False)
-        assert trace is not None, "read_convention has refused a module without it"
-        inner = inner_tensors(trace, inference) if name == "__call__" else {}
-        found[name] = session.function(module, trace, convention, inner)
-        if name == "__call__" and taps:
-            inner = {**inner, **tap_tensors(trace, inference, taps)}
-            found["tapped"] = session.function(module, trace, convention, inner)
-    return found
 
 
 def _serving_tags(module: InspectedModule) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Runs a SavedModel in a v1 Session, as TensorFlow Serving does. This is twice as fast as loading a TF2 module.
 
-Signatures are run by name. A TF2 callable without a signature (`__call__`, `.mlm`) can be run as well: the graph of its
-concrete function is imported beside the session's variables, so that its inner tensors can be fetched, too.
+Signatures are run by name. Any function of the SavedModel can be run as well, with its inner tensors, and in double
+precision: merged graphs are imported beside the session's variables.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
 
 from surgery.errors import ModuleError
-from surgery.explanation.convention import Convention
-from surgery.graphs.flat import Tensor as Flat
-from surgery.graphs.flatten import VALUES_ALONE, flatten
-from surgery.module import InspectedModule, Trace
+from surgery.graphs.merging import Merged
 from surgery.tf.memory import give_back
+from surgery.tf.merged import import_merged
 from surgery.tf.meta_graph import only_variables, restore_by_name
 from surgery.tf.reasons import reason
 
@@ -31,6 +29,23 @@ Arrays = dict[str, np.ndarray]
 Runner = Callable[[Batch], Arrays]
 
 BYTES_PER_FETCH = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A merged graph that can be run.
+
+    Attributes:
+        run: Returns the wanted outputs by name, of those that it has, for a batch by input.
+        tensors: Its outputs by name.
+        lacking: The types of operations without a kernel for double precision, by the output that lacks for them.
+        formulas: Names of the formulas whose exact values stand in it in place of their float32 roundings.
+    """
+
+    run: Callable[[Batch, Collection[str]], Arrays]
+    tensors: Mapping[str, Any]
+    lacking: Mapping[str, tuple[str, ...]]
+    formulas: tuple[str, ...]
 
 
 class SavedModelSession:
@@ -106,39 +121,22 @@ class SavedModelSession:
                 }
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
 
-    def function(
-        self,
-        module: InspectedModule,
-        trace: Trace,
-        convention: Convention,
-        inner: Mapping[str, Flat],
-    ) -> Runner:
-        """A function from a batch, by encoder input, to the outputs of a callable by export name.
+    def graph(self, merged: Merged, *, double: bool = False) -> Imported:
+        """Imports a merged graph beside the session's variables, as it is or in double precision.
 
-        `inner` are tensors inside the callable that are returned as well, by name. The callable's graph is imported
-        beside the session's variables.
+        Raises ModuleError for a variable that the session does not have.
         """
-        graph = trace.open_graph()
-        of_path = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.outputs, strict=True)}
-        wanted = {**inner, **{name: of_path[path] for name, path in convention.outputs.items()}}
-        ports = [graph.port(tensor) for tensor in wanted.values()]
-        flat = flatten(graph.root, ports, op_def_registry.get, VALUES_ALONE)
-        role_of = {path: role for role, path in convention.inputs.items()}
+        handles = {free: self._handle(name) for free, name in merged.variables.items()}
         with self._graph.as_default():
-            feeds = {
-                role_of[path]: tf.compat.v1.placeholder(leaf.dtype, leaf.shape) for path, leaf in trace.flat_inputs
-            }
-            arguments = [graph.argument(node) for node in graph.inputs]
-            bound = dict(zip(arguments, feeds.values(), strict=True))
-            bound.update({graph.argument(node): self._handle(module, path) for path, node in graph.variables.items()})
-            fetched = tf.graph_util.import_graph_def(
-                tf.compat.v1.GraphDef.FromString(flat.graph_def.SerializeToString()),
-                input_map={f"{name}:0": bound[name] for name in flat.free},
-                return_elements=list(flat.tensors),
-                name=trace.callable.strip("_"),
-            )
-        outputs = dict(zip(wanted, fetched, strict=True))
-        return lambda batch: self._run(outputs, {feed: batch[role] for role, feed in feeds.items()})
+            feeds = {free: tf.compat.v1.placeholder(given.dtype) for free, given in merged.inputs.items()}
+            imported = import_merged(merged, {**handles, **feeds}, double=double)
+        names = {feed: merged.inputs[free].name for free, feed in feeds.items()}
+
+        def run(batch: Batch, wanted: Collection[str]) -> Arrays:
+            outputs = {name: imported.tensors[name] for name in wanted if name in imported.tensors}
+            return self._run(outputs, {feed: batch[name] for feed, name in names.items() if name in batch})
+
+        return Imported(run=run, tensors=imported.tensors, lacking=imported.lacking, formulas=imported.formulas)
 
     def variables(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
         """Names and values of variables as the session has restored them. Names that it lacks are left out.
@@ -157,14 +155,10 @@ class SavedModelSession:
                 yield from zip((n for n, _ in group), self._session.run(reads), strict=True)
                 group, room = [], BYTES_PER_FETCH
 
-    def _handle(self, module: InspectedModule, path: str | None) -> tf.Tensor:
-        variable = next((v for v in module.variables if v.address == path), None)
-        if variable is None or variable.name not in self._handles:
-            raise ModuleError(
-                f"calling a function of {self._folder}: cannot find the variable {variable.name if variable else path} "
-                "in its graph"
-            )
-        return self._handles[variable.name]
+    def _handle(self, name: str) -> tf.Tensor:
+        if name not in self._handles:
+            raise ModuleError(f"calling a function of {self._folder}: cannot find the variable {name} in its graph")
+        return self._handles[name]
 
     @cached_property
     def _handles(self) -> dict[str, tf.Tensor]:

@@ -1,0 +1,64 @@
+"""Constants of BERT's formulas, of which graphs hold float32 roundings.
+
+One graph divides by float32(√8) where another multiplies by float32(1/√8): the functions are the same, and their values
+differ by 3e-8, in double precision, too. There, the exact value takes the place of every constant that is within one
+unit in the last place of it, on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+LARGEST_ROOT = 4096
+"""The largest d of which √d and 1/√d are recognised. The head size of BERT is 64."""
+
+
+class Formula(NamedTuple):
+    """A formula and its exact value in float64."""
+
+    name: str
+    value: float
+
+
+GELU = (
+    Formula("√(2/π)", math.sqrt(2 / math.pi)),
+    Formula("0.044715", 0.044715),
+    Formula("0.044715·√(2/π)", 0.044715 * math.sqrt(2 / math.pi)),
+)
+"""Constants of GELU's approximation by tanh (arXiv:1606.08415, section 2)."""
+
+
+def formula_of(constant: float) -> Formula | None:
+    """The formula whose value a float32 constant rounds, to within one unit in the last place; None if there is none.
+
+    A constant that is exactly a formula's value, such as 1/√64, needs no replacement and has none.
+    """
+    for formula in (*GELU, *_roots(constant)):
+        spacing = float(np.spacing(np.float32(formula.value)))
+        if constant != formula.value and abs(constant - formula.value) <= spacing:
+            return formula
+    return None
+
+
+def exact_values(constants: Iterable[float]) -> dict[float, Formula]:
+    """The formulas that float32 constants round, by the constant."""
+    found = {constant: formula_of(constant) for constant in constants}
+    return {constant: formula for constant, formula in found.items() if formula is not None}
+
+
+def _roots(constant: float) -> list[Formula]:
+    """√d and 1/√d for the whole number d that comes closest to the constant."""
+    if not 1 / math.sqrt(LARGEST_ROOT) <= constant <= math.sqrt(LARGEST_ROOT):
+        return []
+    square, inverse = round(constant**2), round(1 / constant**2)
+    found = [Formula(_root(square), math.sqrt(square))] if square else []
+    return [*found, Formula(f"1/{_root(inverse)}", 1 / math.sqrt(inverse))] if inverse else found
+
+
+def _root(square: int) -> str:
+    whole = math.isqrt(square)
+    return str(whole) if whole**2 == square else f"√{square}"

@@ -1,0 +1,244 @@
+"""What is compared of a module and its export: the graphs of their calls and signatures, and their tensors by name.
+
+Both sides use the same names. Outputs of `serving_default` have plain names, those of other signatures and of
+sub-models names such as `taps.query_0` and `mlm.mlm_logits`. An output that only the call returns is `__call__.NAME`,
+one of a training trace `__call__(training=True).NAME`. In training traces every random mask is drawn from the same
+numbers on both sides: rate and scale of each dropout then show in the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from surgery.explanation.architecture import Inference
+from surgery.explanation.convention import Convention, export_name
+from surgery.explanation.outputs import EMBEDDING, entry_name
+from surgery.graphs.flat import FlatGraph, Node, Tensor
+from surgery.graphs.merging import Input, Part
+from surgery.module import InspectedModule, TensorInfo, Trace
+from surgery.planning.outputs import SERVING, TAPS, ExportOutputs
+from surgery.planning.signatures import called_only, signature_inputs
+from surgery.planning.taps import TapAtBlock
+from surgery.proof.inner_tensors import inner_tensors, tap_tensors
+from surgery.tables.dropouts import find_dropouts
+
+CALL = "__call__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The graphs of one side.
+
+    Attributes:
+        parts: The graphs, with the outputs that are wanted of each.
+        extras: The outputs that are only run on batches with extras.
+        training: The outputs of training traces.
+        same_as: Outputs that must be the same tensor as another one, by name.
+        fed: Names of the boundaries of which the expected values are fed to what follows them (see of_export).
+    """
+
+    parts: tuple[Part, ...]
+    extras: frozenset[str]
+    training: frozenset[str]
+    same_as: Mapping[str, str] = field(default_factory=dict)
+    fed: frozenset[str] = frozenset()
+
+
+def trained(callable_name: str) -> str:
+    """The name under which a callable's training trace is reported."""
+    return f"{callable_name}(training=True)"
+
+
+def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> Compared:
+    """The graphs of a module. Its call also has the tensors between its blocks, and the taps that are found in it."""
+    parts: list[Part] = []
+    extras: list[str] = []
+    training: list[str] = []
+    for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
+        trace = module.trace(name, training=False)
+        assert trace is not None, "read_convention has refused a module without it"
+        wanted = _by_path(trace, convention.outputs)
+        if name == CALL:
+            tapped = tap_tensors(trace, inference, taps)
+            wanted = {**inner_tensors(trace, inference), **tapped, **wanted}
+            extras += tapped
+        else:
+            wanted = {f"{name}.{output}": tensor for output, tensor in wanted.items()}
+            extras += wanted
+        roles = {path: role for role, path in convention.inputs.items()}
+        parts.append(_part(module, trace, roles, wanted))
+        trace = module.trace(name, training=True)
+        if trace is not None:
+            wanted = _by_path(trace, convention.outputs)
+            if name == CALL:
+                wanted = {**inner_tensors(trace, inference), **wanted}
+            wanted = {f"{trained(name)}.{output}": tensor for output, tensor in wanted.items()}
+            training += wanted
+            parts.append(_part(module, trace, roles, wanted, draws=_draws(trace.open_graph())))
+    return Compared(parts=tuple(parts), extras=frozenset(extras), training=frozenset(training))
+
+
+def of_export(
+    exported: InspectedModule, inference: Inference, outputs: ExportOutputs, expected: frozenset[str]
+) -> Compared:
+    """The graphs of an export: each signature as the file has it, and every trace of its calls.
+
+    `expected` are the names of the outputs that the module's side has. Where it has no training trace, the export's is
+    compared without dropout. A signature with unexpected inputs is left out.
+
+    In training, each block is computed from the module's own input to it: with dropout, sharp weights amplify even
+    the rounding errors of double precision, five times a block. If every block is the same function, so are all.
+    """
+    parts: list[Part] = []
+    extras: list[str] = []
+    training: list[str] = []
+    same_as: dict[str, str] = {}
+    meta_graph = next(graph for graph in exported.saved_model.meta_graphs if "train" not in graph.meta_info_def.tags)
+    for name, wanted_inputs in signature_inputs(inference, outputs).items():
+        signature = meta_graph.signature_def.get(name)
+        if signature is None or set(signature.inputs) != wanted_inputs:
+            continue
+        given = {key: info.name for key, info in signature.inputs.items()}
+        graph = FlatGraph.of_graph_def(
+            meta_graph.graph_def, list(given.values()), [info.name for info in signature.outputs.values()]
+        )
+        names = [key if name == SERVING else f"{name}.{key}" for key in signature.outputs]
+        dtypes = {tensor.key: tensor.dtype for tensor in exported.signatures[name].inputs}
+        nodes = {node.name: node for node in meta_graph.graph_def.node if node.op in ("VarHandleOp", "VariableV2")}
+        parts.append(
+            Part(
+                graph=graph,
+                inputs={
+                    node: Input(name=key, dtype=dtypes[key]) for node, key in zip(graph.inputs, given, strict=True)
+                },
+                variables={node: _shared_name(nodes[path]) for path, node in graph.variables.items() if path in nodes},
+                outputs=dict(zip(names, graph.outputs, strict=True)),
+            )
+        )
+        extras += names if name != SERVING else ()
+    for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
+        for trace in exported.traces:
+            if trace.callable != name or not is_promised(trace, convention):
+                continue
+            proven = any(output.startswith(f"{trained(name)}.") for output in expected)
+            graph = trace.open_graph()
+            found = _called(exported, inference, outputs, trace, convention, with_draws=bool(trace.training) and proven)
+            same_as.update({output: like for output, (like, _) in found.items() if like != output})
+            (training if trace.training else extras if name != CALL else []).extend(found)
+            parts.append(
+                _part(
+                    exported,
+                    trace,
+                    call_roles(trace, convention),
+                    {output: tensor for output, (_, tensor) in found.items()},
+                    draws=_draws(graph) if trace.training and proven else {},
+                    instead={d.result: d.data for d in find_dropouts(graph)} if trace.training and not proven else {},
+                )
+            )
+    return Compared(
+        parts=tuple(parts),
+        extras=frozenset(extras),
+        training=frozenset(training),
+        same_as=same_as,
+        fed=expected & {f"{trained(CALL)}.{output}" for output in (EMBEDDING, *inference.outputs.block_outputs)},
+    )
+
+
+def structure_of(trace: Trace) -> str:
+    """The structure that a trace takes: "dict" or "list"."""
+    return "dict" if isinstance(trace.inputs, dict) else "list"
+
+
+def is_promised(trace: Trace, convention: Convention) -> bool:
+    """Whether an export must have a trace of this form: for a dict always, else as the module has it."""
+    return structure_of(trace) in ("dict", convention.kind) and trace.training is not None
+
+
+def call_roles(trace: Trace, convention: Convention) -> dict[str, str]:
+    """The encoder's inputs by the path at which a trace takes them: by name in a dict, as the module does in a list."""
+    if isinstance(trace.inputs, dict):
+        return {path: path for path, _ in trace.flat_inputs}
+    return {path: name for name, path in convention.inputs.items()}
+
+
+def call_output(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
+    """The export name of a call's output. `tapped_blocks` are the blocks of each list of taps, by the list's name."""
+    stem, _, index = path.removesuffix("]").partition("[")
+    if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
+        return entry_name(stem, tapped_blocks[stem][int(index)])
+    return export_name(path, leaf)
+
+
+def _called(
+    exported: InspectedModule,
+    inference: Inference,
+    outputs: ExportOutputs,
+    trace: Trace,
+    convention: Convention,
+    *,
+    with_draws: bool,
+) -> dict[str, tuple[str, Tensor]]:
+    """The outputs of a trace of a call by name, each with the name of the output that it must be."""
+    hidden = called_only(inference, outputs) if trace.callable == CALL else {}
+    own = f"{trained(trace.callable)}." if with_draws else f"{trace.callable}."
+    form = structure_of(trace) + (", training=True" if trace.training else "")
+    found = {}
+    for (path, leaf), tensor in zip(trace.flat_outputs, trace.open_graph().outputs, strict=True):
+        output = call_output(path, leaf, outputs.tapped_blocks)
+        output = convention.aliases.get(output, output)
+        if with_draws or trace.callable != CALL or output in hidden:
+            like = f"{own}{output}"
+        else:
+            like = f"{TAPS}.{output}" if output in outputs.tap_names else output
+        is_it = structure_of(trace) == "dict" and (with_draws or (output in hidden and not trace.training))
+        name = like if is_it and like not in found else f"{trace.callable}({form}).{path}"
+        found[name] = (like, tensor)
+    return found
+
+
+def _part(
+    module: InspectedModule,
+    trace: Trace,
+    roles: Mapping[str, str],
+    outputs: Mapping[str, Tensor],
+    *,
+    draws: Mapping[Node, int] | None = None,
+    instead: Mapping[Node, Tensor] | None = None,
+) -> Part:
+    graph = trace.open_graph()
+    names = {variable.address: variable.name for variable in module.variables}
+    return Part(
+        graph=graph,
+        inputs={
+            node: Input(name=roles.get(path, path), dtype=leaf.dtype)
+            for node, (path, leaf) in zip(graph.inputs, trace.flat_inputs, strict=True)
+        },
+        variables={node: names.get(path, path) for path, node in graph.variables.items()},
+        outputs=outputs,
+        draws=draws or {},
+        instead=instead or {},
+    )
+
+
+def _draws(graph: FlatGraph) -> dict[Node, int]:
+    """A number for each dropout's random operation: its place in the order in which data flows through an encoder."""
+    dropouts = sorted(find_dropouts(graph), key=lambda dropout: graph.order[dropout.result])
+    return {dropout.random: number for number, dropout in enumerate(dropouts)}
+
+
+def _by_path(trace: Trace, paths: Mapping[str, str]) -> dict[str, Tensor]:
+    tensors = {path: t for (path, _), t in zip(trace.flat_outputs, trace.open_graph().outputs, strict=True)}
+    return {name: tensors[path] for name, path in paths.items() if path in tensors}
+
+
+def _shared_name(node: Any) -> str:
+    name: str = node.attr["shared_name"].s.decode() or node.name
+    return name
+
+
+def names_in(compared: Compared) -> Iterator[str]:
+    """The names of all outputs of one side."""
+    for part in compared.parts:
+        yield from part.outputs

@@ -1,0 +1,88 @@
+"""Imports a merged graph into the current TensorFlow graph, as it is or in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import tensorflow as tf
+from tensorboard.compat.proto import graph_pb2
+from tensorflow.python.framework import kernels, op_def_registry
+
+from surgery.graphs.double import Double, in_double, prune, scalars
+from surgery.graphs.merging import Merged, Merging
+from surgery.proof.constants import exact_values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensors:
+    """The outputs of an imported graph.
+
+    Attributes:
+        tensors: The tensor of each output.
+        lacking: The types of operations without a kernel for double precision, by the output that lacks for them.
+        formulas: Names of the formulas whose exact values stand in it in place of their float32 roundings.
+    """
+
+    tensors: Mapping[str, Any]
+    lacking: Mapping[str, tuple[str, ...]]
+    formulas: tuple[str, ...]
+
+
+def new_merging() -> Merging:
+    """An empty merged graph, for operations that this TensorFlow knows."""
+    return Merging(graph_pb2.GraphDef(), op_def_registry.get)
+
+
+def import_merged(merged: Merged, bound: Mapping[str, Any], *, double: bool) -> Tensors:
+    """Imports a merged graph. `bound` are the tensors for its free names: inputs, and the handles of variables."""
+    graph_def, tensors = merged.graph_def, merged.tensors
+    lacking: Mapping[str, tuple[str, ...]] = {}
+    formulas: tuple[str, ...] = ()
+    if double:
+        narrow = [free for free, tensor in bound.items() if tensor.dtype.base_dtype == tf.float32]
+        exact = exact_values(scalars(graph_def))
+        values = {constant: formula.value for constant, formula in exact.items()}
+        twin: Double = in_double(graph_def, tensors, narrow, values, has_kernel)
+        graph_def, tensors, lacking = twin.graph_def, twin.tensors, twin.lacking
+        formulas = tuple(dict.fromkeys(formula.name for formula in exact.values()))
+    else:
+        graph_def = type(merged.graph_def)()
+        graph_def.CopyFrom(merged.graph_def)
+        prune(graph_def, tensors.values())
+    names = list(tensors)
+    read = {feed.partition(":")[0] for node in graph_def.node for feed in node.input}
+    direct = {name: bound[owner] for name in names if (owner := tensors[name].partition(":")[0]) in bound}
+    fetched = tf.graph_util.import_graph_def(
+        tf.compat.v1.GraphDef.FromString(graph_def.SerializeToString()),
+        input_map={f"{free}:0": tensor for free, tensor in bound.items() if free in read},
+        return_elements=[tensors[name] for name in names if name not in direct],
+        name="double" if double else "merged",
+    )
+    found = dict(zip((name for name in names if name not in direct), fetched, strict=True))
+    return Tensors(tensors={**found, **direct}, lacking=lacking, formulas=formulas)
+
+
+def has_kernel(node: Any) -> bool:
+    """Whether TensorFlow can run an operation with these types on a CPU."""
+    definition = op_def_registry.get(node.op)
+    if definition is None:
+        return True  # a function, or an operation of a library that registers it later
+    types = tuple((a.name, node.attr[a.name].type) for a in definition.attr if a.type == "type" and a.name in node.attr)
+    return _has_kernel(node.op, types)
+
+
+@cache
+def _has_kernel(op: str, types: tuple[tuple[str, int], ...]) -> bool:
+    found = [kernel for kernel in kernels.get_registered_kernels_for_op(op).kernel if kernel.device_type == "CPU"]
+    return any(_takes(kernel, dict(types)) for kernel in found)
+
+
+def _takes(kernel: Any, types: Mapping[str, int]) -> bool:
+    return all(
+        constraint.name not in types or types[constraint.name] in constraint.allowed_values.list.type
+        for constraint in kernel.constraint
+        if constraint.allowed_values.list.type
+    )
