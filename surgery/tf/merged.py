@@ -16,6 +16,10 @@ from surgery.graphs.merging import Merged, Merging
 from surgery.proof.constants import exact_values
 
 
+DEVICES = ("CPU", "DEFAULT")
+"""The devices of kernels that run on a CPU. A kernel for "DEFAULT" runs on any."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tensors:
     """The outputs of an imported graph.
@@ -87,7 +91,7 @@ def has_kernel(node: Any) -> bool:
 
 @cache
 def _has_kernel(op: str, types: tuple[tuple[str, int], ...]) -> bool:
-    found = [kernel for kernel in kernels.get_registered_kernels_for_op(op).kernel if kernel.device_type == "CPU"]
+    found = [k for k in kernels.get_registered_kernels_for_op(op).kernel if k.device_type in DEVICES]
     return any(_takes(kernel, dict(types)) for kernel in found)
 
 
