@@ -15,7 +15,6 @@ from surgery.graphs.double import Double, in_double, prune, scalars
 from surgery.graphs.merging import Merged, Merging
 from surgery.proof.constants import exact_values
 
-
 DEVICES = ("CPU", "DEFAULT")
 """The devices of kernels that run on a CPU. A kernel for "DEFAULT" runs on any."""
 

@@ -169,6 +169,16 @@ def test_functions_of_loops_come_along_with_what_they_call_and_no_others():
     assert "transpose_a" in functions["inner"].node_def[0].attr
 
 
+def test_a_function_that_the_graph_calls_by_its_name_comes_along():
+    graph_def = with_loop()
+    add(graph_def.node, "called", "call_by_name", "x")
+    merged = merge(part(graph_def, {"y": "called"}, X))
+    assert sorted(function.signature.name for function in merged.graph_def.library.function) == [
+        "call_by_name",
+        "inner",
+    ]
+
+
 def test_two_different_functions_of_one_name_are_refused():
     with pytest.raises(ValueError, match="different functions outer"):
         merge(part(with_loop(), {"y": "loop"}, X), part(with_loop(body="Abs"), {"z": "loop"}, X))

@@ -12,7 +12,8 @@ from tensorboard.compat.proto import graph_pb2
 from surgery.graphs.feeding import with_values
 from surgery.graphs.flat import FlatGraph
 from surgery.graphs.merging import Input, Part
-from surgery.tf.merged import import_merged, new_merging
+from surgery.tf.merged import has_kernel, import_merged, new_merging
+from tests.support.graph_defs import DOUBLE, FLOAT, INT64, add
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(5, 8)).astype(np.float32)
@@ -126,6 +127,20 @@ def test_rows_are_gathered_in_float32_and_widened():
         assert found.values["y"].tobytes() == (exact(table["table"])[ids] * 3).tobytes()
 
 
+def test_rows_are_gathered_batch_by_batch_if_the_graph_does_so():
+    table = {"table": RANDOM.normal(size=(2, 7, 3)).astype(np.float32)}
+    ids = np.array([[6, 0], [1, 1]], np.int32)
+
+    def compute(ids, table):
+        rows = tf.raw_ops.ResourceGather(resource=table.handle, indices=ids, dtype=tf.float32, batch_dims=1)
+        return {"y": rows, "nd": tf.raw_ops.ResourceGatherNd(resource=table.handle, indices=ids, dtype=tf.float32)}
+
+    for as_inputs in (False, True):
+        found = run_in_double(compute, [ids % 2], table, as_inputs=as_inputs).values
+        assert found["y"].tolist() == [exact(table["table"])[row, ids[row] % 2].tolist() for row in (0, 1)]
+        assert found["nd"].tolist() == [exact(table["table"])[row, column].tolist() for row, column in ids % 2]
+
+
 def test_outputs_may_be_variables_inputs_and_constants():
     def compute(x, ids, w):
         return {"w": tf.identity(w), "x": tf.identity(x), "ids": tf.identity(ids), "c": tf.fill([2], 0.1)}
@@ -204,6 +219,23 @@ def test_an_operation_without_a_float64_kernel_is_named_and_only_what_depends_on
     assert found.lacking == {"sum": (fake, "FusedBatchNormV3"), "quantised": (fake,), "looped": (fake,)}
     assert found.values.keys() == {"shape", "fine"}
     assert close(found.values["fine"], np.square(exact(image)) * scale["scale"])
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "runs"),
+    [
+        ("AvgPool3D", {"T": FLOAT}, True),
+        ("AvgPool3D", {"T": DOUBLE}, False),  # its definition allows float64, and no kernel does
+        ("ParseExample", {"Tdense": [FLOAT, INT64]}, True),
+        ("ParseExample", {"Tdense": [DOUBLE, INT64]}, False),  # a list of types
+        ("MatMul", {"T": DOUBLE}, True),
+        ("__inference_f_1", {"T": DOUBLE}, True),  # a function
+    ],
+)
+def test_an_operation_has_a_kernel_for_its_types_or_has_none(op, attributes, runs):
+    graph_def = graph_pb2.GraphDef()
+    add(graph_def.node, "y", op, **attributes)
+    assert has_kernel(graph_def.node[0]) == runs
 
 
 def test_types_that_the_file_leaves_out_are_widened_too():
