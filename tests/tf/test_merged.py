@@ -169,6 +169,23 @@ def test_constants_given_as_one_value_stand_for_all_elements():
     assert found.tobytes() == (exact(X) * float(value)).tobytes()
 
 
+def test_roundings_of_one_formula_are_the_same_function():
+    float32 = np.float32
+
+    def compute(x):
+        return {
+            "divided": x / float32(0.9) / tf.sqrt(float32(8)),
+            "multiplied": x * float32(1 / 0.9) * float32(1 / np.sqrt(8)),
+            "other": x * float32(1 / 0.9 * 1.0001) * float32(1 / np.sqrt(8)),
+        }
+
+    found = run_in_double(compute, [X]).values
+    expected = exact(X) / 0.9 / np.sqrt(8)
+    assert close(found["divided"], expected)
+    assert close(found["multiplied"], expected)
+    assert not close(found["other"], expected)
+
+
 def test_a_constant_without_elements_is_none_in_float64_too():
     empty = np.zeros((0, 8), np.float32)
     found = run_in_double(lambda x: {"y": tf.concat([x, tf.constant(empty)], 0) * 2.0}, [X]).values["y"]
