@@ -55,6 +55,13 @@ def exact_values(constants: Iterable[float]) -> dict[float, Formula]:
     return {constant: formula for constant, formula in found.items() if formula is not None}
 
 
+def as_computed(value: float) -> float:
+    """The float64 value with which double precision computes where a graph holds this value in float32."""
+    rounded = float(np.float32(value))
+    formula = formula_of(rounded)
+    return rounded if formula is None else formula.value
+
+
 def _roots(constant: float) -> list[Formula]:
     """√d and 1/√d for the whole number d that comes closest to the constant."""
     if not 1 / math.sqrt(LARGEST_ROOT) <= constant <= math.sqrt(LARGEST_ROOT):
