@@ -63,9 +63,7 @@ def test_the_adder_of_the_model_garden_encoder_is_no_breach_and_another_is(modul
     """A module with -10000 is rebuilt by an encoder that adds -1e9, so that its export may have either."""
     planned, early = plan(BERT), {"attention_mask_adder": -10000.0}
     architecture = planned.inference.architecture
-    inference = replace(
-        planned.inference, architecture=replace(architecture, values={**architecture.values, **early})
-    )
+    inference = replace(planned.inference, architecture=replace(architecture, values={**architecture.values, **early}))
     assert list(check_hyperparameters(planned.module, planned.module, inference, planned.outputs)) == []
     for adder, breaches in ((-10000.0, 0), (-1e6, 1)):
         changed = inspect_edited(
@@ -103,7 +101,9 @@ def test_another_scale_of_what_a_dropout_keeps_is_named_with_its_place(name, pla
     rate = plan(name).inference.architecture[field]
     right = 1.0 / (1.0 - rate)
     (problem,) = problems(name, f"{place}/Const", right, 1.5)
-    assert problem.startswith(f"{field}: what a rate of {rate} keeps is multiplied by 1.5 instead of {right:.7g} by the")
+    assert problem.startswith(
+        f"{field}: what a rate of {rate} keeps is multiplied by 1.5 instead of {right:.7g} by the"
+    )
     assert place in problem
 
 
@@ -149,4 +149,3 @@ def test_what_nobody_asked_for_breaks_the_contract(edit, problem, modules, plan,
     changed = inspect_edited(modules(BERT), tmp_path / "changed", edit)
     assert problem in check_contract(planned.module, changed, *parts)
     assert problem not in check_contract(planned.module, planned.module, *parts)
-

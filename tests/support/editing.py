@@ -67,7 +67,8 @@ def replace_constants(saved_model: Any, pattern: str, before: float, after: floa
     found = [
         node
         for node in node_defs(saved_model, pattern)
-        if node.op == "Const" and np.array_equal(tensor_util.make_ndarray(node.attr["value"].tensor), np.float32(before))
+        if node.op == "Const"
+        and np.array_equal(tensor_util.make_ndarray(node.attr["value"].tensor), np.float32(before))
     ]
     assert found, f"no constant that matches {pattern} is {before}"
     for node in found:
