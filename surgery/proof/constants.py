@@ -40,11 +40,15 @@ GELU = (
 def formula_of(constant: float) -> Formula | None:
     """The formula whose value a float32 constant rounds, to within one unit in the last place; None if there is none.
 
-    A constant that is exactly a formula's value, such as 1/√64, needs no replacement and has none.
+    float32 holds some values exactly, such as 1/√64: of these there is no rounding, and any other constant is another
+    value.
     """
+    if constant < 0:
+        positive = formula_of(-constant)
+        return Formula(f"-{positive.name}", -positive.value) if positive else None
     for formula in (*GELU, *_roots(constant)):
         spacing = float(np.spacing(np.float32(formula.value)))
-        if constant != formula.value and abs(constant - formula.value) <= spacing:
+        if float(np.float32(formula.value)) != formula.value and abs(constant - formula.value) <= spacing:
             return formula
     return None
 
