@@ -22,7 +22,12 @@ from surgery.graphs.ordering import feeds_first
 
 
 class Input(NamedTuple):
-    """An input of a graph: its meaning, which is its name in every part that has it, and its dtype."""
+    """An input of a graph.
+
+    Attributes:
+        name: Its meaning, by which it is the same input in every part that has it.
+        dtype: Its dtype by TensorFlow's name.
+    """
 
     name: str
     dtype: str

@@ -19,7 +19,12 @@ LARGEST_ROOT = 4096
 
 
 class Formula(NamedTuple):
-    """A formula and its exact value in float64."""
+    """A formula and its value.
+
+    Attributes:
+        name: The formula, as it is written.
+        value: Its exact value, rounded to float64.
+    """
 
     name: str
     value: float
@@ -53,6 +58,13 @@ def exact_values(constants: Iterable[float]) -> dict[float, Formula]:
     """The formulas that float32 constants round, by the constant."""
     found = {constant: formula_of(constant) for constant in constants}
     return {constant: formula for constant, formula in found.items() if formula is not None}
+
+
+def as_computed(value: float) -> float:
+    """The float64 value with which double precision computes where a graph holds this value in float32."""
+    rounded = float(np.float32(value))
+    formula = formula_of(rounded)
+    return rounded if formula is None else formula.value
 
 
 def _hundredths(constant: float) -> list[Formula]:
