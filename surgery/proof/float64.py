@@ -52,13 +52,13 @@ def record_float64(
     `progress` is called with the number of blocks that are done and the number of all blocks. Raises UnexplainedError
     when the checkpoint has no weight of the publisher's name, or the activation is unknown.
     """
-    runs: list[tuple[int, Precision]] = [(number, np.float64) for number in range(len(battery))]
+    runs: list[tuple[int, Precision]] = [(number, np.float64) for number, batch in enumerate(battery) if batch.double]
     runs += [(number, np.float32) for number, batch in enumerate(battery) if batch.float32]
     with np.errstate(all="ignore"):  # `surgery.export.weights` names the weights that are NaN or infinite
         computed = _record(module, inference, tensors, [(battery[n], dtype) for n, dtype in runs], taps, progress)
     found = {(number, dtype): outputs for (number, dtype), outputs in zip(runs, computed, strict=True)}
     return [
-        Outputs(float64=found[number, np.float64], float32=found.get((number, np.float32), {}))
+        Outputs(float64=found.get((number, np.float64), {}), float32=found.get((number, np.float32), {}))
         for number in range(len(battery))
     ]
 

@@ -57,13 +57,14 @@ def record_module(
 
     with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
         double = session.graph(merged, double=True)
-        single = session.graph(merged)
+        single = session.graph(merged) if any(batch.float32 for batch in battery) else double
         recording = []
         for batch in battery:
-            run = double.run(batch.inputs, _wanted(merged, compared, batch))
+            wanted = _wanted(merged, compared, batch)
+            run = double.run(batch.inputs, wanted) if batch.double else {}
             if batch.training:
                 run = {**run, **double.run(batch.inputs, compared.training)}
-            as_it_runs = single.run(batch.inputs, _wanted(merged, compared, batch)) if batch.float32 else {}
+            as_it_runs = single.run(batch.inputs, wanted) if batch.float32 else {}
             recording.append(Outputs(float64=shaped(run, batch), float32=shaped(as_it_runs, batch)))
             tick()
         return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
