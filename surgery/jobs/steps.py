@@ -5,11 +5,11 @@ The filled encoder is compared on two batches before the module runs on the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from surgery.errors import ParityError
 from surgery.explanation.architecture import Architecture
@@ -29,6 +29,10 @@ from surgery.sources.files import Files
 if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
+
+KEPT_OPEN = 64 * 2**20
+"""The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
+and three copies of a large model cost too much memory."""
 
 MakeBattery = Callable[[Architecture], Sequence[Batch]]
 """Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
@@ -104,7 +108,8 @@ def open_weights(
 
 def record(opened: Opened, progress: Progress = silent) -> Recorded:
     """Records the module on the whole battery, and computes the hashes of all weights."""
-    recording = _run(opened, dict(enumerate(opened.battery)), progress)
+    with _reference(opened) as reference:
+        recording = _run(opened, reference, dict(enumerate(opened.battery)), progress)
     progress("hash the weights", 0, 0)
     return _recorded(opened, [recording])
 
@@ -112,14 +117,17 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
     """Writes the filled encoder into `folder`, and records the module.
 
-    The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
-    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
+    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on the first batches;
     the others are then not recorded, and nothing is written.
     """
     first, rest = first_look(opened.battery)
-    early = _run(opened, first, progress)
-    _write_encoder(opened, list(first.values()), early, folder, progress)
-    return _recorded(opened, [early, _run(opened, rest, progress)])
+    with _reference(opened) as reference:
+        early = _run(opened, reference, first, progress)
+        if opened.plan.module.weight_bytes > KEPT_OPEN:
+            reference.close()
+        _write_encoder(opened, list(first.values()), early, folder, progress)
+        runs = [early, _run(opened, reference, rest, progress)]
+    return _recorded(opened, runs)
 
 
 def open_export(folder: Path) -> InspectedModule:
@@ -175,26 +183,36 @@ def make_report(
     )
 
 
-def _run(opened: Opened, numbered: Mapping[int, Batch], progress: Progress) -> Ran:
-    """Runs the module on batches, which are given by their numbers in the battery.
+class Reference(Protocol):
+    """The module's side of a comparison, as something that can be run."""
 
-    The module's own graph is run. For a checkpoint, which has no graph, its publisher's function is computed.
-    """
-    from surgery.tf.recording import record_module
+    def record(self, battery: Sequence[Batch], tick: Callable[[], None]) -> ModuleRecording:
+        """The module's outputs on batches. `tick` is called when a step of the computation is done."""
 
+    def close(self) -> None:
+        """Frees its memory. It can be run again."""
+
+
+@contextmanager
+def _reference(opened: Opened) -> Iterator[Reference]:
+    """The module's own graphs. For a checkpoint, which has none, its publisher's function."""
+    from surgery.tf.recording import LoadedModule
+
+    plan = opened.plan
+    if plan.inference.publisher is not None:
+        yield float64.Checkpoint(plan.module, plan.inference, opened.tensors, plan.outputs.taps)
+    else:
+        with LoadedModule(plan.module, plan.inference, plan.outputs.taps) as loaded:
+            yield loaded
+
+
+def _run(opened: Opened, reference: Reference, numbered: Mapping[int, Batch], progress: Progress) -> Ran:
+    """Runs the module on batches, which are given by their numbers in the battery."""
     plan, batches = opened.plan, list(numbered.values())
     if not batches:
         return Ran(outputs={})
-    if plan.inference.publisher is not None:
-        blocks = partial(progress, "compute the reference")
-        recording = ModuleRecording(
-            outputs=float64.record_float64(
-                plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
-            )
-        )
-    else:
-        tick = counting(progress, "run the module", len(batches))
-        recording = record_module(plan.module, plan.inference, batches, plan.outputs.taps, tick)
+    tick = counting(progress, "run the module", len(batches))
+    recording = reference.record(batches, tick)
     expected = expected_outputs(plan.inference, plan.outputs, batches, recording.outputs)
     return Ran(
         outputs=dict(zip(numbered, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
