@@ -70,7 +70,7 @@ def test_an_output_is_what_transformers_computes(name, found, expected):
 
 
 def of_tokens(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The values of the tokens that are no padding: of states [batch, seq, hidden], attentions [batch, heads, seq, seq].
+    """The values of tokens that are no padding, of states [batch, seq, hidden] or attentions [batch, heads, seq, seq].
 
     At padding, rounding is amplified most: there, transformers in float32 is off by 1e-4, too.
     """
