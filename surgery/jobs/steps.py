@@ -5,23 +5,22 @@ The filled encoder is compared on two batches before the module runs on the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.errors import ParityError
-from surgery.explanation.architecture import Architecture
-from surgery.export.weights import Weights
-from surgery.module import InspectedModule, Tensors
+from surgery.jobs.opened import Opened
+from surgery.jobs.reference import Ran, reference_of, run
+from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
-from surgery.proof.comparison import ModuleRecording, Outputs, Recording, compare, compare_weights
+from surgery.proof.comparison import Outputs, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract
-from surgery.proof.expected import expected_outputs, inner_outputs
+from surgery.proof.expected import inner_outputs
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
@@ -30,25 +29,9 @@ if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
 
-MakeBattery = Callable[[Architecture], Sequence[Batch]]
-"""Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A planned module whose weights are open. Every step of a job is a function of this value.
-
-    Attributes:
-        plan: The module, how it is explained, and the outputs that its export will have.
-        tensors: The values of the module's variables, as it stores them.
-        weights: The same values in the encoder's layout, with their hashes.
-        battery: The batches on which the module, the encoder and the export are run.
-    """
-
-    plan: Plan
-    tensors: Tensors
-    weights: Weights
-    battery: Sequence[Batch]
+KEPT_OPEN = 64 * 2**20
+"""The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
+and three copies of a large model cost too much memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,28 +66,10 @@ class Recorded:
         return frozenset(name for outputs in self.expected for name in (*outputs.float64, *outputs.float32))
 
 
-def open_weights(
-    plan: Plan, make_battery: MakeBattery, *, allow_nonfinite: bool = False, progress: Progress = silent
-) -> Opened:
-    """Starts TensorFlow and opens the module's values.
-
-    Raises ModuleError when a variable is missing in the checkpoint, or has another shape there than in the graph.
-    """
-    progress("start TensorFlow", 0, 0)
-    from surgery.tf.memory import importing
-
-    with importing():
-        import surgery.tf.recording  # noqa: F401 (which imports all of TensorFlow that a job needs)
-
-    tensors = plan.module.open_tensors()
-    tensors.check(assignment.variable for assignment in plan.weights.assignments)
-    weights = Weights(plan.weights, tensors.read, plan.module.constants, allow_nonfinite=allow_nonfinite)
-    return Opened(plan=plan, tensors=tensors, weights=weights, battery=make_battery(plan.inference.architecture))
-
-
 def record(opened: Opened, progress: Progress = silent) -> Recorded:
     """Records the module on the whole battery, and computes the hashes of all weights."""
-    recording = _run(opened, dict(enumerate(opened.battery)), progress)
+    with reference_of(opened) as reference:
+        recording = run(opened, reference, dict(enumerate(opened.battery)), progress)
     progress("hash the weights", 0, 0)
     return _recorded(opened, [recording])
 
@@ -112,14 +77,17 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
     """Writes the filled encoder into `folder`, and records the module.
 
-    The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
-    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
-    the others are then not recorded, and nothing is written.
+    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
+    the first batches; the others are then not recorded, and nothing is written.
     """
     first, rest = first_look(opened.battery)
-    early = _run(opened, first, progress)
-    _write_encoder(opened, list(first.values()), early, folder, progress)
-    return _recorded(opened, [early, _run(opened, rest, progress)])
+    with reference_of(opened) as reference:
+        early = run(opened, reference, first, progress)
+        if opened.plan.module.weight_bytes > KEPT_OPEN:
+            reference.close()
+        _write_encoder(opened, list(first.values()), early, folder, progress)
+        runs = [early, run(opened, reference, rest, progress)]
+    return _recorded(opened, runs)
 
 
 def open_export(folder: Path) -> InspectedModule:
@@ -173,47 +141,6 @@ def make_report(
         formulas=tuple(dict.fromkeys((*recorded.formulas, *loaded.formulas))),
         lacking={**recorded.lacking, **loaded.lacking},
     )
-
-
-def _run(opened: Opened, numbered: Mapping[int, Batch], progress: Progress) -> Ran:
-    """Runs the module on batches, which are given by their numbers in the battery.
-
-    The module's own graph is run. For a checkpoint, which has no graph, its publisher's function is computed.
-    """
-    from surgery.tf.recording import record_module
-
-    plan, batches = opened.plan, list(numbered.values())
-    if not batches:
-        return Ran(outputs={})
-    if plan.inference.publisher is not None:
-        blocks = partial(progress, "compute the reference")
-        recording = ModuleRecording(
-            outputs=float64.record_float64(
-                plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
-            )
-        )
-    else:
-        tick = counting(progress, "run the module", len(batches))
-        recording = record_module(plan.module, plan.inference, batches, plan.outputs.taps, tick)
-    expected = expected_outputs(plan.inference, plan.outputs, batches, recording.outputs)
-    return Ran(
-        outputs=dict(zip(numbered, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ran:
-    """A run of the module on some batches.
-
-    Attributes:
-        outputs: The outputs that an export must return, by the batches' numbers.
-        formulas: As in Recorded.
-        lacking: As in Recorded.
-    """
-
-    outputs: Mapping[int, Outputs]
-    formulas: tuple[str, ...] = ()
-    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _write_encoder(opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path, progress: Progress) -> None:

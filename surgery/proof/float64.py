@@ -79,13 +79,15 @@ def _record(
     recording: list[dict[str, Array]] = [{EMBEDDING: x} for x in states]
     for number, block_output in enumerate(block_outputs):
         progress(number, len(block_outputs))
-        blocks = _in_both(runs, partial(_read_block, weights, names, number, values))
         wanted = [tap for tap in taps if tap.block == number]
-        for index, (batch, dtype) in enumerate(runs):
-            inner = blocks[dtype].run(states[index], batch.inputs["input_mask"].astype(dtype))
-            recording[index][block_output] = states[index] = inner["block_output"]
-            for tap in wanted if batch.extras else ():
-                recording[index][tap.output] = inner[tap.name]
+        for dtype in dict.fromkeys(dtype for _, dtype in runs):
+            block = _read_block(weights, names, number, values, dtype)
+            own = [index for index, (_, precision) in enumerate(runs) if precision is dtype]
+            masks = [runs[index][0].inputs["input_mask"].astype(dtype) for index in own]
+            for index, inner in zip(own, block.run([states[index] for index in own], masks), strict=True):
+                recording[index][block_output] = states[index] = inner["block_output"]
+                for tap in wanted if runs[index][0].extras else ():
+                    recording[index][tap.output] = inner[tap.name]
     progress(len(block_outputs), len(block_outputs))
     for outputs in recording:
         outputs["sequence_output"] = outputs[block_outputs[-1]]
