@@ -109,8 +109,8 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
     return _recorded(opened, [recording])
 
 
-def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
-    """Writes the filled encoder into `folder`, and records the module.
+def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
+    """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
     The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
     conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
@@ -118,7 +118,7 @@ def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
     """
     first = first_look(opened.battery)
     early = _run(opened, first, progress)
-    _write_encoder(opened, early, folder, progress)
+    _try_encoder(opened, early, folder, progress)
     others = [number for number in range(len(opened.battery)) if number not in first]
     return _recorded(opened, [early, _run(opened, others, progress, done=len(first))])
 
@@ -218,7 +218,7 @@ class Ran:
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _write_encoder(opened: Opened, early: Ran, folder: Path, progress: Progress) -> None:
+def _try_encoder(opened: Opened, early: Ran, folder: Path | None, progress: Progress) -> None:
     from surgery.tf.building import build_encoder
     from surgery.tf.export import Export, Traces, write_saved_model
 
@@ -227,9 +227,10 @@ def _write_encoder(opened: Opened, early: Ran, folder: Path, progress: Progress)
     traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
     progress("compare the encoder", 0, 0)
     _look(opened, traces, early.outputs)
-    progress("write the SavedModel", 0, 0)
-    constants = opened.weights.constants()
-    write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
+    if folder is not None:
+        progress("write the SavedModel", 0, 0)
+        constants = opened.weights.constants()
+        write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
 
 
 def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
