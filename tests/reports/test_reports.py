@@ -193,6 +193,13 @@ def test_a_passed_comparison_says_so_and_how_close_it_was():
     assert "2 of 2 bit-equal" in shown
 
 
+def test_the_outputs_of_a_training_trace_share_a_row_even_if_no_block_is_among_them():
+    names = ("mlm_logits", "pooled_output")
+    shown = compared(*(diff(f"mlm(training=True).{name}") for name in names))
+    assert re.search(r"^mlm\(training=True\)\.\* .* passed *$", shown, re.MULTILINE)
+    assert "mlm_logits" not in shown
+
+
 def test_a_failed_comparison_says_what_failed_and_how():
     shown = compared(
         diff("pooled_output", passed=False, difference=float("inf"), problem="it is missing", nonfinite=(0, 3)),
