@@ -5,11 +5,11 @@ The filled encoder is compared on two batches before the module runs on the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from surgery.errors import ParityError
 from surgery.explanation.architecture import Architecture
@@ -29,6 +29,10 @@ from surgery.sources.files import Files
 if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
+
+KEPT_OPEN = 64 * 2**20
+"""The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
+and three copies of a large model cost too much memory."""
 
 MakeBattery = Callable[[Architecture], Sequence[Batch]]
 """Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
@@ -104,7 +108,8 @@ def open_weights(
 
 def record(opened: Opened, progress: Progress = silent) -> Recorded:
     """Records the module on the whole battery, and computes the hashes of all weights."""
-    recording = _run(opened, range(len(opened.battery)), progress)
+    with _reference(opened) as reference:
+        recording = _run(opened, reference, dict(enumerate(opened.battery)), progress)
     progress("hash the weights", 0, 0)
     return _recorded(opened, [recording])
 
@@ -112,15 +117,17 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
     """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
-    The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
-    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
-    the others are then not recorded, and nothing is written.
+    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on the
+    first batches; the others are then not recorded, and nothing is written.
     """
-    first = first_look(opened.battery)
-    early = _run(opened, first, progress)
-    _try_encoder(opened, early, folder, progress)
-    others = [number for number in range(len(opened.battery)) if number not in first]
-    return _recorded(opened, [early, _run(opened, others, progress, done=len(first))])
+    first, rest = first_look(opened.battery)
+    with _reference(opened) as reference:
+        early = _run(opened, reference, first, progress)
+        if opened.plan.module.weight_bytes > KEPT_OPEN:
+            reference.close()
+        _try_encoder(opened, list(first.values()), early, folder, progress)
+        runs = [early, _run(opened, reference, rest, progress)]
+    return _recorded(opened, runs)
 
 
 def open_export(folder: Path) -> InspectedModule:
@@ -176,30 +183,39 @@ def make_report(
     )
 
 
-def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: int = 0) -> Ran:
-    """Runs the module on batches of the battery.
+class Reference(Protocol):
+    """The module's side of a comparison, as something that can be run."""
 
-    The module's own graph is run. For a checkpoint, which has no graph, its publisher's function is computed. `done` is
-    the number of batches that are recorded already, for the progress.
-    """
-    from surgery.tf.recording import record_module
+    def record(self, battery: Sequence[Batch], tick: Callable[[], None]) -> ModuleRecording:
+        """The module's outputs on batches. `tick` is called when a step of the computation is done."""
 
-    plan, batches = opened.plan, [opened.battery[number] for number in numbers]
+    def close(self) -> None:
+        """Frees its memory. It can be run again."""
+
+
+@contextmanager
+def _reference(opened: Opened) -> Iterator[Reference]:
+    """The module's own graphs. For a checkpoint, which has none, its publisher's function."""
+    from surgery.tf.recording import LoadedModule
+
+    plan = opened.plan
+    if plan.inference.publisher is not None:
+        yield float64.Checkpoint(plan.module, plan.inference, opened.tensors, plan.outputs.taps)
+    else:
+        with LoadedModule(plan.module, plan.inference, plan.outputs.taps) as loaded:
+            yield loaded
+
+
+def _run(opened: Opened, reference: Reference, numbered: Mapping[int, Batch], progress: Progress) -> Ran:
+    """Runs the module on batches, which are given by their numbers in the battery."""
+    plan, batches = opened.plan, list(numbered.values())
     if not batches:
         return Ran(outputs={})
-    if plan.inference.publisher is not None:
-        blocks = partial(progress, "compute the reference")
-        recording = ModuleRecording(
-            outputs=float64.record_float64(
-                plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
-            )
-        )
-    else:
-        tick = counting(progress, "run the module", len(opened.battery), done)
-        recording = record_module(plan.module, plan.inference, batches, plan.outputs.taps, tick)
+    tick = counting(progress, "run the module", len(batches))
+    recording = reference.record(batches, tick)
     expected = expected_outputs(plan.inference, plan.outputs, batches, recording.outputs)
     return Ran(
-        outputs=dict(zip(numbers, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
+        outputs=dict(zip(numbered, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
     )
 
 
@@ -218,19 +234,24 @@ class Ran:
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _try_encoder(opened: Opened, early: Ran, folder: Path | None, progress: Progress) -> None:
+def _try_encoder(
+    opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path | None, progress: Progress
+) -> None:
     from surgery.tf.building import build_encoder
     from surgery.tf.export import Export, Traces, write_saved_model
+    from surgery.tf.memory import give_back
 
     plan = opened.plan
     progress("build the encoder", 0, 0)
     traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
     progress("compare the encoder", 0, 0)
-    _look(opened, traces, early.outputs)
+    _look(plan.module.name, traces, looked_at, list(early.outputs.values()))
     if folder is not None:
         progress("write the SavedModel", 0, 0)
         constants = opened.weights.constants()
         write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
+    del traces
+    give_back()  # Keras's cycles hold the encoder's variables
 
 
 def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
@@ -239,8 +260,7 @@ def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
 
     plan = opened.plan
     checkpoint = plan.inference.publisher is not None
-    found = {number: outputs for run in runs for number, outputs in run.outputs.items()}
-    expected = [found[number] for number in range(len(opened.battery))]
+    expected = [_joined(run.outputs[n] for run in runs if n in run.outputs) for n in range(len(opened.battery))]
     inner = () if checkpoint else inner_outputs(plan.inference, plan.outputs)
     return Recorded(
         plan=plan,
@@ -255,29 +275,33 @@ def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
     )
 
 
-def _look(opened: Opened, traces: Traces, recording: Mapping[int, Outputs]) -> None:
-    """Compares the filled encoder with the batches recorded so far, in the outputs that both have.
+def _joined(parts: Iterable[Outputs]) -> Outputs:
+    """The outputs of one batch, which were recorded in several runs."""
+    float64: dict[str, Any] = {}
+    float32: dict[str, Any] = {}
+    for part in parts:
+        float64.update(part.float64)
+        float32.update(part.float32)
+    return Outputs(float64=float64, float32=float32)
+
+
+def _look(name: str, traces: Traces, batches: Sequence[Batch], expected: Sequence[Outputs]) -> None:
+    """Compares the filled encoder of a module with the outputs recorded so far, as far as both have them.
 
     Raises ParityError at the first output that fails.
     """
     from surgery.tf.in_memory import InMemory
 
-    encoder = InMemory(traces, tapped=bool(opened.plan.outputs.taps))
-    batches = [opened.battery[number] for number in recording]
+    encoder = InMemory(traces, tapped=bool(traces.outputs.taps))
     found = [encoder.run(batch) for batch in batches]
-    shown = [_shared(outputs, got) for outputs, got in zip(recording.values(), found, strict=True)]
+    shown = [
+        Outputs(float64={output: value for output, value in outputs.float64.items() if output in got.float64})
+        for outputs, got in zip(expected, found, strict=True)
+    ]
     failed = [diff for diff in compare(batches, shown, found) if not diff.passed]
     if failed:
         raise ParityError(
-            f"trying the filled encoder of {opened.plan.module.name}: the first output to diverge is {failed[0].name}, "
+            f"trying the filled encoder of {name}: the first output to diverge is {failed[0].name}, "
             f"{failed[0].failure}; nothing was written",
             hint="the module computes something that its weight table does not say: please report it",
         )
-
-
-def _shared(expected: Outputs, found: Outputs) -> Outputs:
-    """The expected outputs that were found, too. Both are compared in double precision if they can be."""
-    return Outputs(
-        float64={name: value for name, value in expected.float64.items() if name in found.float64},
-        float32={name: v for name, v in expected.float32.items() if name in found.float32},
-    )

@@ -22,51 +22,73 @@ from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.tf.merged import new_merging
 from surgery.tf.meta_graph import with_tags
-from surgery.tf.session import Runner, SavedModelSession
+from surgery.tf.session import Imported, Runner, SavedModelSession
 
 Tick = Callable[[], None]
 
 REFERENCE = "the module's own graph in a v1 Session"
 
 
-def record_module(
-    module: InspectedModule,
-    inference: Inference,
-    battery: Sequence[Batch],
-    taps: Sequence[TapAtBlock] = (),
-    tick: Tick = lambda: None,
-) -> ModuleRecording:
-    """The module's own outputs on a battery, by export name (see surgery.proof.parts).
+class LoadedModule:
+    """A module's own graphs (see surgery.proof.parts), run in a v1 Session. Taps that are not found are left out.
 
-    Taps that are not found in the module's graph are left out. The graphs are run in a v1 Session, which is closed
-    before this returns. `tick` is called after each batch. Raises ModuleError when the module cannot be loaded or run.
+    The session is opened when it is needed, and again after `close`. Use it in a `with` statement.
     """
-    tags = _serving_tags(module)
-    meta_graph = with_tags(module.saved_model, tags)
-    compared = of_module(module, inference, taps)
-    merged = _merge(compared, module.folder)
-    offers = {tap.output: tap.offer for tap in taps}
 
-    def shaped(outputs: Arrays, batch: Batch) -> dict[str, np.ndarray]:
+    def __init__(self, module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> None:
+        self._module, self._inference = module, inference
+        self._compared = of_module(module, inference, taps)
+        self._merged = _merge(self._compared, module.folder)
+        self._offers = {tap.output: tap.offer for tap in taps}
+        self._session: SavedModelSession | None = None
+        self._graphs: dict[bool, Imported] = {}
+
+    def __enter__(self) -> LoadedModule:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the module's variables."""
+        self._graphs.clear()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def record(self, battery: Sequence[Batch], tick: Tick = lambda: None) -> ModuleRecording:
+        """The module's own outputs on a battery, by export name. `tick` is called after each batch.
+
+        Raises ModuleError when the module cannot be loaded or run.
+        """
+        double = self._graph(double=True)
+        recording = []
+        for batch in battery:
+            wanted = _wanted(self._merged, self._compared, batch)
+            run = double.run(batch.inputs, wanted) if batch.double else {}
+            if batch.training:
+                run = {**run, **double.run(batch.inputs, self._compared.training)}
+            as_it_runs = self._graph(double=False).run(batch.inputs, wanted) if batch.float32 else {}
+            recording.append(Outputs(float64=self._shaped(run, batch), float32=self._shaped(as_it_runs, batch)))
+            tick()
+        return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
+
+    def _graph(self, *, double: bool) -> Imported:
+        if self._session is None:
+            tags = _serving_tags(self._module)
+            meta_graph = with_tags(self._module.saved_model, tags)
+            self._session = SavedModelSession(Path(self._module.folder), tags, variables_of=meta_graph)
+        if double not in self._graphs:
+            self._graphs[double] = self._session.graph(self._merged, double=double)
+        return self._graphs[double]
+
+    def _shaped(self, outputs: Arrays, batch: Batch) -> dict[str, np.ndarray]:
         return {
-            name: value.reshape(_sizes(offers[name], inference, batch))
-            if name in offers
+            name: value.reshape(_sizes(self._offers[name], self._inference, batch))
+            if name in self._offers
             else _by_token(name, value, batch)
             for name, value in outputs.items()
         }
-
-    with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
-        double = session.graph(merged, double=True)
-        single = session.graph(merged)
-        recording = []
-        for batch in battery:
-            run = double.run(batch.inputs, _wanted(merged, compared, batch))
-            if batch.training:
-                run = {**run, **double.run(batch.inputs, compared.training)}
-            as_it_runs = single.run(batch.inputs, _wanted(merged, compared, batch)) if batch.float32 else {}
-            recording.append(Outputs(float64=shaped(run, batch), float32=shaped(as_it_runs, batch)))
-            tick()
-        return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
 
 
 def _merge(compared: Compared, folder: str) -> Merged:
@@ -150,6 +172,9 @@ class LoadedExport:
         In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
         outputs of others is not run again. `expected` is the module's side. `tick` is called after each
         batch.
+
+        The graphs are prepared before this returns, so that `same_as`, `formulas` and `lacking` are known; the batches
+        are run one by one.
         """
         names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
         compared = of_export(self._exported, inference, outputs, names)
@@ -166,24 +191,30 @@ class LoadedExport:
         signatures = self._distinct_signatures(merged, inference, outputs)
         called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
         single = self._session.graph(called)
-        for batch, wanted in zip(battery, expected, strict=True):
-            run = double.run(batch.inputs, _wanted(merged, compared, batch))
-            if batch.training and compared.training:
-                fed = {name: wanted.float64[name] for name in compared.fed}
-                run = {**run, **double.run({**batch.inputs, **fed}, compared.training)}
-            as_it_runs: dict[str, np.ndarray] = {}
-            if batch.float32:
-                as_it_runs = single.run(batch.inputs, called.tensors)
-                by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
-                for prefix, signature in signatures:
-                    answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
-                    as_it_runs.update(answered)
-                    by_tensor.update({merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors})
-                for name, tensor in merged.tensors.items():
-                    if tensor in by_tensor:
-                        as_it_runs.setdefault(name, by_tensor[tensor])
-            yield Outputs(float64=run, float32=as_it_runs)
-            tick()
+
+        def batches() -> Iterator[Outputs]:
+            for batch, wanted in zip(battery, expected, strict=True):
+                run = double.run(batch.inputs, _wanted(merged, compared, batch))
+                if batch.training and compared.training:
+                    fed = {name: wanted.float64[name] for name in compared.fed}
+                    run = {**run, **double.run({**batch.inputs, **fed}, compared.training)}
+                as_it_runs: dict[str, np.ndarray] = {}
+                if batch.float32:
+                    as_it_runs = single.run(batch.inputs, called.tensors)
+                    by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
+                    for prefix, signature in signatures:
+                        answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
+                        as_it_runs.update(answered)
+                        by_tensor.update(
+                            {merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors}
+                        )
+                    for name, tensor in merged.tensors.items():
+                        if tensor in by_tensor:
+                            as_it_runs.setdefault(name, by_tensor[tensor])
+                yield Outputs(float64=run, float32=as_it_runs)
+                tick()
+
+        return batches()
 
     def _distinct_signatures(
         self, merged: Merged, inference: Inference, outputs: ExportOutputs
