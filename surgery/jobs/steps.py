@@ -117,8 +117,8 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
     """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
-    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on the
-    first batches; the others are then not recorded, and nothing is written.
+    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
+    the first batches; the others are then not recorded, and nothing is written.
     """
     first, rest = first_look(opened.battery)
     with _reference(opened) as reference:
