@@ -5,23 +5,22 @@ The filled encoder is compared on two batches before the module runs on the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from surgery.errors import ParityError
-from surgery.explanation.architecture import Architecture
-from surgery.export.weights import Weights
-from surgery.module import InspectedModule, Tensors
+from surgery.jobs.opened import Opened
+from surgery.jobs.reference import Ran, reference_of, run
+from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
-from surgery.proof.comparison import ModuleRecording, Outputs, Recording, compare, compare_weights
+from surgery.proof.comparison import Outputs, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract
-from surgery.proof.expected import expected_outputs, inner_outputs
+from surgery.proof.expected import inner_outputs
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
@@ -33,26 +32,6 @@ if TYPE_CHECKING:
 KEPT_OPEN = 64 * 2**20
 """The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
 and three copies of a large model cost too much memory."""
-
-MakeBattery = Callable[[Architecture], Sequence[Batch]]
-"""Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A planned module whose weights are open. Every step of a job is a function of this value.
-
-    Attributes:
-        plan: The module, how it is explained, and the outputs that its export will have.
-        tensors: The values of the module's variables, as it stores them.
-        weights: The same values in the encoder's layout, with their hashes.
-        battery: The batches on which the module, the encoder and the export are run.
-    """
-
-    plan: Plan
-    tensors: Tensors
-    weights: Weights
-    battery: Sequence[Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,29 +66,10 @@ class Recorded:
         return frozenset(name for outputs in self.expected for name in (*outputs.float64, *outputs.float32))
 
 
-def open_weights(
-    plan: Plan, make_battery: MakeBattery, *, allow_nonfinite: bool = False, progress: Progress = silent
-) -> Opened:
-    """Starts TensorFlow and opens the module's values.
-
-    Raises ModuleError when a variable is missing in the checkpoint, or has another shape there than in the graph.
-    """
-    progress("start TensorFlow", 0, 0)
-    from surgery.tf.memory import importing
-
-    with importing():
-        import surgery.tf.recording  # noqa: F401 (which imports all of TensorFlow that a job needs)
-
-    tensors = plan.module.open_tensors()
-    tensors.check(assignment.variable for assignment in plan.weights.assignments)
-    weights = Weights(plan.weights, tensors.read, plan.module.constants, allow_nonfinite=allow_nonfinite)
-    return Opened(plan=plan, tensors=tensors, weights=weights, battery=make_battery(plan.inference.architecture))
-
-
 def record(opened: Opened, progress: Progress = silent) -> Recorded:
     """Records the module on the whole battery, and computes the hashes of all weights."""
-    with _reference(opened) as reference:
-        recording = _run(opened, reference, dict(enumerate(opened.battery)), progress)
+    with reference_of(opened) as reference:
+        recording = run(opened, reference, dict(enumerate(opened.battery)), progress)
     progress("hash the weights", 0, 0)
     return _recorded(opened, [recording])
 
@@ -121,12 +81,12 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
     the first batches; the others are then not recorded, and nothing is written.
     """
     first, rest = first_look(opened.battery)
-    with _reference(opened) as reference:
-        early = _run(opened, reference, first, progress)
+    with reference_of(opened) as reference:
+        early = run(opened, reference, first, progress)
         if opened.plan.module.weight_bytes > KEPT_OPEN:
             reference.close()
         _try_encoder(opened, list(first.values()), early, folder, progress)
-        runs = [early, _run(opened, reference, rest, progress)]
+        runs = [early, run(opened, reference, rest, progress)]
     return _recorded(opened, runs)
 
 
@@ -181,57 +141,6 @@ def make_report(
         formulas=tuple(dict.fromkeys((*recorded.formulas, *loaded.formulas))),
         lacking={**recorded.lacking, **loaded.lacking},
     )
-
-
-class Reference(Protocol):
-    """The module's side of a comparison, as something that can be run."""
-
-    def record(self, battery: Sequence[Batch], tick: Callable[[], None]) -> ModuleRecording:
-        """The module's outputs on batches. `tick` is called when a step of the computation is done."""
-
-    def close(self) -> None:
-        """Frees its memory. It can be run again."""
-
-
-@contextmanager
-def _reference(opened: Opened) -> Iterator[Reference]:
-    """The module's own graphs. For a checkpoint, which has none, its publisher's function."""
-    from surgery.tf.recording import LoadedModule
-
-    plan = opened.plan
-    if plan.inference.publisher is not None:
-        yield float64.Checkpoint(plan.module, plan.inference, opened.tensors, plan.outputs.taps)
-    else:
-        with LoadedModule(plan.module, plan.inference, plan.outputs.taps) as loaded:
-            yield loaded
-
-
-def _run(opened: Opened, reference: Reference, numbered: Mapping[int, Batch], progress: Progress) -> Ran:
-    """Runs the module on batches, which are given by their numbers in the battery."""
-    plan, batches = opened.plan, list(numbered.values())
-    if not batches:
-        return Ran(outputs={})
-    tick = counting(progress, "run the module", len(batches))
-    recording = reference.record(batches, tick)
-    expected = expected_outputs(plan.inference, plan.outputs, batches, recording.outputs)
-    return Ran(
-        outputs=dict(zip(numbered, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ran:
-    """A run of the module on some batches.
-
-    Attributes:
-        outputs: The outputs that an export must return, by the batches' numbers.
-        formulas: As in Recorded.
-        lacking: As in Recorded.
-    """
-
-    outputs: Mapping[int, Outputs]
-    formulas: tuple[str, ...] = ()
-    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _try_encoder(

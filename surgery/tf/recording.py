@@ -17,6 +17,7 @@ from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import Offer, TapAtBlock
+from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
 from surgery.proof.parts import Compared, of_export, of_module
@@ -56,11 +57,12 @@ class LoadedModule:
             self._session.close()
             self._session = None
 
-    def record(self, battery: Sequence[Batch], tick: Tick = lambda: None) -> ModuleRecording:
-        """The module's own outputs on a battery, by export name. `tick` is called after each batch.
+    def record(self, battery: Sequence[Batch], progress: Progress = silent) -> ModuleRecording:
+        """The module's own outputs on a battery, by export name.
 
         Raises ModuleError when the module cannot be loaded or run.
         """
+        tick = counting(progress, "run the module", len(battery))
         double = self._graph(double=True)
         recording = []
         for batch in battery:

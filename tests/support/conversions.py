@@ -87,7 +87,8 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def recorded(source: Callable[[str], Path]) -> Callable[[str], Recorded]:
     """The recording of a module by name, on the whole battery, for `judge` to hold against any export of it."""
-    from surgery.jobs.steps import open_weights, record
+    from surgery.jobs.opened import open_weights
+    from surgery.jobs.steps import record
     from surgery.planning.plan import make_plan
     from surgery.proof.battery import make_battery
     from surgery.sources.opening import open_module
