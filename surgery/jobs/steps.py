@@ -129,7 +129,7 @@ def make_report(
         float32_batches=sum(batch.float32 for batch in recorded.battery),
         outputs=outputs,
         weights=weights,
-        contract=contract,
+        contract=(*contract, *loaded.problems),
         nonfinite_weights=recorded.nonfinite,
         inner=recorded.inner,
         unmatched=tuple(

@@ -96,14 +96,26 @@ class LoadedModule:
 def _merge(compared: Compared, folder: str) -> Merged:
     """The graphs of one side as one. Raises ModuleError for a graph that cannot be written without its calls."""
     merging = new_merging()
-    try:
-        for part in compared.parts:
+    for part in compared.parts:
+        try:
             merging.add(part)
-    except ValueError as error:
-        raise ModuleError(
-            f"writing the graphs of {folder} as one: {error}", hint="such a graph cannot be compared: please report it"
-        ) from error
+        except ValueError as error:
+            raise ModuleError(
+                f"writing the graphs of {folder} as one: {error}",
+                hint="such a graph cannot be compared: please report it",
+            ) from error
     return merging.result()
+
+
+def _merge_readable(compared: Compared) -> tuple[Merged, tuple[str, ...]]:
+    """The graphs of an export as one, and a line for each that cannot be read."""
+    merging, problems = new_merging(), []
+    for part in compared.parts:
+        try:
+            merging.add(part)
+        except ValueError as error:
+            problems.append(f"{', '.join(part.outputs)}: the graph cannot be compared: {error}")
+    return merging.result(), tuple(problems)
 
 
 def _fed(merged: Merged, compared: Compared) -> Merged:
@@ -146,6 +158,7 @@ class LoadedExport:
         formulas: Names of the formulas whose exact values took the place of their float32 roundings.
         lacking: The types of operations without a kernel for double precision, by the output that lacks for them.
         same_as: Outputs that are computed in another way than the output that they must be, by name.
+        problems: Graphs that cannot be compared, one line each: breaches of the contract.
     """
 
     def __init__(self, exported: InspectedModule) -> None:
@@ -154,6 +167,7 @@ class LoadedExport:
         self.formulas: tuple[str, ...] = ()
         self.lacking: Mapping[str, tuple[str, ...]] = {}
         self.same_as: dict[str, str] = {}
+        self.problems: tuple[str, ...] = ()
 
     def __enter__(self) -> LoadedExport:
         return self
@@ -173,15 +187,15 @@ class LoadedExport:
 
         In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
         outputs of others is not run again. `expected` is the module's side. `tick` is called after each
-        batch. The attributes hold their values when this returns, before the first batch is run.
+        batch. The attributes have their values when this returns, before the first batch is run.
         """
         names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
         compared = of_export(self._exported, inference, outputs, names)
-        merged = _merge(compared, self._exported.folder)
+        merged, self.problems = _merge_readable(compared)
         self.same_as = {
             name: like
             for name, like in compared.same_as.items()
-            if merged.tensors[name] != merged.tensors.get(like, "")
+            if name in merged.tensors and merged.tensors[name] != merged.tensors.get(like, "")
         }
         kept = {n: t for n, t in merged.tensors.items() if n in self.same_as or n not in compared.same_as}
         merged = replace(merged, tensors=kept)
