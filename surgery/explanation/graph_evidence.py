@@ -100,11 +100,15 @@ def observe_depth(family: Family, graphs: Graphs) -> Iterator[Observation]:
 def observe_graphs(family: Family, graphs: Graphs, counts: Mapping[str, int]) -> Iterator[Observation]:
     """The observations at every spot that a row of the family names. `counts` are numbers by numbered hole."""
     for row in family.evidence:
-        shared = family.repeated is not None and row.anchors[0].startswith(family.repeated)
-        spots = _spots(row.anchors, counts)
-        if shared and not _numbered(row.anchors, counts):
-            spots = [Spot(anchors=row.anchors, application=number) for number in range(counts.get("layer", 0))]
-        yield from _observe(row, graphs, spots)
+        yield from _observe(row, graphs, spots_of(row, family, counts))
+
+
+def spots_of(row: GraphEvidence, family: Family, counts: Mapping[str, int]) -> list[Spot]:
+    """The spots that a row of a family reads: of numbered weights one each, of shared weights one per application."""
+    shared = family.repeated is not None and row.anchors[0].startswith(family.repeated)
+    if shared and not _numbered(row.anchors, counts):
+        return [Spot(anchors=row.anchors, application=number) for number in range(counts.get("layer", 0))]
+    return _spots(row.anchors, counts)
 
 
 def refuse_other_dropouts(graphs: Graphs, places: frozenset[str]) -> None:

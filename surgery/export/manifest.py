@@ -12,6 +12,7 @@ from surgery.errors import WriteError
 from surgery.explanation.outputs import split_entry
 from surgery.module import SignatureInfo
 from surgery.plain import plain
+from surgery.planning.edits import EditedPlan
 from surgery.planning.outputs import TAPS
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request, Tap
@@ -23,11 +24,11 @@ PACKAGES = ("hub-surgery", "tensorflow", "tf-keras", "tf-models-official", "nump
 
 
 def make_manifest(
-    plan: Plan, hashes: Mapping[str, str], report: ParityReport, edits: Mapping[str, Any] | None = None
+    plan: Plan, hashes: Mapping[str, str], report: ParityReport, edited: EditedPlan | None = None
 ) -> dict[str, Any]:
     """The manifest of a plan's export as JSON-ready data.
 
-    `hashes` are SHA-256 of the weights, by target. `report` is the parity check. `edits` lists changes made on purpose.
+    `hashes` are SHA-256 of the weights, by target. `report` is the parity check. `edited` is the plan of an edit.
     """
     module, inference = plan.module, plan.inference
     return {
@@ -63,9 +64,19 @@ def make_manifest(
         "kept": [*(v.attribute for v in plan.weights.kept), *module.constants],
         "outputs": plain(plan.signatures),
         "request": plain(plan.outputs.request.short),
-        **({"edits": plain(edits)} if edits is not None else {}),
+        **({"edits": edits_data(edited)} if edited is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
+    }
+
+
+def edits_data(edited: EditedPlan) -> dict[str, Any]:
+    """The edits as a manifest lists them: in words, by the blocks that they leave, and by their effect on outputs."""
+    return {
+        "applied": [{"edit": edit, "places": count} for edit, count in edited.hits],
+        "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],
+        "unchanged": list(edited.unchanged_outputs),
+        "changed": list(edited.changed_outputs),
     }
 
 

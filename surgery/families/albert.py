@@ -122,6 +122,7 @@ ALBERT = replace(
         },
         outputs=BERT.encoder.outputs,
         blocks=_BLOCK,
+        writes={"attention_mask_adder": -1e9},
         attention="_attention_layer",
         optional={"pooled_output": OptionalLayer(layer="layer:pooler_transform", scope="pooler_transform")},
         settings=(

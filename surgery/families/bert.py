@@ -238,6 +238,7 @@ BERT = Family(
             "encoder_outputs": "encoder_outputs",
         },
         blocks="_transformer_layers[]",
+        writes={"attention_mask_adder": -1e9},
         attention="_attention_layer",
         optional={"pooled_output": OptionalLayer(layer="_pooler_layer", scope="pooler_transform")},
         settings=(

@@ -231,6 +231,7 @@ MOBILEBERT = Family(
         },
         outputs={name: name for name in ("pooled_output", "sequence_output", "encoder_outputs", "attention_scores")},
         blocks="_transformer_layers[]",
+        writes={"attention_mask_adder": -1e9},
         attention="block_layers[attention][0]",
         block_returns=2,
         renames=((rf"^{EMBEDDING}_[0-9]+/", f"{EMBEDDING}/"),),

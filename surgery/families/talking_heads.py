@@ -198,6 +198,7 @@ TALKING_HEADS = replace(
         },
         outputs=BERT.encoder.outputs,
         blocks="_hidden_layers[]",
+        writes={"attention_mask_adder": -1e9},
         settings=(
             Setting(layer="_embedding_norm_layer", attribute="epsilon", field="layer_norm_eps"),
             Setting(layer=f"{_BLOCKS}._attention_layer_norm", attribute="epsilon", field="layer_norm_eps"),

@@ -19,26 +19,10 @@ from typing import Any, NamedTuple
 from surgery.graphs.calls import Address, Body, Port
 from surgery.graphs.functions import reachable
 from surgery.graphs.names import scoped, unique_names
-from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
+from surgery.graphs.op_types import output_index
 
-
-@dataclass(frozen=True, kw_only=True)
-class Style:
-    """The parts of operations that are written.
-
-    Attributes:
-        left_out: Types of operations that only pass on their input: the input is used instead of them.
-        dropped: Beginnings of the names of attributes that are not written.
-    """
-
-    left_out: frozenset[str]
-    dropped: tuple[str, ...]
-
-
-AS_IT_IS = Style(left_out=frozenset(), dropped=("_class", "_output_shapes"))
-"""For a graph to be traced and saved again. Attributes that name other nodes, or that an import sets, are dropped."""
-VALUES_ALONE = Style(left_out=TRANSPARENT, dropped=("_",))
-"""For a graph to be run once, for its values. All annotating attributes are dropped."""
+DROPPED = ("_class", "_output_shapes")
+"""Beginnings of the names of attributes that are not written: those that name other nodes, or that an import sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +55,15 @@ class Flattened:
     controls: tuple[str, ...]
 
 
-def flatten(root: Body, ports: Sequence[Port], definition: Callable[[str], Any], style: Style = AS_IT_IS) -> Flattened:
+def flatten(root: Body, ports: Sequence[Port], definition: Callable[[str], Any]) -> Flattened:
     """Writes out the operations that tensors need, and those that the root must run.
 
     Args:
         root: The graph with its calls.
         ports: The tensors, of the root (`root.owner`) or of any body below it (`port_at`).
         definition: Returns an operation's OpDef by its type.
-        style: The parts of operations that are written.
     """
-    wiring = _Wiring(root, definition, style)
-    ports = [wiring.behind(port) for port in ports]
+    wiring = _Wiring(root, definition)
     graph_def = root.graph.graph_def
     result = type(graph_def)()
     result.versions.CopyFrom(graph_def.versions)
@@ -134,25 +116,12 @@ class _Spot(NamedTuple):
 class _Wiring:
     """The names, inputs and control inputs of operations in the graph without calls."""
 
-    def __init__(self, root: Body, definition: Callable[[str], Any], style: Style) -> None:
-        self._root, self._definition, self._style = root, definition, style
+    def __init__(self, root: Body, definition: Callable[[str], Any]) -> None:
+        self._root, self._definition = root, definition
         self._names = unique_names(root)
         self._taken = {*self._names.values(), *root.arguments}
         self._moments: dict[_Spot, str] = {}
         self._waits = cache(self._has_to_wait)
-
-    def behind(self, port: Port) -> Port:
-        """The port that is written in place of another: the one behind operations that are left out."""
-        passed = set()
-        while not port.is_free and (node := port.body.nodes[port.name]).op in self._style.left_out:
-            number, feeds = handed_on(node.op, port.port), port.body.feeds(port.name)
-            if number is None or not feeds:
-                break
-            if port in passed:
-                raise ValueError(f"{port.name} passes on its own output")
-            passed.add(port)
-            port = feeds[number]
-        return port
 
     def needed(self, ports: Iterable[Port]) -> list[_Spot]:
         """All that must be written, found without recursion, because graphs can be deep. Loops do no harm."""
@@ -173,7 +142,7 @@ class _Wiring:
             node.op = proto.op
             node.input.extend(self.output(port) for port in self._feeds(spot))
             for key, value in proto.attr.items():
-                if not key.startswith(self._style.dropped):
+                if not key.startswith(DROPPED):
                     node.attr[key].CopyFrom(value)
         node.input.extend(dict.fromkeys(f"^{self._name(before)}" for before in self._waits_for(spot)))
 
@@ -190,7 +159,7 @@ class _Wiring:
         return f"{self._name(_Spot(port.body, port.name))}:{index}"
 
     def _feeds(self, spot: _Spot) -> list[Port]:
-        return [self.behind(port) for port in spot.body.feeds(spot.name)]
+        return spot.body.feeds(spot.name)
 
     def _op_def(self, op: str) -> Any:
         functions = self._root.graph.functions
@@ -222,7 +191,7 @@ class _Wiring:
             yield from self._controls(body, body.nodes[spot.name])
         elif spot.done:
             yield from (_after(body, control) for control in body.controls)
-            yield from _spots(self.behind(body.owner(result)) for result in body.results)
+            yield from _spots(body.owner(result) for result in body.results)
         elif body.caller is not None:
             yield from self._controls(body.caller, body.call)
 

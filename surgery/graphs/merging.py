@@ -23,7 +23,12 @@ DT_INT32, DT_UINT64 = 3, 23
 
 
 class Input(NamedTuple):
-    """An input of a graph: its meaning, which is its name in every part that has it, and its dtype."""
+    """An input of a graph.
+
+    Attributes:
+        name: Its meaning, by which it is the same input in every part that has it.
+        dtype: Its dtype by TensorFlow's name.
+    """
 
     name: str
     dtype: str

@@ -200,16 +200,14 @@ def export_edited(
         weights = Weights(edited.plan.weights, opened.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
         in_memory = write_edited(edited, weights, opened.battery, folder, progress)
         exported = open_export(folder)
-        report, unchanged = judge_edited(edited, in_memory, exported, unedited, progress)
+        report = judge_edited(edited, in_memory, exported, unedited, progress)
         if not report.passed:
             raise ParityError(
                 f"checking the edited export of {source.name}: what must stay has not, nothing was published\n  "
                 + report.failure(),
                 hint=f"the failed export is kept at {kept_folder(folder)}" if keep_failed else None,
             )
-        outputs = dict.fromkeys(name for names in edited.plan.signatures.values() for name in names)
-        changed = tuple(name for name in outputs if name not in unchanged)
-        manifest = make_manifest(edited.plan, in_memory.hashes, report, _edits_data(edited, unchanged, changed))
+        manifest = make_manifest(edited.plan, in_memory.hashes, report, edited)
         write_manifest(manifest, folder, destination)
         exports, warmups = companions.stage(staged, exported, edited.plan, weights.constants(), progress)
 
@@ -218,20 +216,10 @@ def export_edited(
     return EditedExport(
         destination=destination,
         edited=edited,
-        unchanged=unchanged,
-        changed=changed,
+        unchanged=edited.unchanged_outputs,
+        changed=edited.changed_outputs,
         report=report,
         manifest=manifest,
         text_destination=companions.text_destination,
         warmups=warmups,
     )
-
-
-def _edits_data(edited: EditedPlan, unchanged: Sequence[str], changed: Sequence[str]) -> dict[str, Any]:
-    """The edits as the manifest lists them."""
-    return {
-        "applied": [{"edit": edit, "places": count} for edit, count in edited.hits],
-        "blocks": [{"origin": block.origin, "pruned_heads": list(block.pruned)} for block in edited.blocks],
-        "unchanged": list(unchanged),
-        "changed": list(changed),
-    }

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from surgery.errors import UsageError
-from surgery.explanation.outputs import EMBEDDING
 from surgery.export.weights import Weights, sha256
 from surgery.jobs.steps import Recorded, make_report
 from surgery.module import InspectedModule
@@ -52,17 +51,13 @@ def write_edited(
     progress("write the SavedModel", 0, 0)
     constants = weights.constants()
     write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
-    blocks = {t: int(claim.holes.get("layer", 0)) for claim in plan.inference.claims for t in claim.targets}
     return Recorded(
         plan=plan,
         how=IN_MEMORY,
         battery=battery,
         expected=expected,
         inner=(),
-        hashes={
-            target: sha256(_without_heads(target, weights, edited.blocks[blocks[target]]))
-            for target in encoder.variables
-        },
+        hashes=edited_hashes(edited, weights),
         nonfinite={},
         formulas=in_memory.formulas,
         lacking=in_memory.lacking,
@@ -75,28 +70,43 @@ def judge_edited(
     exported: InspectedModule,
     unedited: InspectedModule,
     progress: Progress,
-) -> tuple[ParityReport, tuple[str, ...]]:
-    """Compares an edited export with its encoder in memory.
-
-    Returns the report, and the names of the outputs before the first effect of an edit.
-    """
+) -> ParityReport:
+    """Compares an edited export with its encoder in memory, and with the unedited export where no edit acts."""
     from surgery.tf.recording import LoadedExport
 
     plan, battery = edited.plan, in_memory.battery
-    with well_formed(exported.folder):
-        contract = (
-            check_interface(plan.module, exported, plan.inference, plan.outputs)
-            if edited.rebuilt
-            else check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
-        )
+    contract = check_edited(edited, exported)
     tick = counting(progress, "run the export", len(battery))
     with LoadedExport(exported) as loaded:
         bits = compare_weights(in_memory.hashes, loaded.hashes(list(in_memory.hashes)))
         found = list(loaded.replay(plan.inference, plan.outputs, battery, in_memory.expected, tick))
-    unchanged, moved = _compare_unchanged(edited, unedited, battery, found)
+    moved = _compare_unchanged(edited, unedited, battery, found)
     outputs = compare(battery, in_memory.expected, found, loaded.same_as)
-    report = make_report(in_memory, outputs, bits, (*contract, *moved), loaded)
-    return report, unchanged
+    return make_report(in_memory, outputs, bits, (*contract, *moved), loaded)
+
+
+def check_edited(edited: EditedPlan, exported: InspectedModule) -> tuple[str, ...]:
+    """Breaches of the contract by an edited export, one line each."""
+    plan = edited.plan
+    with well_formed(exported.folder):
+        if edited.rebuilt:
+            return check_interface(plan.module, exported, plan.inference, plan.outputs)
+        return check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
+
+
+def edited_hashes(edited: EditedPlan, weights: Weights) -> dict[str, str]:
+    """SHA-256 of every weight of the module that the edited encoder has, without the heads that were removed.
+
+    The constants are among them. Weights of a block that a layer has replaced are not.
+    """
+    shared = edited.plan.inference.family.repeated is not None
+    hashes = {attribute: sha256(value) for attribute, value in weights.constants().items()}
+    for claim in edited.plan.inference.claims:
+        number = claim.holes.get("layer")
+        block = edited.blocks[int(number or 0)]
+        if shared or number is None or block.replaced is None:
+            hashes |= {target: sha256(_without_heads(target, weights, block)) for target in claim.targets}
+    return hashes
 
 
 def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndarray:
@@ -111,25 +121,22 @@ def _without_heads(target: str, weights: Weights, block: EditedBlock) -> np.ndar
 
 def _compare_unchanged(
     edited: EditedPlan, unedited: InspectedModule, battery: Sequence[Batch], found: Recording
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the outputs before the first effect of an edit, and a line for each of them that is not bit-equal.
+) -> tuple[str, ...]:
+    """A line for each output before the first effect of an edit that is not bit-equal to the unedited export's.
 
     Both exports are reloaded and run by the same runner.
     """
     from surgery.tf.recording import LoadedExport
 
     plan = edited.plan
-    names = [EMBEDDING, *plan.inference.outputs.entries_after(edited.unchanged)]
     plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
     with LoadedExport(unedited) as loaded:
         before = list(loaded.replay(plan.inference, plain, battery, [Outputs(float64={})] * len(battery)))
-    names = [name for name in names if all(name in outputs.float64 for outputs in found)]
-    moved = [
+    return tuple(
         f"{name}: before the first effect of an edit, and not bit-equal to the unedited export's"
-        for name in names
+        for name in edited.unchanged_outputs
         if not all(_equal(a, b, name) for a, b in zip(before, found, strict=True))
-    ]
-    return tuple(names), tuple(moved)
+    )
 
 
 def _equal(before: Outputs, after: Outputs, name: str) -> bool:

@@ -18,7 +18,7 @@ from surgery.module import InspectedModule, Tensors
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
-from surgery.proof.battery import FIRST_LOOK, Batch
+from surgery.proof.battery import Batch, first_look
 from surgery.proof.comparison import ModuleRecording, Outputs, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import expected_outputs, inner_outputs
@@ -116,7 +116,7 @@ def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
     conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
     the others are then not recorded, and nothing is written.
     """
-    first = [number for number in FIRST_LOOK if number < len(opened.battery)]
+    first = first_look(opened.battery)
     early = _run(opened, first, progress)
     _write_encoder(opened, early, folder, progress)
     others = [number for number in range(len(opened.battery)) if number not in first]
@@ -205,7 +205,13 @@ def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: in
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """The outputs that an export must return on some batches, by the batches' numbers; the rest as in Recorded."""
+    """A run of the module on some batches.
+
+    Attributes:
+        outputs: The outputs that an export must return, by the batches' numbers.
+        formulas: As in Recorded.
+        lacking: As in Recorded.
+    """
 
     outputs: Mapping[int, Outputs]
     formulas: tuple[str, ...] = ()

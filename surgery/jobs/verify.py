@@ -1,15 +1,17 @@
-"""The comparison alone, of any module with any export of it: made now, made earlier, or changed since."""
+"""The comparison alone, of any module with any export of it: made now, made earlier, edited, or changed since."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError, UsageError
-from surgery.export.manifest import MANIFEST, read_manifest, read_request
+from surgery.export.manifest import MANIFEST, read_request
+from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
 from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, record
+from surgery.jobs.verify_edited import StatedEdits, stated_edits, verify_edited
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, silent
@@ -26,17 +28,21 @@ class Verification:
         plan: The module, how it is explained, and the outputs that were compared.
         exported: The export's folder.
         report: The comparison, passed or not.
-        notes: Facts about the source in the export's manifest, one line each.
+        notes: Facts about the export's manifest, one line each.
+        edits: The edits that the manifest names, in words; empty for an export that is the module itself.
+        unproven: Outputs that were not compared, because the manifest does not have a layer on which they depend.
     """
 
     plan: Plan
     exported: Path
     report: ParityReport
     notes: tuple[str, ...]
+    edits: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """True if the export is the same function as the module."""
+        """True if the export is the same function as the module, or what the edits of its manifest make of it."""
         return self.report.passed
 
 
@@ -51,33 +57,73 @@ def verify_export(
 ) -> Verification:
     """Compares an export with a module. If they differ, the report has not passed; no exception is raised.
 
-    Raises a SurgeryError when one of the two cannot be opened, or no table explains the module.
+    An export whose manifest names edits is compared with the edited module. Raises a SurgeryError when one of the two
+    cannot be opened, or no table explains the module.
     """
     if not (exported / "saved_model.pb").is_file():
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
     with open_module(module, with_weights=True) as source:
         export = open_export(exported)
-        plan = _plan(source, export, exported, assume)
-        opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
-        report = judge(record(opened, progress), export, progress)
-    return Verification(plan=plan, exported=exported, report=report, notes=_notes(source, exported))
+        statements = read_statements(exported)
+        plan, edits = _plan(source, export, statements, assume)
+        if edits.plan is not None:
+            report, recorded = verify_edited(
+                edits.plan,
+                make_plan(source, exported, assume),
+                export,
+                battery,
+                allow_nonfinite=allow_nonfinite,
+                progress=progress,
+            )
+        else:
+            opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
+            recorded = record(opened, progress)
+            report = judge(recorded, export, progress)
+        problems = check_statements(statements, plan, export, recorded.hashes, edits.plan)
+        if edits.problem:
+            problems = (f"{MANIFEST}: {edits.problem}", *problems)
+        unproven = edits.plan.changed_outputs if edits.plan is not None and edits.plan.has_unknown_layers else ()
+        return Verification(
+            plan=plan,
+            exported=exported,
+            report=replace(report, contract=(*report.contract, *problems)),
+            notes=tuple(_notes(source, statements)),
+            edits=edits.words,
+            unproven=unproven,
+        )
 
 
-def _plan(source: InspectedModule, export: InspectedModule, exported: Path, assume: Mapping[str, Any] | None) -> Plan:
-    """The plan with which the module is compared: a conversion to the outputs that the export has."""
+def _plan(
+    source: InspectedModule, export: InspectedModule, statements: Statements, assume: Mapping[str, Any] | None
+) -> tuple[Plan, StatedEdits]:
+    """The plan with which the export is compared, and the edits that its manifest names.
+
+    It is a conversion to the outputs that the export has, or an edit of one.
+    """
+    exported = Path(export.folder)
+    request = read_request(exported, export.signatures)
+    edits = StatedEdits(words=())
+    if "edits" in statements.values:
+        edits = stated_edits(statements.values["edits"], make_plan(source, exported, assume), request)
+        if edits.plan is not None:
+            return edits.plan.plan, edits
     try:
-        return make_plan(source, exported, assume, read_request(exported, export.signatures))
+        return make_plan(source, exported, assume, request), edits
     except UsageError:  # the export is one of another module: the comparison will list its superfluous outputs
-        return make_plan(source, exported, assume)
+        return make_plan(source, exported, assume), edits
 
 
-def _notes(module: InspectedModule, exported: Path) -> tuple[str, ...]:
-    try:
-        source = read_manifest(exported)["source"]
-    except FileNotFoundError:
-        return (f"the export has no {MANIFEST}: it was not written by surgery, or it was removed",)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return (f"{MANIFEST} cannot be read: {error}",)
-    if source.get("sha256") == dict(module.fingerprint):
-        return (f"{MANIFEST} names this module's own files as its source",)
-    return (f"{MANIFEST} names other files as its source ({source.get('name')}): the comparison does not depend on it",)
+def _notes(module: InspectedModule, statements: Statements) -> list[str]:
+    if statements.missing:
+        return [f"the export has no {MANIFEST}: it was not written by surgery, or it was removed"]
+    if statements.damage:
+        return []
+    name = dict(source).get("name") if isinstance(source := statements.values.get("source"), dict) else None
+    notes = [
+        f"{MANIFEST} names this module's own files as its source"
+        if statements.names(module)
+        else f"{MANIFEST} names other files as its source ({name}): the comparison does not depend on it"
+    ]
+    if unknown := unknown_keys(statements):
+        notes.append(f"{MANIFEST} has keys that this version does not know and has not compared: {', '.join(unknown)}")
+    return notes

@@ -5,7 +5,8 @@ An edit that hits nothing, or blocks and heads that the encoder does not have, i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
 from surgery.explanation.convention import Convention
+from surgery.explanation.outputs import EMBEDDING
+from surgery.planning.outputs import SERVING
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
@@ -61,6 +64,24 @@ class EditedPlan:
             if block.inserted:
                 return number + 1
         return len(self.blocks)
+
+    @property
+    def unchanged_outputs(self) -> tuple[str, ...]:
+        """The outputs of `serving_default` before the first effect of an edit."""
+        served = self.plan.outputs.signatures[SERVING].outputs
+        before = (EMBEDDING, *self.plan.inference.outputs.entries_after(self.unchanged))
+        return tuple(name for name in before if name in served)
+
+    @property
+    def changed_outputs(self) -> tuple[str, ...]:
+        """All other outputs, of every signature."""
+        outputs = dict.fromkeys(name for names in self.plan.signatures.values() for name in names)
+        return tuple(name for name in outputs if name not in self.unchanged_outputs)
+
+    @property
+    def has_unknown_layers(self) -> bool:
+        """Whether a layer was inserted or put in a block's place: nothing but the caller's own code describes it."""
+        return any(block.inserted or block.replaced is not None for block in self.blocks)
 
     @property
     def rebuilt(self) -> bool:
@@ -114,7 +135,51 @@ def describe(edit: Edit) -> str:
             return f"replace block {block} by {_layer_name(layer)}"
 
 
+@dataclass(frozen=True)
+class NamedLayer:
+    """A layer that an edit has used, of which only class and name are known. It cannot be run.
+
+    Attributes:
+        kind: The name of its class.
+        name: Its own name.
+    """
+
+    kind: str
+    name: str
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Raises TypeError: only `apply_edits` takes such a layer, for the plan of an edited export."""
+        raise TypeError(f"{self.kind} '{self.name}' is only known by its name")
+
+
+def read_edit(words: str) -> Edit:
+    """The edit that `describe` has put in words. A layer comes back as a NamedLayer.
+
+    Raises ValueError for words that describe no edit.
+    """
+    numbers, layer = r"-?[0-9]+", r"(?P<kind>\w+) '(?P<name>[^']*)'"
+    forms: dict[str, Callable[[re.Match[str]], Edit]] = {
+        r"keep blocks (?P<blocks>.+)": lambda found: KeepBlocks(found["blocks"]),
+        r"drop blocks (?P<blocks>.+)": lambda found: DropBlocks(found["blocks"]),
+        rf"prune heads (?P<heads>{numbers}(?:, {numbers})*) of blocks (?P<blocks>.+)": lambda found: PruneHeads(
+            tuple(map(int, found["heads"].split(", "))), found["blocks"]
+        ),
+        rf"insert {layer} after block (?P<block>{numbers})": lambda found: InsertLayer(
+            int(found["block"]), NamedLayer(found["kind"], found["name"])
+        ),
+        rf"replace block (?P<block>{numbers}) by {layer}": lambda found: ReplaceBlock(
+            int(found["block"]), NamedLayer(found["kind"], found["name"])
+        ),
+    }
+    for form, edit in forms.items():
+        if found := re.fullmatch(form, words):
+            return edit(found)
+    raise ValueError(f"{words!r} describes no edit")
+
+
 def _layer_name(layer: Any) -> str:
+    if isinstance(layer, NamedLayer):
+        return f"{layer.kind} '{layer.name}'"
     return f"{type(layer).__name__} '{getattr(layer, 'name', '?')}'"
 
 

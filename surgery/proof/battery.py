@@ -6,7 +6,7 @@ type and word id occurs several times, and the longest sequence once. Some masks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,8 +57,8 @@ KINDS = (
     Kind(3, 2, "edges", "ones", "zero", padding_row=True),
     Kind(3, 17, "repeated", "gaps", "alternating", padding_row=True, float32=True),
 )
-FIRST_LOOK = (6, 7)
-"""Numbers of the batches on which the filled encoder is compared first: small, and long enough for attention to act."""
+FIRST_LOOK = 2
+"""The number of batches on which the filled encoder is compared first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,15 @@ class Batch:
 def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
     """The battery for an encoder with the vocabulary, positions and token types of this architecture."""
     return tuple(_batch(architecture, number, kind) for number, kind in enumerate(KINDS))
+
+
+def first_look(battery: Sequence[Batch]) -> list[int]:
+    """Numbers of the batches that are compared first: the smallest of the longest that have extras.
+
+    Attention acts in long ones, and small ones are fast.
+    """
+    extras = [number for number, batch in enumerate(battery) if batch.extras]
+    return sorted(extras, key=lambda n: (-battery[n].length, len(battery[n].inputs["input_mask"])))[:FIRST_LOOK]
 
 
 def _batch(architecture: Architecture, number: int, kind: Kind) -> Batch:

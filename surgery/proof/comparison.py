@@ -87,14 +87,15 @@ def compare(
 def computation_order(name: str) -> tuple[int, int, str]:
     """Sort key of an output: embeddings, then blocks by number, then outputs made of the last block.
 
-    Outputs of further signatures and of sub-models come after those of the encoder.
+    Outputs of further signatures and of sub-models come after those of the encoder, those of training traces last.
     """
     owner, _, output = name.rpartition(".")
+    place = 10 * bool(owner) + 10 * ("training=True" in owner)
     entry = split_entry(output)
     if entry is not None:
-        return (10 * bool(owner) + 1, entry[1], name)
+        return (place + 1, entry[1], name)
     rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
-    return (10 * bool(owner) + rank, 0, name)
+    return (place + rank, 0, name)
 
 
 Pair = tuple[np.ndarray | None, np.ndarray | None]
@@ -123,10 +124,9 @@ class _Running:
             self._compare(batch, exact, same)
         left, right = float32
         if (exact if left is None else left) is None or (same if left is None else right) is None:
-            self._fail(batch, "it is missing")
-        elif left is None or right is None:
-            return
-        elif self._fit(batch, left, right):
+            self._fail(batch, "it is missing", np.inf)
+        elif left is not None and right is not None and self._fit(batch, left, right):
+            self.float32.count(left, right)
             judged = ~batch.padding_rows
             problem = self.float32.add(batch, left[judged], right[judged], None if exact is None else exact[judged])
             if problem:
@@ -135,21 +135,21 @@ class _Running:
     def diff(self) -> OutputDiff:
         """The result over all batches."""
         module, export, rms = self.float32.errors()
-        problem = self.problem
-        if not self.in_double and not problem and not self.float32.close:
-            problem = f"in float32, it differs by {self.float32.max_abs:.3g}, {self.float32.worst_batch}"
-        if self.in_double and not problem and export is not None and module is not None:
-            bound = ERROR_FACTOR * module + ROUNDINGS * ROUNDING * rms
-            if export > bound:
-                problem = (
-                    f"its error in float32 is {export:.3g}, the module's {module:.3g}; worst {self.float32.worst_batch}"
-                )
+        if self.passed and self.in_double and module is not None and export is not None:
+            self.passed = export <= ERROR_FACTOR * module + ROUNDINGS * ROUNDING * rms
+            if not self.passed:
+                worst = self.float32.worst_batch
+                self.problem = f"its error in float32 is {export:.3g}, the module's {module:.3g}; worst {worst}"
+        elif self.passed and not self.in_double:
+            self.passed, self.max_abs, self.worst_batch = self.float32.near()
+            if not self.passed:
+                self.problem = f"in float32, it differs by {self.max_abs:.3g}, {self.worst_batch}"
         return OutputDiff(
             name=self.name,
             batches=self.batches,
             in_double=self.in_double,
             difference=self.difference,
-            max_abs=self.max_abs if self.in_double else self.float32.max_abs,
+            max_abs=self.max_abs,
             module_error=module,
             export_error=export,
             rms=rms,
@@ -158,9 +158,9 @@ class _Running:
             bit_equal=self.float32.bit_equal,
             nonfinite=self.float32.nonfinite,
             padding_rows=self.padding_rows,
-            worst_batch=self.worst_batch if self.in_double else self.float32.worst_batch,
-            passed=self.passed and not problem,
-            problem=problem,
+            worst_batch=self.worst_batch,
+            passed=self.passed,
+            problem=self.problem,
         )
 
     def _compare(self, batch: Batch, exact: np.ndarray, same: np.ndarray) -> None:
@@ -168,11 +168,10 @@ class _Running:
         if padded.any():
             self.padding_rows = max(self.padding_rows or 0.0, _max_error(exact[padded], same[padded]))
             exact, same = exact[~padded], same[~padded]
-        finite = np.isfinite(exact)
         if not _equal_nonfinite(exact, same):
             self._fail(batch, f"NaN or Inf on one side only, {batch.label}")
             return
-        error, rms = _max_error(exact, same), _rms(exact[finite])
+        error, rms = _max_error(exact, same), _rms(exact[np.isfinite(exact)])
         self.passed &= error <= MAX_DIFFERENCE * rms
         relative = error / rms if rms else (np.inf if error else 0.0)
         if relative > self.difference or not self.worst_batch:
@@ -180,20 +179,18 @@ class _Running:
         self.max_abs = max(error, self.max_abs)
 
     def _fit(self, batch: Batch, left: np.ndarray, right: np.ndarray) -> bool:
-        if left.shape == right.shape and left.dtype == right.dtype:
-            return True
-        self._fail(
-            batch,
-            f"expected {left.dtype} {list(left.shape)}, found {right.dtype} {list(right.shape)}",
-        )
-        return False
+        fits = left.shape == right.shape and left.dtype == right.dtype
+        if not fits:
+            found = f"found {right.dtype} {list(right.shape)}"
+            self._fail(batch, f"expected {left.dtype} {list(left.shape)}, {found}", np.inf)
+        return fits
 
-    def _fail(self, batch: Batch, problem: str) -> None:
+    def _fail(self, batch: Batch, problem: str, difference: float = 0.0) -> None:
+        """Keeps the first problem, and its batch."""
+        if not self.problem:
+            self.problem, self.worst_batch = problem, batch.label
         self.passed = False
-        self.problem = self.problem or problem
-        self.worst_batch = batch.label
-        if self.problem == problem and ("missing" in problem or problem.startswith("expected")):
-            self.max_abs = self.difference = np.inf
+        self.difference, self.max_abs = max(self.difference, difference), max(self.max_abs, difference)
 
 
 class _Float32:
@@ -210,7 +207,6 @@ class _Float32:
 
     def add(self, batch: Batch, module: np.ndarray, export: np.ndarray, exact: np.ndarray | None) -> str:
         """Adds a batch's outputs. Returns what is wrong with them; "" if nothing is."""
-        self.nonfinite = (self.nonfinite[0] + count_nonfinite(module), self.nonfinite[1] + count_nonfinite(export))
         self.bit_equal = self.bit_equal is not False and module.tobytes() == export.tobytes()
         if not _equal_nonfinite(module, export):
             return f"NaN or Inf on one side only, {batch.label}"
@@ -229,6 +225,14 @@ class _Float32:
         if largest > self.max_error or not self.worst_batch:
             self.max_error, self.worst_batch = max(largest, self.max_error), batch.label
         return ""
+
+    def count(self, module: np.ndarray, export: np.ndarray) -> None:
+        """Counts the values that are NaN or infinite, also in rows that are not judged."""
+        self.nonfinite = (self.nonfinite[0] + count_nonfinite(module), self.nonfinite[1] + count_nonfinite(export))
+
+    def near(self) -> tuple[bool, float, str]:
+        """Whether both sides are close in float32, the largest difference, and the batch that has it."""
+        return self.close, self.max_abs, self.worst_batch
 
     def errors(self) -> tuple[float | None, float | None, float]:
         """The module's and the export's error and the RMS of the output; no errors where there is no float64."""

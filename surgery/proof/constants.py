@@ -18,7 +18,12 @@ LARGEST_ROOT = 4096
 
 
 class Formula(NamedTuple):
-    """A formula and its exact value in float64."""
+    """A formula and its value.
+
+    Attributes:
+        name: The formula, as it is written.
+        value: Its exact value, rounded to float64.
+    """
 
     name: str
     value: float

@@ -15,10 +15,8 @@ from surgery.explanation.assignment import AssignmentMap
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs, signature_outputs
+from surgery.proof.hyperparameters import NUMBERS, check_hyperparameters
 from surgery.proof.parts import CALL, call_output, is_promised, structure_of
-
-NOT_COMPARED = frozenset({"attention_mask_adder"})
-"""Fields in which a faithful export may differ. The adder only changes rows of nothing but padding."""
 
 
 def check_contract(
@@ -33,6 +31,7 @@ def check_contract(
         *_files(module, exported),
         *_signatures(exported, inference, outputs),
         *_architecture(exported, inference),
+        *check_hyperparameters(module, exported, inference, outputs),
         *_variables(module, exported, weights),
         *_calls(exported, inference, outputs),
     )
@@ -41,13 +40,15 @@ def check_contract(
 def check_interface(
     module: InspectedModule, exported: InspectedModule, inference: Inference, outputs: ExportOutputs
 ) -> tuple[str, ...]:
-    """Breaches of the contract by an edited export, one line each: files, signatures and calls.
+    """Breaches of the contract by an edited export, one line each: files, signatures, numbers of its graphs, calls.
 
-    No table explains an edited encoder, so its hyperparameters and variables are not checked here.
+    No table explains an edited encoder, so its variables are not checked here. Its graphs' numbers are, where the
+    module's weights act.
     """
     return (
         *_files(module, exported),
         *_signatures(exported, inference, outputs),
+        *check_hyperparameters(module, exported, inference, outputs, edited=True),
         *_calls(exported, inference, outputs),
     )
 
@@ -62,6 +63,10 @@ def _signatures(exported: InspectedModule, inference: Inference, outputs: Export
             yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(found)}"
         elif odd := {tensor.key for tensor in signature.outputs} ^ set(names[name]):
             yield f"signature {name}: outputs that are missing or too many: {', '.join(sorted(odd))}"
+    for name in sorted(exported.signatures.keys() - names.keys()):
+        yield f"signature {name}: nobody asked for it, and nothing proves what it computes"
+    for meta_graph in exported.meta_graphs[1:]:
+        yield f"meta graph with the tags {', '.join(meta_graph.tags)}: nobody asked for it, and nothing compares it"
 
 
 def _architecture(exported: InspectedModule, inference: Inference) -> Iterator[str]:
@@ -71,7 +76,8 @@ def _architecture(exported: InspectedModule, inference: Inference) -> Iterator[s
         yield f"the export's own architecture: {error.message}"
         return
     for field, value in inference.architecture.values.items():
-        if field not in NOT_COMPARED and found.get(field) != value:
+        is_number = inference.family.fields[field].kind in NUMBERS
+        if field not in found or (not is_number and found[field] != value):
             yield f"{field}: the module has {value}, the export {found.get(field)}"
 
 
@@ -112,10 +118,13 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
 
 
 def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
-    """Checks that every callable has a trace of each form, with the outputs that it must have.
+    """Checks that the export has the module's callables, each with a trace of each form and its outputs.
 
     What the traces compute is compared in double precision (surgery.proof.parts).
     """
+    for name in exported.callables:
+        if name not in (CALL, *inference.submodels):
+            yield f"callable {name}: nobody asked for it, and nothing proves what it computes"
     for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
         traces = [trace for trace in exported.traces if trace.callable == name and is_promised(trace, convention)]
         wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}

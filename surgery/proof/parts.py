@@ -95,25 +95,22 @@ def of_export(
     extras: list[str] = []
     training: list[str] = []
     same_as: dict[str, str] = {}
-    meta_graph = next(graph for graph in exported.saved_model.meta_graphs if "train" not in graph.meta_info_def.tags)
+    meta_graph = _serving_graph(exported)
     for name, wanted_inputs in signature_inputs(inference, outputs).items():
         signature = meta_graph.signature_def.get(name)
         if signature is None or set(signature.inputs) != wanted_inputs:
             continue
-        given = {key: info.name for key, info in signature.inputs.items()}
-        graph = FlatGraph.of_graph_def(
-            meta_graph.graph_def, list(given.values()), [info.name for info in signature.outputs.values()]
-        )
+        graph, variables = signature_graph(exported, name)
         names = [key if name == SERVING else f"{name}.{key}" for key in signature.outputs]
         dtypes = {tensor.key: tensor.dtype for tensor in exported.signatures[name].inputs}
-        nodes = {node.name: node for node in meta_graph.graph_def.node if node.op in ("VarHandleOp", "VariableV2")}
         parts.append(
             Part(
                 graph=graph,
                 inputs={
-                    node: Input(name=key, dtype=dtypes[key]) for node, key in zip(graph.inputs, given, strict=True)
+                    node: Input(name=key, dtype=dtypes[key])
+                    for node, key in zip(graph.inputs, signature.inputs, strict=True)
                 },
-                variables={node: _shared_name(nodes[path]) for path, node in graph.variables.items() if path in nodes},
+                variables=variables,
                 outputs=dict(zip(names, graph.outputs, strict=True)),
             )
         )
@@ -144,6 +141,24 @@ def of_export(
         same_as=same_as,
         fed=expected & {f"{trained(CALL)}.{output}" for output in (EMBEDDING, *inference.outputs.block_outputs)},
     )
+
+
+def signature_graph(exported: InspectedModule, name: str) -> tuple[FlatGraph, dict[Node, str]]:
+    """The graph of a signature as the file has it, and the names of the variables by their placeholders in it."""
+    meta_graph = _serving_graph(exported)
+    signature = meta_graph.signature_def[name]
+    graph = FlatGraph.of_graph_def(
+        meta_graph.graph_def,
+        [info.name for info in signature.inputs.values()],
+        [info.name for info in signature.outputs.values()],
+    )
+    nodes = {node.name: node for node in meta_graph.graph_def.node if node.op in ("VarHandleOp", "VariableV2")}
+    return graph, {node: _shared_name(nodes[path]) for path, node in graph.variables.items() if path in nodes}
+
+
+def _serving_graph(exported: InspectedModule) -> Any:
+    """The meta graph that is served."""
+    return next(graph for graph in exported.saved_model.meta_graphs if "train" not in graph.meta_info_def.tags)
 
 
 def structure_of(trace: Trace) -> str:

@@ -99,13 +99,12 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
     """
     groups: dict[tuple[str, bool], list[Data]] = {}
     for diff in diffs:
-        entry = split_entry(diff["name"])
-        stem = entry[0] if entry is not None and "." in entry[0] and diff["passed"] else diff["name"]
+        stem = _row_of(diff["name"]) if diff["passed"] else diff["name"]
         groups.setdefault((stem, diff["name"] in inner), []).append(diff)
     rows = []
     for (stem, _), members in groups.items():
         first, last = members[0], members[-1]
-        name = first["name"] if len(members) == 1 else f"{stem}_{{{_blocks(members)}}}"
+        name = first["name"] if len(members) == 1 else stem.replace("{}", f"{{{_blocks(members)}}}")
         padding = [diff["padding_rows"] for diff in members if diff["padding_rows"] is not None]
         row = {
             "name": name,
@@ -118,6 +117,15 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
         }
         rows.append({**last, **row})
     return rows
+
+
+def _row_of(name: str) -> str:
+    """The name of the row that an output shares with others: its tap's in all blocks, or that of a training trace."""
+    owner, _, _ = name.rpartition(".")
+    entry = split_entry(name)
+    if "training=True" in owner:
+        return f"{owner}.*"
+    return f"{entry[0]}_{{}}" if entry is not None and "." in entry[0] else name
 
 
 def _blocks(members: list[Data]) -> str:

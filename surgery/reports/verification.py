@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from surgery.reports import parity
 from surgery.reports.page import Data, lines
@@ -20,10 +21,23 @@ def data(verification: Verification) -> Data:
         "exported": str(verification.exported),
         "parity": parity.data(verification.report),
         "notes": list(verification.notes),
+        "edits": list(verification.edits),
+        "unproven": list(verification.unproven),
     }
 
 
 def text(console: Console, data: Data) -> None:
-    """The comparison, then the notes."""
-    parity.text(console, data["parity"])
+    """The comparison, then the notes. Of an edited export, the edits come first, and the verdict is about them."""
+    passed = data["parity"]["passed"]
+    if data["edits"]:
+        console.print(Text(f"the manifest calls it edited: {'; '.join(data['edits'])}"))
+        parity.comparison(console, data["parity"])
+        if data["unproven"]:
+            unproven = ", ".join(data["unproven"])
+            because = "they depend on layers that the manifest only names"
+            console.print(Text(f"not compared, {because}: {unproven}", style="yellow"))
+        edited = "all that can be compared is as the manifest says" if data["unproven"] else "the module, edited so"
+        parity.verdict(console, edited if passed else "NOT what its manifest says", passed=passed)
+    else:
+        parity.text(console, data["parity"])
     lines(console, [f"note: {note}" for note in data["notes"]])

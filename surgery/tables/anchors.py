@@ -19,8 +19,6 @@ READS = SHAPES | {"ReadVariableOp"}
 """Operations through which a variable is read."""
 LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
 """Operations that select rows of a table."""
-LARGEST_ADDER = -1e3
-"""The number added to the logits of padding is less than this: -10000 in early graphs, -1e9 in later ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +140,10 @@ class Anchors:
         return None, ()
 
     def mask_added(self, query_bias: str) -> MaskAdded | None:
-        """The mask added before a query's softmax: of the two addends, the one that is a product with a constant."""
+        """The mask added before a query's softmax: of the two addends, the product with a negative constant.
+
+        The other addend may be a product with a constant, too: the logits times their positive scale.
+        """
         softmax, _ = self.softmax_after(query_bias)
         total = through_shapes(softmax.inputs[0]).node if softmax is not None else None
         if total is None or total.op not in ("Add", "AddV2"):
@@ -150,7 +151,7 @@ class Anchors:
         for position, feed in enumerate(total.inputs):
             node = through_shapes(feed).node
             values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
-            if node.op == "Mul" and values and float(values[0]) < LARGEST_ADDER:
+            if node.op == "Mul" and values and float(values[0]) < 0:
                 return MaskAdded(logits=total.inputs[1 - position], mask=node, adder=float(values[0]))
         return None
 

@@ -11,6 +11,8 @@ from surgery.graphs.flat import FlatGraph, Node, Tensor
 
 RANDOM_PREFIXES = ("RandomUniform", "StatelessRandomUniform", "RandomStandardNormal", "StatelessRandomNormal")
 """How the names of operations that draw random numbers begin."""
+ROUNDINGS = 4
+"""How often a scale may have been rounded to float32: the rate, the share that is kept, its inverse, and once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +21,23 @@ class Dropout:
 
     Attributes:
         rate: The share of elements that it sets to zero, from 0 below 1.
+        scale: The number by which it multiplies the elements that it keeps; 1 where no constant scales them.
         data: The tensor that it acts on.
         result: The node that gives its result.
         random: Its random operation.
     """
 
     rate: float
+    scale: float
     data: Tensor
     result: Node
     random: Node
+
+    @property
+    def keeps_the_mean(self) -> bool:
+        """Whether the scale is 1/(1 - rate), as far as graphs can hold rate and scale in float32."""
+        kept = 1.0 - self.rate
+        return abs(self.scale * kept - 1.0) <= ROUNDINGS * 2.0**-24 / kept
 
 
 def find_dropouts(graph: FlatGraph) -> tuple[Dropout, ...]:
@@ -38,9 +48,10 @@ def find_dropouts(graph: FlatGraph) -> tuple[Dropout, ...]:
     found = []
     for node in graph.nodes:
         mask = _random_mask(node)
-        result, data = _kept(graph, node) if mask is not None else (None, None)
-        if mask is not None and result is not None and data is not None:
-            found.append(Dropout(rate=mask[0], data=data, result=result, random=mask[1]))
+        result, scaled = _kept(graph, node) if mask is not None else (None, None)
+        if mask is not None and result is not None and scaled is not None:
+            data, scale = _unscaled(scaled)
+            found.append(Dropout(rate=mask[0], scale=scale, data=data, result=result, random=mask[1]))
     return tuple(found)
 
 
@@ -51,14 +62,14 @@ def other_randomness(graph: FlatGraph, dropouts: Iterable[Dropout]) -> tuple[Nod
 
 
 def _kept(graph: FlatGraph, keep: Node) -> tuple[Node | None, Tensor | None]:
-    """The node that applies a keep mask, and the tensor before its scaling by 1/(1 - rate)."""
+    """The node that applies a keep mask, and the scaled tensor that it applies it to."""
     for user, position in graph.consumers.get(keep, ()):
         if user.op == "Cast":
             return _kept(graph, user)
         if user.op in ("SelectV2", "Select"):
-            return user, _unscaled(user.inputs[1])
+            return user, user.inputs[1]
         if user.op == "Mul":
-            return user, _unscaled(user.inputs[1 - position])
+            return user, user.inputs[1 - position]
     return None, None
 
 
@@ -79,10 +90,14 @@ def _random_source(tensor: Tensor) -> Node | None:
     return next((node for node in upstream(tensor) if node.op.startswith(RANDOM_PREFIXES)), None)
 
 
-def _unscaled(tensor: Tensor) -> Tensor:
+def _unscaled(tensor: Tensor) -> tuple[Tensor, float]:
+    """The tensor before its scaling, and the scale: `x * scale` since TF 1.14, `x / keep_prob` before."""
     tensor = see_through(tensor)
-    if tensor.node.op in ("Mul", "RealDiv"):
-        for position in (0, 1):
-            if constant(tensor.node.inputs[position]) is not None:
-                return see_through(tensor.node.inputs[1 - position])
-    return tensor
+    node = tensor.node
+    if node.op == "RealDiv" and (divisor := constant(node.inputs[1])) is not None and divisor.size == 1:
+        return see_through(node.inputs[0]), 1.0 / float(divisor.item())
+    for position in (0, 1) if node.op == "Mul" else ():
+        factor = constant(node.inputs[position])
+        if factor is not None and factor.size == 1:
+            return see_through(node.inputs[1 - position]), float(factor.item())
+    return tensor, 1.0

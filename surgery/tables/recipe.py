@@ -126,6 +126,8 @@ class EncoderRecipe:
         submodels: Sub-models on top of it, by the name of their callable.
         renames: Patterns and replacements for variable names that Keras numbers anew in each process.
         optional: Layers that a module may lack, by the export name of the output that then is missing.
+        writes: Values that the encoder's code writes into every graph, whatever the module has, by architecture field.
+            An output may show them only in rows that are nothing but padding.
     """
 
     network: str
@@ -138,3 +140,4 @@ class EncoderRecipe:
     submodels: Mapping[str, SubmodelRecipe] = field(default_factory=dict)
     renames: tuple[tuple[str, str], ...] = ()
     optional: Mapping[str, OptionalLayer] = field(default_factory=dict)
+    writes: Mapping[str, Any] = field(default_factory=dict)

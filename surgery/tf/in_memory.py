@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class InMemory:
         self._names = [*traces.specs, *dict.fromkeys(recipe.positions for recipe in recipes.values())]
         specs = [tf.TensorSpec([None, None], tf.int32, name=name) for name in self._names]
         encode = traces(training=False, tapped=tapped)
+        logits = {f"{name}.{recipe.logits}" for name, recipe in recipes.items()}
+        self._extras = logits | traces.outputs.tap_names
 
         @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
         def run(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -38,8 +40,9 @@ class InMemory:
             encoded = encode(*(given[name] for name in traces.specs))
             flat = flat_outputs(encoded, traces.outputs.tapped_blocks)
             for name, recipe in recipes.items():
-                logits = encoder.submodel(name, encoded["sequence_output"], given[recipe.positions])
-                flat[f"{name}.{recipe.logits}"] = logits
+                flat[f"{name}.{recipe.logits}"] = encoder.submodel(
+                    name, encoded["sequence_output"], given[recipe.positions]
+                )
             return flat
 
         self.formulas: tuple[str, ...] = ()
@@ -48,9 +51,16 @@ class InMemory:
         self._double = self._twin(specs)
 
     def run(self, batch: Batch) -> Outputs:
-        """The encoder's outputs on a batch by export name, those of sub-models as `mlm.mlm_logits`, and the taps."""
+        """The encoder's outputs on a batch by export name.
+
+        On batches with extras, those of sub-models are among them, such as `mlm.mlm_logits`, and the taps.
+        """
         inputs = [tf.constant(batch.inputs[name]) for name in self._names]
-        return Outputs(float64=_arrays(self._double(*inputs)), float32=_arrays(self._single(*inputs)))
+        left_out: Collection[str] = () if batch.extras else self._extras
+        return Outputs(
+            float64=_arrays(self._double(*inputs), left_out),
+            float32=_arrays(self._single(*inputs), left_out) if batch.float32 else {},
+        )
 
     def _twin(self, specs: Sequence[tf.TensorSpec]) -> Any:
         """The same function in double precision, of the same variables."""
@@ -87,5 +97,5 @@ class InMemory:
         return run.get_concrete_function()
 
 
-def _arrays(outputs: Mapping[str, tf.Tensor]) -> Arrays:
-    return {name: np.asarray(tensor) for name, tensor in outputs.items()}
+def _arrays(outputs: Mapping[str, tf.Tensor], left_out: Collection[str]) -> Arrays:
+    return {name: np.asarray(tensor) for name, tensor in outputs.items() if name not in left_out}

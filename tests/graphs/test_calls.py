@@ -8,9 +8,10 @@ import pytest
 
 from surgery.errors import ModuleError
 from surgery.graphs import calls
-from surgery.graphs.calls import DATA, Port, opened, tree_of_function, tree_of_graph
-from surgery.graphs.flat import FlatGraph
-from surgery.graphs.flatten import VALUES_ALONE, Output, flatten, port_at
+from surgery.graphs.calls import DATA, opened, tree_of_function, tree_of_graph
+from surgery.graphs.flat import FlatGraph, Tensor
+from surgery.graphs.flatten import Output, flatten, port_at
+from surgery.graphs.merging import Input, Merging, Part
 from surgery.graphs.names import unique_names
 from surgery.sources import well_formed
 from tests.support.synthetic import FLOAT, Function, new_graph
@@ -160,24 +161,27 @@ def test_placeholders_of_a_graph_can_stand_for_tensors_from_outside():
     assert flat.free == {"x"}
 
 
-def test_values_alone_are_written_without_what_is_done_on_the_side_and_without_identities(library):
+def test_values_alone_are_merged_without_what_is_done_on_the_side_and_without_identities(library):
     outer = library.library.function[1]
     outer.node_def[0].attr["_class"].s = b"loc:@x"
     outer.node_def[-1].attr["_annotation"].i = 1
     outer.node_def[-1].attr["counts"].i = 2
     graph = FlatGraph.of_function(library, "outer", [])
     identity = next(node for node in graph.nodes if node.op == "Identity")
-    port = graph.port(graph.outputs[0])
-    flat = flatten(graph.root, [port, Port(identity.body, "scope/neg", "y:0")], definition, VALUES_ALONE)
-    nodes = {node.name: node for node in flat.graph_def.node}
+    wanted = {"result": graph.outputs[0], "passed on": Tensor(identity, "y:0")}
+    inputs = {graph.inputs[0]: Input(name="x", dtype="float32")}
+    merging = Merging(new_graph(), definition)
+    merging.add(Part(graph=graph, inputs=inputs, variables={}, outputs=wanted))
+    merged = merging.result()
+    nodes = {node.name: node for node in merged.graph_def.node}
+    (free,) = merged.inputs
     assert {name: list(node.input) for name, node in nodes.items()} == {
-        "scope/one/neg": ["x:0"],
-        "scope/split": ["scope/one/neg:0"],
-        "scope/two/neg": ["scope/split:1"],
-        "abs": ["scope/two/neg:0"],
+        "scope/neg": [f"{free}:0"],
+        "scope/split": ["scope/neg:0"],
+        "scope/neg_1": ["scope/split:1"],
+        "abs": ["scope/neg_1:0"],
     }
-    assert flat.tensors == ("abs:0", "x:0")
-    assert (flat.free, flat.controls) == ({"x"}, ())
+    assert merged.tensors == {"result": "abs:0", "passed on": f"{free}:0"}
     assert dict(nodes["abs"].attr) == {"counts": outer.node_def[-1].attr["counts"]}
 
 

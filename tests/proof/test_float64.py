@@ -39,7 +39,7 @@ def recorded(module, inference, theirs):
     """What the reference returns on transformers' inputs."""
     batch = Batch(label="transformers", inputs={ours: theirs[name] for ours, name in INPUTS.items()})
     (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch])
-    return found
+    return found.float64
 
 
 def expected_outputs(theirs):
@@ -61,7 +61,19 @@ def test_every_hidden_state_is_what_transformers_computes(name: str, opened):
     module, inference, theirs = opened(name)
     found = recorded(module, inference, theirs)
     assert max(errors(found, theirs).values()) <= CLOSE
-    assert {value.dtype for value in found.values()} == {np.dtype(np.float32)}
+    assert {value.dtype for value in found.values()} == {np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
+def test_in_float32_the_same_formulas_have_rounding_errors_and_no_others(name: str, opened):
+    module, inference, theirs = opened(name)
+    batch = Batch(label="transformers", inputs={ours: theirs[name] for ours, name in INPUTS.items()})
+    (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch])
+    assert {value.dtype for value in found.float32.values()} == {np.dtype(np.float32)}
+    assert found.float32.keys() == found.float64.keys()
+    for output, exact in found.float64.items():
+        error = np.sqrt(np.mean((found.float32[output] - exact) ** 2)) / np.sqrt(np.mean(exact**2))
+        assert 1e-9 < error < 2e-6, output
 
 
 def test_the_expectation_has_padding_and_both_token_types(opened):
@@ -169,5 +181,5 @@ def test_each_block_is_reported_and_no_batch_needs_another(opened):
         module, inference, module.open_tensors(), [whole, *rows], progress=lambda *step: steps.append(step)
     )
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
-    for name, value in found[0].items():
-        np.testing.assert_allclose(np.concatenate([outputs[name] for outputs in found[1:]]), value, atol=1e-6)
+    for name, value in found[0].float64.items():
+        np.testing.assert_allclose(np.concatenate([side.float64[name] for side in found[1:]]), value, atol=1e-12)

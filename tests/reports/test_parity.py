@@ -7,7 +7,7 @@ import re
 
 from rich.console import Console
 
-from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from surgery.reports import parity
 
 NOTE = "* not returned by the module's call: compared with the tensors inside its own graph"
@@ -17,8 +17,14 @@ def diff(name: str, max_abs: float = 0.0, *, passed: bool = True, padding: float
     return OutputDiff(
         name=name,
         batches=9,
+        in_double=True,
+        difference=2 * max_abs,
         max_abs=max_abs,
-        relative=2 * max_abs,
+        module_error=4e-8,
+        export_error=6e-8 + max_abs,
+        rms=2.0,
+        max_error=1e-6,
+        worst_error="#2",
         bit_equal=max_abs == 0,
         nonfinite=(0, 0),
         padding_rows=padding,
@@ -31,8 +37,8 @@ def rows(*outputs: OutputDiff, inner: tuple[str, ...] = (), unmatched: tuple[str
     """The text's rows by their first word; lines that are no rows are their own."""
     report = ParityReport(
         reference="the module",
-        tolerance=Tolerance(),
-        batches=41,
+        batches=12,
+        float32_batches=6,
         outputs=outputs,
         weights=WeightCheck(compared=2, mismatches=()),
         inner=inner,
@@ -46,21 +52,29 @@ def rows(*outputs: OutputDiff, inner: tuple[str, ...] = (), unmatched: tuple[str
 
 def test_a_tap_in_all_its_blocks_is_one_row_with_the_largest_error():
     found = rows(*(diff(f"taps.query_{block}", error) for block, error in enumerate((1e-7, 3e-7, 0.0))))
-    assert found["taps.query_{0..2}"] == "taps.query_{0..2} 3e-07 6e-07 passed"
+    assert found["taps.query_{0..2}"] == "taps.query_{0..2} 6e-07 2e-08 1.8e-07 no passed"
     assert not any(name.startswith("taps.query_0") for name in found)
 
 
 def test_blocks_that_do_not_follow_one_another_are_listed_and_one_alone_keeps_its_name():
     found = rows(diff("taps.key_0"), diff("taps.value_5"), diff("taps.key_7"), diff("taps.ffn_1_output_3"))
-    assert found["taps.key_{0,7}"].endswith("bit-equal")
-    assert found["taps.value_5"].endswith("bit-equal")
-    assert found["taps.ffn_1_output_3"].endswith("bit-equal")
+    assert found["taps.key_{0,7}"].endswith("yes passed")
+    assert found["taps.value_5"].endswith("yes passed")
+    assert found["taps.ffn_1_output_3"].endswith("yes passed")
+
+
+def test_all_outputs_of_a_training_trace_are_one_row_with_the_largest_difference():
+    trained = [diff(f"__call__(training=True).{name}", error) for name, error in (("pooled_output", 1e-13), ("x_0", 0))]
+    found = rows(diff("pooled_output"), *trained)
+    assert found["__call__(training=True).*"] == "__call__(training=True).* 2e-13 2e-08 3e-08 no passed"
+    failed = rows(diff("__call__(training=True).x_0", 1e-3, passed=False), *trained)
+    assert "FAILED" in failed["__call__(training=True).x_0"]
 
 
 def test_one_that_failed_is_a_row_of_its_own():
     found = rows(diff("taps.key_0"), diff("taps.key_1", 0.5, passed=False), diff("taps.key_2"))
-    assert found["taps.key_1"] == "taps.key_1 0.5 1 FAILED"
-    assert found["taps.key_{0,2}"].endswith("bit-equal")
+    assert found["taps.key_1"] == "taps.key_1 1 2e-08 0.25 no FAILED"
+    assert found["taps.key_{0,2}"].endswith("yes passed")
     assert "verdict: NOT the same function" in found
 
 
@@ -71,7 +85,7 @@ def test_block_outputs_of_the_default_signature_keep_their_rows():
 
 def test_the_largest_error_in_rows_of_padding_is_told_for_a_tap_too():
     found = rows(diff("taps.key_0", padding=0.25), diff("taps.key_1", padding=0.5), diff("pooled_output"))
-    assert found["taps.key_{0,1}"] == "taps.key_{0,1} 0 0 0.5 bit-equal"
+    assert found["taps.key_{0,1}"] == "taps.key_{0,1} 0 2e-08 3e-08 yes 0.5 passed"
 
 
 def test_what_was_compared_with_inner_tensors_is_marked_and_explained():

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import surgery
-from surgery.proof.parity import OutputDiff, ParityReport, Tolerance, WeightCheck
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from surgery.reports import edit, inspection, parity, plan
 from surgery.wording import shape_text, size
 from tests.support.builders import hugging_face
@@ -150,8 +150,14 @@ def test_every_field_has_a_place(modules):
 def diff(name: str, **fields: Any) -> OutputDiff:
     given = {
         "batches": 3,
-        "max_abs": 1e-6,
-        "relative": 2e-6,
+        "in_double": True,
+        "difference": 2e-13,
+        "max_abs": 1e-13,
+        "module_error": 4e-7,
+        "export_error": 6e-7,
+        "rms": 2.0,
+        "max_error": 1e-6,
+        "worst_error": "#2",
         "bit_equal": False,
         "nonfinite": (0, 0),
         "padding_rows": None,
@@ -167,8 +173,8 @@ ALL_EQUAL = WeightCheck(compared=2, mismatches=())
 def compared(*outputs: OutputDiff, weights: WeightCheck = ALL_EQUAL, contract: tuple[str, ...] = ()) -> str:
     report = ParityReport(
         reference="the module in a session",
-        tolerance=Tolerance(),
         batches=3,
+        float32_batches=2,
         outputs=outputs,
         weights=weights,
         contract=contract,
@@ -177,17 +183,19 @@ def compared(*outputs: OutputDiff, weights: WeightCheck = ALL_EQUAL, contract: t
 
 
 def test_a_passed_comparison_says_so_and_how_close_it_was():
-    shown = compared(diff("pooled_output"), diff("sequence_output", bit_equal=True, max_abs=0.0, padding_rows=0.25))
+    shown = compared(diff("pooled_output"), diff("sequence_output", bit_equal=True, difference=0.0, padding_rows=0.25))
     assert "verdict: the same function" in shown
-    assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
-    assert re.search(r"sequence_output +0 +.* 0.25 +bit-equal", shown)
+    assert re.search(r"pooled_output +2e-13 +2e-07 +3e-07 +no +passed", shown)
+    assert re.search(r"sequence_output +0 +.* yes +0.25 +passed", shown)
+    assert "the output's RMS; at most 1e-10" in shown
+    assert "error in float32 on 2 batches" in shown
     assert "reported, not judged" in shown
     assert "2 of 2 bit-equal" in shown
 
 
 def test_a_failed_comparison_says_what_failed_and_how():
     shown = compared(
-        diff("pooled_output", passed=False, max_abs=float("inf"), problem="it is missing", nonfinite=(0, 3)),
+        diff("pooled_output", passed=False, difference=float("inf"), problem="it is missing", nonfinite=(0, 3)),
         weights=WeightCheck(compared=2, mismatches=("a/kernel: its bits differ",)),
         contract=("an input is named otherwise",),
     )
@@ -209,7 +217,7 @@ def test_a_failed_comparison_says_what_failed_and_how():
 def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...], verdict: str):
     outputs = (diff("embedding_output", bit_equal=True), diff("pooled_output"))
     compared = ParityReport(
-        reference="the edited encoder in memory", tolerance=Tolerance(), batches=3, outputs=outputs, weights=ALL_EQUAL
+        reference="the edited encoder in memory", batches=3, float32_batches=2, outputs=outputs, weights=ALL_EQUAL
     )
     data = {
         "edits": [{"edit": "drop blocks 1", "places": 1}],
@@ -225,7 +233,7 @@ def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...]
         "wrote exported/bert_edited/1",
     ]
     assert "the same function" not in shown
-    assert re.search(r"pooled_output +1e-06 +2e-06 +passed", shown)
+    assert re.search(r"pooled_output +2e-13 +2e-07 +3e-07 +no +passed", shown)
 
 
 @pytest.mark.parametrize(

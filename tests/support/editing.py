@@ -62,6 +62,19 @@ def set_constants(saved_model: Any, pattern: str, value: float) -> None:
         node.attr["value"].tensor.CopyFrom(tensor_util.make_tensor_proto(np.full_like(before, value)))
 
 
+def replace_constants(saved_model: Any, pattern: str, before: float, after: float) -> None:
+    """Changes the scalar constants with a matching name and the value `before`; there must be one."""
+    found = [
+        node
+        for node in node_defs(saved_model, pattern)
+        if node.op == "Const"
+        and np.array_equal(tensor_util.make_ndarray(node.attr["value"].tensor), np.float32(before))
+    ]
+    assert found, f"no constant that matches {pattern} is {before}"
+    for node in found:
+        node.attr["value"].tensor.CopyFrom(tensor_util.make_tensor_proto(np.float32(after)))
+
+
 def set_ops(saved_model: Any, pattern: str, op: str) -> None:
     """Replaces the operation of every node with a matching name; there must be one."""
     found = list(node_defs(saved_model, pattern))

@@ -10,7 +10,8 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from surgery.explanation.convention import Convention
+from surgery.graphs.merging import Input, Part
+from surgery.tf.merged import new_merging
 from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import SavedModelSession
 from tests.support.builders import others, plain_models
@@ -49,17 +50,19 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
         name: next(feed for node in by_path.values() for feed in node.inputs if feed.node.path == name)
         for name in names
     }
-    convention = Convention(
-        callable=signature,
-        kind="dict",
-        inputs={leaf.key: path for path, leaf in trace.flat_inputs},
-        outputs={},
-        aliases={},
+    graph, by_address = trace.open_graph(), {variable.address: variable.name for variable in found.variables}
+    arguments = zip(graph.inputs, trace.flat_inputs, strict=True)
+    part = Part(
+        graph=graph,
+        inputs={node: Input(name=leaf.key, dtype=leaf.dtype) for node, (_, leaf) in arguments},
+        variables={node: by_address[path] for path, node in graph.variables.items()},
+        outputs=inner,
     )
+    merging = new_merging()
+    merging.add(part)
     meta_graph = with_tags(found.saved_model, ["serve"])
     with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
-        run = session.function(found, trace, convention, inner)
-        values = run(inputs)
+        values = session.graph(merging.result()).run(inputs, names)
     return [values[name] for name in names]
 
 

@@ -37,9 +37,9 @@ def norm(f: Function, tensor: str, epsilon: float = 1e-12) -> str:
     return f.op("AddV2", f.op("Mul", tensor, scale, port="z:0"), shift, name="normed", port="z:0")
 
 
-def dropout(f: Function, tensor: str, rate: float) -> str:
+def dropout(f: Function, tensor: str, rate: float, scale: float | None = None) -> str:
     """tf.nn.dropout as TensorFlow 2 writes it."""
-    scaled = f.op("Mul", tensor, f.constant(1 / (1 - rate)), port="z:0")
+    scaled = f.op("Mul", tensor, f.constant(1 / (1 - rate) if scale is None else scale), port="z:0")
     drawn = f.op("RandomUniform", f.op("Shape", tensor, port="output:0"), port="output:0")
     kept = f.op("GreaterEqual", drawn, f.constant(rate), port="z:0")
     return f.op("SelectV2", kept, scaled, f.constant(0.0), name="dropped", port="output:0")
@@ -124,11 +124,12 @@ def test_a_dropout_s_rate_is_read_where_it_acts(rate: float):
     assert read.dropout_after_bias(graph, "bias").value == rate
 
 
-def floored_dropout(f: Function, value: str, keep: float) -> str:
+def floored_dropout(f: Function, value: str, keep: float, divisor: float | None = None) -> str:
     """tf.nn.dropout as TensorFlow 1 wrote it: `x / keep_prob * floor(keep_prob + random)`."""
     random = f.op("RandomUniform", f.constant(1.0), port="output:0")
     mask = f.op("Floor", f.op("Add", f.constant(keep), random, port="z:0"))
-    return f.op("Mul", f.op("RealDiv", value, f.constant(keep), port="z:0"), mask, name="dropped", port="z:0")
+    scaled = f.op("RealDiv", value, f.constant(keep if divisor is None else divisor), port="z:0")
+    return f.op("Mul", scaled, mask, name="dropped", port="z:0")
 
 
 @pytest.mark.parametrize(("keep", "rate"), [(0.9, 0.1), (0.95, 0.05), (0.5, 0.5)])
@@ -136,6 +137,50 @@ def test_a_dropout_of_tensorflow_1_is_read_from_what_it_keeps(keep: float, rate:
     graph = anchors(lambda f: floored_dropout(f, dense(f, "x", "kernel", "bias"), keep), "kernel", "bias")
     assert read.dropout_after_bias(graph, "bias") == read.Reading(value=rate, place="dropped")
     assert graph.unread_randomness == ()
+
+
+def masked_dropout(f: Function, tensor: str, rate: float, scale: float | None = None) -> str:
+    """tf.nn.dropout between TF 1.14 and 2.5: the scaled tensor times the mask as numbers."""
+    scaled = f.op("Mul", tensor, f.constant(1 / (1 - rate) if scale is None else scale), port="z:0")
+    drawn = f.op("RandomUniform", f.op("Shape", tensor, port="output:0"), port="output:0")
+    kept = f.op("Cast", f.op("GreaterEqual", drawn, f.constant(rate), port="z:0"), port="y:0")
+    return f.op("Mul", scaled, kept, name="dropped", port="z:0")
+
+
+def unscaled_dropout(f: Function, tensor: str, rate: float) -> str:
+    drawn = f.op("RandomUniform", f.op("Shape", tensor, port="output:0"), port="output:0")
+    kept = f.op("GreaterEqual", drawn, f.constant(rate), port="z:0")
+    return f.op("SelectV2", kept, tensor, f.constant(0.0), name="dropped", port="output:0")
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "build",
+    [dropout, masked_dropout, lambda f, tensor, rate: floored_dropout(f, tensor, 1 - rate)],
+    ids=["TF 2", "TF 1.14", "TF 1"],
+)
+def test_a_dropout_multiplies_what_it_keeps_by_the_inverse_of_the_share_it_keeps(build, rate: float):
+    (found,) = anchors(lambda f: build(f, dense(f, "x", "kernel", "bias"), rate), "kernel", "bias").dropouts
+    assert found.rate == rate
+    assert found.scale == pytest.approx(1 / (1 - rate), rel=1e-6)
+    assert found.keeps_the_mean
+
+
+@pytest.mark.parametrize(
+    ("build", "scale"),
+    [
+        (lambda f, x: dropout(f, x, 0.1, 1 / 0.8), 1.25),
+        (lambda f, x: dropout(f, x, 0.1, 1 / 0.9 * (1 + 1e-5)), 1 / 0.9 * (1 + 1e-5)),
+        (lambda f, x: masked_dropout(f, x, 0.1, 1 / 0.8), 1.25),
+        (lambda f, x: floored_dropout(f, x, 0.9, 0.8), 1.25),
+        (lambda f, x: unscaled_dropout(f, x, 0.1), 1.0),
+    ],
+)
+def test_another_scale_is_read_as_it_is(build, scale: float):
+    (found,) = anchors(lambda f: build(f, dense(f, "x", "kernel", "bias")), "kernel", "bias").dropouts
+    assert found.rate == 0.1
+    assert found.scale == pytest.approx(scale, rel=1e-6)
+    assert not found.keeps_the_mean
 
 
 def test_randomness_that_is_no_known_dropout_is_not_taken_for_none():

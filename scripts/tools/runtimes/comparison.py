@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scripts.tools.runtimes.differences import Difference, Tolerance, compare
 from scripts.tools.runtimes.processes import Answer
 from scripts.tools.runtimes.programs.exchange import Arrays, Request, Signature, read_outputs
 from scripts.tools.runtimes.registry import BELOW_FLOAT32, EXACT, FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING, Runtime
-from surgery.proof.battery import Batch
-from surgery.proof.comparison import compare
-from surgery.proof.parity import OutputDiff, Tolerance
 
 Outputs = Mapping[str, Sequence[Arrays]]
 """Outputs by signature: for each batch, by name."""
@@ -40,12 +38,12 @@ class SignatureResult:
     reason: str = ""
     note: str = ""
     precision: str = ""
-    diffs: tuple[OutputDiff, ...] = ()
+    diffs: tuple[Difference, ...] = ()
     lost: tuple[str, ...] = ()
     others: Mapping[str, str] | None = None
 
     @property
-    def wrong(self) -> tuple[OutputDiff, ...]:
+    def wrong(self) -> tuple[Difference, ...]:
         """The outputs that fail."""
         return tuple(diff for diff in self.diffs if not diff.passed)
 
@@ -79,7 +77,7 @@ class Result:
         return bool(self.signatures or self.failure)
 
     @property
-    def worst(self) -> OutputDiff | None:
+    def worst(self) -> Difference | None:
         """The output that is furthest off, relative to its RMS. NaN and outputs of another shape come first."""
         diffs = [diff for signature in self.signatures for diff in signature.diffs]
         return max(diffs, key=lambda diff: (bool(diff.problem), diff.relative), default=None)
@@ -137,13 +135,12 @@ def _judge_signature(
     found = read_outputs(answer.folder, signature.name, len(request.batches))
     expected, precision = tuple(outcome["expects"]), outcome["precision"]
     lost = tuple(name for name in expected if any(name not in outputs for outputs in found))
-    batches = [_batch(inputs) for inputs in request.batches]
-    diffs: list[OutputDiff] = []
+    diffs: list[Difference] = []
     for name in expected:
         if name in lost:
             continue
         bound = _tolerance(name, wanted, precision, rounded.get(precision, {}).get(signature.name))
-        diffs += compare(batches, [{name: outputs[name]} for outputs in wanted], found, bound)
+        diffs.append(compare(name, request.batches, wanted, found, bound))
     others = {
         other: next((name for name in lost if _same(wanted, found, name, other)), "")
         for other in sorted(found[0].keys() - signature.outputs.keys())
@@ -172,13 +169,6 @@ def _tolerance(name: str, wanted: Sequence[Arrays], precision: str, rounded: Seq
         return FLOAT32
     moved = max(float(np.max(np.abs(a[name] - b[name]))) for a, b in zip(wanted, rounded, strict=True))
     return Tolerance(atol=TIMES_ROUNDED * moved, rtol=TIMES_ROUNDING * BELOW_FLOAT32[precision])
-
-
-def _batch(inputs: Arrays) -> Batch:
-    """A batch for `surgery.proof.comparison`. In a batch of texts, no row consists of padding only."""
-    rows = next(iter(inputs.values())).shape[0]
-    mask = inputs.get("input_mask", np.ones((rows, 1), np.int32))
-    return Batch(label=f"{rows} rows", inputs={**inputs, "input_mask": mask})
 
 
 def _same(wanted: Sequence[Arrays], found: Sequence[Arrays], name: str, other: str) -> bool:

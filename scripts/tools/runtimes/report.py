@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.text import Text
 
 from scripts.tools.runtimes.comparison import Result, SignatureResult
+from scripts.tools.runtimes.differences import Difference
 from scripts.tools.runtimes.registry import FLOAT32, TIMES_ROUNDED, TIMES_ROUNDING
 from surgery.proof.comparison import computation_order
-from surgery.proof.parity import OutputDiff
 from surgery.reports.page import table_of, title
 from surgery.wording import number
 
@@ -61,7 +61,7 @@ def _signature(signature: SignatureResult) -> Data:
     }
 
 
-def _output(diff: OutputDiff) -> Data:
+def _output(diff: Difference) -> Data:
     finite = math.isfinite(diff.max_abs)
     return {
         "name": diff.name,

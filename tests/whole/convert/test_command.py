@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from surgery.cli.main import main
+from surgery.proof import comparison
 from tests.support.running import ROOT
 
 SAMPLE = "g4_bert_mlm"
@@ -76,8 +77,9 @@ def test_convert_without_a_destination_takes_the_next_version(source, tmp_path, 
     assert done.stdout.splitlines()[-1] == f"wrote {Path('exported/g4_bert_dropouts/8')}"
 
 
-def test_a_tolerance_of_zero_fails_closed(source, tmp_path):
-    arguments = ["convert", str(source("g1")), str(tmp_path / "out" / "1"), "--atol", "0", "--rtol", "0"]
+def test_a_bound_of_zero_fails_closed(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "MAX_DIFFERENCE", 0.0)
+    arguments = ["convert", str(source("g1")), str(tmp_path / "out" / "1")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 5
     assert "first" in done.stderr

@@ -127,7 +127,8 @@ def test_the_mlm_outputs_are_compared_where_a_module_has_them(converted):
 
 def test_the_errors_of_an_export_stay_below_float32_noise(converted):
     report = converted("g4_bert_dropouts").conversion.report
-    assert max(diff.max_abs for diff in report.outputs) < 5e-6
+    assert max(diff.difference for diff in report.outputs) < 1e-13
+    assert max(diff.export_error / diff.rms for diff in report.outputs if diff.rms) < 1e-6
 
 
 def test_a_row_of_padding_is_reported_and_not_judged(converted):

@@ -58,7 +58,8 @@ def test_every_output_is_that_of_the_module_with_the_same_weights(name, load, in
 def test_the_masked_lm_head_is_compared_with_the_reference(name, converted):
     diffs = {diff.name: diff for diff in converted(name).conversion.report.outputs}
     assert diffs["mlm.mlm_logits"].passed
-    assert 0 < diffs["mlm.mlm_logits"].max_abs < 1e-5
+    assert 0 < diffs["mlm.mlm_logits"].difference < 1e-13
+    assert 0 < diffs["mlm.mlm_logits"].export_error < 1e-5
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -14,7 +14,7 @@ def test_every_block_is_compared_with_the_inner_tensors_of_the_inference_graph(c
     report = converted(NAME).conversion.report
     names = {diff.name for diff in report.outputs}
     assert {"embedding_output", *(f"encoder_outputs_{i}" for i in range(3)), "mlm.mlm_logits"} <= names
-    assert max(diff.max_abs for diff in report.outputs) < 1e-5
+    assert max(diff.difference for diff in report.outputs) < 1e-13
 
 
 def test_rows_of_padding_are_reported_and_not_judged(converted):
