@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tensorboard.util import tensor_util
 
-from surgery.formats import object_graph
-from tests.support.editing import Edit, objects
+from tests.support.editing import Edit
 
 FLOAT, INT32 = 1, 3
 """DT_FLOAT and DT_INT32 (tensorflow/core/framework/types.proto)."""
@@ -59,12 +58,13 @@ def scaled(pattern: str, factor: float, training: bool | None = None) -> Edit:
     return edit
 
 
-def with_op(pattern: str, op: str, training: bool | None = None) -> Edit:
-    """Puts another type in the place of operations."""
+def with_rate(pattern: str, rate: float) -> Edit:
+    """Sets the rate of dropouts, and what they multiply by to keep the mean. The pattern is that of their scope."""
 
     def edit(saved_model: Any) -> None:
-        for _, node in find(saved_model, pattern, training):
-            node.op = op
+        for name, value in (("GreaterEqual/y", rate), ("Const", 1 / (1 - rate))):
+            for _, node in find(saved_model, f"(?:{pattern})/{name}", training=True):
+                node.attr["value"].tensor.CopyFrom(tensor_util.make_tensor_proto(np.float32(value)))
 
     return edit
 
@@ -95,7 +95,9 @@ def with_another_gelu(pattern: str, training: bool | None = None) -> Edit:
             else:  # 1 + tanh(√(2/π) (x + 0.044715 x³)) where erfc(-x/√2) was
                 square = add(function, f"{scope}/square", "Mul", [x, x])
                 cube = add(function, f"{scope}/cube", "Mul", [square, x])
-                total = add(function, f"{scope}/total", "AddV2", [x, multiply(function, f"{scope}/cube", cube, 0.044715)])
+                total = add(
+                    function, f"{scope}/total", "AddV2", [x, multiply(function, f"{scope}/cube", cube, 0.044715)]
+                )
                 tanh = add(function, f"{scope}/tanh", "Tanh", [multiply(function, scope, total, (2 / np.pi) ** 0.5)])
                 one = constant(function, f"{scope}/one", np.float32(1))
                 redirect(function, f"{node.name}:y:0", add(function, f"{scope}/sum", "AddV2", [one, tanh]))
@@ -149,37 +151,6 @@ def multiply(function: Any, scope: str, tensor: str, factor: float) -> str:
     return add(function, f"{scope}/product", "Mul", [tensor, number])
 
 
-def with_swapped_bindings(names: list[str], pattern: str) -> Edit:
-    """Binds the kernels of query and key the wrong way round in these concrete functions only.
-
-    The pattern is that of the query's kernel.
-    """
-
-    def edit(saved_model: Any) -> None:
-        graph = objects(saved_model)
-        for name in names:
-            function = graph.concrete_functions[name]
-            bound = list(function.bound_inputs)
-            variables = [graph.nodes[node].variable.name.removesuffix(":0") for node in bound]
-            query = next(i for i, variable in enumerate(variables) if re.search(pattern, variable))
-            key = variables.index(variables[query].replace("/query/", "/key/"))
-            bound[query], bound[key] = bound[key], bound[query]
-            del function.bound_inputs[:]
-            function.bound_inputs.extend(bound)
-
-    return edit
-
-
-def without_child(name: str) -> Edit:
-    """Removes an object from the root."""
-
-    def edit(saved_model: Any) -> None:
-        children = objects(saved_model).nodes[object_graph.ROOT].children
-        del children[next(i for i, child in enumerate(children) if child.local_name == name)]
-
-    return edit
-
-
 Signatures = Callable[[Any], None]
 
 
@@ -208,3 +179,49 @@ def drop_output(name: str) -> Edit:
 def extra_signature(name: str) -> Edit:
     """Adds a signature that nobody has asked for."""
     return with_signatures(lambda signatures: signatures[name].CopyFrom(signatures["serving_default"]))
+
+
+def own_function(saved_model: Any) -> Any:
+    """The function of the default signature, copied for it: no call runs it any more."""
+    library = saved_model.meta_graphs[0].graph_def.library
+    (serve,) = (f for f in library.function if f.signature.name.startswith("__inference_serve_"))
+    (call,) = (node for node in serve.node_def if node.op == "StatefulPartitionedCall")
+    (encode,) = (f for f in library.function if f.signature.name == call.attr["f"].func.name)
+    own = library.function.add()
+    own.CopyFrom(encode)
+    own.signature.name = call.attr["f"].func.name = f"{encode.signature.name}_rewritten"
+    return own
+
+
+def with_rewritten_signature(blocks: int, factor: float = 1.0) -> Edit:
+    """The default signature computes each block by other operations: the same function, if the factor is 1.
+
+    Scores are scaled behind their product, by `factor` times the scale, dense layers are matrix products, and residual
+    sums have their terms the other way round.
+    """
+
+    def edit(saved_model: Any) -> None:
+        function = own_function(saved_model)
+        nodes = {node.name: node for node in function.node_def}
+        for block in range(blocks):
+            scope = f"encoder/transformer/layer_{block}"
+            scale, scores = nodes[f"{scope}/self_attention/Mul"], nodes[f"{scope}/self_attention/einsum/Einsum"]
+            query, number = scale.input
+            scores.input[:] = [query if feed == f"{scale.name}:z:0" else feed for feed in scores.input]
+            product = f"{scores.name}:output:0"
+            scaled_by = multiply(function, f"{scope}/scale", number, factor) if factor != 1 else number
+            behind = add(function, f"{scope}/scaled", "Mul", [product, scaled_by])
+            redirect(function, product, behind, {f"{scope}/scaled"})
+            for layer in ("intermediate", "output"):
+                dense = nodes[f"{scope}/{layer}/einsum/Einsum"]
+                assert dense.attr["equation"].s == b"abc,cd->abd"
+                dense.op = "BatchMatMulV2"
+                for key in ("equation", "N"):
+                    del dense.attr[key]
+            for name, op in (("add", "Add"), ("add_1", "AddN")):
+                residual = nodes[f"{scope}/{name}"]
+                residual.op, residual.input[:] = op, list(reversed(residual.input))
+            residual.attr["N"].i = 2
+            redirect(function, f"{residual.name}:z:0", f"{residual.name}:sum:0")
+
+    return edit

@@ -1,71 +1,292 @@
-"""The table of mutations: what is made wrong in an export, in which samples, and where it must be named."""
+"""The table of mutations: what is made wrong in an export on disk, in which samples, and what must name it there.
+
+A mutation in a block is made in the second of three or more. ALBERT's blocks share their weights: a wrong one shows in
+the first block, but a wrong operation in the second application only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.export.manifest import MANIFEST
 from tests.support.editing import Edit, edited
 from tests.support.mutations import graphs, values
 from tests.support.tampering import with_values
 
-Make = Callable[[Path, Path], frozenset[str]]
 BERT, ELECTRA, ALBERT = "g4_bert_dropouts", "g4_electra", "g4_albert_dropout"
 MOBILEBERT, TALKING_HEADS = "g4_mobilebert_layer_norm", "g4_talkheads"
+EARLY, CHECKPOINT = "g1", "hf_bert"
 SHARP, TF1_SHARP = "g2_sharp", "tf1_sharp"
-ALL = (BERT, ELECTRA, ALBERT, MOBILEBERT, TALKING_HEADS, SHARP, TF1_SHARP)
-UNSHARED = (BERT, MOBILEBERT, TALKING_HEADS, SHARP)
+FAMILIES = (BERT, ALBERT, MOBILEBERT, TALKING_HEADS)
 
+TRAINING = "__call__(training=True)"
 ATTENTION = r"(?:layer_1/(?:self_)?attention|^transformer/self_attention)"
+GAMMA = r"(?:layer_1/|^transformer/)(?:self_attention_layer_norm|attention/norm)/gamma"
 SCALE = r"(?:layer_1/(?:self_)?attention/Mul|transformer/self_attention/Mul_1)/y"
 LOGITS = r"(?:layer_1/(?:self_)?attention/einsum|transformer/self_attention/einsum_2)/Einsum"
-EPSILON = r"(?:layer_1/(?:self_attention_layer_norm|attention/norm)/batchnorm|transformer/self_attention_layer_norm/batchnorm_1)/add/y"
+PROJECTIONS = r"(?:layer_1/(?:self_)?attention/(?:query|key|value)/add|/self_attention/(?:query|key|value)/add_1)"
+EPSILON = r"(?:layer_1/(?:self_attention_layer_norm|attention/norm)/batchnorm|attention_layer_norm/batchnorm_1)/add/y"
+GELU = r"(?:transformer[/_]layer_1/.*Gelu|transformer/activation/Gelu_1)"
 ADDER = r"softmax\w*/mul\w*/y"
-GELU = r"(?:layer_1/.*Gelu|activation/Gelu_1)"
-QKV = r"(?:layer_1/(?:self_)?attention/(?:query|key|value)/add|transformer/self_attention/(?:query|key|value)/add_1)"
-RATE, SCALE_OF_KEPT = r"embedding_dropout/dropout/GreaterEqual/y", r"embedding_dropout/dropout/Const"
+EMBEDDING_DROPOUT = r"encoder/(?:mobile_bert_embedding/)?(?:embedding_dropout|dropout_\d+)/dropout"
+BLOCK_DROPOUT = r"layer_1/self_attention/dropout_\d+/dropout"
+
+First = Mapping[str, str]
+"""The first output to diverge by sample; "" where no output may."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
+    """A row of the table. It is made in the weights, in the graph, or in the files.
+
+    Attributes:
+        row: The mutation.
+        where: Where in the export it is made.
+        first: The first output to diverge by sample; "" where no output may.
+        weights: Makes it in the weights. Each weight that it changes must be named, and no other one.
+        graph: Makes it in the protobuf of saved_model.pb.
+        files: Makes it in the files of a copy of the export.
+        told: What else must be said: a pattern for each line. No other line may be there.
+    """
+
     row: str
-    what: str
-    samples: tuple[str, ...]
-    make: Make
+    where: str
+    first: First
+    weights: values.ValuesEdit | None = None
+    graph: Edit | None = None
+    files: Callable[[Path], None] | None = None
+    told: tuple[str, ...] = ()
 
-
-def weights(row, what, samples, edit):
-    return Mutation(row=row, what=what, samples=samples, make=lambda export, folder: with_values(export, folder, edit))
-
-
-def graph(row, what, samples, edit):
-    def make(export, folder):
-        edited(export, folder, edit)
+    def make(self, export: Path, folder: Path) -> frozenset[str]:
+        """Makes the mutated copy of an export in a folder. Returns the names of the weights that it changes."""
+        if self.weights is not None:
+            return with_values(export, folder, self.weights)
+        edited(export, folder, self.graph or (lambda saved_model: None))
+        if self.files is not None:
+            self.files(folder)
         return frozenset()
-    return Mutation(row=row, what=what, samples=samples, make=make)
 
-E_DROP = r"encoder/(?:\w+/)?(?:embedding_dropout|dropout_\d+)/dropout"
+    @property
+    def named_by(self) -> str:
+        """What names it, for people."""
+        by = {"the weight's bits": self.weights is not None, "the output": any(self.first.values())}
+        by["the contract"] = bool(self.told)
+        return ", ".join(words for words, does in by.items() if does)
+
+
+def first(
+    *samples: str, block: int | None = 1, logits: bool = True, weights: bool = False, training: bool = False
+) -> First:
+    """The first output to diverge when something is wrong in a block; in the embeddings without a block.
+
+    With `logits`, MobileBERT's scores show it before the block's output. With `weights`, ALBERT's first block shows it.
+    """
+    owner = f"{TRAINING}." if training else ""
+    found = {}
+    for sample in samples:
+        if block is None:
+            name = "embedding_output"
+        elif sample == MOBILEBERT:
+            name = f"attention_scores_{block}" if logits else f"encoder_outputs_{block + 1}"
+        else:
+            name = f"encoder_outputs_{0 if weights and sample == ALBERT else block}"
+        found[sample] = owner + name
+    return found
+
+
+def silent(*samples: str) -> First:
+    """No output may diverge."""
+    return dict.fromkeys(samples, "")
+
+
+def swap_lines(folder: Path) -> None:
+    """Two words of the vocabulary change places."""
+    path = folder / "assets" / "vocab.txt"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[500], lines[501] = lines[501], lines[500]
+    path.write_bytes(b"".join(lines))
+
+
+def restate(folder: Path) -> None:
+    """The manifest gives a block twice the heads."""
+    path = folder / MANIFEST
+    content = json.loads(path.read_text())
+    content["architecture"]["num_attention_heads"] *= 2
+    path.write_text(json.dumps(content))
+
+
 MUTATIONS = (
-    weights("swapped query and key", "weights", UNSHARED + (ALBERT, ELECTRA), values.exchange("/query/", "/key/", ATTENTION)),
-    graph("swapped query and key", "within one einsum", UNSHARED + (ALBERT,), graphs.with_swapped_operands(LOGITS, False)),
-    weights("swapped blocks", "weights", UNSHARED, values.exchange("layer_0/", "layer_1/")),
-    weights("duplicated block", "weights", UNSHARED, values.copy("layer_1/", "layer_2/")),
-    weights("ulp", "weights", UNSHARED+(ALBERT,TF1_SHARP), values.change(ATTENTION + "/value/kernel", values.next_number)),
-    graph("another GELU", "graph", (BERT, MOBILEBERT, ALBERT, TALKING_HEADS, SHARP), graphs.with_another_gelu(GELU, False)),
-    graph("0.044715", "graph", (BERT, ALBERT, TALKING_HEADS, SHARP), graphs.scaled(GELU + "/Cast/x", 1.0001, False)),
-    graph("epsilon", "graph", UNSHARED + (ALBERT, TF1_SHARP), graphs.scaled(EPSILON, 10, False)),
-    graph("wrong head split", "graph", UNSHARED + (ALBERT,), graphs.with_another_head_split(QKV, False)),
-    weights("wrong head split", "weights", UNSHARED + (ALBERT,), values.change(ATTENTION + "/query/kernel", values.split_otherwise)),
-    graph("scale", "graph", UNSHARED + (ALBERT, TF1_SHARP), graphs.scaled(SCALE, 1.0001, False)),
-    weights("zeroed row", "weights", UNSHARED + (ALBERT,), values.change("word_embeddings?/embeddings", values.without_a_word)),
-    weights("dropped bias", "value", UNSHARED + (ALBERT,), values.change(ATTENTION + "/value/bias", lambda x: 0 * x)),
-    weights("dropped bias", "key", UNSHARED + (ALBERT,), values.change(ATTENTION + "/key/bias", lambda x: 0 * x)),
-    graph("swapped outputs", "signature", (BERT, MOBILEBERT, ALBERT), graphs.swap_outputs("encoder_outputs_0", "encoder_outputs_1")),
-    graph("dropped output", "signature", (BERT, ALBERT), graphs.drop_output("encoder_outputs_1")),
-    graph("extra signature", "signature", (BERT,), graphs.extra_signature("other")),
-    graph("adder", "graph", UNSHARED + (ALBERT,), graphs.scaled(ADDER, 1e-5, False)),
-    graph("dropout rate", "embeddings, training", UNSHARED + (ALBERT, ELECTRA), graphs.scaled(E_DROP + "/GreaterEqual/y", 1.5, True)),
-    graph("dropout scale", "embeddings, training", UNSHARED + (ALBERT, ELECTRA), graphs.scaled(E_DROP + "/Const", 1.04, True)),
-    graph("activation training", "gelu", (BERT, MOBILEBERT, ALBERT, TALKING_HEADS, SHARP), graphs.with_another_gelu(GELU, True)),
+    Mutation(
+        row="swapped query and key",
+        where="weights of a block",
+        weights=values.exchange("/query/", "/key/", ATTENTION),
+        first=first(*FAMILIES, ELECTRA, weights=True),
+    ),
+    Mutation(
+        row="swapped query and key",
+        where="operands of the einsum of the logits",
+        graph=graphs.with_swapped_operands(LOGITS, training=False),
+        first=first(*FAMILIES),
+    ),
+    Mutation(
+        row="swapped blocks",
+        where="weights",
+        weights=values.exchange("layer_0/", "layer_1/"),
+        first=first(BERT, MOBILEBERT, TALKING_HEADS, block=0),
+    ),
+    Mutation(
+        row="a duplicated block",
+        where="weights",
+        weights=values.copy("layer_1/", "layer_2/"),
+        first=first(BERT, MOBILEBERT, TALKING_HEADS, block=2),
+    ),
+    Mutation(
+        row="one weight off by one unit in the last place",
+        where="gamma of a layer norm",
+        weights=values.change(GAMMA, values.next_number),
+        first=first(*FAMILIES, SHARP, TF1_SHARP, logits=False, weights=True),
+    ),
+    Mutation(
+        row="another GELU",
+        where="a block of the inference trace",
+        graph=graphs.with_another_gelu(GELU, training=False),
+        first=first(*FAMILIES, logits=False),
+        told=(r"hidden_act is .* but gelu.* at .*(layer_1/|Gelu_1/)",),
+    ),
+    Mutation(
+        row="GELU's constant 0.044715 × 1.0001",
+        where="a block of the inference trace",
+        graph=graphs.scaled(f"{GELU}/Cast/x", 1.0001, training=False),
+        first=first(BERT, ALBERT, TALKING_HEADS, SHARP),
+        told=(r"no evidence for hidden_act\n.*(layer_1/|add_1)",),
+    ),
+    Mutation(
+        row="another epsilon",
+        where="one layer norm: 1e-12 → 1e-11",
+        graph=graphs.scaled(EPSILON, 10, training=False),
+        first=silent(*FAMILIES, TF1_SHARP),
+        told=(
+            r"layer_norm_eps is 1e-12 .* but 1e-11 at .*(layer_1/|_1/)",
+            r"layer_norm_eps: .* 1e-11, in .*(layer_1/|_1/)",
+        ),
+    ),
+    Mutation(
+        row="the wrong head split",
+        where="query, key and value of a block: [size, heads]",
+        graph=graphs.with_another_head_split(PROJECTIONS, training=False),
+        first=first(*FAMILIES),
+    ),
+    Mutation(
+        row="the wrong head split",
+        where="a kernel: [hidden, size, heads]",
+        weights=values.change(f"{ATTENTION}/query/kernel", values.split_otherwise),
+        first=first(*FAMILIES, weights=True),
+    ),
+    Mutation(
+        row="the attention scale × 1.0001",
+        where="a block of the inference trace",
+        graph=graphs.scaled(SCALE, 1.0001, training=False),
+        first=first(*FAMILIES, SHARP, TF1_SHARP),
+    ),
+    Mutation(
+        row="a zeroed vocabulary row",
+        where="a word of no batch",
+        weights=values.change("word_embeddings?/embeddings", values.without_a_word),
+        first=silent(*FAMILIES, ELECTRA),
+    ),
+    Mutation(
+        row="a dropped bias",
+        where="value of a block",
+        weights=values.change(f"{ATTENTION}/value/bias", lambda array: array * 0),
+        first=first(*FAMILIES, logits=False, weights=True),
+    ),
+    Mutation(
+        row="a dropped bias",
+        where="key of a block, which softmax does not see",
+        weights=values.change(f"{ATTENTION}/key/bias", lambda array: array * 0),
+        first=silent(*FAMILIES, SHARP),
+    ),
+    Mutation(
+        row="swapped outputs",
+        where="signature",
+        graph=graphs.swap_outputs("encoder_outputs_0", "encoder_outputs_1"),
+        first=dict.fromkeys(FAMILIES, "encoder_outputs_0"),
+    ),
+    Mutation(
+        row="a dropped output",
+        where="signature",
+        graph=graphs.drop_output("encoder_outputs_1"),
+        first=dict.fromkeys((BERT, MOBILEBERT), "encoder_outputs_1"),
+        told=(
+            r"signature serving_default: outputs that are missing or too many: encoder_outputs_1$",
+            r"outputs.serving",
+        ),
+    ),
+    Mutation(
+        row="an extra signature",
+        where="map of signatures",
+        graph=graphs.extra_signature("other"),
+        first=silent(BERT, ALBERT),
+        told=(r"signature other: nobody asked for it", r"outputs.other"),
+    ),
+    Mutation(
+        row="another mask adder",
+        where="the inference trace",
+        graph=graphs.scaled(ADDER, 1e-4, training=False),
+        first=silent(*FAMILIES),
+        told=(r"^attention_mask_adder: .*, the export -100000, in __call__",),
+    ),
+    Mutation(
+        row="another dropout rate",
+        where="embeddings, training trace only",
+        graph=graphs.with_rate(EMBEDDING_DROPOUT, 0.3),
+        first=first(*FAMILIES, ELECTRA, EARLY, block=None, training=True),
+        told=(r"^embedding_dropout: .* the export 0.3, in __call__ of a \w+ with training=True at",),
+    ),
+    Mutation(
+        row="another dropout rate",
+        where="attention of a block, training trace only",
+        graph=graphs.with_rate(BLOCK_DROPOUT, 0.3),
+        first=first(BERT, TALKING_HEADS, SHARP, training=True),
+        told=(
+            r"attention_probs_dropout is .* but 0.3 at .*layer_1/",
+            r"^attention_probs_dropout: .* the export 0.3, in __call__ of a \w+ with training=True at .*layer_1/",
+        ),
+    ),
+    Mutation(
+        row="another scale of what dropout keeps",
+        where="embeddings, training trace only",
+        graph=graphs.scaled(f"{EMBEDDING_DROPOUT}/Const", 1.04, training=True),
+        first={**first(*FAMILIES, block=None, training=True), **silent(CHECKPOINT)},
+        told=(r"^embedding_dropout: what a rate of .* by the export, in __call__ of a \w+ with training=True at",),
+    ),
+    Mutation(
+        row="another activation",
+        where="a block, training trace only",
+        graph=graphs.with_another_gelu(GELU, training=True),
+        first=first(*FAMILIES, SHARP, logits=False, training=True),
+    ),
+    Mutation(
+        row="two lines of the vocabulary swapped",
+        where="assets",
+        files=swap_lines,
+        first=silent(BERT, ALBERT),
+        told=(r"asset vocab_file: vocab.txt is not the module's vocab.txt",),
+    ),
+    Mutation(
+        row="`do_lower_case` flipped",
+        where="the variable",
+        weights=values.change("do_lower_case", lambda array: ~array),
+        first=silent(BERT, EARLY),
+    ),
+    Mutation(
+        row="a manifest that says something else than the export is",
+        where="its architecture",
+        files=restate,
+        first=silent(BERT),
+        told=(r"architecture.num_attention_heads says 8, expected 4",),
+    ),
 )
