@@ -115,8 +115,7 @@ def _facts(
         "parity": {"passed": True},
     }
     if own:
-        evidence = {evidence.field for evidence in plan.inference.evidence}
-        facts["evidence"] = {field: value for field, value in values.items() if field in evidence}
+        facts["evidence"] = {evidence.field: evidence.value for evidence in plan.inference.evidence}
         facts["source"] = {"format": module.format, "tensorflow_version": module.tensorflow_version}
         facts["architecture"]["generation"] = architecture.generation
         facts["dropped"] = sorted(drop.variable.name for drop in plan.weights.dropped)

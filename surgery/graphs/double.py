@@ -7,18 +7,15 @@ widening waits for the other operand of its operation, or all of a model's weigh
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from surgery.formats.tensors import to_array
+from surgery.graphs.functions import called_functions
+from surgery.graphs.merging import unused
+from surgery.graphs.op_types import READS
+from surgery.graphs.widening import cast, copy_attributes, is_float, one_value, widen_function
 
-FLOAT, DOUBLE = 1, 2
-"""DT_FLOAT and DT_DOUBLE (tensorflow/core/framework/types.proto)."""
-READS = {"ReadVariableOp": "value", "ResourceGather": "output", "ResourceGatherNd": "output"}
-"""Operations that read a variable's handle, and the name of their output."""
 MOVES = frozenset(
     {
         "ExpandDims",
@@ -67,12 +64,13 @@ def in_double(
         exact: What to put in place of scalar constants, by their float32 value.
         has_kernel: Whether an operation, as it is written, can be run.
     """
-    widening = _Widening(type(graph_def)(), {f"{name}:0" for name in narrow}, exact or {})
+    taken = {node.name for node in graph_def.node}
+    widening = _Widening(type(graph_def)(), {f"{name}:0" for name in narrow}, exact or {}, taken)
     widening.graph_def.versions.CopyFrom(graph_def.versions)
     for node in graph_def.node:
         widening.add(node)
     for function in graph_def.library.function:
-        _widen_function(widening.graph_def.library.function.add(), function, exact or {})
+        widen_function(widening.graph_def.library.function.add(), function, exact or {})
     wide = {name: widening.wide(tensor, f"output_{number}") for number, (name, tensor) in enumerate(tensors.items())}
     missing = _missing(widening.graph_def, has_kernel)
     lacking = {name: missing[_owner(tensor)] for name, tensor in wide.items() if missing.get(_owner(tensor))}
@@ -85,20 +83,17 @@ def scalars(graph_def: Any) -> tuple[float, ...]:
     """The float32 constants of one element, in order of first use."""
     found: dict[float, None] = {}
     for node in [*graph_def.node, *(node for function in graph_def.library.function for node in function.node_def)]:
-        if node.op == "Const" and node.attr["value"].tensor.dtype == FLOAT:
-            tensor = node.attr["value"].tensor
-            if math.prod(dim.size for dim in tensor.tensor_shape.dim) == 1:
-                value = to_array(tensor)
-                assert value is not None, "float32 is a numeric dtype"
-                found[float(value.reshape(-1)[0])] = None
+        value = one_value(node.attr["value"].tensor) if node.op == "Const" else None
+        if value is not None:
+            found[value] = None
     return tuple(found)
 
 
 class _Widening:
     """The graph that is written, and the names of its tensors that still are float32."""
 
-    def __init__(self, graph_def: Any, narrow: set[str], exact: Mapping[float, float]) -> None:
-        self.graph_def, self._narrow, self._exact = graph_def, narrow, exact
+    def __init__(self, graph_def: Any, narrow: set[str], exact: Mapping[float, float], taken: set[str]) -> None:
+        self.graph_def, self._narrow, self._exact, self._taken = graph_def, narrow, exact, taken
         self._computed: set[str] = set()
 
     def add(self, node: Any) -> None:
@@ -108,13 +103,13 @@ class _Widening:
         if node.op in READS or moved:
             written = self.graph_def.node.add()
             written.CopyFrom(node)
-            if _is_float(node):
+            if is_float(node):
                 self._narrow.add(f"{node.name}:0")
             return
         later = [feed for feed in inputs if _owner(feed) in self._computed]
         wide = [self.wide(feed, f"{node.name}/{position}", later[:1]) for position, feed in enumerate(inputs)]
         written = self.graph_def.node.add(name=node.name, op=node.op, input=wide)
-        _copy_attributes(written, node, self._exact)
+        copy_attributes(written, node, self._exact)
         if inputs:
             self._computed.add(node.name)
 
@@ -122,83 +117,34 @@ class _Widening:
         """The tensor in float64, widened at `place` when the tensors `after` are there."""
         if tensor not in self._narrow:
             return tensor
-        name = f"{place}/widened"
-        node = self.graph_def.node.add(name=name, op="Cast", input=[tensor, *(f"^{_owner(feed)}" for feed in after)])
-        node.attr["SrcT"].type, node.attr["DstT"].type = FLOAT, DOUBLE
+        name = unused(f"{place}/widened", self._taken)
+        cast(self.graph_def.node.add(), name, [tensor, *(f"^{_owner(feed)}" for feed in after)])
         return f"{name}:0"
 
 
-def _widen_function(written: Any, function: Any, exact: Mapping[float, float]) -> None:
-    """Writes a function in float64. What it reads of variables is widened at once."""
-    written.CopyFrom(function)
-    for argument in (*written.signature.input_arg, *written.signature.output_arg):
-        argument.type = _wide_type(argument.type)
-    read: dict[str, str] = {}
-    for old, node in zip(function.node_def, written.node_def, strict=True):
-        if old.op in READS and _is_float(old):
-            read[f"{old.name}:{READS[old.op]}:0"] = f"{old.name}/widened:y:0"
-        else:
-            node.ClearField("attr")
-            _copy_attributes(node, old, exact)
-    for node in written.node_def:
-        node.input[:] = [read.get(feed, feed) for feed in node.input]
-    for name, tensor in list(written.ret.items()):
-        written.ret[name] = read.get(tensor, tensor)
-    for tensor, wide in read.items():
-        node = written.node_def.add(name=_owner(wide), op="Cast", input=[tensor])
-        node.attr["SrcT"].type, node.attr["DstT"].type = FLOAT, DOUBLE
-
-
-def _copy_attributes(written: Any, node: Any, exact: Mapping[float, float]) -> None:
-    for key, value in node.attr.items():
-        _copy_widened(written.attr[key], value, exact)
-
-
-def _copy_widened(written: Any, value: Any, exact: Mapping[float, float]) -> None:
-    """Copies an attribute's value with float64 in place of float32."""
-    written.CopyFrom(value)
-    kind = value.WhichOneof("value")
-    if kind == "type":
-        written.type = _wide_type(value.type)
-    elif kind == "list":
-        written.list.type[:] = [_wide_type(number) for number in value.list.type]
-    elif kind == "tensor" and value.tensor.dtype == FLOAT:
-        _widen_tensor(written.tensor, value.tensor, exact)
-    elif kind == "func":
-        for key, inner in value.func.attr.items():
-            _copy_widened(written.func.attr[key], inner, exact)
-
-
-def _widen_tensor(written: Any, tensor: Any, exact: Mapping[float, float]) -> None:
-    """Writes a float32 TensorProto as float64. One value that stands for all elements stays one value."""
-    written.Clear()
-    written.dtype = DOUBLE
-    written.tensor_shape.CopyFrom(tensor.tensor_shape)
-    content = tensor.tensor_content
-    values = list(struct.unpack(f"<{len(content) // 4}f", content)) if content else list(tensor.float_val)
-    if len(values) == 1:
-        values = [exact.get(values[0], values[0])]
-    if content:
-        written.tensor_content = struct.pack(f"<{len(values)}d", *values)
-    else:
-        written.double_val.extend(values)
-
-
-def _wide_type(number: int) -> int:
-    return DOUBLE if number == FLOAT else number
-
-
-def _is_float(node: Any) -> bool:
-    return any(node.attr[key].type == FLOAT for key in ("dtype", "T", "Tparams") if key in node.attr)
-
-
 def _missing(graph_def: Any, has_kernel: Callable[[Any], bool]) -> dict[str, tuple[str, ...]]:
-    """For each operation that cannot be run in float64, the types that lack a kernel, itself or behind it."""
+    """For each operation that cannot be run in float64, the types that lack a kernel, itself or behind it.
+
+    An operation that calls functions, such as a loop, lacks what these lack.
+    """
+    functions = {function.signature.name: function for function in graph_def.library.function}
+    lacked: dict[str, frozenset[str]] = {}
+
+    def lacks(node: Any) -> frozenset[str]:
+        called = [functions[name] for name in (node.op, *called_functions(node)) if name in functions]
+        own = frozenset() if node.op in functions or has_kernel(node) else frozenset({node.op})
+        return own.union(*(lacked_by(function) for function in called))
+
+    def lacked_by(function: Any) -> frozenset[str]:
+        name = function.signature.name
+        if name not in lacked:
+            lacked[name] = frozenset()  # a function that calls itself lacks what its other operations lack
+            lacked[name] = frozenset().union(*(lacks(node) for node in function.node_def))
+        return lacked[name]
+
     missing: dict[str, tuple[str, ...]] = {}
     for node in graph_def.node:
-        behind = {op for feed in node.input for op in missing.get(_owner(feed), ())}
-        if not has_kernel(node):
-            behind.add(node.op)
+        behind = {op for feed in node.input for op in missing.get(_owner(feed), ())} | lacks(node)
         if behind:
             missing[node.name] = tuple(sorted(behind))
     return missing

@@ -15,10 +15,17 @@ from surgery.graphs.op_types import handed_on
 from surgery.graphs.ordering import feeds_first
 
 
-def see_through(tensor: Tensor) -> Tensor:
-    """The tensor behind operations that only pass it on. Raises ValueError for operations that feed themselves."""
+def see_through(tensor: Tensor, opaque: frozenset[str] = frozenset()) -> Tensor:
+    """The tensor behind operations that only pass it on, except for those of the types `opaque`.
+
+    Raises ValueError for operations that feed themselves.
+    """
     passed = set()
-    while tensor.node.inputs and (number := handed_on(tensor.node.op, tensor.port)) is not None:
+    while (
+        tensor.node.inputs
+        and tensor.node.op not in opaque
+        and (number := handed_on(tensor.node.op, tensor.port)) is not None
+    ):
         if tensor.node in passed:
             raise ValueError(f"{tensor.node} passes on its own output")
         passed.add(tensor.node)

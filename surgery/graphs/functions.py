@@ -22,13 +22,16 @@ def called_functions(node: Any) -> tuple[str, ...]:
 
 
 def reachable(library: Any, nodes: Any) -> list[Any]:
-    """The functions of a library that nodes call, directly or through one another, in name order."""
+    """The functions of a library that nodes call, directly or through one another, in name order.
+
+    A node calls a function by an attribute, or has its name for a type.
+    """
     functions = {function.signature.name: function for function in library.function}
     reached: set[str] = set()
-    queue = [name for node in nodes for name in called_functions(node)]
+    queue = [name for node in nodes for name in (node.op, *called_functions(node))]
     while queue:
         name = queue.pop()
         if name not in reached and name in functions:
             reached.add(name)
-            queue += [called for node in functions[name].node_def for called in called_functions(node)]
+            queue += [called for node in functions[name].node_def for called in (node.op, *called_functions(node))]
     return [functions[name] for name in sorted(reached)]

@@ -2,24 +2,23 @@
 
 Two operations are the same one if type, attributes and operands are the same; names, scopes and calls do not count. The
 signatures of an export repeat its encoder: merged, they compute it once, and two outputs that are computed in the same
-way become the same tensor.
+way become the same tensor. Operations with a state, such as those that draw random numbers, are never the same one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+from surgery.graphs.dataflow import upstream
+from surgery.graphs.draws import draw, is_draw
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.functions import called_functions, reachable
-from surgery.graphs.op_types import output_index
+from surgery.graphs.op_types import READS, STOPS, output_index
 from surgery.graphs.ordering import feeds_first
-
-PHILOX = 1
-"""The number of the algorithm Philox (tensorflow/core/framework/rng_alg.h)."""
-DT_INT32, DT_UINT64 = 3, 23
 
 
 class Input(NamedTuple):
@@ -72,25 +71,17 @@ class Merged:
     tensors: Mapping[str, str]
 
 
-def fed_with(merged: Merged, fed: Mapping[str, Input]) -> Merged:
-    """The graph with inputs in place of tensors, by the tensor's name, wherever these are read.
-
-    Where such a tensor is wanted itself, it is still computed.
-    """
-    graph_def = type(merged.graph_def)()
-    graph_def.CopyFrom(merged.graph_def)
-    names = {tensor: f"fed_{number}" for number, tensor in enumerate(fed)}
-    for node in graph_def.node:
-        node.input[:] = [f"{names[feed]}:0" if feed in names else feed for feed in node.input]
-    return replace(merged, graph_def=graph_def, inputs={**merged.inputs, **{names[t]: fed[t] for t in fed}})
-
-
 class Merging:
-    """The graph that parts are added to. `definition` returns an operation's OpDef by its type."""
+    """The graph that parts are added to. `definition` returns an operation's OpDef by its type, or None.
 
-    def __init__(self, graph_def: Any, definition: Callable[[str], Any]) -> None:
+    With `differentiable`, operations that stop gradients stay in the graph; they do not change its values.
+    """
+
+    def __init__(self, graph_def: Any, definition: Callable[[str], Any], *, differentiable: bool = False) -> None:
         """`graph_def` is an empty GraphDef, which is filled."""
         self._graph_def, self._definition = graph_def, definition
+        self.stops = STOPS if differentiable else frozenset()
+        self._definitions: dict[str, Any] = {}
         self._names: dict[Any, str] = {}
         self._inputs: dict[Input, str] = {}
         self._variables: dict[str, str] = {}
@@ -99,7 +90,11 @@ class Merging:
         self._tensors: dict[str, str] = {}
 
     def add(self, part: Part) -> None:
-        """Adds a part. Raises ValueError for a graph that feeds itself or whose functions contradict another part's."""
+        """Adds a part.
+
+        Raises ValueError for a graph that feeds itself, that needs an operation without a definition, in which a branch
+        of a condition is chosen by control inputs alone, or whose functions contradict another part's.
+        """
         source = part.graph.root.graph.graph_def
         if not self._graph_def.versions.producer:
             self._graph_def.versions.CopyFrom(source.versions)
@@ -117,35 +112,30 @@ class Merging:
     def input(self, given: Input) -> str:
         """The free name that stands for an input."""
         if given not in self._inputs:
-            self._inputs[given] = self.unused(f"input_{len(self._inputs)}")
+            self._inputs[given] = unused(f"input_{len(self._inputs)}", self._taken)
         return self._inputs[given]
 
     def variable(self, name: str) -> str:
         """The free name that stands for a variable."""
         if name not in self._variables:
-            self._variables[name] = self.unused(f"variable_{len(self._variables)}")
+            self._variables[name] = unused(f"variable_{len(self._variables)}", self._taken)
         return self._variables[name]
 
-    def unused(self, name: str) -> str:
-        """The name, or if it is taken, one with a number after it."""
-        found, number = name, 0
-        while found in self._taken:
-            number += 1
-            found = f"{name}_{number}"
-        self._taken.add(found)
-        return found
-
     def operation(self, name: str, op: str, inputs: list[str], attributes: Mapping[str, Any], graph: Any) -> str:
-        """The name of the operation of this type on these inputs. It is added if there is none."""
-        attributes = {key: value for key, value in attributes.items() if not key.startswith("_")}
-        serialized = tuple((key, attributes[key].SerializeToString(deterministic=True)) for key in sorted(attributes))
-        key = (op, tuple(inputs), serialized)
-        if key not in self._names:
-            node = self._graph_def.node.add(name=self.unused(name), op=op, input=inputs)
-            for attribute, value in attributes.items():
-                node.attr[attribute].CopyFrom(value)
-            if called_functions(node):
-                self._add_functions(graph.library, node)
+        """The name of the operation of this type on these inputs. It is added if there is none, or if it has a state.
+
+        A file may leave out attributes that have their defaults: they are written, or float32 could not be re-typed.
+        """
+        definition = self.definition(op, graph)
+        serialized = {key: value.SerializeToString(deterministic=True) for key, value in attributes.items()}
+        serialized = {**_defaults(definition), **{k: value for k, value in serialized.items() if not k.startswith("_")}}
+        key = (op, tuple(inputs), tuple(sorted(serialized.items())))
+        if key not in self._names or (definition.is_stateful and op not in READS):
+            node = self._graph_def.node.add(name=unused(name, self._taken), op=op, input=inputs)
+            for attribute, value in serialized.items():
+                node.attr[attribute].MergeFromString(value)
+            if called_functions(node) or self._definition(op) is None:
+                self._add_functions(graph, node)
             self._names[key] = node.name
         return self._names[key]
 
@@ -154,18 +144,42 @@ class Merging:
         self._tensors[name] = tensor
 
     def definition(self, op: str, graph: Any) -> Any:
-        """The OpDef of an operation, or the signature of a function that is called by its name."""
-        return next((f.signature for f in graph.library.function if f.signature.name == op), None) or self._definition(
-            op
-        )
+        """The OpDef of an operation, or the signature of a function that is called by its name. Raises ValueError."""
+        if op not in self._definitions:
+            functions = (function.signature for function in graph.library.function)
+            found = self._definition(op) or next((found for found in functions if found.name == op), None)
+            if found is None:
+                raise ValueError(f"it needs the operation {op}, which is not known")
+            self._definitions[op] = found
+        return self._definitions[op]
 
-    def _add_functions(self, library: Any, node: Any) -> None:
-        for function in reachable(library, [node]):
+    def _add_functions(self, graph: Any, node: Any) -> None:
+        for function in reachable(graph.library, [node]):
             name, body = function.signature.name, function.SerializeToString(deterministic=True)
+            if name not in self._functions:
+                written = self._graph_def.library.function.add()
+                written.CopyFrom(function)
+                for inner in written.node_def:
+                    for key, value in _defaults(self.definition(inner.op, graph)).items():
+                        if key not in inner.attr:
+                            inner.attr[key].MergeFromString(value)
             if self._functions.setdefault(name, body) != body:
                 raise ValueError(f"two of its graphs have different functions {name}")
-            if name not in {known.signature.name for known in self._graph_def.library.function}:
-                self._graph_def.library.function.add().CopyFrom(function)
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """The name, or if it is taken, one with a number after it. It is taken from then on."""
+    found, number = name, 0
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found)
+    return found
+
+
+def _defaults(definition: Any) -> dict[str, bytes]:
+    attributes = [attribute for attribute in definition.attr if attribute.HasField("default_value")]
+    return {a.name: a.default_value.SerializeToString(deterministic=True) for a in attributes}
 
 
 class _Adding:
@@ -187,14 +201,18 @@ class _Adding:
         return [feed.node for feed in self._inputs(node)]
 
     def _inputs(self, node: Node) -> list[Tensor]:
-        inputs = node.inputs[:1] if node in self._part.draws else node.inputs
+        inputs = node.inputs[:1] if self._is_drawn(node) else node.inputs
         return [self._behind(feed) for feed in inputs]
 
     def _behind(self, tensor: Tensor) -> Tensor:
-        tensor = see_through(tensor)
+        stops = self._merging.stops
+        tensor = see_through(tensor, stops)
         while tensor.node in self._part.instead:
-            tensor = see_through(self._part.instead[tensor.node])
+            tensor = see_through(self._part.instead[tensor.node], stops)
         return tensor
+
+    def _is_drawn(self, node: Node) -> bool:
+        return node in self._part.draws and is_draw(node)
 
     def _write(self, node: Node) -> str:
         if node in self._part.inputs:
@@ -204,13 +222,16 @@ class _Adding:
         if node.proto is None:
             raise ValueError(f"it reads {node.path}, which is neither an input nor a variable")
         inputs = [self._reference(feed) for feed in self._inputs(node)]
-        if node in self._part.draws:
-            return self._draw(node, inputs)
+        if self._is_drawn(node):
+            number = self._part.draws[node]
+            return draw(node, number, inputs[0], partial(self._merging.operation, graph=self._source))
+        if node.op == "Merge":
+            _refuse_branches_without_data(node)
         return self._merging.operation(node.path, node.op, inputs, dict(node.proto.attr), self._source)
 
     def _reference(self, tensor: Tensor) -> str:
         node, port = tensor
-        if node.proto is None or node in self._part.draws:
+        if node.proto is None or self._is_drawn(node):
             return f"{self._written[node]}:0"
         index = (
             int(port)
@@ -219,27 +240,12 @@ class _Adding:
         )
         return f"{self._written[node]}:{index}"
 
-    def _draw(self, node: Node, shape: list[str]) -> str:
-        """Uniform numbers from 0 below 1 that depend on the part's number for the operation and on their place only.
 
-        The numbers of [batch, seq, hidden] are those of [batch * seq, hidden]: Philox counts elements.
-        """
-        value = type(self._source)().node.add().attr["value"].__class__
-        key = self._constant(f"{node.path}/key", DT_UINT64, "uint64_val", [self._part.draws[node]], [1])
-        counter = self._constant("counter", DT_UINT64, "uint64_val", [0, 0], [2])
-        algorithm = self._constant("philox", DT_INT32, "int_val", [PHILOX], [])
-        attr = node.proto.attr
-        attributes = {"dtype": attr["dtype"], "Tshape": attr["T"] if "T" in attr else value(type=DT_INT32)}
-        inputs = [*shape, key, counter, algorithm]
-        return self._merging.operation(node.path, "StatelessRandomUniformV2", inputs, attributes, self._source)
+def _refuse_branches_without_data(merge: Node) -> None:
+    """Raises ValueError for a result of tf.cond in TensorFlow 1 that reads no Switch.
 
-    def _constant(self, name: str, dtype: int, field_name: str, values: list[int], shape: list[int]) -> str:
-        scratch = type(self._source)().node.add()
-        scratch.attr["dtype"].type = dtype
-        tensor = scratch.attr["value"].tensor
-        tensor.dtype = dtype
-        for size in shape:
-            tensor.tensor_shape.dim.add(size=size)
-        getattr(tensor, field_name).extend(values)
-        tensor.tensor_shape.SetInParent()
-        return f"{self._merging.operation(name, 'Const', [], dict(scratch.attr), self._source)}:0"
+    Only a control input ties such a result to its branch, and a flat graph has none: it would be there in both cases.
+    """
+    for feed in merge.inputs:
+        if all(node.op != "Switch" for node in upstream(feed)):
+            raise ValueError(f"a branch of the condition at {merge.path} is chosen by control inputs alone")

@@ -13,6 +13,10 @@ from surgery.formats.tensors import Shape, dtype_name, shape_of
 
 TRANSPARENT = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
 """Operations that only pass on their inputs."""
+STOPS = frozenset({"StopGradient", "PreventGradient"})
+"""Those of them that stop gradients."""
+READS = {"ReadVariableOp": "value", "ResourceGather": "output", "ResourceGatherNd": "output"}
+"""Operations that read a variable's handle, and the name of their output."""
 UNKNOWN = "unknown"
 """The dtype of an output whose dtype the files do not show."""
 HANDLES = frozenset({"resource", "variant"})

@@ -11,7 +11,7 @@ from surgery.errors import ModuleError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
 from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, record
-from surgery.jobs.verify_edited import StatedEdits, stated_edits, verify_edited
+from surgery.jobs.verify_edited import StatedEdits, judge_again, record_edited, stated_edits
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, silent
@@ -67,14 +67,9 @@ def verify_export(
         statements = read_statements(exported)
         plan, edits = _plan(source, export, statements, assume)
         if edits.plan is not None:
-            report, recorded = verify_edited(
-                edits.plan,
-                make_plan(source, exported, assume),
-                export,
-                battery,
-                allow_nonfinite=allow_nonfinite,
-                progress=progress,
-            )
+            unedited = make_plan(source, exported, assume)
+            recorded = record_edited(edits.plan, unedited, battery, allow_nonfinite=allow_nonfinite, progress=progress)
+            report = judge_again(edits.plan, recorded, export, progress)
         else:
             opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
             recorded = record(opened, progress)

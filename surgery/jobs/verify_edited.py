@@ -20,7 +20,7 @@ from surgery.module import InspectedModule
 from surgery.planning.edits import EditedPlan, apply_edits, read_edit
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
-from surgery.progress import Progress, counting
+from surgery.progress import Progress, counting, silent
 from surgery.proof.comparison import Outputs, compare, compare_weights
 from surgery.proof.parity import ParityReport
 
@@ -61,23 +61,19 @@ def _made(plan: Plan, edits: list[Any], request: Request) -> EditedPlan:
         return apply_edits(plan, edits)
 
 
-def verify_edited(
+def record_edited(
     edited: EditedPlan,
     plan: Plan,
-    exported: InspectedModule,
     battery: MakeBattery,
     *,
-    allow_nonfinite: bool,
-    progress: Progress,
-) -> tuple[ParityReport, Recorded]:
-    """Compares an edited export with its module. Returns the report, and what was recorded of the module.
+    allow_nonfinite: bool = False,
+    progress: Progress = silent,
+) -> Recorded:
+    """What an export of these edits must be. `plan` is that of the unedited module.
 
-    The outputs that no edit reaches are compared with the module's own. The others are compared with the encoder in
-    memory, which is edited again after it has been compared with the module; if a layer of it is unknown, they are not
-    compared.
+    The outputs that no edit reaches are the module's own. The others are those of the encoder in memory, which is
+    edited again after it has been compared with the module; if it has an unknown layer, they are left out.
     """
-    from surgery.tf.recording import LoadedExport
-
     opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
     weights = Weights(edited.plan.weights, opened.tensors.read, plan.module.constants, allow_nonfinite=allow_nonfinite)
     if edited.has_unknown_layers:
@@ -99,16 +95,25 @@ def verify_edited(
             formulas=tuple(dict.fromkeys((*module.formulas, *again.formulas))),
             nonfinite=module.nonfinite,
         )
-    recorded = replace(recorded, inner=tuple(name for name in module.inner if name in edited.unchanged_outputs))
+    return replace(recorded, inner=tuple(name for name in module.inner if name in edited.unchanged_outputs))
+
+
+def judge_again(
+    edited: EditedPlan, recorded: Recorded, exported: InspectedModule, progress: Progress = silent
+) -> ParityReport:
+    """Compares an edited export with what it must be: outputs, weights and contract."""
+    from surgery.tf.recording import LoadedExport
+
+    plan, battery = edited.plan, recorded.battery
     contract = check_edited(edited, exported)
     progress("load the export", 0, 0)
     with LoadedExport(exported) as loaded:
         bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
-        tick = counting(progress, "run the export", len(recorded.battery))
-        replayed = loaded.replay(edited.plan.inference, edited.plan.outputs, recorded.battery, recorded.expected, tick)
-        outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
+        tick = counting(progress, "run the export", len(battery))
+        replayed = loaded.replay(plan.inference, plan.outputs, battery, recorded.expected, tick)
+        outputs = compare(battery, recorded.expected, replayed, loaded.same_as)
     report = make_report(recorded, outputs, bits, contract, loaded)
-    return replace(report, unmatched=()) if edited.has_unknown_layers else report, recorded
+    return replace(report, unmatched=()) if edited.has_unknown_layers else report
 
 
 def _only(outputs: Outputs, names: tuple[str, ...]) -> Outputs:

@@ -115,6 +115,7 @@ class _Running:
         self.passed = True
         self.in_double = False
         self.padding_rows: float | None = None
+        self.nonfinite = (0, 0)
         self.float32 = _Float32()
 
     def add(self, batch: Batch, float64: Pair, float32: Pair) -> None:
@@ -123,12 +124,14 @@ class _Running:
         exact, same = float64
         if exact is not None and same is not None and self._fit(batch, exact, same):
             self.in_double = True
+            self._count(exact, same)
             self._compare(batch, exact, same)
         left, right = float32
         if (exact if left is None else left) is None or (same if left is None else right) is None:
             self._fail(batch, "it is missing", np.inf)
         elif left is not None and right is not None and self._fit(batch, left, right):
-            self.float32.count(left, right)
+            if exact is None or same is None:
+                self._count(left, right)
             judged = ~batch.padding_rows
             problem = self.float32.add(batch, left[judged], right[judged], None if exact is None else exact[judged])
             if problem:
@@ -158,7 +161,7 @@ class _Running:
             max_error=self.float32.max_error,
             worst_error=self.float32.worst_batch,
             bit_equal=self.float32.bit_equal,
-            nonfinite=self.float32.nonfinite,
+            nonfinite=self.nonfinite,
             padding_rows=self.padding_rows,
             worst_batch=self.worst_batch,
             passed=self.passed,
@@ -180,6 +183,10 @@ class _Running:
             self.difference, self.worst_batch = max(relative, self.difference), batch.label
         self.max_abs = max(error, self.max_abs)
 
+    def _count(self, left: np.ndarray, right: np.ndarray) -> None:
+        """Counts the values that are NaN or infinite, also in rows that are not judged."""
+        self.nonfinite = (self.nonfinite[0] + count_nonfinite(left), self.nonfinite[1] + count_nonfinite(right))
+
     def _fit(self, batch: Batch, left: np.ndarray, right: np.ndarray) -> bool:
         fits = left.shape == right.shape and left.dtype == right.dtype
         if not fits:
@@ -199,7 +206,6 @@ class _Float32:
     """The errors of both sides in float32 against float64, as sums over the batches up to the current one."""
 
     def __init__(self) -> None:
-        self.nonfinite = (0, 0)
         self.bit_equal: bool | None = None
         self.close = True
         self.max_abs = self.max_error = 0.0
@@ -227,10 +233,6 @@ class _Float32:
         if largest > self.max_error or not self.worst_batch:
             self.max_error, self.worst_batch = max(largest, self.max_error), batch.label
         return ""
-
-    def count(self, module: np.ndarray, export: np.ndarray) -> None:
-        """Counts the values that are NaN or infinite, also in rows that are not judged."""
-        self.nonfinite = (self.nonfinite[0] + count_nonfinite(module), self.nonfinite[1] + count_nonfinite(export))
 
     def near(self) -> tuple[bool, float, str]:
         """Whether both sides are close in float32, the largest difference, and the batch that has it."""

@@ -40,11 +40,15 @@ GELU = (
 def formula_of(constant: float) -> Formula | None:
     """The formula whose value a float32 constant rounds, to within one unit in the last place; None if there is none.
 
-    A constant that is exactly a formula's value, such as 1/√64, needs no replacement and has none.
+    float32 holds some values exactly, such as 1/√64: of these there is no rounding, and any other constant is another
+    value.
     """
+    if constant < 0:
+        positive = formula_of(-constant)
+        return Formula(f"-{positive.name}", -positive.value) if positive else None
     for formula in (*GELU, *_roots(constant)):
         spacing = float(np.spacing(np.float32(formula.value)))
-        if constant != formula.value and abs(constant - formula.value) <= spacing:
+        if float(np.float32(formula.value)) != formula.value and abs(constant - formula.value) <= spacing:
             return formula
     return None
 
@@ -53,6 +57,13 @@ def exact_values(constants: Iterable[float]) -> dict[float, Formula]:
     """The formulas that float32 constants round, by the constant."""
     found = {constant: formula_of(constant) for constant in constants}
     return {constant: formula for constant, formula in found.items() if formula is not None}
+
+
+def as_computed(value: float) -> float:
+    """The float64 value with which double precision computes where a graph holds this value in float32."""
+    rounded = float(np.float32(value))
+    formula = formula_of(rounded)
+    return rounded if formula is None else formula.value
 
 
 def _roots(constant: float) -> list[Formula]:

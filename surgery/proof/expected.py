@@ -11,6 +11,7 @@ from surgery.planning.features import ResolvedFeature
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs, Recording
+from surgery.proof.constants import as_computed
 
 
 def expected_outputs(
@@ -84,7 +85,10 @@ def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ..
 
 
 def compute(feature: ResolvedFeature, states: Sequence[np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
-    """A feature's outputs by name, float64, from its layers' outputs [batch, seq, width] and `mask` [batch, seq]."""
+    """A feature's outputs by name, float64, from its layers' outputs [batch, seq, width] and `mask` [batch, seq].
+
+    Its weights are those of an export's graph, which holds them in float32 (see surgery.proof.constants).
+    """
     layers = [np.asarray(x, np.float64) for x in states]
     if feature.mix == "none":
         mixed = layers
@@ -92,7 +96,7 @@ def compute(feature: ResolvedFeature, states: Sequence[np.ndarray], mask: np.nda
         mixed = [np.concatenate(layers, axis=-1)]
     else:
         scale = 1 / len(layers) if feature.mix == "mean" else 1.0
-        weights = feature.weights or [scale] * len(layers)
+        weights = [as_computed(weight) for weight in feature.weights] or [scale] * len(layers)
         mixed = [np.einsum("l,lbsw->bsw", np.asarray(weights, np.float64), np.stack(layers))]
     return {name: _pool(feature.pooling, x, mask) for name, x in zip(feature.outputs, mixed, strict=True)}
 

@@ -38,7 +38,7 @@ class OutputDiff:
         worst_error: Label of the batch with that element.
         bit_equal: True if both sides' bits in float32 are equal, except in rows of nothing but padding; None where
             the output was not run in float32.
-        nonfinite: Numbers of NaN and infinite values in float32, on the expected and on the other side.
+        nonfinite: Numbers of NaN and infinite values, on the expected and on the other side.
         padding_rows: The largest difference in rows of nothing but padding; None where there are no such rows.
         worst_batch: Label of the batch with the largest difference.
         passed: Whether the output passes.

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import tensorflow as tf
-from tensorboard.compat.proto import graph_pb2
+from tensorboard.compat.proto import graph_pb2, types_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
 from surgery.graphs.double import Double, in_double, prune, scalars
@@ -31,9 +31,9 @@ class Tensors:
     formulas: tuple[str, ...]
 
 
-def new_merging() -> Merging:
-    """An empty merged graph, for operations that this TensorFlow knows."""
-    return Merging(graph_pb2.GraphDef(), op_def_registry.get)
+def new_merging(*, differentiable: bool = False) -> Merging:
+    """An empty merged graph, for operations that this TensorFlow knows (see Merging)."""
+    return Merging(graph_pb2.GraphDef(), op_def_registry.get, differentiable=differentiable)
 
 
 def import_merged(merged: Merged, bound: Mapping[str, Any], *, double: bool) -> Tensors:
@@ -66,11 +66,22 @@ def import_merged(merged: Merged, bound: Mapping[str, Any], *, double: bool) -> 
 
 
 def has_kernel(node: Any) -> bool:
-    """Whether TensorFlow can run an operation with these types on a CPU."""
+    """Whether TensorFlow can run an operation with these types on a CPU.
+
+    One that takes or returns float32 whatever its attributes are cannot be run in double precision.
+    """
     definition = op_def_registry.get(node.op)
     if definition is None:
-        return True  # a function, or an operation of a library that registers it later
-    types = tuple((a.name, node.attr[a.name].type) for a in definition.attr if a.type == "type" and a.name in node.attr)
+        return True  # a function: its operations are asked for
+    if any(argument.type == types_pb2.DT_FLOAT for argument in (*definition.input_arg, *definition.output_arg)):
+        return False
+    found = {a.name: node.attr[a.name] for a in definition.attr if a.name in node.attr}
+    for attribute in definition.attr:
+        given = found.get(attribute.name, attribute.default_value)
+        allowed = attribute.allowed_values.list.type
+        if allowed and not {number for number in (given.type, *given.list.type) if number} <= set(allowed):
+            return False
+    types = tuple((name, value.type) for name, value in found.items() if value.type)
     return _has_kernel(node.op, types)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from surgery.errors import ModuleError
 from surgery.explanation.architecture import Inference
 from surgery.export.weights import sha256
-from surgery.graphs.merging import Input, Merged, fed_with
+from surgery.graphs.feeding import fed_with
+from surgery.graphs.merging import Input, Merged
 from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import signature_inputs
@@ -42,7 +44,7 @@ def record_module(
     tags = _serving_tags(module)
     meta_graph = with_tags(module.saved_model, tags)
     compared = of_module(module, inference, taps)
-    merged = _merge(compared)
+    merged = _merge(compared, module.folder)
     offers = {tap.output: tap.offer for tap in taps}
 
     def shaped(outputs: Arrays, batch: Batch) -> dict[str, np.ndarray]:
@@ -67,10 +69,16 @@ def record_module(
         return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
 
 
-def _merge(compared: Compared) -> Merged:
+def _merge(compared: Compared, folder: str) -> Merged:
+    """The graphs of one side as one. Raises ModuleError for a graph that cannot be written without its calls."""
     merging = new_merging()
-    for part in compared.parts:
-        merging.add(part)
+    try:
+        for part in compared.parts:
+            merging.add(part)
+    except ValueError as error:
+        raise ModuleError(
+            f"writing the graphs of {folder} as one: {error}", hint="such a graph cannot be compared: please report it"
+        ) from error
     return merging.result()
 
 
@@ -145,7 +153,7 @@ class LoadedExport:
         """
         names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
         compared = of_export(self._exported, inference, outputs, names)
-        merged = _merge(compared)
+        merged = _merge(compared, self._exported.folder)
         self.same_as = {
             name: like
             for name, like in compared.same_as.items()

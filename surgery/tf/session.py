@@ -124,12 +124,18 @@ class SavedModelSession:
     def graph(self, merged: Merged, *, double: bool = False) -> Imported:
         """Imports a merged graph beside the session's variables, as it is or in double precision.
 
-        Raises ModuleError for a variable that the session does not have.
+        Raises ModuleError for a variable that the session does not have, and for a graph that TensorFlow refuses.
         """
         handles = {free: self._handle(name) for free, name in merged.variables.items()}
         with self._graph.as_default():
             feeds = {free: tf.compat.v1.placeholder(given.dtype) for free, given in merged.inputs.items()}
-            imported = import_merged(merged, {**handles, **feeds}, double=double)
+            try:
+                imported = import_merged(merged, {**handles, **feeds}, double=double)
+            except (ValueError, TypeError) as error:
+                raise ModuleError(
+                    f"importing the graphs of {self._folder} as one: {reason(error)}",
+                    hint="such a graph cannot be compared: please report it",
+                ) from error
         names = {feed: merged.inputs[free].name for free, feed in feeds.items()}
 
         def run(batch: Batch, wanted: Collection[str]) -> Arrays:

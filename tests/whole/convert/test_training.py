@@ -1,4 +1,7 @@
-"""Training counts too: the trainable variables are the module's, and so is the gradient of every weight."""
+"""Training counts too: the trainable variables are the module's, and a loaded export can be trained as it can.
+
+That every gradient is the module's is proven in double precision: test_gradients.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +44,8 @@ def gradients(loaded, inputs, *, as_list=False, head=False):
     return {v.name.removesuffix(":0"): tf.convert_to_tensor(g).numpy() for v, g in zip(variables, found, strict=True)}
 
 
-@pytest.mark.parametrize(
-    ("name", "as_list", "head"),
-    [("g1", True, False), ("g3_small", True, False), ("g4_bert_mlm", False, False), ("g4_bert_mlm", False, True)],
-)
-def test_the_gradient_of_every_weight_is_the_modules(name, as_list, head, converted, load, tokens):
+@pytest.mark.parametrize(("name", "as_list", "head"), [("g3_small", True, False), ("g4_bert_mlm", False, True)])
+def test_a_loaded_export_has_the_gradients_of_the_loaded_module(name, as_list, head, converted, load, tokens):
     inputs = tensors(tokens(vocab=1200, shape=(4, 17)))
     if head:
         inputs["masked_lm_positions"] = tf.constant([[0, 3, 1]] * 4)
