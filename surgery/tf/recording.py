@@ -148,8 +148,9 @@ class LoadedExport:
         """The outputs of the signatures and calls on each batch, by name (see surgery.proof.parts).
 
         In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
-        outputs of others is not run again. `expected` is the module's side. `tick` is called after each
-        batch.
+        outputs of others is not run again. `expected` is the module's side. `tick` is called after each batch.
+
+        The graphs are prepared at once, so that `same_as` is known before the first batch is asked for.
         """
         names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
         compared = of_export(self._exported, inference, outputs, names)
@@ -166,7 +167,8 @@ class LoadedExport:
         signatures = self._distinct_signatures(merged, inference, outputs)
         called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
         single = self._session.graph(called)
-        for batch, wanted in zip(battery, expected, strict=True):
+
+        def answers(batch: Batch, wanted: Outputs) -> Outputs:
             run = double.run(batch.inputs, _wanted(merged, compared, batch))
             if batch.training and compared.training:
                 fed = {name: wanted.float64[name] for name in compared.fed}
@@ -182,8 +184,10 @@ class LoadedExport:
                 for name, tensor in merged.tensors.items():
                     if tensor in by_tensor:
                         as_it_runs.setdefault(name, by_tensor[tensor])
-            yield Outputs(float64=run, float32=as_it_runs)
             tick()
+            return Outputs(float64=run, float32=as_it_runs)
+
+        return map(answers, battery, expected)
 
     def _distinct_signatures(
         self, merged: Merged, inference: Inference, outputs: ExportOutputs
