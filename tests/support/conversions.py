@@ -20,7 +20,7 @@ import surgery.tf
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Architecture
     from surgery.jobs.convert import Conversion
-    from surgery.jobs.steps import Recorded
+    from surgery.jobs.steps import MakeBattery, Recorded
     from surgery.proof.battery import Batch
     from tests.support.tapping import Tapped
 
@@ -38,6 +38,13 @@ def first_batches(architecture: Architecture) -> Sequence[Batch]:
     from surgery.proof.battery import make_battery
 
     return make_battery(architecture)[:9]
+
+
+def two_batches(architecture: Architecture) -> Sequence[Batch]:
+    """A batch of a single row and one that the training traces run on, both of 17 tokens and in float32, too."""
+    from surgery.proof.battery import make_battery
+
+    return [batch for batch in make_battery(architecture) if batch.float32 and batch.length == 17][:2]
 
 
 @contextmanager
@@ -85,17 +92,20 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def recorded(source: Callable[[str], Path]) -> Callable[[str], Recorded]:
-    """The recording of a module by name, on the whole battery, for `judge` to hold against any export of it."""
+def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
+    """The recording of a module by name, for `judge` to hold against any export of it.
+
+    It is made on the whole battery, or as in `recorded(name, two_batches)`.
+    """
     from surgery.jobs.steps import open_weights, record
     from surgery.planning.plan import make_plan
     from surgery.proof.battery import make_battery
     from surgery.sources.opening import open_module
 
     @cache
-    def make(name: str) -> Recorded:
+    def make(name: str, battery: MakeBattery = make_battery) -> Recorded:
         with open_module(str(source(name)), with_weights=True) as module:
-            return record(open_weights(make_plan(module, Path()), make_battery))
+            return record(open_weights(make_plan(module, Path()), battery))
 
     return make
 

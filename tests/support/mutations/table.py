@@ -157,7 +157,7 @@ MUTATIONS = (
         told=(r"hidden_act is .* but gelu.* at .*(layer_1/|Gelu_1/)",),
     ),
     Mutation(
-        row="GELU's constant 0.044715 × 1.0001",
+        row="GELU's constant 0.044715 x 1.0001",
         where="a block of the inference trace",
         graph=graphs.scaled(f"{GELU}/Cast/x", 1.0001, training=False),
         first=first(BERT, ALBERT, TALKING_HEADS, SHARP),
@@ -186,7 +186,7 @@ MUTATIONS = (
         first=first(*FAMILIES, weights=True),
     ),
     Mutation(
-        row="the attention scale × 1.0001",
+        row="the attention scale x 1.0001",
         where="a block of the inference trace",
         graph=graphs.scaled(SCALE, 1.0001, training=False),
         first=first(*FAMILIES, SHARP, TF1_SHARP),

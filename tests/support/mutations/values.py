@@ -23,7 +23,7 @@ def names(values: Values, pattern: str) -> list[str]:
 
 
 def exchange(left: str, right: str, within: str = "") -> ValuesEdit:
-    """Gives weights each other's values: those with `left` and with `right` in their names, behind the text `within`."""
+    """Gives weights each other's values: those with `left` and with `right` in their names, behind `within`."""
 
     def edit(values: Values) -> Values:
         pairs = {name: name.replace(left, right) for name in names(values, within + left)}

@@ -11,10 +11,9 @@ import pytest
 
 import surgery
 from surgery.export.weights import Weights
-from surgery.jobs.steps import FIRST_LOOK
 from surgery.planning import plan as planning
 from surgery.proof import float64
-from surgery.proof.battery import make_battery
+from surgery.proof.battery import FIRST_LOOK, make_battery
 from surgery.tf import building, recording
 
 BLOCK = "transformer/layer_"
@@ -90,6 +89,24 @@ def swapped_pooler_columns(target, array, weight):
     return array[:, ::-1] if target == "pooler_transform/kernel" else None
 
 
+def transposed_projection(target, array, weight):
+    return array.reshape(array.shape[::-1]).T.copy() if target == "embedding_projection/kernel" else None
+
+
+def swapped_bottleneck_norms(target, array, weight):
+    names = {"layer_1/bottleneck_input/norm": "layer_1/kq_shared_bottleneck/norm"}
+    names |= {there: here for here, there in names.items()}
+    return next((weight(target.replace(here, there)) for here, there in names.items() if here in target), None)
+
+
+def swapped_softmax_weights(target, array, weight):
+    if "layer_1/self_attention/pre_softmax_weight" in target:
+        return weight(target.replace("pre_softmax", "post_softmax"))
+    if "layer_1/self_attention/post_softmax_weight" in target:
+        return weight(target.replace("post_softmax", "pre_softmax"))
+    return None
+
+
 @pytest.mark.parametrize(
     ("change", "diverges"),
     [
@@ -116,6 +133,19 @@ def test_a_wrong_weight_that_outputs_can_see_is_named_by_the_first_output_to_div
 def test_the_block_is_named_even_where_the_module_returns_its_ends_only(change, diverges, mutate, convert):
     mutate(change)
     assert first_to_diverge(convert("g1")) == diverges
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "diverges"),
+    [
+        ("g4_albert", transposed_projection, "embedding_output"),
+        ("g4_mobilebert", swapped_bottleneck_norms, "attention_scores_1"),
+        ("g4_talkheads", swapped_softmax_weights, "encoder_outputs_1"),
+    ],
+)
+def test_a_mistake_of_one_family_is_caught_where_it_is_made(name, change, diverges, mutate, convert):
+    mutate(change)
+    assert first_to_diverge(convert(name)) == diverges
 
 
 @pytest.fixture

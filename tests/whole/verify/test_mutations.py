@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from surgery.export.statements import check_statements, read_statements
-from surgery.jobs.steps import judge, open_export, open_weights, record
-from surgery.planning.plan import make_plan
-from surgery.proof.battery import make_battery
-from surgery.sources.opening import open_module
+from surgery.jobs.steps import judge, open_export
+from tests.support.conversions import two_batches
 from tests.support.mutations.table import MUTATIONS
 from tests.support.mutations.values import UNUSED
 from tests.support.score import MUTATION
@@ -24,37 +21,18 @@ CASES = [
 ]
 
 
-def two_batches(architecture):
-    """One of a single row and one that the training traces run on; neither has a word that a mutation zeroes."""
-    batches = [b for b in make_battery(architecture) if b.float32 and b.length == 17 and not b.padding_rows.any()][:2]
-    assert [batch.training for batch in batches] == [False, True]
-    assert all(UNUSED not in batch.inputs["input_word_ids"] for batch in batches)
-    return batches
-
-
-@pytest.fixture(scope="module")
-def recording(source):
-    """The recording of a sample on two batches, for all of its mutations."""
-
-    @cache
-    def make(name):
-        with open_module(str(source(name)), with_weights=True) as module:
-            return record(open_weights(make_plan(module, Path()), two_batches))
-
-    return make
-
-
 @pytest.fixture
-def verdict(converted, recording, tmp_path):
+def verdict(converted, recorded, tmp_path):
     """The report on an export, and all that is said beside outputs and weights, as `verify` says it."""
 
     def judged(name, make=None):
         folder = tmp_path / "mutated"
         changed = make(converted(name).export, folder) if make else frozenset()
         export = open_export(folder if make else converted(name).export)
-        recorded = recording(name)
-        report = judge(recorded, export)
-        stated = check_statements(read_statements(Path(export.folder)), recorded.plan, export, recorded.hashes)
+        module = recorded(name, two_batches)
+        assert all(UNUSED not in batch.inputs["input_word_ids"] for batch in module.battery)
+        report = judge(module, export)
+        stated = check_statements(read_statements(Path(export.folder)), module.plan, export, module.hashes)
         return report, (*report.contract, *stated), changed
 
     return judged
