@@ -10,6 +10,7 @@ import pytest
 from surgery.export.statements import check_statements, read_statements
 from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
+from tests.support.documentation import PAGES
 from tests.support.mutations.table import MUTATIONS
 from tests.support.mutations.values import UNUSED
 from tests.support.score import MUTATION
@@ -56,3 +57,10 @@ def test_an_export_without_a_mutation_is_the_same_function(name, verdict):
     assert report.passed, report.failure()
     assert not told
     assert all(diff.in_double for diff in report.outputs)
+
+
+def test_the_page_shows_this_table():
+    rows = [f"| {m.row} | {m.where} | {m.named_by} | {len(m.first)} |" for m in MUTATIONS]
+    page = PAGES["docs/parity.md"]
+    assert "\n".join(rows) in page
+    assert f"The score is 100 %: the tests make all {len(CASES)}," in page.replace("\n", " ")
