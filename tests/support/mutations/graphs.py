@@ -24,16 +24,16 @@ class Found(NamedTuple):
     node: Any
 
 
-def functions(saved_model: Any, training: bool | None = None) -> Iterator[Any]:
-    """The functions in which the encoder is computed; only those with dropout, or only those without it."""
+def functions(saved_model: Any, training: bool) -> Iterator[Any]:
+    """The functions in which the encoder is computed: those with dropout, or those without it."""
     for function in saved_model.meta_graphs[0].graph_def.library.function:
         if function.signature.name.startswith("__inference_encode_"):
             draws = any(node.op == "RandomUniform" for node in function.node_def)
-            if training in (None, draws):
+            if draws == training:
                 yield function
 
 
-def find(saved_model: Any, pattern: str, training: bool | None = None) -> list[Found]:
+def find(saved_model: Any, pattern: str, *, training: bool) -> list[Found]:
     """The operations whose names end in a match of a pattern; there must be one."""
     found = [
         Found(function, node)
@@ -45,11 +45,11 @@ def find(saved_model: Any, pattern: str, training: bool | None = None) -> list[F
     return found
 
 
-def scaled(pattern: str, factor: float, training: bool | None = None) -> Edit:
+def scaled(pattern: str, factor: float, *, training: bool) -> Edit:
     """Multiplies the constants of this name."""
 
     def edit(saved_model: Any) -> None:
-        for _, node in find(saved_model, pattern, training):
+        for _, node in find(saved_model, pattern, training=training):
             before = tensor_util.make_ndarray(node.attr["value"].tensor)
             after = (before * np.float64(factor)).astype(before.dtype)
             assert after != before
@@ -69,24 +69,24 @@ def with_rate(pattern: str, rate: float) -> Edit:
     return edit
 
 
-def with_swapped_operands(pattern: str, training: bool | None = None) -> Edit:
+def with_swapped_operands(pattern: str, *, training: bool) -> Edit:
     """Swaps the two operands of operations."""
 
     def edit(saved_model: Any) -> None:
-        for _, node in find(saved_model, pattern, training):
+        for _, node in find(saved_model, pattern, training=training):
             node.input[:] = reversed(node.input)
 
     return edit
 
 
-def with_another_gelu(pattern: str, training: bool | None = None) -> Edit:
+def with_another_gelu(pattern: str, *, training: bool) -> Edit:
     """Computes GELU by the error function where it was approximated by tanh, and the other way round.
 
     The pattern is that of the scope, such as `layer_1/.*Gelu`.
     """
 
     def edit(saved_model: Any) -> None:
-        for function, node in find(saved_model, f"(?:{pattern})/(?:Tanh|Erfc)", training):
+        for function, node in find(saved_model, f"(?:{pattern})/(?:Tanh|Erfc)", training=training):
             scope = node.name.rpartition("/")[0]
             half = next(other for other in function.node_def if other.name == f"{scope}/mul")
             (x,) = (feed for feed in half.input if not feed.startswith(f"{scope}/mul/x"))
@@ -105,11 +105,11 @@ def with_another_gelu(pattern: str, training: bool | None = None) -> Edit:
     return edit
 
 
-def with_another_head_split(pattern: str, training: bool | None = None) -> Edit:
+def with_another_head_split(pattern: str, training: bool) -> Edit:
     """Takes the last axis of projections apart as [size, heads], where it was [heads, size]."""
 
     def edit(saved_model: Any) -> None:
-        for function, node in find(saved_model, pattern, training):
+        for function, node in find(saved_model, pattern, training=training):
             tensor = f"{node.name}:z:0"
             shape = add(function, f"{node.name}/sizes", "Shape", [tensor], out_type=INT32)
             order = constant(function, f"{node.name}/order", np.array([0, 1, 3, 2], np.int32))
@@ -151,10 +151,7 @@ def multiply(function: Any, scope: str, tensor: str, factor: float) -> str:
     return add(function, f"{scope}/product", "Mul", [tensor, number])
 
 
-Signatures = Callable[[Any], None]
-
-
-def with_signatures(change: Signatures) -> Edit:
+def with_signatures(change: Callable[[Any], Any]) -> Edit:
     """Changes the map of signatures."""
     return lambda saved_model: change(saved_model.meta_graphs[0].signature_def)
 
@@ -179,49 +176,3 @@ def drop_output(name: str) -> Edit:
 def extra_signature(name: str) -> Edit:
     """Adds a signature that nobody has asked for."""
     return with_signatures(lambda signatures: signatures[name].CopyFrom(signatures["serving_default"]))
-
-
-def own_function(saved_model: Any) -> Any:
-    """The function of the default signature, copied for it: no call runs it any more."""
-    library = saved_model.meta_graphs[0].graph_def.library
-    (serve,) = (f for f in library.function if f.signature.name.startswith("__inference_serve_"))
-    (call,) = (node for node in serve.node_def if node.op == "StatefulPartitionedCall")
-    (encode,) = (f for f in library.function if f.signature.name == call.attr["f"].func.name)
-    own = library.function.add()
-    own.CopyFrom(encode)
-    own.signature.name = call.attr["f"].func.name = f"{encode.signature.name}_rewritten"
-    return own
-
-
-def with_rewritten_signature(blocks: int, factor: float = 1.0) -> Edit:
-    """The default signature computes each block by other operations: the same function, if the factor is 1.
-
-    Scores are scaled behind their product, by `factor` times the scale, dense layers are matrix products, and residual
-    sums have their terms the other way round.
-    """
-
-    def edit(saved_model: Any) -> None:
-        function = own_function(saved_model)
-        nodes = {node.name: node for node in function.node_def}
-        for block in range(blocks):
-            scope = f"encoder/transformer/layer_{block}"
-            scale, scores = nodes[f"{scope}/self_attention/Mul"], nodes[f"{scope}/self_attention/einsum/Einsum"]
-            query, number = scale.input
-            scores.input[:] = [query if feed == f"{scale.name}:z:0" else feed for feed in scores.input]
-            product = f"{scores.name}:output:0"
-            scaled_by = multiply(function, f"{scope}/scale", number, factor) if factor != 1 else number
-            behind = add(function, f"{scope}/scaled", "Mul", [product, scaled_by])
-            redirect(function, product, behind, {f"{scope}/scaled"})
-            for layer in ("intermediate", "output"):
-                dense = nodes[f"{scope}/{layer}/einsum/Einsum"]
-                assert dense.attr["equation"].s == b"abc,cd->abd"
-                dense.op = "BatchMatMulV2"
-                for key in ("equation", "N"):
-                    del dense.attr[key]
-            for name, op in (("add", "Add"), ("add_1", "AddN")):
-                residual = nodes[f"{scope}/{name}"]
-                residual.op, residual.input[:] = op, list(reversed(residual.input))
-            residual.attr["N"].i = 2
-            redirect(function, f"{residual.name}:z:0", f"{residual.name}:sum:0")
-
-    return edit

@@ -7,7 +7,7 @@ import pytest
 from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
 from tests.support.editing import edited
-from tests.support.mutations.graphs import with_rewritten_signature
+from tests.support.mutations.rewriting import with_rewritten_signature
 
 
 @pytest.fixture
