@@ -13,7 +13,8 @@ from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
 from surgery.export.publish import choose_destination, kept_folder, publish_together, staging
 from surgery.jobs.companions import Companions
-from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, rebuild
+from surgery.jobs.opened import MakeBattery, open_weights
+from surgery.jobs.steps import judge, open_export, rebuild
 from surgery.planning.plan import Plan, make_plan
 from surgery.planning.requests import Request
 from surgery.planning.texts import Texts

@@ -23,7 +23,8 @@ from surgery.export.publish import choose_destination, kept_folder, publish_toge
 from surgery.export.weights import Weights
 from surgery.jobs.companions import Companions
 from surgery.jobs.edited_export import judge_edited, write_edited
-from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, rebuild
+from surgery.jobs.opened import MakeBattery, open_weights
+from surgery.jobs.steps import judge, open_export, rebuild
 from surgery.planning.edits import EditedPlan, apply_edits
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Feature, Layers, Request, Tap

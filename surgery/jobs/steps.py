@@ -5,23 +5,22 @@ The filled encoder is compared on two batches before the module runs on the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from surgery.errors import ParityError
-from surgery.explanation.architecture import Architecture
-from surgery.export.weights import Weights
-from surgery.module import InspectedModule, Tensors
+from surgery.jobs.opened import Opened
+from surgery.jobs.reference import Ran, reference_of, run
+from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
-from surgery.proof.comparison import ModuleRecording, Outputs, Recording, compare, compare_weights
+from surgery.proof.comparison import Outputs, Recording, compare, compare_weights
 from surgery.proof.contract import check_contract
-from surgery.proof.expected import expected_outputs, inner_outputs
+from surgery.proof.expected import inner_outputs
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
@@ -30,25 +29,9 @@ if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
 
-MakeBattery = Callable[[Architecture], Sequence[Batch]]
-"""Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A planned module whose weights are open. Every step of a job is a function of this value.
-
-    Attributes:
-        plan: The module, how it is explained, and the outputs that its export will have.
-        tensors: The values of the module's variables, as it stores them.
-        weights: The same values in the encoder's layout, with their hashes.
-        battery: The batches on which the module, the encoder and the export are run.
-    """
-
-    plan: Plan
-    tensors: Tensors
-    weights: Weights
-    battery: Sequence[Batch]
+KEPT_OPEN = 64 * 2**20
+"""The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
+and three copies of a large model cost too much memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,28 +66,10 @@ class Recorded:
         return frozenset(name for outputs in self.expected for name in (*outputs.float64, *outputs.float32))
 
 
-def open_weights(
-    plan: Plan, make_battery: MakeBattery, *, allow_nonfinite: bool = False, progress: Progress = silent
-) -> Opened:
-    """Starts TensorFlow and opens the module's values.
-
-    Raises ModuleError when a variable is missing in the checkpoint, or has another shape there than in the graph.
-    """
-    progress("start TensorFlow", 0, 0)
-    from surgery.tf.memory import importing
-
-    with importing():
-        import surgery.tf.recording  # noqa: F401 (which imports all of TensorFlow that a job needs)
-
-    tensors = plan.module.open_tensors()
-    tensors.check(assignment.variable for assignment in plan.weights.assignments)
-    weights = Weights(plan.weights, tensors.read, plan.module.constants, allow_nonfinite=allow_nonfinite)
-    return Opened(plan=plan, tensors=tensors, weights=weights, battery=make_battery(plan.inference.architecture))
-
-
 def record(opened: Opened, progress: Progress = silent) -> Recorded:
     """Records the module on the whole battery, and computes the hashes of all weights."""
-    recording = _run(opened, range(len(opened.battery)), progress)
+    with reference_of(opened) as reference:
+        recording = run(opened, reference, dict(enumerate(opened.battery)), progress)
     progress("hash the weights", 0, 0)
     return _recorded(opened, [recording])
 
@@ -112,15 +77,17 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
     """Writes the filled encoder into `folder`, and records the module.
 
-    The encoder's memory is freed before the other batches are recorded: together with the module's own variables, a
-    conversion would need the memory of a third model. Raises ParityError when the encoder fails on the first batches;
-    the others are then not recorded, and nothing is written.
+    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
+    the first batches; the others are then not recorded, and nothing is written.
     """
-    first = first_look(opened.battery)
-    early = _run(opened, first, progress)
-    _write_encoder(opened, early, folder, progress)
-    others = [number for number in range(len(opened.battery)) if number not in first]
-    return _recorded(opened, [early, _run(opened, others, progress, done=len(first))])
+    first, rest = first_look(opened.battery)
+    with reference_of(opened) as reference:
+        early = run(opened, reference, first, progress)
+        if opened.plan.module.weight_bytes > KEPT_OPEN:
+            reference.close()
+        _write_encoder(opened, list(first.values()), early, folder, progress)
+        runs = [early, run(opened, reference, rest, progress)]
+    return _recorded(opened, runs)
 
 
 def open_export(folder: Path) -> InspectedModule:
@@ -176,60 +143,21 @@ def make_report(
     )
 
 
-def _run(opened: Opened, numbers: Sequence[int], progress: Progress, *, done: int = 0) -> Ran:
-    """Runs the module on batches of the battery.
-
-    The module's own graph is run. For a checkpoint, which has no graph, its publisher's function is computed. `done` is
-    the number of batches that are recorded already, for the progress.
-    """
-    from surgery.tf.recording import record_module
-
-    plan, batches = opened.plan, [opened.battery[number] for number in numbers]
-    if not batches:
-        return Ran(outputs={})
-    if plan.inference.publisher is not None:
-        blocks = partial(progress, "compute the reference")
-        recording = ModuleRecording(
-            outputs=float64.record_float64(
-                plan.module, plan.inference, opened.tensors, batches, plan.outputs.taps, blocks
-            )
-        )
-    else:
-        tick = counting(progress, "run the module", len(opened.battery), done)
-        recording = record_module(plan.module, plan.inference, batches, plan.outputs.taps, tick)
-    expected = expected_outputs(plan.inference, plan.outputs, batches, recording.outputs)
-    return Ran(
-        outputs=dict(zip(numbers, expected, strict=True)), formulas=recording.formulas, lacking=recording.lacking
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ran:
-    """A run of the module on some batches.
-
-    Attributes:
-        outputs: The outputs that an export must return, by the batches' numbers.
-        formulas: As in Recorded.
-        lacking: As in Recorded.
-    """
-
-    outputs: Mapping[int, Outputs]
-    formulas: tuple[str, ...] = ()
-    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def _write_encoder(opened: Opened, early: Ran, folder: Path, progress: Progress) -> None:
+def _write_encoder(opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path, progress: Progress) -> None:
     from surgery.tf.building import build_encoder
     from surgery.tf.export import Export, Traces, write_saved_model
+    from surgery.tf.memory import give_back
 
     plan = opened.plan
     progress("build the encoder", 0, 0)
     traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
     progress("compare the encoder", 0, 0)
-    _look(opened, traces, early.outputs)
+    _look(plan.module.name, traces, looked_at, list(early.outputs.values()))
     progress("write the SavedModel", 0, 0)
     constants = opened.weights.constants()
     write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
+    del traces
+    give_back()  # Keras's cycles hold the encoder's variables
 
 
 def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
@@ -238,8 +166,7 @@ def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
 
     plan = opened.plan
     checkpoint = plan.inference.publisher is not None
-    found = {number: outputs for run in runs for number, outputs in run.outputs.items()}
-    expected = [found[number] for number in range(len(opened.battery))]
+    expected = [_joined(run.outputs[n] for run in runs if n in run.outputs) for n in range(len(opened.battery))]
     inner = () if checkpoint else inner_outputs(plan.inference, plan.outputs)
     return Recorded(
         plan=plan,
@@ -254,29 +181,33 @@ def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
     )
 
 
-def _look(opened: Opened, traces: Traces, recording: Mapping[int, Outputs]) -> None:
-    """Compares the filled encoder with the batches recorded so far, in the outputs that both have.
+def _joined(parts: Iterable[Outputs]) -> Outputs:
+    """The outputs of one batch, which were recorded in several runs."""
+    float64: dict[str, Any] = {}
+    float32: dict[str, Any] = {}
+    for part in parts:
+        float64.update(part.float64)
+        float32.update(part.float32)
+    return Outputs(float64=float64, float32=float32)
+
+
+def _look(name: str, traces: Traces, batches: Sequence[Batch], expected: Sequence[Outputs]) -> None:
+    """Compares the filled encoder of a module with the outputs recorded so far, as far as both have them.
 
     Raises ParityError at the first output that fails.
     """
     from surgery.tf.in_memory import InMemory
 
-    encoder = InMemory(traces, tapped=bool(opened.plan.outputs.taps))
-    batches = [opened.battery[number] for number in recording]
+    encoder = InMemory(traces, tapped=bool(traces.outputs.taps))
     found = [encoder.run(batch) for batch in batches]
-    shown = [_shared(outputs, got) for outputs, got in zip(recording.values(), found, strict=True)]
+    shown = [
+        Outputs(float64={output: value for output, value in outputs.float64.items() if output in got.float64})
+        for outputs, got in zip(expected, found, strict=True)
+    ]
     failed = [diff for diff in compare(batches, shown, found) if not diff.passed]
     if failed:
         raise ParityError(
-            f"trying the filled encoder of {opened.plan.module.name}: the first output to diverge is {failed[0].name}, "
+            f"trying the filled encoder of {name}: the first output to diverge is {failed[0].name}, "
             f"{failed[0].failure}; nothing was written",
             hint="the module computes something that its weight table does not say: please report it",
         )
-
-
-def _shared(expected: Outputs, found: Outputs) -> Outputs:
-    """The expected outputs that were found, too. Both are compared in double precision if they can be."""
-    return Outputs(
-        float64={name: value for name, value in expected.float64.items() if name in found.float64},
-        float32={name: v for name, v in expected.float32.items() if name in found.float32},
-    )

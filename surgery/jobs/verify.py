@@ -10,7 +10,8 @@ from typing import Any
 from surgery.errors import ModuleError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
-from surgery.jobs.steps import MakeBattery, judge, open_export, open_weights, record
+from surgery.jobs.opened import MakeBattery, open_weights
+from surgery.jobs.steps import judge, open_export, record
 from surgery.jobs.verify_edited import StatedEdits, judge_again, record_edited, stated_edits
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, make_plan

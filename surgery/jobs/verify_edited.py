@@ -15,7 +15,8 @@ from typing import Any
 from surgery.errors import UsageError
 from surgery.export.weights import Weights
 from surgery.jobs.edited_export import check_edited, edited_hashes, write_edited
-from surgery.jobs.steps import MakeBattery, Recorded, make_report, open_weights, rebuild, record
+from surgery.jobs.opened import MakeBattery, open_weights
+from surgery.jobs.steps import Recorded, make_report, rebuild, record
 from surgery.module import InspectedModule
 from surgery.planning.edits import EditedPlan, apply_edits, read_edit
 from surgery.planning.plan import Plan

@@ -7,7 +7,7 @@ type and word id occurs several times, and the longest sequence once. Some masks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -68,14 +68,16 @@ class Batch:
     Attributes:
         label: Number, shape and kinds of values, for people.
         inputs: Inputs by name, int32 [batch, seq]; `masked_lm_positions` is int32 [batch, positions].
+        double: True if inference is run on it in double precision.
         extras: True if everything beside the encoder's own outputs is run on it, too: taps, features, depths and
             sub-models.
-        float32: True if it is run in float32, too.
-        training: True if the training traces are run on it.
+        float32: True if inference is run on it in float32.
+        training: True if the training traces are run on it, in double precision.
     """
 
     label: str
     inputs: Mapping[str, np.ndarray]
+    double: bool = True
     extras: bool = True
     float32: bool = True
     training: bool = True
@@ -97,13 +99,17 @@ def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
     return tuple(_batch(architecture, number, kind) for number, kind in enumerate(KINDS))
 
 
-def first_look(battery: Sequence[Batch]) -> list[int]:
-    """Numbers of the batches that are compared first: the smallest of the longest that have extras.
+def first_look(battery: Sequence[Batch]) -> tuple[dict[int, Batch], dict[int, Batch]]:
+    """The battery in two parts, by the batches' numbers: what is compared first, and the rest.
 
-    Attention acts in long ones, and small ones are fast.
+    First come the smallest of the longest batches that have extras, in double precision only: attention acts in long
+    ones, and small ones are fast. In float32 and in training they belong to the rest.
     """
     extras = [number for number, batch in enumerate(battery) if batch.extras]
-    return sorted(extras, key=lambda n: (-battery[n].length, len(battery[n].inputs["input_mask"])))[:FIRST_LOOK]
+    chosen = sorted(extras, key=lambda n: (-battery[n].length, len(battery[n].inputs["input_mask"])))[:FIRST_LOOK]
+    first = {number: replace(battery[number], float32=False, training=False) for number in chosen}
+    rest = {n: replace(batch, double=n not in first) for n, batch in enumerate(battery)}
+    return first, {n: batch for n, batch in rest.items() if batch.double or batch.float32 or batch.training}
 
 
 def _batch(architecture: Architecture, number: int, kind: Kind) -> Batch:

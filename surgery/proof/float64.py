@@ -52,13 +52,13 @@ def record_float64(
     `progress` is called with the number of blocks that are done and the number of all blocks. Raises UnexplainedError
     when the checkpoint has no weight of the publisher's name, or the activation is unknown.
     """
-    runs: list[tuple[int, Precision]] = [(number, np.float64) for number in range(len(battery))]
+    runs: list[tuple[int, Precision]] = [(number, np.float64) for number, batch in enumerate(battery) if batch.double]
     runs += [(number, np.float32) for number, batch in enumerate(battery) if batch.float32]
     with np.errstate(all="ignore"):  # `surgery.export.weights` names the weights that are NaN or infinite
         computed = _record(module, inference, tensors, [(battery[n], dtype) for n, dtype in runs], taps, progress)
     found = {(number, dtype): outputs for (number, dtype), outputs in zip(runs, computed, strict=True)}
     return [
-        Outputs(float64=found[number, np.float64], float32=found.get((number, np.float32), {}))
+        Outputs(float64=found.get((number, np.float64), {}), float32=found.get((number, np.float32), {}))
         for number in range(len(battery))
     ]
 
@@ -79,13 +79,15 @@ def _record(
     recording: list[dict[str, Array]] = [{EMBEDDING: x} for x in states]
     for number, block_output in enumerate(block_outputs):
         progress(number, len(block_outputs))
-        blocks = _in_both(runs, partial(_read_block, weights, names, number, values))
         wanted = [tap for tap in taps if tap.block == number]
-        for index, (batch, dtype) in enumerate(runs):
-            inner = blocks[dtype].run(states[index], batch.inputs["input_mask"].astype(dtype))
-            recording[index][block_output] = states[index] = inner["block_output"]
-            for tap in wanted if batch.extras else ():
-                recording[index][tap.output] = inner[tap.name]
+        for dtype in dict.fromkeys(dtype for _, dtype in runs):
+            block = _read_block(weights, names, number, values, dtype)
+            own = [index for index, (_, precision) in enumerate(runs) if precision is dtype]
+            masks = [runs[index][0].inputs["input_mask"].astype(dtype) for index in own]
+            for index, inner in zip(own, block.run([states[index] for index in own], masks), strict=True):
+                recording[index][block_output] = states[index] = inner["block_output"]
+                for tap in wanted if runs[index][0].extras else ():
+                    recording[index][tap.output] = inner[tap.name]
     progress(len(block_outputs), len(block_outputs))
     for outputs in recording:
         outputs["sequence_output"] = outputs[block_outputs[-1]]

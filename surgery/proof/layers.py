@@ -8,7 +8,7 @@ compared with them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,26 +118,53 @@ class Block:
     output: Dense
     output_norm: Norm
 
-    def run(self, x: Array, mask: Array) -> dict[str, Array]:
-        """The tensors of a block by the names of the taps, and its output [batch, seq, hidden] as "block_output".
+    def run(self, states: Sequence[Array], masks: Sequence[Array]) -> list[dict[str, Array]]:
+        """The tensors of the block for each batch, by the names of the taps, and its output as "block_output".
 
-        `x` is [batch, seq, hidden]; `mask` is [batch, seq] of the same dtype, 0 on padding.
+        `states` and the outputs are [batch, seq, hidden]; `masks` are [batch, seq] of the same dtype, 0 on padding.
+
+        All layers but attention treat each token alone, so they compute the tokens of all batches in one product.
+        Numpy's BLAS wakes its threads for each product and waits for them: while other processes use the cores, that
+        takes milliseconds, and one product per row of each batch took ten times as long as the arithmetic.
         """
-        found = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
-        query, key, value = (found[name].swapaxes(1, 2) for name in ("query", "key", "value"))
-        found["attention_logits"] = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
-        masked = found["attention_logits"] + self.mask_adder * (1.0 - mask[:, None, None, :])
+        x = np.concatenate([state.reshape(-1, state.shape[-1]) for state in states])
+        tokens = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
+        projected = (_by_batch(tokens[name], masks) for name in ("query", "key", "value"))
+        attended = [self._attend(*parts) for parts in zip(*projected, masks, strict=True)]
+        context = np.concatenate([found["attention_context"].reshape(-1, x.shape[-1]) for found in attended])
+        tokens["attention_output"] = self.attention_output(context)
+        tokens["attention_norm"] = self.attention_norm(x + tokens["attention_output"])
+        tokens["intermediate_preactivation"] = self.intermediate(tokens["attention_norm"])
+        tokens["intermediate"] = self.activation(tokens["intermediate_preactivation"])
+        tokens["ffn_output"] = self.output(tokens["intermediate"])
+        tokens["block_output"] = self.output_norm(tokens["attention_norm"] + tokens["ffn_output"])
+        for name, values in tokens.items():
+            for found, part in zip(attended, _by_batch(values, masks), strict=True):
+                found[name] = part
+        return attended
+
+    def _attend(self, query: Array, key: Array, value: Array, mask: Array) -> dict[str, Array]:
+        """The tensors of attention for a batch by the names of the taps. The first three are [batch, seq, heads, size].
+
+        Logits and probabilities are [batch, heads, seq, seq], the context is [batch, seq, heads, size].
+        """
+        query, key, value = (x.swapaxes(1, 2) for x in (query, key, value))
+        logits = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
+        masked = logits + self.mask_adder * (1.0 - mask[:, None, None, :])
         shares = np.exp(masked - masked.max(-1, keepdims=True))
-        found["attention_probs"] = shares / shares.sum(-1, keepdims=True)
-        found["attention_context"] = (found["attention_probs"] @ value).swapaxes(1, 2)
-        found["attention_output"] = self.attention_output(found["attention_context"].reshape(*x.shape[:2], -1))
-        found["attention_norm"] = self.attention_norm(x + found["attention_output"])
-        found["intermediate_preactivation"] = self.intermediate(found["attention_norm"])
-        found["intermediate"] = self.activation(found["intermediate_preactivation"])
-        found["ffn_output"] = self.output(found["intermediate"])
-        found["block_output"] = self.output_norm(found["attention_norm"] + found["ffn_output"])
-        return found
+        shares /= shares.sum(-1, keepdims=True)
+        return {
+            "attention_logits": logits,
+            "attention_probs": shares,
+            "attention_context": (shares @ value).swapaxes(1, 2),
+        }
 
     def _split(self, x: Array) -> Array:
-        """[batch, seq, heads * size] to [batch, seq, heads, size]."""
-        return x.reshape(x.shape[0], x.shape[1], self.heads, -1)
+        """[tokens, heads * size] to [tokens, heads, size]."""
+        return x.reshape(len(x), self.heads, -1)
+
+
+def _by_batch(tokens: Array, masks: Sequence[Array]) -> list[Array]:
+    """The tokens of all batches, [tokens, ...], as [batch, seq, ...] for each batch."""
+    parts = np.split(tokens, np.cumsum([mask.size for mask in masks])[:-1])
+    return [part.reshape(*mask.shape, *part.shape[1:]) for part, mask in zip(parts, masks, strict=True)]

@@ -31,12 +31,17 @@ def importing() -> Iterator[None]:
 
 
 def give_back() -> None:
-    """Collects cycles (Keras objects and graphs are full of them) and returns freed heap to the system.
+    """Collects cycles (Keras objects and graphs are full of them) and returns freed heap to the system."""
+    gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Returns freed heap to the system.
 
     After a restore, glibc keeps about two thirds of a model's size in its arenas as free memory; `malloc_trim` returns
     it. Where the C library has no such function, the heap is not trimmed.
     """
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

@@ -17,56 +17,80 @@ from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import Offer, TapAtBlock
+from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.tf.merged import new_merging
 from surgery.tf.meta_graph import with_tags
-from surgery.tf.session import Runner, SavedModelSession
+from surgery.tf.session import Imported, Runner, SavedModelSession
 
 Tick = Callable[[], None]
 
 REFERENCE = "the module's own graph in a v1 Session"
 
 
-def record_module(
-    module: InspectedModule,
-    inference: Inference,
-    battery: Sequence[Batch],
-    taps: Sequence[TapAtBlock] = (),
-    tick: Tick = lambda: None,
-) -> ModuleRecording:
-    """The module's own outputs on a battery, by export name (see surgery.proof.parts).
+class LoadedModule:
+    """A module's own graphs (see surgery.proof.parts), run in a v1 Session. Taps that are not found are left out.
 
-    Taps that are not found in the module's graph are left out. The graphs are run in a v1 Session, which is closed
-    before this returns. `tick` is called after each batch. Raises ModuleError when the module cannot be loaded or run.
+    The session is opened when it is needed, and again after `close`. Use it in a `with` statement.
     """
-    tags = _serving_tags(module)
-    meta_graph = with_tags(module.saved_model, tags)
-    compared = of_module(module, inference, taps)
-    merged = _merge(compared, module.folder)
-    offers = {tap.output: tap.offer for tap in taps}
 
-    def shaped(outputs: Arrays, batch: Batch) -> dict[str, np.ndarray]:
+    def __init__(self, module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> None:
+        self._module, self._inference = module, inference
+        self._compared = of_module(module, inference, taps)
+        self._merged = _merge(self._compared, module.folder)
+        self._offers = {tap.output: tap.offer for tap in taps}
+        self._session: SavedModelSession | None = None
+        self._graphs: dict[bool, Imported] = {}
+
+    def __enter__(self) -> LoadedModule:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the module's variables."""
+        self._graphs.clear()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def record(self, battery: Sequence[Batch], progress: Progress = silent) -> ModuleRecording:
+        """The module's own outputs on a battery, by export name.
+
+        Raises ModuleError when the module cannot be loaded or run.
+        """
+        tick = counting(progress, "run the module", len(battery))
+        double = self._graph(double=True)
+        recording = []
+        for batch in battery:
+            wanted = _wanted(self._merged, self._compared, batch)
+            run = double.run(batch.inputs, wanted) if batch.double else {}
+            if batch.training:
+                run = {**run, **double.run(batch.inputs, self._compared.training)}
+            as_it_runs = self._graph(double=False).run(batch.inputs, wanted) if batch.float32 else {}
+            recording.append(Outputs(float64=self._shaped(run, batch), float32=self._shaped(as_it_runs, batch)))
+            tick()
+        return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
+
+    def _graph(self, *, double: bool) -> Imported:
+        if self._session is None:
+            tags = _serving_tags(self._module)
+            meta_graph = with_tags(self._module.saved_model, tags)
+            self._session = SavedModelSession(Path(self._module.folder), tags, variables_of=meta_graph)
+        if double not in self._graphs:
+            self._graphs[double] = self._session.graph(self._merged, double=double)
+        return self._graphs[double]
+
+    def _shaped(self, outputs: Arrays, batch: Batch) -> dict[str, np.ndarray]:
         return {
-            name: value.reshape(_sizes(offers[name], inference, batch))
-            if name in offers
+            name: value.reshape(_sizes(self._offers[name], self._inference, batch))
+            if name in self._offers
             else _by_token(name, value, batch)
             for name, value in outputs.items()
         }
-
-    with SavedModelSession(Path(module.folder), tags, variables_of=meta_graph) as session:
-        double = session.graph(merged, double=True)
-        single = session.graph(merged)
-        recording = []
-        for batch in battery:
-            run = double.run(batch.inputs, _wanted(merged, compared, batch))
-            if batch.training:
-                run = {**run, **double.run(batch.inputs, compared.training)}
-            as_it_runs = single.run(batch.inputs, _wanted(merged, compared, batch)) if batch.float32 else {}
-            recording.append(Outputs(float64=shaped(run, batch), float32=shaped(as_it_runs, batch)))
-            tick()
-        return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
 
 
 def _merge(compared: Compared, folder: str) -> Merged:

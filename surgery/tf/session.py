@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from surgery.errors import ModuleError
 from surgery.graphs.merging import Merged
-from surgery.tf.memory import give_back
+from surgery.tf.memory import trim
 from surgery.tf.merged import import_merged
 from surgery.tf.meta_graph import only_variables, restore_by_name
 from surgery.tf.reasons import reason
@@ -60,7 +60,6 @@ class SavedModelSession:
     def __init__(
         self, folder: Path | str, tags: Sequence[str], *, variables_of: Any = None, threads: int | None = None
     ) -> None:
-        give_back()
         self._folder = folder
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
@@ -89,7 +88,7 @@ class SavedModelSession:
                 f"loading {folder} into a session: {reason(error)}",
                 hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
             ) from error
-        give_back()
+        trim()
 
     def __enter__(self) -> SavedModelSession:
         return self
@@ -101,7 +100,7 @@ class SavedModelSession:
         """Closes the session and deletes it: only its deletion frees the variables."""
         self._session.close()
         del self._session
-        give_back()
+        trim()
 
     def signature(self, name: str, wanted: Collection[str] | None = None) -> Runner:
         """A function from a batch, by input key, to the outputs of the signature by key: all, or only the wanted ones.

@@ -107,10 +107,20 @@ def test_training_is_run_on_few_batches_and_attention_acts_in_one():
 
 def test_the_first_look_is_at_small_batches_in_which_attention_acts():
     batches = battery()
-    looked = [batches[number] for number in first_look(batches)]
-    assert [shape(batch) for batch in looked] == [(1, 17), (3, 17)]
-    assert all(batch.extras for batch in looked)
-    assert first_look(batches[:2]) == [0, 1]
+    looked, _ = first_look(batches)
+    assert [shape(batch) for batch in looked.values()] == [(1, 17), (3, 17)]
+    assert all(batch.extras and batch.double for batch in looked.values())
+    assert not any(batch.float32 or batch.training for batch in looked.values())
+    assert list(first_look(batches[:2])[0]) == [0, 1]
+
+
+def test_what_is_looked_at_first_and_the_rest_are_the_battery_once():
+    batches = battery()
+    parts = first_look(batches)
+    for number, batch in enumerate(batches):
+        for flag in ("double", "float32", "training"):
+            ran = [getattr(part[number], flag) for part in parts if number in part]
+            assert sum(ran) == getattr(batch, flag), (batch.label, flag)
 
 
 def test_there_are_masks_of_ones_ragged_masks_and_masks_with_holes():

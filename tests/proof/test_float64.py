@@ -183,3 +183,17 @@ def test_each_block_is_reported_and_no_batch_needs_another(opened):
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
     for name, value in found[0].float64.items():
         np.testing.assert_allclose(np.concatenate([side.float64[name] for side in found[1:]]), value, atol=1e-12)
+
+
+def test_the_dense_layers_of_a_block_compute_the_tokens_of_all_batches_in_one_product(opened, monkeypatch):
+    module, inference, theirs = opened("hf_bert")
+    whole = {ours: theirs[name] for ours, name in INPUTS.items()}
+    first = {name: value[:1, :5] for name, value in whole.items()}
+    tokens = whole["input_mask"].size + 5
+    computed, call = [], layers.Dense.__call__
+    monkeypatch.setattr(layers.Dense, "__call__", lambda dense, x: computed.append(x.shape) or call(dense, x))
+    batches = [Batch(label="all", inputs=whole), Batch(label="the start of a row", inputs=first)]
+    reference.record_float64(module, inference, module.open_tensors(), batches)
+    layers_of_blocks = [shape for shape in computed if shape[0] == tokens]
+    assert len(layers_of_blocks) == 3 * 6 * 2, "three blocks, six layers, two precisions"
+    assert len(computed) == len(layers_of_blocks) + 2 * 2, "the pooler, on two batches in two precisions"

@@ -20,7 +20,8 @@ import surgery.tf
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Architecture
     from surgery.jobs.convert import Conversion
-    from surgery.jobs.steps import MakeBattery, Recorded
+    from surgery.jobs.opened import MakeBattery
+    from surgery.jobs.steps import Recorded
     from surgery.proof.battery import Batch
     from tests.support.tapping import Tapped
 
@@ -97,7 +98,8 @@ def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
 
     It is made on the whole battery, or as in `recorded(name, two_batches)`.
     """
-    from surgery.jobs.steps import open_weights, record
+    from surgery.jobs.opened import open_weights
+    from surgery.jobs.steps import record
     from surgery.planning.plan import make_plan
     from surgery.proof.battery import make_battery
     from surgery.sources.opening import open_module

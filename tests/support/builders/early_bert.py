@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -220,11 +222,13 @@ def build_module(
     embedding_dropout: float | None = None,
     block_output_dropout: float | None = None,
     lower_case: bool = True,
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
     """Write the module into the folder `path` and return it.
 
     `activation` is "gelu" (tanh approximation), "exact" (erf) or "relu". `output_dropout` serves the
     embedding, the attention output and the block output; the first and the last can be set apart from it.
+    `weights` are the values of the variables by name; None for random ones.
     """
     tf.random.set_seed(seed)
     embedding_dropout = output_dropout if embedding_dropout is None else embedding_dropout
@@ -250,7 +254,12 @@ def build_module(
     ]
     pooled_output, sequence_output = BertModel(config, name="bert_model")(inputs)
     model = tf_keras.Model(inputs, [pooled_output, sequence_output], name="model")
-    randomise(model.variables, seed)
+    if weights is None:
+        randomise(model.variables, seed)
+    else:
+        assert weights.keys() == {variable.name.split(":")[0] for variable in model.variables}
+        for variable in model.variables:
+            variable.assign(weights[variable.name.split(":")[0]])
     with tempfile.TemporaryDirectory() as folder:
         model.vocab_file = tf.saved_model.Asset(str(write_vocab(Path(folder), vocab)))
         model.do_lower_case = tf.Variable(lower_case, trainable=False)
