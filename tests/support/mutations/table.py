@@ -33,10 +33,10 @@ SCALE = r"(?:layer_1/(?:self_)?attention/Mul|transformer/self_attention/Mul_1)/y
 LOGITS = r"(?:layer_1/(?:self_)?attention/einsum|transformer/self_attention/einsum_2)/Einsum"
 PROJECTIONS = r"(?:layer_1/(?:self_)?attention/(?:query|key|value)/add|/self_attention/(?:query|key|value)/add_1)"
 EPSILON = r"(?:layer_1/(?:self_attention_layer_norm|attention/norm)/batchnorm|attention_layer_norm/batchnorm_1)/add/y"
-GELU = r"(?:transformer[/_]layer_1/.*Gelu|transformer/activation/Gelu_1)"
+GELU = r"(?:transformer[/_]layer_1/.*Gelu|transformer/activation\w*/Gelu_1)"
 ADDER = r"softmax\w*/mul\w*/y"
-EMBEDDING_DROPOUT = r"encoder/(?:mobile_bert_embedding/)?(?:embedding_dropout|dropout_\d+)/dropout"
-BLOCK_DROPOUT = r"layer_1/self_attention/dropout_\d+/dropout"
+EMBEDDING_DROPOUT = r"encoder/(?:mobile_bert_embedding/)?(?:embedding_)?dropout(?:_\d+)?/dropout"
+BLOCK_DROPOUT = r"layer_1/self_attention/dropout(?:_\d+)?/dropout"
 
 
 def swap_lines(folder: Path) -> None:
