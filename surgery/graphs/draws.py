@@ -38,7 +38,7 @@ def draw(node: Node, number: int, shape: str, write: Write) -> str:
 
     The numbers of [batch, seq, hidden] are those of [batch * seq, hidden]: Philox counts elements.
     """
-    value = type(node.proto.attr["dtype"])
+    value = type(type(node.proto)().attr["dtype"])  # asked for in `node` itself, a missing one would be added
     found = dict(node.proto.attr)
     inputs = [
         shape,

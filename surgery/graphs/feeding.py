@@ -61,11 +61,11 @@ def _names(merged: Merged) -> set[str]:
 
 
 def _gathered(graph_def: Any, node: Any, taken: set[str]) -> Any:
-    """The operation that gathers from a value as `node` gathers from a variable."""
+    """The operation that gathers from a value as `node` gathers from a variable: along the axis after its batches."""
     if node.op == "ResourceGather":
         axis = graph_def.node.add(name=unused(f"{node.name}/axis", taken), op="Const")
         axis.attr["dtype"].type = axis.attr["value"].tensor.dtype = DT_INT32
-        axis.attr["value"].tensor.int_val.append(0)
+        axis.attr["value"].tensor.int_val.append(node.attr["batch_dims"].i)
         axis.attr["value"].tensor.tensor_shape.SetInParent()
         written = graph_def.node.add(name=node.name, op="GatherV2", input=[*node.input, f"{axis.name}:0"])
         written.attr["Taxis"].type = DT_INT32

@@ -1,7 +1,8 @@
 """Constants of BERT's formulas, of which graphs hold float32 roundings.
 
 One graph divides by float32(√8) where another multiplies by float32(1/√8): the functions are the same, and their values
-differ by 3e-8, in double precision, too. There, the exact value takes the place of every constant that is within one
+differ by 3e-8, in double precision, too. So do dropouts: until TensorFlow 1.13 they divided by 0.9, and later ones
+multiply by 1/0.9. There, the exact value takes the place of every constant that is within one
 unit in the last place of it, on both sides.
 """
 
@@ -46,7 +47,7 @@ def formula_of(constant: float) -> Formula | None:
     if constant < 0:
         positive = formula_of(-constant)
         return Formula(f"-{positive.name}", -positive.value) if positive else None
-    for formula in (*GELU, *_roots(constant)):
+    for formula in (*GELU, *_hundredths(constant), *_roots(constant)):
         spacing = float(np.spacing(np.float32(formula.value)))
         if float(np.float32(formula.value)) != formula.value and abs(constant - formula.value) <= spacing:
             return formula
@@ -64,6 +65,16 @@ def as_computed(value: float) -> float:
     rounded = float(np.float32(value))
     formula = formula_of(rounded)
     return rounded if formula is None else formula.value
+
+
+def _hundredths(constant: float) -> list[Formula]:
+    """The share of whole hundredths that comes closest to the constant, and the inverse of such a share."""
+    found = []
+    if 0 < constant < 1 and 0 < (hundredths := round(constant * 100)) < 100:
+        found.append(Formula(f"{hundredths / 100}", hundredths / 100))
+    if constant > 1 and 0 < (hundredths := round(100 / constant)) < 100:
+        found.append(Formula(f"1/{hundredths / 100}", 100 / hundredths))
+    return found
 
 
 def _roots(constant: float) -> list[Formula]:

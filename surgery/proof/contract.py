@@ -15,6 +15,7 @@ from surgery.explanation.assignment import AssignmentMap
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs, signature_outputs
+from surgery.proof.effects import check_effects
 from surgery.proof.hyperparameters import NUMBERS, check_hyperparameters
 from surgery.proof.parts import CALL, call_output, is_promised, structure_of
 
@@ -34,6 +35,7 @@ def check_contract(
         *check_hyperparameters(module, exported, inference, outputs),
         *_variables(module, exported, weights),
         *_calls(exported, inference, outputs),
+        *check_effects(exported),
     )
 
 

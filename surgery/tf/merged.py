@@ -15,6 +15,9 @@ from surgery.graphs.double import Double, in_double, prune, scalars
 from surgery.graphs.merging import Merged, Merging
 from surgery.proof.constants import exact_values
 
+DEVICES = ("CPU", "DEFAULT")
+"""The devices of kernels that run on a CPU. A kernel for "DEFAULT" runs on any."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tensors:
@@ -87,7 +90,7 @@ def has_kernel(node: Any) -> bool:
 
 @cache
 def _has_kernel(op: str, types: tuple[tuple[str, int], ...]) -> bool:
-    found = [kernel for kernel in kernels.get_registered_kernels_for_op(op).kernel if kernel.device_type == "CPU"]
+    found = [k for k in kernels.get_registered_kernels_for_op(op).kernel if k.device_type in DEVICES]
     return any(_takes(kernel, dict(types)) for kernel in found)
 
 

@@ -172,9 +172,8 @@ class LoadedExport:
         """The outputs of the signatures and calls on each batch, by name (see surgery.proof.parts).
 
         In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
-        outputs of others is not run again. `expected` is the module's side. `tick` is called after each batch.
-
-        The graphs are prepared at once, so that `same_as` is known before the first batch is asked for.
+        outputs of others is not run again. `expected` is the module's side. `tick` is called after each
+        batch. The attributes hold their values when this returns, before the first batch is run.
         """
         names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
         compared = of_export(self._exported, inference, outputs, names)
@@ -192,26 +191,29 @@ class LoadedExport:
         called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
         single = self._session.graph(called)
 
-        def answers(batch: Batch, wanted: Outputs) -> Outputs:
-            run = double.run(batch.inputs, _wanted(merged, compared, batch))
-            if batch.training and compared.training:
-                fed = {name: wanted.float64[name] for name in compared.fed}
-                run = {**run, **double.run({**batch.inputs, **fed}, compared.training)}
-            as_it_runs: dict[str, np.ndarray] = {}
-            if batch.float32:
-                as_it_runs = single.run(batch.inputs, called.tensors)
-                by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
-                for prefix, signature in signatures:
-                    answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
-                    as_it_runs.update(answered)
-                    by_tensor.update({merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors})
-                for name, tensor in merged.tensors.items():
-                    if tensor in by_tensor:
-                        as_it_runs.setdefault(name, by_tensor[tensor])
-            tick()
-            return Outputs(float64=run, float32=as_it_runs)
+        def run_batches() -> Iterator[Outputs]:
+            for batch, wanted in zip(battery, expected, strict=True):
+                run = double.run(batch.inputs, _wanted(merged, compared, batch))
+                if batch.training and compared.training:
+                    fed = {name: wanted.float64[name] for name in compared.fed}
+                    run = {**run, **double.run({**batch.inputs, **fed}, compared.training)}
+                as_it_runs: dict[str, np.ndarray] = {}
+                if batch.float32:
+                    as_it_runs = single.run(batch.inputs, called.tensors)
+                    by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
+                    for prefix, signature in signatures:
+                        answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
+                        as_it_runs.update(answered)
+                        by_tensor.update(
+                            {merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors}
+                        )
+                    for name, tensor in merged.tensors.items():
+                        if tensor in by_tensor:
+                            as_it_runs.setdefault(name, by_tensor[tensor])
+                yield Outputs(float64=run, float32=as_it_runs)
+                tick()
 
-        return map(answers, battery, expected)
+        return run_batches()
 
     def _distinct_signatures(
         self, merged: Merged, inference: Inference, outputs: ExportOutputs

@@ -32,7 +32,12 @@ ROUNDED = {
     "1/√8": 1 / math.sqrt(8),
     "1/√4095": 1 / math.sqrt(4095),
     "√4095": math.sqrt(4095),
-    "1/10": 0.1,
+    "1/√10": math.sqrt(0.1),
+    "0.1": 0.1,
+    "0.9": 0.9,
+    "0.95": 0.95,
+    "1/0.9": 1 / 0.9,
+    "1/0.33": 1 / 0.33,
     "√(2/π)": math.sqrt(2 / math.pi),
     "0.044715": 0.044715,
     "0.044715·√(2/π)": 0.044715 * math.sqrt(2 / math.pi),
@@ -64,6 +69,17 @@ def test_every_root_up_to_the_largest_is_exact_to_float64():
                 assert found.value == pytest.approx(value, rel=4e-16), square
 
 
+def test_every_share_of_hundredths_and_its_inverse_is_exact_to_float64():
+    for hundredths in range(1, 100):
+        for value in (hundredths / 100, 100 / hundredths):
+            found = formula_of(float32(value))
+            if float32(value) == value:
+                assert found is None
+            else:
+                assert found is not None
+                assert found.value == pytest.approx(value, rel=4e-16), hundredths
+
+
 def test_a_negative_constant_rounds_the_negative_formula():
     found = formula_of(float32(-math.sqrt(0.5)))
     assert found is not None
@@ -75,7 +91,9 @@ def test_what_float32_holds_exactly_has_no_roundings_so_that_its_neighbours_are_
     assert [formula_of(constant) for constant in (value, *neighbours(value, 1))] == [None] * 3
 
 
-@pytest.mark.parametrize("value", [0.0, -0.0, math.nan, math.inf, -math.inf, 1e-12, 1e-45, -10000.0, -1e9, 0.9, 1.702])
+@pytest.mark.parametrize(
+    "value", [0.0, -0.0, math.nan, math.inf, -math.inf, 1e-12, 1e-45, -10000.0, -1e9, 0.901, 1.702]
+)
 def test_other_constants_are_left_as_they_are(value):
     assert formula_of(float32(value)) is None
 
@@ -86,7 +104,7 @@ def test_a_constant_that_is_changed_by_a_ten_thousandth_is_another_one():
 
 
 def test_the_formulas_of_many_constants_are_found_by_constant():
-    found = exact_values([float32(0.044715), 1.0, float32(math.sqrt(2)), float32(0.9)])
+    found = exact_values([float32(0.044715), 1.0, float32(math.sqrt(2)), float32(0.901)])
     assert {constant: formula.name for constant, formula in found.items()} == {
         float32(0.044715): "0.044715",
         float32(math.sqrt(2)): "√2",

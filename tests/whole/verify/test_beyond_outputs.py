@@ -11,6 +11,7 @@ from surgery.formats import object_graph
 from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
 from tests.support.editing import edited, keep_traces, objects
+from tests.support.graph_defs import FLOAT, RESOURCE, add
 from tests.support.tampering import with_tensors
 
 
@@ -65,6 +66,28 @@ def test_a_list_call_that_computes_something_else_is_caught(problems, converted)
 def test_a_training_trace_that_uses_other_weights_is_caught(kind, problems, converted):
     functions = traces(converted, "g1", training=True, kind=kind)
     problems(lambda export, copy: edited(export, copy, lambda pb: swap_query_and_key(pb, functions)))
+
+
+def double_a_weight(saved_model, names):
+    """Lets functions add a weight to itself before they compute anything."""
+    for function in saved_model.meta_graphs[0].graph_def.library.function:
+        if function.signature.name in names:
+            handle = next(argument.name for argument in function.signature.input_arg if argument.type == RESOURCE)
+            for node in function.node_def:
+                node.input.append("^write")
+            add(function.node_def, "before", "ReadVariableOp", handle, dtype=FLOAT)
+            add(function.node_def, "write", "AssignAddVariableOp", handle, "before:value:0", dtype=FLOAT)
+
+
+@pytest.mark.parametrize("where", ["__call__", "signature serving_default"])
+def test_a_graph_that_writes_a_variable_is_caught_although_its_data_is_the_same(where, problems, converted):
+    exported = open_export(converted("g1").export)
+    called = {trace.function for trace in exported.traces}
+    nodes = exported.saved_model.meta_graphs[0].graph_def.node
+    served = {name for node in nodes if "signature_wrapper" in (name := node.attr["f"].func.name)}
+    functions = called if where == "__call__" else served
+    message = problems(lambda export, copy: edited(export, copy, lambda pb: double_a_weight(pb, functions)))
+    assert f"{where}: it has an operation AssignAddVariableOp" in message
 
 
 @pytest.mark.parametrize("attribute", ["variables", "trainable_variables"])
