@@ -24,7 +24,9 @@ def verify(
     assume: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compares an export with a module: outputs, weights and contract.
+    """Compares an export with a module: outputs, weights, contract, and the statements of the export's manifest.
+
+    An export whose manifest calls it edited is compared with the module after the same edits.
 
     Args:
         module: As for `inspect`.
@@ -34,7 +36,8 @@ def verify(
         progress: As for `convert`.
 
     Returns:
-        The verdict as `.passed`, and as `.report` all comparisons behind it. A difference raises no exception.
+        The verdict as `.passed`, and as `.report` all comparisons behind it; of an edited export also `.edits`, and
+        `.unproven`, the outputs that could not be compared. A difference raises no exception.
 
     Raises:
         SurgeryError: The module or the export cannot be opened, or no weight table explains the module.

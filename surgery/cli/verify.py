@@ -41,7 +41,11 @@ def verify(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Compare any export with its module: outputs, weights and contract. Exits with 5 when they differ."""
+    """Compare any export with its module: outputs, weights, contract, and its manifest's statements.
+
+    An export whose manifest calls it edited is compared with the module after the same edits. Exits with 5 when they
+    differ.
+    """
     from surgery.reports import verification as report
 
     with working(verbose) as progress:

@@ -25,9 +25,9 @@ IN_MEMORY = "the edited encoder in memory"
 
 
 def write_edited(
-    edited: EditedPlan, weights: Weights, battery: Sequence[Batch], folder: Path, progress: Progress
+    edited: EditedPlan, weights: Weights, battery: Sequence[Batch], folder: Path | None, progress: Progress
 ) -> Recorded:
-    """Edits the encoder, writes it into `folder`, and records its outputs in memory.
+    """Edits the encoder, records its outputs in memory, and writes it into `folder` unless that is None.
 
     The encoder's memory is free when this returns. Raises UsageError for a layer that does not fit.
     """
@@ -48,9 +48,9 @@ def write_edited(
             f"running the edited encoder: {error}", hint="layers take and give [batch, seq, hidden]"
         ) from error
     expected = expected_outputs(plan.inference, plan.outputs, battery, recording)
-    progress("write the SavedModel", 0, 0)
-    constants = weights.constants()
-    write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
+    if folder is not None:
+        progress("write the SavedModel", 0, 0)
+        write_saved_model(Export(module=plan.module, traces=traces, constants=weights.constants()), folder)
     return Recorded(
         plan=plan,
         how=IN_MEMORY,

@@ -74,8 +74,8 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
     return _recorded(opened, [recording])
 
 
-def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
-    """Writes the filled encoder into `folder`, and records the module.
+def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
+    """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
     The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
     the first batches; the others are then not recorded, and nothing is written.
@@ -85,7 +85,7 @@ def rebuild(opened: Opened, folder: Path, progress: Progress) -> Recorded:
         early = run(opened, reference, first, progress)
         if opened.plan.module.weight_bytes > KEPT_OPEN:
             reference.close()
-        _write_encoder(opened, list(first.values()), early, folder, progress)
+        _try_encoder(opened, list(first.values()), early, folder, progress)
         runs = [early, run(opened, reference, rest, progress)]
     return _recorded(opened, runs)
 
@@ -143,7 +143,9 @@ def make_report(
     )
 
 
-def _write_encoder(opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path, progress: Progress) -> None:
+def _try_encoder(
+    opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path | None, progress: Progress
+) -> None:
     from surgery.tf.building import build_encoder
     from surgery.tf.export import Export, Traces, write_saved_model
     from surgery.tf.memory import give_back
@@ -153,9 +155,10 @@ def _write_encoder(opened: Opened, looked_at: Sequence[Batch], early: Ran, folde
     traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
     progress("compare the encoder", 0, 0)
     _look(plan.module.name, traces, looked_at, list(early.outputs.values()))
-    progress("write the SavedModel", 0, 0)
-    constants = opened.weights.constants()
-    write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
+    if folder is not None:
+        progress("write the SavedModel", 0, 0)
+        constants = opened.weights.constants()
+        write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
     del traces
     give_back()  # Keras's cycles hold the encoder's variables
 

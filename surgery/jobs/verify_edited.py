@@ -7,9 +7,7 @@ then the outputs before the first such effect are compared with the module's, an
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from surgery.errors import UsageError
@@ -82,9 +80,8 @@ def record_edited(
         expected = [_only(outputs, edited.unchanged_outputs) for outputs in module.expected]
         recorded = replace(module, plan=edited.plan, expected=expected, hashes=edited_hashes(edited, weights))
     else:
-        with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
-            module = rebuild(opened, Path(scratch) / "unedited", progress)
-            again = write_edited(edited, weights, opened.battery, Path(scratch) / "edited", progress)
+        module = rebuild(opened, None, progress)
+        again = write_edited(edited, weights, opened.battery, None, progress)
         expected = [
             _both(_only(own, edited.unchanged_outputs), made)
             for own, made in zip(module.expected, again.expected, strict=True)

@@ -93,7 +93,8 @@ def _problem(field: str, value: Any, inference: Inference) -> str:
     own, written = inference.architecture.values.get(field), inference.family.encoder.writes
     if value == own or (field in written and value == written[field]):
         return ""
-    or_written = f" (or {_number(written[field])}, as Model Garden's encoder has it)" if field in written else ""
+    other = field in written and written[field] != own
+    or_written = f" (or {_number(written[field])}, as Model Garden's encoder has it)" if other else ""
     return f"{field}: the module has {_number(own)}{or_written}, the export {_number(value)}"
 
 

@@ -104,7 +104,8 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
     rows = []
     for (stem, _), members in groups.items():
         first, last = members[0], members[-1]
-        name = first["name"] if len(members) == 1 else stem.replace("{}", f"{{{_blocks(members)}}}")
+        shared = stem.replace("{}", f"{{{_blocks(members)}}}") if "{}" in stem else stem
+        name = first["name"] if len(members) == 1 else shared
         padding = [diff["padding_rows"] for diff in members if diff["padding_rows"] is not None]
         row = {
             "name": name,

@@ -36,8 +36,16 @@ def text(console: Console, data: Data) -> None:
             unproven = ", ".join(data["unproven"])
             because = "they depend on layers that the manifest only names"
             console.print(Text(f"not compared, {because}: {unproven}", style="yellow"))
-        edited = "all that can be compared is as the manifest says" if data["unproven"] else "the module, edited so"
-        parity.verdict(console, edited if passed else "NOT what its manifest says", passed=passed)
+        parity.verdict(console, _verdict(passed, data["unproven"]), passed=passed)
     else:
         parity.text(console, data["parity"])
     lines(console, [f"note: {note}" for note in data["notes"]])
+
+
+def _verdict(passed: bool, unproven: list[str]) -> str:
+    """The verdict on an edited export."""
+    if not passed:
+        return "NOT what its manifest says"
+    return (
+        "as the manifest says, in all that can be compared" if unproven else "the module, edited as the manifest says"
+    )

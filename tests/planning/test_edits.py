@@ -7,6 +7,7 @@ import pytest
 import surgery
 from surgery.edits import DropBlocks, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
 from surgery.errors import UsageError
+from surgery.planning.edits import NamedLayer, describe, read_edit
 
 
 def layer(states):
@@ -80,3 +81,39 @@ def test_a_shared_attention_is_pruned_for_all_blocks_or_none(modules):
     with pytest.raises(UsageError, match="share one attention"):
         surgery.edit(modules("g4_albert"), PruneHeads((0,), "0"))
     assert surgery.edit(modules("g4_albert"), PruneHeads((0,))).hits == {"prune heads 0 of blocks :": 4}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        KeepBlocks("0,2,-1"),
+        DropBlocks("-4:"),
+        PruneHeads((0, -1, 3), ":"),
+        InsertLayer(-1, NamedLayer("Dense", "my dense/1")),
+        ReplaceBlock(2, NamedLayer("Sequential", "block")),
+    ],
+)
+def test_an_edit_is_read_back_from_its_words(edit):
+    assert read_edit(describe(edit)) == edit
+
+
+@pytest.mark.parametrize("words", ["", "keep blocks ", "prune heads a of blocks :", "keep blocks 0\n", "swap blocks 0"])
+def test_words_that_describe_no_edit_are_refused(words):
+    with pytest.raises(ValueError, match="describes no edit"):
+        read_edit(words)
+
+
+def test_edits_that_were_read_back_hit_the_same_places(modules):
+    class Layer:
+        name = "added"
+
+        def __call__(self, states):
+            return states
+
+    edits = (DropBlocks("0"), PruneHeads((1, 3), "-1"), InsertLayer(0, Layer()), ReplaceBlock(2, Layer()))
+    made = surgery.edit(modules("g3_small"), *edits).edited
+    again = surgery.edit(modules("g3_small"), *(read_edit(words) for words, _ in made.hits)).edited
+    assert again.hits == made.hits
+    assert [(b.origin, b.pruned) for b in again.blocks] == [(b.origin, b.pruned) for b in made.blocks]
+    assert (again.unchanged_outputs, again.changed_outputs) == (made.unchanged_outputs, made.changed_outputs)
+    assert again.has_unknown_layers

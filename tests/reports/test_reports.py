@@ -13,7 +13,7 @@ from rich.console import Console
 
 import surgery
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
-from surgery.reports import edit, inspection, parity, plan
+from surgery.reports import edit, inspection, parity, plan, verification
 from surgery.wording import shape_text, size
 from tests.support.builders import hugging_face
 from tests.support.synthetic import CNN, write_saved_model
@@ -193,6 +193,13 @@ def test_a_passed_comparison_says_so_and_how_close_it_was():
     assert "2 of 2 bit-equal" in shown
 
 
+def test_the_outputs_of_a_training_trace_share_a_row_even_if_no_block_is_among_them():
+    names = ("mlm_logits", "pooled_output")
+    shown = compared(*(diff(f"mlm(training=True).{name}") for name in names))
+    assert re.search(r"^mlm\(training=True\)\.\* .* passed *$", shown, re.MULTILINE)
+    assert "mlm_logits" not in shown
+
+
 def test_a_failed_comparison_says_what_failed_and_how():
     shown = compared(
         diff("pooled_output", passed=False, difference=float("inf"), problem="it is missing", nonfinite=(0, 3)),
@@ -204,6 +211,36 @@ def test_a_failed_comparison_says_what_failed_and_how():
     assert "1 of 2 bit-equal" in shown
     assert "a/kernel: its bits differ" in shown
     assert "an input is named otherwise" in shown
+
+
+@pytest.mark.parametrize(
+    ("passed", "unproven", "verdict"),
+    [
+        (True, [], "the module, edited as the manifest says"),
+        (True, ["pooled_output"], "as the manifest says, in all that can be compared"),
+        (False, [], "NOT what its manifest says"),
+        (False, ["pooled_output"], "NOT what its manifest says"),
+    ],
+)
+def test_an_edited_export_is_compared_with_its_edits_and_says_so(passed: bool, unproven: list[str], verdict: str):
+    report = ParityReport(
+        reference="the module",
+        batches=3,
+        float32_batches=2,
+        outputs=(diff("embedding_output", passed=passed),),
+        weights=ALL_EQUAL,
+    )
+    data = {
+        "parity": parity.data(report),
+        "notes": ["a fact"],
+        "edits": ["drop blocks 1", "prune heads 0 of blocks :"],
+        "unproven": unproven,
+    }
+    lines = text(verification, data).splitlines()
+    assert lines[0] == "the manifest calls it edited: drop blocks 1; prune heads 0 of blocks :"
+    assert lines[-2:] == [f"verdict: {verdict}", "note: a fact"]
+    assert any(line.startswith("not compared") and line.endswith(": pooled_output") for line in lines) == bool(unproven)
+    assert "the same function" not in "\n".join(lines)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -14,7 +15,9 @@ from surgery.cli.main import main
 from surgery.export.manifest import MANIFEST
 from surgery.formats import object_graph
 from surgery.jobs.steps import judge, open_export
-from tests.support.editing import drop_variable, edited, objects, set_constants
+from surgery.jobs.verify import verify_export
+from tests.support.conversions import first_batches
+from tests.support.editing import drop_variable, edited, objects, replace_constants, set_constants
 from tests.support.tampering import with_flipped_byte, with_tensors
 
 NAME = "g4_bert_dropouts"
@@ -148,9 +151,62 @@ def test_a_dropout_rate_changed_in_the_training_trace_breaks_the_contract(verify
     pattern = r"layer_\d/self_attention/.*dropout.*/GreaterEqual/y"
     report = verify(lambda export, copy: edited(export, copy, lambda pb: set_constants(pb, pattern, 0.3)))
     assert not report.passed
-    assert all(diff.passed for diff in report.outputs)
+    assert report.first_divergence.name == "__call__(training=True).encoder_outputs_0"
     assert report.weights.passed
-    assert report.contract == ("attention_probs_dropout: the module has 0.05, the export 0.3",)
+    assert "attention_probs_dropout: the module has 0.05, the export 0.3, in __call__ of a dict" in report.contract[0]
+    assert all("attention_probs_dropout" in problem for problem in report.contract)
+
+
+def test_another_mask_adder_in_one_block_breaks_the_contract_though_no_output_shows_it(verify):
+    place = "layer_1/self_attention"
+    report = verify(
+        lambda e, c: edited(e, c, lambda pb: replace_constants(pb, f".*{place}/.*", -1e9, -1e8)),
+    )
+    assert all(diff.passed for diff in report.outputs)
+    assert all("attention_mask_adder" in problem for problem in report.contract)
+    (line,) = [problem for problem in report.contract if problem.startswith("attention_mask_adder: ")]
+    assert line.startswith("attention_mask_adder: the module has -1e+09, the export -1e+08, in __call__ of a dict")
+    assert place in line
+
+
+def test_another_scale_of_what_is_kept_in_training_breaks_the_contract_at_its_place(verify):
+    place = "layer_1/self_attention/dropout"
+    report = verify(
+        lambda e, c: edited(e, c, lambda pb: replace_constants(pb, f".*{place}.*", 1 / 0.95, 1 / 0.8)),
+    )
+    assert report.first_divergence.name == "__call__(training=True).encoder_outputs_1"
+    (line,) = report.contract
+    assert line.startswith(
+        "attention_probs_dropout: what a rate of 0.05 keeps is multiplied by 1.25 instead of 1.052632"
+    )
+    assert place in line
+
+
+def add_signature(saved_model):
+    signatures = saved_model.meta_graphs[0].signature_def
+    signatures["extra"].CopyFrom(signatures["serving_default"])
+
+
+def test_a_signature_that_nobody_asked_for_breaks_the_contract(verify):
+    report = verify(lambda export, copy: edited(export, copy, add_signature))
+    assert all(diff.passed for diff in report.outputs)
+    assert report.contract == ("signature extra: nobody asked for it, and nothing proves what it computes",)
+
+
+def test_a_manifest_that_says_other_things_than_the_export_is_does_not_pass(converted, tmp_path):
+    export = tmp_path / "export"
+    shutil.copytree(converted(NAME).export, export)
+    manifest = json.loads((export / MANIFEST).read_text())
+    row = manifest["assignments"][3]
+    row["sha256"] = "0" * 64
+    manifest["architecture"]["output_dropout"] = 0.3
+    (export / MANIFEST).write_text(json.dumps(manifest))
+    found = verify_export(str(converted(NAME).source), export, battery=first_batches)
+    assert not found.passed
+    assert all(diff.passed for diff in found.report.outputs)
+    assert found.report.contract[0] == f"{MANIFEST}: architecture.output_dropout says 0.3, expected 0.2"
+    assert found.report.contract[1].startswith(f"{MANIFEST}: assignments.{row['target']}.sha256 says '0000")
+    assert len(found.report.contract) == 2
 
 
 def untrain(saved_model):
