@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from surgery.explanation.outputs import split_entry
+from surgery.explanation.outputs import BLOCKS, split_entry
 from surgery.proof.battery import Batch
 from surgery.proof.parity import (
     ERROR_FACTOR,
@@ -84,18 +84,20 @@ def compare(
     return tuple(running[name].diff() for name in sorted(running, key=computation_order))
 
 
-def computation_order(name: str) -> tuple[int, int, str]:
+def computation_order(name: str) -> tuple[int, int, bool, str]:
     """Sort key of an output: embeddings, then blocks by number, then outputs made of the last block.
 
-    Outputs of further signatures and of sub-models come after those of the encoder, those of training traces last.
+    Outputs of further signatures and of sub-models come after those of the encoder, those of training traces last. The
+    list of block outputs comes first at each number: where others are outputs of the call, too, as MobileBERT's scores
+    are, it begins with the embeddings, so that its entry is what enters the block of that number.
     """
     owner, _, output = name.rpartition(".")
     place = 10 * bool(owner) + 10 * ("training=True" in owner)
     entry = split_entry(output)
     if entry is not None:
-        return (place + 1, entry[1], name)
+        return (place + 1, entry[1], entry[0] != BLOCKS, name)
     rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
-    return (place + rank, 0, name)
+    return (place + rank, 0, False, name)
 
 
 Pair = tuple[np.ndarray | None, np.ndarray | None]

@@ -273,6 +273,12 @@ def test_outputs_are_compared_in_the_order_in_which_they_are_computed():
     ]
 
 
+def test_a_block_s_scores_come_between_its_input_and_its_output():
+    """MobileBERT's list of block outputs begins with the embeddings: its entry 1 is what the first block returns."""
+    computed = ["encoder_outputs_0", "attention_scores_0", "encoder_outputs_1", "attention_scores_1"]
+    assert sorted(sorted(computed), key=computation_order) == computed
+
+
 def test_training_traces_come_last():
     names = ["__call__(training=True).embedding_output", "__call__(training=True).encoder_outputs_3", "mlm.mlm_logits"]
     assert sorted(names, key=computation_order) == ["mlm.mlm_logits", *names[:2]]

@@ -20,6 +20,7 @@ import surgery.tf
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Architecture
     from surgery.jobs.convert import Conversion
+    from surgery.jobs.opened import MakeBattery
     from surgery.jobs.steps import Recorded
     from surgery.proof.battery import Batch
     from tests.support.tapping import Tapped
@@ -38,6 +39,13 @@ def first_batches(architecture: Architecture) -> Sequence[Batch]:
     from surgery.proof.battery import make_battery
 
     return make_battery(architecture)[:9]
+
+
+def two_batches(architecture: Architecture) -> Sequence[Batch]:
+    """A batch of a single row and one that the training traces run on, both of 17 tokens and in float32, too."""
+    from surgery.proof.battery import make_battery
+
+    return [batch for batch in make_battery(architecture) if batch.float32 and batch.length == 17][:2]
 
 
 @contextmanager
@@ -85,8 +93,11 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def recorded(source: Callable[[str], Path]) -> Callable[[str], Recorded]:
-    """The recording of a module by name, on the whole battery, for `judge` to hold against any export of it."""
+def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
+    """The recording of a module by name, for `judge` to hold against any export of it.
+
+    It is made on the whole battery, or as in `recorded(name, two_batches)`.
+    """
     from surgery.jobs.opened import open_weights
     from surgery.jobs.steps import record
     from surgery.planning.plan import make_plan
@@ -94,9 +105,9 @@ def recorded(source: Callable[[str], Path]) -> Callable[[str], Recorded]:
     from surgery.sources.opening import open_module
 
     @cache
-    def make(name: str) -> Recorded:
+    def make(name: str, battery: MakeBattery = make_battery) -> Recorded:
         with open_module(str(source(name)), with_weights=True) as module:
-            return record(open_weights(make_plan(module, Path()), make_battery))
+            return record(open_weights(make_plan(module, Path()), battery))
 
     return make
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_names import BUILT, SAMPLES
+from tests.support.sample_names import BUILT, SAMPLES, SHARP_SAMPLES
 
 SLOW = ("tests/whole/", "tests/tools/", "tests/triton/", "tests/docs/test_walk_through.py")
 """Whole jobs: what they do takes seconds, and all of it takes minutes."""
@@ -26,7 +26,8 @@ OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/t
 OF_TRITON = "tests/triton/"
 """What shares the environment of Triton, which takes minutes to make."""
 
-NAMED = re.compile(rf"(?:^|-)({'|'.join(sorted(map(re.escape, (*SAMPLES, *BUILT)), key=len, reverse=True))})(?:-|$)")
+NAMES = sorted(map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *BUILT)), key=len, reverse=True)
+NAMED = re.compile(rf"(?:^|-)({'|'.join(NAMES)})(?:-|$)")
 
 
 def group_of(name: str) -> str:

@@ -21,6 +21,9 @@ HUGGING_FACE_SAMPLES = ("hf_bert", "hf_bert_gelu_new", "hf_albert", "hf_electra"
 TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoint": "tf1_albert_small"}
 """TF1 checkpoints by name, each made of the variables of a TF1 module: builders.checkpoints.build_released."""
 
+SHARP_SAMPLES = ("g2_sharp", "tf1_sharp")
+"""Modules of twelve blocks with weights that amplify rounding: a right export differs by up to 3e-4 in float32."""
+
 CHECKPOINT_SAMPLES = (*HUGGING_FACE_SAMPLES, *TF1_CHECKPOINTS)
 """Sources without a graph: they cannot be loaded, only their exports."""
 

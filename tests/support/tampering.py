@@ -13,19 +13,28 @@ from tensorboard.compat.proto import trackable_object_graph_pb2
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 Change = Callable[[np.ndarray], np.ndarray]
+Values = Mapping[str, np.ndarray]
+"""Values of variables, by name."""
 
 
 def with_tensors(module: Path, folder: Path, changes: Mapping[str, Change]) -> Path:
     """Copies a SavedModel to `folder` and rewrites its checkpoint with the named variables' values changed."""
+    with_values(module, folder, lambda values: {name: change(values[name].copy()) for name, change in changes.items()})
+    return folder
+
+
+def with_values(module: Path, folder: Path, change: Callable[[Values], Values]) -> frozenset[str]:
+    """Copies a SavedModel to `folder` with the values that `change` makes of all of them; returns the changed names."""
     shutil.copytree(module, folder)
     prefix = str(folder / "variables" / "variables")
     reader = tf.train.load_checkpoint(prefix)
     tensors = {key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()}
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(tensors[OBJECT_GRAPH])
     key_of = {a.full_name: a.checkpoint_key for node in graph.nodes for a in node.attributes}
-    for name, change in changes.items():
+    changed = change({name: tensors[key] for name, key in key_of.items() if name})
+    for name, value in changed.items():
         before = tensors[key_of[name]]
-        tensors[key_of[name]] = np.asarray(change(before.copy()), before.dtype)
+        tensors[key_of[name]] = np.asarray(value, before.dtype).reshape(before.shape)
     shutil.rmtree(folder / "variables")
     (folder / "variables").mkdir()
     keys = list(tensors)
@@ -35,7 +44,7 @@ def with_tensors(module: Path, folder: Path, changes: Mapping[str, Change]) -> P
         shape_and_slices=[""] * len(keys),
         tensors=[tf.constant(tensors[key]) for key in keys],
     )
-    return folder
+    return frozenset(changed)
 
 
 def with_flipped_byte(module: Path, folder: Path) -> Path:

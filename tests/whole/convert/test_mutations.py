@@ -11,10 +11,9 @@ import pytest
 
 import surgery
 from surgery.export.weights import Weights
-from surgery.jobs.steps import FIRST_LOOK
 from surgery.planning import plan as planning
 from surgery.proof import float64
-from surgery.proof.battery import make_battery
+from surgery.proof.battery import FIRST_LOOK, make_battery
 from surgery.tf import building, recording
 
 BLOCK = "transformer/layer_"
@@ -90,6 +89,24 @@ def swapped_pooler_columns(target, array, weight):
     return array[:, ::-1] if target == "pooler_transform/kernel" else None
 
 
+def transposed_projection(target, array, weight):
+    return array.reshape(array.shape[::-1]).T.copy() if target == "embedding_projection/kernel" else None
+
+
+def swapped_bottleneck_norms(target, array, weight):
+    names = {"layer_1/bottleneck_input/norm": "layer_1/kq_shared_bottleneck/norm"}
+    names |= {there: here for here, there in names.items()}
+    return next((weight(target.replace(here, there)) for here, there in names.items() if here in target), None)
+
+
+def swapped_softmax_weights(target, array, weight):
+    if "layer_1/self_attention/pre_softmax_weight" in target:
+        return weight(target.replace("pre_softmax", "post_softmax"))
+    if "layer_1/self_attention/post_softmax_weight" in target:
+        return weight(target.replace("post_softmax", "pre_softmax"))
+    return None
+
+
 @pytest.mark.parametrize(
     ("change", "diverges"),
     [
@@ -118,31 +135,45 @@ def test_the_block_is_named_even_where_the_module_returns_its_ends_only(change, 
     assert first_to_diverge(convert("g1")) == diverges
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "diverges"),
+    [
+        ("g4_albert", transposed_projection, "embedding_output"),
+        ("g4_mobilebert", swapped_bottleneck_norms, "attention_scores_1"),
+        ("g4_talkheads", swapped_softmax_weights, "encoder_outputs_1"),
+    ],
+)
+def test_a_mistake_of_one_family_is_caught_where_it_is_made(name, change, diverges, mutate, convert):
+    mutate(change)
+    assert first_to_diverge(convert(name)) == diverges
+
+
 @pytest.fixture
 def recordings(monkeypatch):
-    """Labels of the batches that the module's side is recorded on, a list for each time."""
-    labels = []
+    """The batches that the module's side is recorded on, a list for each time."""
+    recorded = []
 
     def spy(owner, name, position):
         original = getattr(owner, name)
 
         def record(*args):
-            labels.append([batch.label for batch in args[position]])
+            recorded.append(args[position])
             return original(*args)
 
         monkeypatch.setattr(owner, name, record)
 
-    spy(recording, "record_module", 2)
+    spy(recording.LoadedModule, "record", 1)
     spy(float64, "record_float64", 3)
-    return labels
+    return recorded
 
 
 @pytest.mark.parametrize("name", ["g4_bert_dropouts", "hf_bert"])
 def test_a_wrong_encoder_fails_before_the_rest_of_the_battery_is_recorded(name, mutate, convert, recordings):
     mutate(swapped_blocks)
     assert "nothing was written" in convert(name)
-    (labels,) = recordings
-    assert len(labels) == FIRST_LOOK
+    (early,) = recordings
+    assert len(early) == FIRST_LOOK
+    assert not any(batch.float32 or batch.training for batch in early)
 
 
 @pytest.mark.parametrize("name", ["g4_bert_dropouts", "hf_bert"])
@@ -151,7 +182,9 @@ def test_a_sound_encoder_is_tried_first_and_each_batch_recorded_once(name, sourc
     battery = make_battery(done.plan.inference.architecture)
     early, others = recordings
     assert len(early) == FIRST_LOOK
-    assert sorted(early + others) == sorted(batch.label for batch in battery)
+    for precision in ("double", "float32"):
+        ran = [batch.label for batch in (*early, *others) if getattr(batch, precision)]
+        assert sorted(ran) == sorted(batch.label for batch in battery if getattr(batch, precision))
     assert done.report.batches == len(battery)
 
 

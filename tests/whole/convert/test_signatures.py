@@ -147,3 +147,9 @@ def test_the_encoder_is_traced_once_for_each_training_mode(converted):
     library = saved_model_pb.read(converted("g4_bert_mlm").export / "saved_model.pb").meta_graphs[0].graph_def.library
     attention = [f.signature.name for f in library.function if sum(n.op == "Softmax" for n in f.node_def) >= 3]
     assert len(attention) == 2
+
+
+def test_mobilebert_keeps_what_its_source_exposes_beyond_the_contract(converted):
+    outputs = converted("g4_mobilebert").conversion.plan.signatures["serving_default"]
+    for stem, count in (("encoder_outputs", 4), ("attention_scores", 3)):
+        assert [name for name in outputs if name.startswith(stem)] == [f"{stem}_{i}" for i in range(count)]

@@ -9,6 +9,7 @@ import pytest
 import surgery
 from surgery.formats import object_graph
 from surgery.jobs.steps import judge, open_export
+from tests.support.conversions import two_batches
 from tests.support.editing import edited, keep_traces, objects
 from tests.support.graph_defs import FLOAT, RESOURCE, add
 from tests.support.tampering import with_tensors
@@ -20,7 +21,7 @@ def problems(converted, recorded, tmp_path):
 
     def run(tamper, name="g1"):
         tamper(converted(name).export, tmp_path / "tampered")
-        report = judge(recorded(name), open_export(tmp_path / "tampered"))
+        report = judge(recorded(name, two_batches), open_export(tmp_path / "tampered"))
         assert not report.passed
         return report.failure()
 
