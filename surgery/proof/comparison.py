@@ -133,6 +133,7 @@ class _Running:
             if exact is None or same is None:
                 self._count(left, right)
             judged = ~batch.padding_rows
+            self._report_padding(left[~judged], right[~judged])
             problem = self.float32.add(batch, left[judged], right[judged], None if exact is None else exact[judged])
             if problem:
                 self._fail(batch, problem)
@@ -170,9 +171,8 @@ class _Running:
 
     def _compare(self, batch: Batch, exact: np.ndarray, same: np.ndarray) -> None:
         padded = batch.padding_rows
-        if padded.any():
-            self.padding_rows = max(self.padding_rows or 0.0, _max_error(exact[padded], same[padded]))
-            exact, same = exact[~padded], same[~padded]
+        self._report_padding(exact[padded], same[padded])
+        exact, same = exact[~padded], same[~padded]
         if not _equal_nonfinite(exact, same):
             self._fail(batch, f"NaN or Inf on one side only, {batch.label}")
             return
@@ -182,6 +182,11 @@ class _Running:
         if relative > self.difference or not self.worst_batch:
             self.difference, self.worst_batch = max(relative, self.difference), batch.label
         self.max_abs = max(error, self.max_abs)
+
+    def _report_padding(self, left: np.ndarray, right: np.ndarray) -> None:
+        """Keeps the largest difference in rows of padding. In float32 it is larger: -1e9 absorbs the scores there."""
+        if left.size:
+            self.padding_rows = max(self.padding_rows or 0.0, _max_error(left, right))
 
     def _count(self, left: np.ndarray, right: np.ndarray) -> None:
         """Counts the values that are NaN or infinite, also in rows that are not judged."""

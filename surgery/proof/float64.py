@@ -22,6 +22,7 @@ from surgery.module import InspectedModule, Tensors, VariableInfo
 from surgery.planning.taps import TapAtBlock
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Outputs, Recording
+from surgery.proof.constants import as_computed
 from surgery.proof.layers import Array, Block, Dense, Norm, activation
 from surgery.tables.publisher import Names
 
@@ -139,13 +140,16 @@ class _Weights:
         return Dense(kernel=kernel.T if self._names.transposed else kernel, bias=bias)
 
     def norm(self, epsilon: float, *names: str, dtype: Precision) -> Norm:
-        """The layer normalisation of the first of these names that the checkpoint has."""
+        """The layer normalisation of the first of these names that the checkpoint has.
+
+        Graphs hold the epsilon in float32. Where a variance is small, its rounding shows in float64.
+        """
 
         def leaf(leaves: Sequence[str]) -> Array:
             weight = self.read(*(f"{name}{self._names.separator}{leaf}" for name in names for leaf in leaves))
             return weight.astype(dtype)
 
-        return Norm(gamma=leaf(self._names.gamma), beta=leaf(self._names.beta), epsilon=epsilon)
+        return Norm(gamma=leaf(self._names.gamma), beta=leaf(self._names.beta), epsilon=as_computed(epsilon))
 
 
 def _embed(weights: _Weights, names: Names, values: Mapping[str, Any], runs: Sequence[Run]) -> list[Array]:

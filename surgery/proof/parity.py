@@ -39,7 +39,8 @@ class OutputDiff:
         bit_equal: True if both sides' bits in float32 are equal, except in rows of nothing but padding; None where
             the output was not run in float32.
         nonfinite: Numbers of NaN and infinite values, on the expected and on the other side.
-        padding_rows: The largest difference in rows of nothing but padding; None where there are no such rows.
+        padding_rows: The largest difference in rows of nothing but padding, in double precision or in float32; None
+            where there are no such rows.
         worst_batch: Label of the batch with the largest difference.
         passed: Whether the output passes.
         problem: What else is wrong, such as another shape; "" if nothing is.

@@ -33,7 +33,6 @@ def comparison(console: Console, data: Data) -> None:
     """The whole report except its last line, the verdict."""
     title(console, f"Parity on {data['batches']} batches, against {data['reference']}")
     inner = set(data["inner"])
-    padding = any(diff["padding_rows"] is not None for diff in data["outputs"])
     nonfinite = any(diff["nonfinite"] != [0, 0] for diff in data["outputs"])
     rows = []
     for diff in _by_tap(data["outputs"], inner):
@@ -44,13 +43,11 @@ def comparison(console: Console, data: Data) -> None:
             _part(diff["export_error"], diff["rms"]),
             {True: "yes", False: "no", None: ""}[diff["bit_equal"]],
         ]
-        if padding:
-            row.append("" if diff["padding_rows"] is None else f"{diff['padding_rows']:.2g}")
         if nonfinite:
             row.append("" if diff["nonfinite"] == [0, 0] else "{}/{}".format(*diff["nonfinite"]))
         rows.append((*row, "passed" if diff["passed"] else diff["problem"] or "FAILED"))
     columns = ["output", "in float64", "module", "export", "bit-equal"]
-    columns += ["padding rows"] * padding + ["NaN"] * nonfinite + ["verdict"]
+    columns += ["NaN"] * nonfinite + ["verdict"]
     table_of(console, columns, rows)
     if inner:
         console.print("* not returned by the module's call: compared with the tensors inside its own graph")
@@ -76,8 +73,13 @@ def comparison(console: Console, data: Data) -> None:
     )
     if data["formulas"]:
         console.print(f"exact in double precision, as each is a rounding in the graphs: {', '.join(data['formulas'])}")
-    if padding:
-        console.print("padding rows: largest difference in rows that are nothing but padding; reported, not judged")
+    padded = [diff for diff in data["outputs"] if diff["padding_rows"] is not None]
+    if padded:
+        most = max(padded, key=lambda diff: diff["padding_rows"])
+        console.print(
+            f"rows that are nothing but padding: reported, not judged; the largest difference is "
+            f"{number(most['padding_rows'])}, in {most['name']}"
+        )
 
 
 def _part(error: float | None, rms: float) -> str:
@@ -106,7 +108,6 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
         first, last = members[0], members[-1]
         shared = stem.replace("{}", f"{{{_blocks(members)}}}") if "{}" in stem else stem
         name = first["name"] if len(members) == 1 else shared
-        padding = [diff["padding_rows"] for diff in members if diff["padding_rows"] is not None]
         row = {
             "name": name,
             "first": first["name"],
@@ -114,7 +115,6 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
             "bit_equal": _all_equal([diff["bit_equal"] for diff in members]),
             "difference": max((diff["difference"] for diff in members), key=_size_of_error),
             **_worst_errors(members),
-            "padding_rows": max(padding, default=None),
         }
         rows.append({**last, **row})
     return rows

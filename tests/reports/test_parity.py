@@ -83,9 +83,11 @@ def test_block_outputs_of_the_default_signature_keep_their_rows():
     assert {"encoder_outputs_0", "encoder_outputs_1", "depth_2.encoder_outputs_0"} <= found.keys()
 
 
-def test_the_largest_error_in_rows_of_padding_is_told_for_a_tap_too():
+def test_the_largest_difference_in_rows_of_padding_is_told_with_its_output():
     found = rows(diff("taps.key_0", padding=0.25), diff("taps.key_1", padding=0.5), diff("pooled_output"))
-    assert found["taps.key_{0,1}"] == "taps.key_{0,1} 0 2e-08 3e-08 yes 0.5 passed"
+    told = "rows that are nothing but padding: reported, not judged; the largest difference is 0.5, in taps.key_1"
+    assert told in found
+    assert not any("padding" in line for line in rows(diff("pooled_output")))
 
 
 def test_what_was_compared_with_inner_tensors_is_marked_and_explained():

@@ -71,16 +71,23 @@ def test_outputs_under_each_other_s_names_and_signatures_with_less_or_more_do_no
         "taps.query_1",
         "text.text",
     ]
-    assert report.contract == (
+    assert report.contract[:2] == (
         "signature taps: outputs that are missing or too many: query",
         "signature text: it is missing",
     )
+    assert [line.partition(" says ")[0] for line in report.contract[2:]] == [
+        "assets.extra/surgery.json: outputs.taps",
+        "assets.extra/surgery.json: outputs.text",
+    ]
 
 
-def test_signatures_that_nobody_asked_for_are_not_compared(requested):
+def test_signatures_that_nobody_asked_for_are_not_compared_and_do_not_pass(requested):
     report = requested(features=[], depths=[], signatures=[])
-    assert report.passed
     assert {diff.name.partition(".")[0] for diff in report.outputs if "." in diff.name} == {"taps"}
+    assert all(diff.passed for diff in report.outputs)
+    assert not report.passed
+    for name in ("text", "depth_2"):
+        assert any(f"signature {name}: " in line and "nobody asked" in line for line in report.contract)
 
 
 def test_what_was_asked_for_and_is_not_there_does_not_pass(requested):
@@ -96,4 +103,6 @@ def test_a_call_that_gives_taps_which_nobody_asked_for_does_not_pass(requested):
     report = requested(taps=[], signatures=[])
     assert not report.passed
     assert all(diff.passed for diff in report.outputs)
-    assert any("output query_0 is not what the signature computes" in line for line in report.contract)
+    assert any(
+        "__call__ with training=False: the dict has a superfluous output query_0" in line for line in report.contract
+    )
