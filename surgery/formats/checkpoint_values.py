@@ -11,6 +11,7 @@ checksums are computed by google-crc32c, in C at several gigabytes a second.
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from collections.abc import Mapping
 from itertools import combinations
@@ -48,7 +49,8 @@ class CheckpointValues:
     def __init__(self, prefix: Path) -> None:
         self._prefix = prefix
         self._index = read_index(prefix.with_name(f"{prefix.name}.index"))
-        self._shards: dict[int, np.ndarray] = {}
+        self._shards: dict[int, mmap.mmap] = {}
+        self._read: list[Entry] = []
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -63,6 +65,7 @@ class CheckpointValues:
             OSError: The shard is missing or cannot be read.
             ValueError: The value is damaged or cut short, or numpy has no such dtype.
         """
+        self._give_back()
         entry = self.entries[key]
         if not entry.slices:
             return self._value(entry)
@@ -91,14 +94,26 @@ class CheckpointValues:
         if not entry.nbytes:
             return np.empty(0, np.uint8)
         if entry.shard not in self._shards:
-            self._shards[entry.shard] = np.asarray(np.memmap(self._path(entry), np.uint8, "r"))
+            with self._path(entry).open("rb") as file:
+                self._shards[entry.shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         shard = self._shards[entry.shard]
-        if entry.offset + entry.nbytes > shard.size:
+        if entry.offset + entry.nbytes > len(shard):
             raise ValueError(
                 f"its {entry.nbytes} bytes begin at byte {entry.offset} of {self._path(entry).name}, which has only "
-                f"{shard.size} bytes"
+                f"{len(shard)} bytes"
             )
-        return shard[entry.offset : entry.offset + entry.nbytes]
+        self._read.append(entry)
+        return np.frombuffer(shard, np.uint8, entry.nbytes, entry.offset)
+
+    def _give_back(self) -> None:
+        """Returns the memory of the values that were read before. They stay valid, and come from the file again.
+
+        Otherwise a whole model would stay in the memory of the process beside those that are made from it.
+        """
+        for entry in self._read:
+            start = entry.offset // mmap.PAGESIZE * mmap.PAGESIZE
+            self._shards[entry.shard].madvise(mmap.MADV_DONTNEED, start, entry.offset + entry.nbytes - start)
+        self._read.clear()
 
     def _path(self, entry: Entry) -> Path:
         return self._prefix.with_name(f"{self._prefix.name}.data-{entry.shard:05d}-of-{self._index.shards:05d}")

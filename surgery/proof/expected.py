@@ -39,7 +39,7 @@ def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensor
     """The outputs that can be computed from these tensors, which may lack some, or be none at all."""
     block_output = inference.outputs.block_output
     wanted = {name: value for name, value in tensors.items() if name not in outputs.tap_names}
-    for signature, made in outputs.extra.items() if batch.extras else ():
+    for signature, made in outputs.extra.items():
         for output in made.outputs:
             feature = outputs.feature_of(output)
             last = None if made.depth is None else block_output(made.depth - 1)

@@ -49,7 +49,7 @@ def record_float64(
     """The outputs of the checkpoint's encoder on a battery, and those of its masked-LM head, `mlm.mlm_logits`.
 
     Batches that are run in float32, too, are computed in both precisions: the same formulas in float32 show how exact
-    an export can be expected to be. Taps and the masked-LM head are recorded on the batches that have extras.
+    an export can be expected to be. Taps are recorded on the batches that have them.
     `progress` is called with the number of blocks that are done and the number of all blocks. Raises UnexplainedError
     when the checkpoint has no weight of the publisher's name, or the activation is unknown.
     """
@@ -87,7 +87,7 @@ def _record(
             masks = [runs[index][0].inputs["input_mask"].astype(dtype) for index in own]
             for index, inner in zip(own, block.run([states[index] for index in own], masks), strict=True):
                 recording[index][block_output] = states[index] = inner["block_output"]
-                for tap in wanted if runs[index][0].extras else ():
+                for tap in wanted if runs[index][0].taps else ():
                     recording[index][tap.output] = inner[tap.name]
     progress(len(block_outputs), len(block_outputs))
     for outputs in recording:
@@ -187,7 +187,7 @@ def _read_block(weights: _Weights, names: Names, number: int, values: Mapping[st
 def _masked_lm(
     weights: _Weights, names: Names, values: Mapping[str, Any], states: Sequence[Array], runs: Sequence[Run]
 ) -> dict[int, Array]:
-    """Logits, [batch, positions, vocab], by the run's number, for batches that have extras."""
+    """Logits, [batch, positions, vocab], by the run's number."""
     act, head = activation(values["mlm_act"]), f"{names.masked_lm}/transform"
     denses = _in_both(runs, partial(weights.dense, f"{head}/dense"))
     norms = _in_both(runs, lambda dtype: weights.norm(values["mlm_layer_norm_eps"], f"{head}/LayerNorm", dtype=dtype))
@@ -195,7 +195,6 @@ def _masked_lm(
     biases = _in_both(runs, weights.read(f"{names.masked_lm}/output_bias").astype)
     found = {}
     for index, (x, (batch, dtype)) in enumerate(zip(states, runs, strict=True)):
-        if batch.extras:
-            picked = np.take_along_axis(x, batch.inputs["masked_lm_positions"][:, :, None], axis=1)
-            found[index] = norms[dtype](act(denses[dtype](picked))) @ tables[dtype].T + biases[dtype]
+        picked = np.take_along_axis(x, batch.inputs["masked_lm_positions"][:, :, None], axis=1)
+        found[index] = norms[dtype](act(denses[dtype](picked))) @ tables[dtype].T + biases[dtype]
     return found

@@ -33,14 +33,14 @@ class Compared:
 
     Attributes:
         parts: The graphs, with the outputs that are wanted of each.
-        extras: The outputs that are only run on batches with extras.
+        taps: The outputs that are only run on batches with taps.
         training: The outputs of training traces.
         same_as: Outputs that must be the same tensor as another one, by name.
         fed: Names of the boundaries of which the expected values are fed to what follows them (see of_export).
     """
 
     parts: tuple[Part, ...]
-    extras: frozenset[str]
+    taps: frozenset[str]
     training: frozenset[str]
     same_as: Mapping[str, str] = field(default_factory=dict)
     fed: frozenset[str] = frozenset()
@@ -54,7 +54,7 @@ def trained(callable_name: str) -> str:
 def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> Compared:
     """The graphs of a module. Its call also has the tensors between its blocks, and the taps that are found in it."""
     parts: list[Part] = []
-    extras: list[str] = []
+    taps_found: list[str] = []
     training: list[str] = []
     for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
         trace = module.trace(name, training=False)
@@ -63,10 +63,9 @@ def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapA
         if name == CALL:
             tapped = tap_tensors(trace, inference, taps)
             wanted = {**inner_tensors(trace, inference), **tapped, **wanted}
-            extras += tapped
+            taps_found += tapped
         else:
             wanted = {f"{name}.{output}": tensor for output, tensor in wanted.items()}
-            extras += wanted
         roles = {path: role for role, path in convention.inputs.items()}
         parts.append(_part(module, trace, roles, wanted))
         trace = module.trace(name, training=True)
@@ -77,7 +76,7 @@ def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapA
             wanted = {f"{trained(name)}.{output}": tensor for output, tensor in wanted.items()}
             training += wanted
             parts.append(_part(module, trace, roles, wanted, draws=_draws(trace.open_graph())))
-    return Compared(parts=tuple(parts), extras=frozenset(extras), training=frozenset(training))
+    return Compared(parts=tuple(parts), taps=frozenset(taps_found), training=frozenset(training))
 
 
 def of_export(
@@ -92,7 +91,7 @@ def of_export(
     the rounding errors of double precision, five times a block. If every block is the same function, so are all.
     """
     parts: list[Part] = []
-    extras: list[str] = []
+    taps: list[str] = []
     training: list[str] = []
     same_as: dict[str, str] = {}
     meta_graph = _serving_graph(exported)
@@ -114,7 +113,7 @@ def of_export(
                 outputs=dict(zip(names, graph.outputs, strict=True)),
             )
         )
-        extras += names if name != SERVING else ()
+        taps += [n for n in names if n.rpartition(".")[2] in outputs.tap_names]
     for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
         for trace in exported.traces:
             if trace.callable != name or not is_promised(trace, convention):
@@ -123,7 +122,7 @@ def of_export(
             graph = trace.open_graph()
             found = _called(exported, inference, outputs, trace, convention, with_draws=bool(trace.training) and proven)
             same_as.update({output: like for output, (like, _) in found.items() if like != output})
-            (training if trace.training else extras if name != CALL else []).extend(found)
+            training += found if trace.training else ()
             parts.append(
                 _part(
                     exported,
@@ -136,7 +135,7 @@ def of_export(
             )
     return Compared(
         parts=tuple(parts),
-        extras=frozenset(extras),
+        taps=frozenset(taps),
         training=frozenset(training),
         same_as=same_as,
         fed=expected & {f"{trained(CALL)}.{output}" for output in (EMBEDDING, *inference.outputs.block_outputs)},

@@ -31,8 +31,7 @@ class InMemory:
         self._names = [*traces.specs, *dict.fromkeys(recipe.positions for recipe in recipes.values())]
         specs = [tf.TensorSpec([None, None], tf.int32, name=name) for name in self._names]
         encode = traces(training=False, tapped=tapped)
-        logits = {f"{name}.{recipe.logits}" for name, recipe in recipes.items()}
-        self._extras = logits | traces.outputs.tap_names
+        self._taps = traces.outputs.tap_names
 
         @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
         def run(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -51,12 +50,12 @@ class InMemory:
         self._double = self._twin(specs)
 
     def run(self, batch: Batch) -> Outputs:
-        """The encoder's outputs on a batch by export name.
+        """The encoder's outputs on a batch by export name, and those of sub-models, such as `mlm.mlm_logits`.
 
-        On batches with extras, those of sub-models are among them, such as `mlm.mlm_logits`, and the taps.
+        On batches with taps, these are among them.
         """
         inputs = [tf.constant(batch.inputs[name]) for name in self._names]
-        left_out: Collection[str] = () if batch.extras else self._extras
+        left_out: Collection[str] = () if batch.taps else self._taps
         return Outputs(
             float64=_arrays(self._double(*inputs), left_out),
             float32=_arrays(self._single(*inputs), left_out) if batch.float32 else {},

@@ -129,9 +129,7 @@ def _fed(merged: Merged, compared: Compared) -> Merged:
 def _wanted(merged: Merged, compared: Compared, batch: Batch) -> list[str]:
     """The outputs that are run on a batch, besides those of training traces."""
     return [
-        name
-        for name in merged.tensors
-        if name not in compared.training and (batch.extras or name not in compared.extras)
+        name for name in merged.tensors if name not in compared.training and (batch.taps or name not in compared.taps)
     ]
 
 

@@ -71,7 +71,7 @@ EXPECTED = {
 def test_a_module_converts_with_parity_in_every_output_and_weight(name, converted):
     done = converted(name).conversion
     assert done.report.passed
-    assert done.report.batches == 12
+    assert done.report.batches == 10
     blocks = done.plan.inference.architecture["num_hidden_layers"]
     compared = {diff.name for diff in done.report.outputs}
     inner = {"embedding_output", *(f"encoder_outputs_{i}" for i in range(blocks - 1))}
@@ -79,8 +79,8 @@ def test_a_module_converts_with_parity_in_every_output_and_weight(name, converte
     assert ends | inner <= compared
     assert all(diff.in_double for diff in done.report.outputs)
     batches = {diff.name: diff.batches for diff in done.report.outputs if not diff.name.startswith("mlm")}
-    assert {batches.pop(name) for name in list(batches) if "training" in name} <= {2}
-    assert set(batches.values()) == {12}
+    assert {batches.pop(name) for name in list(batches) if "training" in name} <= {1}
+    assert set(batches.values()) == {10}
     weights = done.plan.weights
     assert done.report.weights.compared == len(weights.assignments) + len(weights.kept) + len(
         done.plan.module.constants
