@@ -135,7 +135,7 @@ def describe(edit: Edit) -> str:
             return f"replace block {block} by {_layer_name(layer)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NamedLayer:
     """A layer that an edit has used, of which only class and name are known. It cannot be run.
 
@@ -165,10 +165,10 @@ def read_edit(words: str) -> Edit:
             tuple(map(int, found["heads"].split(", "))), found["blocks"]
         ),
         rf"insert {layer} after block (?P<block>{numbers})": lambda found: InsertLayer(
-            int(found["block"]), NamedLayer(found["kind"], found["name"])
+            int(found["block"]), NamedLayer(kind=found["kind"], name=found["name"])
         ),
         rf"replace block (?P<block>{numbers}) by {layer}": lambda found: ReplaceBlock(
-            int(found["block"]), NamedLayer(found["kind"], found["name"])
+            int(found["block"]), NamedLayer(kind=found["kind"], name=found["name"])
         ),
     }
     for form, edit in forms.items():

@@ -77,8 +77,8 @@ def comparison(console: Console, data: Data) -> None:
     if padded:
         most = max(padded, key=lambda diff: diff["padding_rows"])
         console.print(
-            f"rows that are nothing but padding: reported, not judged; the largest difference is "
-            f"{number(most['padding_rows'])}, in {most['name']}"
+            f"rows of nothing but padding, not judged: largest difference {number(most['padding_rows'])}, "
+            f"in {most['name']}"
         )
 
 

@@ -85,7 +85,7 @@ def test_block_outputs_of_the_default_signature_keep_their_rows():
 
 def test_the_largest_difference_in_rows_of_padding_is_told_with_its_output():
     found = rows(diff("taps.key_0", padding=0.25), diff("taps.key_1", padding=0.5), diff("pooled_output"))
-    told = "rows that are nothing but padding: reported, not judged; the largest difference is 0.5, in taps.key_1"
+    told = "rows of nothing but padding, not judged: largest difference 0.5, in taps.key_1"
     assert told in found
     assert not any("padding" in line for line in rows(diff("pooled_output")))
 
