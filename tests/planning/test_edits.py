@@ -89,8 +89,8 @@ def test_a_shared_attention_is_pruned_for_all_blocks_or_none(modules):
         KeepBlocks("0,2,-1"),
         DropBlocks("-4:"),
         PruneHeads((0, -1, 3), ":"),
-        InsertLayer(-1, NamedLayer("Dense", "my dense/1")),
-        ReplaceBlock(2, NamedLayer("Sequential", "block")),
+        InsertLayer(-1, NamedLayer(kind="Dense", name="my dense/1")),
+        ReplaceBlock(2, NamedLayer(kind="Sequential", name="block")),
     ],
 )
 def test_an_edit_is_read_back_from_its_words(edit):
