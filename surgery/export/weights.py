@@ -12,7 +12,7 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.explanation.assignment import Assignment, AssignmentMap
 from surgery.module import VariableInfo
-from surgery.proof.comparison import count_nonfinite
+from surgery.proof.arrays import count_nonfinite
 
 ReadTensor = Callable[[VariableInfo], np.ndarray]
 

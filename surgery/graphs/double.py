@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.graphs.functions import called_functions
-from surgery.graphs.merging import unused
+from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
 from surgery.graphs.widening import cast, copy_attributes, is_float, one_value, widen_function
 

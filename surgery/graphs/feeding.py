@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from surgery.formats.tensors import dtype_name
-from surgery.graphs.merging import Input, Merged, unused
+from surgery.graphs.merging import Input, Merged
+from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
 
 DT_INT32 = 3

@@ -17,6 +17,7 @@ from surgery.graphs.draws import draw, is_draw
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.functions import called_functions, reachable
+from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS, STOPS, output_index
 from surgery.graphs.ordering import feeds_first
 
@@ -165,16 +166,6 @@ class Merging:
                             inner.attr[key].MergeFromString(value)
             if self._functions.setdefault(name, body) != body:
                 raise ValueError(f"two of its graphs have different functions {name}")
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """The name, or if it is taken, one with a number after it. It is taken from then on."""
-    found, number = name, 0
-    while found in taken:
-        number += 1
-        found = f"{name}_{number}"
-    taken.add(found)
-    return found
 
 
 def _defaults(definition: Any) -> dict[str, bytes]:

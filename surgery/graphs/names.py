@@ -41,3 +41,13 @@ def _candidates(calls: Address, name: str) -> Iterator[str]:
     while True:
         yield f"{scoped(calls, name, len(calls))}_{number}"
         number += 1
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """The name, or if it is taken, one with a number after it. It is taken from then on."""
+    found, number = name, 0
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found)
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surgery.formats.tensors import to_array
-from surgery.graphs.merging import unused
+from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
 
 FLOAT, DOUBLE = 1, 2

@@ -15,10 +15,10 @@ from surgery.module import InspectedModule
 from surgery.planning.edits import EditedBlock, EditedPlan
 from surgery.progress import Progress, counting
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Outputs, Recording, compare, compare_weights
+from surgery.proof.comparison import Outputs, Recording, compare
 from surgery.proof.contract import check_contract, check_interface
 from surgery.proof.expected import expected_outputs
-from surgery.proof.parity import ParityReport
+from surgery.proof.parity import ParityReport, compare_weights
 from surgery.sources import well_formed
 
 IN_MEMORY = "the edited encoder in memory"

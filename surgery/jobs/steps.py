@@ -18,10 +18,10 @@ from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
-from surgery.proof.comparison import Outputs, Recording, compare, compare_weights
+from surgery.proof.comparison import Outputs, Recording, compare
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import inner_outputs
-from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 

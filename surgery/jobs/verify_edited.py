@@ -20,8 +20,8 @@ from surgery.planning.edits import EditedPlan, apply_edits, read_edit
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.progress import Progress, counting, silent
-from surgery.proof.comparison import Outputs, compare, compare_weights
-from surgery.proof.parity import ParityReport
+from surgery.proof.comparison import Outputs, compare
+from surgery.proof.parity import ParityReport, compare_weights
 
 
 @dataclass(frozen=True, kw_only=True)

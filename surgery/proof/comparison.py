@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from surgery.explanation.outputs import BLOCKS, split_entry
+from surgery.proof.arrays import count_nonfinite, equal_nonfinite, max_error, root_mean_square
 from surgery.proof.battery import Batch
 from surgery.proof.parity import (
     ERROR_FACTOR,
@@ -24,7 +25,6 @@ from surgery.proof.parity import (
     ROUNDING,
     ROUNDINGS,
     OutputDiff,
-    WeightCheck,
 )
 
 Arrays = Mapping[str, np.ndarray]
@@ -173,10 +173,10 @@ class _Running:
         padded = batch.padding_rows
         self._report_padding(exact[padded], same[padded])
         exact, same = exact[~padded], same[~padded]
-        if not _equal_nonfinite(exact, same):
+        if not equal_nonfinite(exact, same):
             self._fail(batch, f"NaN or Inf on one side only, {batch.label}")
             return
-        error, rms = _max_error(exact, same), _rms(exact[np.isfinite(exact)])
+        error, rms = max_error(exact, same), root_mean_square(exact[np.isfinite(exact)])
         self.passed &= error <= MAX_DIFFERENCE * rms
         relative = error / rms if rms else (np.inf if error else 0.0)
         if relative > self.difference or not self.worst_batch:
@@ -186,7 +186,7 @@ class _Running:
     def _report_padding(self, left: np.ndarray, right: np.ndarray) -> None:
         """Keeps the largest difference in rows of padding. In float32 it is larger: -1e9 absorbs the scores there."""
         if left.size:
-            self.padding_rows = max(self.padding_rows or 0.0, _max_error(left, right))
+            self.padding_rows = max(self.padding_rows or 0.0, max_error(left, right))
 
     def _count(self, left: np.ndarray, right: np.ndarray) -> None:
         """Counts the values that are NaN or infinite, also in rows that are not judged."""
@@ -221,11 +221,11 @@ class _Float32:
     def add(self, batch: Batch, module: np.ndarray, export: np.ndarray, exact: np.ndarray | None) -> str:
         """Adds a batch's outputs. Returns what is wrong with them; "" if nothing is."""
         self.bit_equal = self.bit_equal is not False and module.tobytes() == export.tobytes()
-        if not _equal_nonfinite(module, export):
+        if not equal_nonfinite(module, export):
             return f"NaN or Inf on one side only, {batch.label}"
         both = np.isfinite(module)
-        apart = _max_error(module, export)
-        self.close &= apart <= FLOAT32_ATOL + FLOAT32_RTOL * _rms(module[both])
+        apart = max_error(module, export)
+        self.close &= apart <= FLOAT32_ATOL + FLOAT32_RTOL * root_mean_square(module[both])
         self.max_abs = max(self.max_abs, apart)
         largest = apart
         if exact is not None:
@@ -249,37 +249,3 @@ class _Float32:
             return None, None, 0.0
         module, export, rms = (float(np.sqrt(total / self._elements)) for total in self._squares)
         return module, export, rms
-
-
-def count_nonfinite(array: np.ndarray) -> int:
-    """The number of values that are NaN or infinite. A finite sum proves that none is, at a fraction of the cost."""
-    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
-        return 0
-    return int(array.size - np.isfinite(array).sum())
-
-
-def _equal_nonfinite(left: np.ndarray, right: np.ndarray) -> bool:
-    finite, also_finite = np.isfinite(left), np.isfinite(right)
-    if finite.all() and also_finite.all():
-        return True
-    return bool((finite == also_finite).all()) and np.array_equal(left[~finite], right[~finite], equal_nan=True)
-
-
-def _rms(array: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
-
-
-def _max_error(left: np.ndarray, right: np.ndarray) -> float:
-    both = np.isfinite(left) & np.isfinite(right)
-    return float(np.max(np.abs(left[both] - right[both]), initial=0.0))
-
-
-def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> WeightCheck:
-    """Compares SHA-256 of weights, by target."""
-    mismatches = []
-    for target, digest in expected.items():
-        if target not in found:
-            mismatches.append(f"{target}: missing in the export")
-        elif found[target] != digest:
-            mismatches.append(f"{target}: its bits differ from the module's")
-    return WeightCheck(compared=len(expected), mismatches=tuple(mismatches))

@@ -15,9 +15,9 @@ from surgery.explanation.assignment import AssignmentMap
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs, signature_outputs
+from surgery.proof.calls import CALL, call_output, is_promised, structure_of
 from surgery.proof.effects import check_effects
 from surgery.proof.hyperparameters import NUMBERS, check_hyperparameters
-from surgery.proof.parts import CALL, call_output, is_promised, structure_of
 
 
 def check_contract(

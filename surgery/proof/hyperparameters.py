@@ -15,7 +15,8 @@ from surgery.explanation.graph_evidence import spots_of
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs
-from surgery.proof.parts import signature_graph, structure_of
+from surgery.proof.calls import structure_of
+from surgery.proof.parts import signature_graph
 from surgery.tables.anchors import Anchors
 from surgery.tables.dropouts import Dropout
 

@@ -88,6 +88,17 @@ class WeightCheck:
         return not self.mismatches
 
 
+def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> WeightCheck:
+    """Compares SHA-256 of weights, by target."""
+    mismatches = []
+    for target, digest in expected.items():
+        if target not in found:
+            mismatches.append(f"{target}: missing in the export")
+        elif found[target] != digest:
+            mismatches.append(f"{target}: its bits differ from the module's")
+    return WeightCheck(compared=len(expected), mismatches=tuple(mismatches))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ParityReport:
     """The verdict of a comparison and everything that it depends on.

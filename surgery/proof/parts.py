@@ -13,18 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.explanation.architecture import Inference
-from surgery.explanation.convention import Convention, export_name
-from surgery.explanation.outputs import EMBEDDING, entry_name
+from surgery.explanation.convention import Convention
+from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input, Part
-from surgery.module import InspectedModule, TensorInfo, Trace
+from surgery.module import InspectedModule, Trace
 from surgery.planning.outputs import SERVING, TAPS, ExportOutputs
 from surgery.planning.signatures import called_only, signature_inputs
 from surgery.planning.taps import TapAtBlock
+from surgery.proof.calls import CALL, call_output, call_roles, is_promised, structure_of
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.tables.dropouts import find_dropouts
-
-CALL = "__call__"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,31 +157,6 @@ def signature_graph(exported: InspectedModule, name: str) -> tuple[FlatGraph, di
 def _serving_graph(exported: InspectedModule) -> Any:
     """The meta graph that is served."""
     return next(graph for graph in exported.saved_model.meta_graphs if "train" not in graph.meta_info_def.tags)
-
-
-def structure_of(trace: Trace) -> str:
-    """The structure that a trace takes: "dict" or "list"."""
-    return "dict" if isinstance(trace.inputs, dict) else "list"
-
-
-def is_promised(trace: Trace, convention: Convention) -> bool:
-    """Whether an export must have a trace of this form: for a dict always, else as the module has it."""
-    return structure_of(trace) in ("dict", convention.kind) and trace.training is not None
-
-
-def call_roles(trace: Trace, convention: Convention) -> dict[str, str]:
-    """The encoder's inputs by the path at which a trace takes them: by name in a dict, as the module does in a list."""
-    if isinstance(trace.inputs, dict):
-        return {path: path for path, _ in trace.flat_inputs}
-    return {path: name for name, path in convention.inputs.items()}
-
-
-def call_output(path: str, leaf: TensorInfo, tapped_blocks: Mapping[str, tuple[int, ...]]) -> str:
-    """The export name of a call's output. `tapped_blocks` are the blocks of each list of taps, by the list's name."""
-    stem, _, index = path.removesuffix("]").partition("[")
-    if stem in tapped_blocks and int(index) < len(tapped_blocks[stem]):
-        return entry_name(stem, tapped_blocks[stem][int(index)])
-    return export_name(path, leaf)
 
 
 def _called(

@@ -10,8 +10,8 @@ import pytest
 
 from surgery.export.manifest import report_data
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Outputs, compare, compare_weights, computation_order
-from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
+from surgery.proof.comparison import Outputs, compare, computation_order
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
 
 
 def batch(label: str = "#0", mask: object = ((1, 1), (1, 0))) -> Batch:

@@ -10,7 +10,8 @@ import pytest
 
 from surgery.jobs.steps import open_export
 from surgery.proof.battery import make_battery
-from surgery.proof.parts import CALL, names_in, of_export, of_module, trained
+from surgery.proof.calls import CALL
+from surgery.proof.parts import names_in, of_export, of_module, trained
 from tests.support.editing import edited
 from tests.support.gradients import gradients
 from tests.support.synthetic import FLOAT
