@@ -34,7 +34,8 @@ def with_values(module: Path, folder: Path, change: Callable[[Values], Values]) 
     changed = change({name: tensors[key] for name, key in key_of.items() if name})
     for name, value in changed.items():
         before = tensors[key_of[name]]
-        tensors[key_of[name]] = np.asarray(value, before.dtype).reshape(before.shape)
+        value = np.asarray(value, before.dtype)
+        tensors[key_of[name]] = value.reshape(before.shape) if value.size == before.size else value
     shutil.rmtree(folder / "variables")
     (folder / "variables").mkdir()
     keys = list(tensors)

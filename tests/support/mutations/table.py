@@ -35,7 +35,7 @@ PROJECTIONS = r"(?:layer_1/(?:self_)?attention/(?:query|key|value)/add|/self_att
 EPSILON = r"(?:layer_1/(?:self_attention_layer_norm|attention/norm)/batchnorm|attention_layer_norm/batchnorm_1)/add/y"
 GELU = r"(?:transformer[/_]layer_1/.*Gelu|transformer/activation\w*/Gelu_1)"
 ADDER = r"softmax\w*/mul\w*/y"
-EMBEDDING_DROPOUT = r"encoder/(?:mobile_bert_embedding/)?(?:embedding_)?dropout(?:_\d+)?/dropout"
+EMBEDDING_DROPOUT = r"encoder(?:_\d+)?/(?:mobile_bert_embedding(?:_\d+)?/)?(?:embedding_)?dropout(?:_\d+)?/dropout"
 BLOCK_DROPOUT = r"layer_1/self_attention/dropout(?:_\d+)?/dropout"
 
 

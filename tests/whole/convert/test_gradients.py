@@ -61,8 +61,8 @@ def wanted(plan):
 
 
 def inputs(plan):
-    """A batch of random ids, ragged masks and alternating types (surgery.proof.battery.KINDS)."""
-    return make_battery(plan.inference.architecture)[8].inputs
+    """A batch whose masks have holes and whose rows all have tokens (surgery.proof.battery.KINDS)."""
+    return make_battery(plan.inference.architecture)[7].inputs
 
 
 def by_variable(weights, found):
