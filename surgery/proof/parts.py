@@ -83,8 +83,8 @@ def of_export(
 ) -> Compared:
     """The graphs of an export: each signature as the file has it, and every trace of its calls.
 
-    `expected` are the names of the outputs that the module's side has. Where it has no training trace, the export's is
-    compared without dropout. A signature with unexpected inputs is left out.
+    `expected` are the names of the outputs that the module's side has. Outputs of a training trace that it has not,
+    such as taps, are compared without dropout. A signature with unexpected inputs is left out.
 
     In training, each block is computed from the module's own input to it: with dropout, sharp weights amplify even
     the rounding errors of double precision, five times a block. If every block is the same function, so are all.
@@ -119,19 +119,26 @@ def of_export(
                 continue
             proven = any(output.startswith(f"{trained(name)}.") for output in expected)
             graph = trace.open_graph()
-            found = _called(exported, inference, outputs, trace, convention, with_draws=bool(trace.training) and proven)
-            same_as.update({output: like for output, (like, _) in found.items() if like != output})
-            training += found if trace.training else ()
-            parts.append(
-                _part(
-                    exported,
-                    trace,
-                    call_roles(trace, convention),
-                    {output: tensor for output, (_, tensor) in found.items()},
-                    draws=_draws(graph) if trace.training and proven else {},
-                    instead={d.result: d.data for d in find_dropouts(graph)} if trace.training and not proven else {},
+            drawn: dict[str, tuple[str, Tensor]] = {}
+            if trace.training and proven:
+                drawn = _called(exported, inference, outputs, trace, convention, with_draws=True)
+                drawn = {output: found for output, found in drawn.items() if found[0] in expected}
+            plain = _called(exported, inference, outputs, trace, convention, with_draws=False)
+            judged = {tensor for _, tensor in drawn.values()}
+            plain = {output: found for output, found in plain.items() if found[1] not in judged}
+            for found, draws in ((drawn, True), (plain, False)):
+                same_as.update({output: like for output, (like, _) in found.items() if like != output})
+                training += found if trace.training else ()
+                parts.append(
+                    _part(
+                        exported,
+                        trace,
+                        call_roles(trace, convention),
+                        {output: tensor for output, (_, tensor) in found.items()},
+                        draws=_draws(graph) if draws else {},
+                        instead={} if draws or not trace.training else _without_dropout(graph),
+                    )
                 )
-            )
     return Compared(
         parts=tuple(parts),
         taps=frozenset(taps),
@@ -214,6 +221,11 @@ def _draws(graph: FlatGraph) -> dict[Node, int]:
     """A number for each dropout's random operation: its place in the order in which data flows through an encoder."""
     dropouts = sorted(find_dropouts(graph), key=lambda dropout: graph.order[dropout.result])
     return {dropout.random: number for number, dropout in enumerate(dropouts)}
+
+
+def _without_dropout(graph: FlatGraph) -> dict[Node, Tensor]:
+    """The data of each dropout in place of its result."""
+    return {dropout.result: dropout.data for dropout in find_dropouts(graph)}
 
 
 def _by_path(trace: Trace, paths: Mapping[str, str]) -> dict[str, Tensor]:

@@ -130,7 +130,8 @@ def test_padding_that_counts_layers_in_another_order_and_a_depth_off_by_one_are_
     assert wrong == {f"{name}.{name}" for name in reordered | padded} | shallow
 
 
-def test_a_call_whose_lists_are_in_another_order_than_the_signature_s_names_is_caught(failed, monkeypatch):
+@pytest.mark.parametrize("name", ["hf_bert", "g4_bert_dropouts"])  # without a training trace, and with one
+def test_a_call_whose_lists_are_in_another_order_than_the_signature_s_names_is_caught(name, failed, monkeypatch):
     original = export._make_callable
 
     def reversed_keys(function):
@@ -144,7 +145,7 @@ def test_a_call_whose_lists_are_in_another_order_than_the_signature_s_names_is_c
         original(owner, convention, specs, {training: reversed_keys(f) for training, f in functions.items()})
 
     monkeypatch.setattr(export, "_make_callable", make_callable)
-    wrong, _ = failed("hf_bert", taps=["query", "key"])
+    wrong, _ = failed(name, taps=["query", "key"])
     # In training and in inference; the block in the middle stays where it is.
     calls = ("__call__(dict)", "__call__(dict, training=True)")
     assert wrong == {f"{call}.key[{block}]" for call in calls for block in (0, 2)}
