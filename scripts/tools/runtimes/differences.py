@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.tools.runtimes.programs.exchange import Arrays
+from surgery.proof.arrays import equal_nonfinite, max_error, root_mean_square
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +56,10 @@ def compare(
         if "input_mask" in given:
             judged = np.any(given["input_mask"] != 0, axis=1)
             left, right = left[judged], right[judged]
-        finite = np.isfinite(left)
-        if not np.array_equal(finite, np.isfinite(right)):
+        if not equal_nonfinite(left, right):
             problem = "NaN or Inf on one side only"
             return Difference(name=name, max_abs=np.inf, relative=np.inf, passed=False, problem=problem)
-        error = float(np.max(np.abs(left[finite] - right[finite]), initial=0))
-        rms = float(np.sqrt(np.mean(np.square(left[finite], dtype=np.float64)))) if finite.any() else 0.0
+        error, rms = max_error(left, right), root_mean_square(left[np.isfinite(left)])
         passed &= error <= tolerance.atol + tolerance.rtol * rms
         max_abs, relative = max(max_abs, error), max(relative, error / rms if rms else 0.0)
     return Difference(name=name, max_abs=max_abs, relative=relative, passed=passed)
