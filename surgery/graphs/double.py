@@ -14,6 +14,7 @@ from typing import Any
 from surgery.graphs.functions import called_functions
 from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
+from surgery.graphs.reach import ancestors, owner
 from surgery.graphs.widening import cast, copy_attributes, is_float, one_value, widen_function
 
 MOVES = frozenset(
@@ -73,7 +74,7 @@ def in_double(
         widen_function(widening.graph_def.library.function.add(), function, exact or {})
     wide = {name: widening.wide(tensor, f"output_{number}") for number, (name, tensor) in enumerate(tensors.items())}
     missing = _missing(widening.graph_def, has_kernel)
-    lacking = {name: missing[_owner(tensor)] for name, tensor in wide.items() if missing.get(_owner(tensor))}
+    lacking = {name: missing[owner(tensor)] for name, tensor in wide.items() if missing.get(owner(tensor))}
     kept = {name: tensor for name, tensor in wide.items() if name not in lacking}
     prune(widening.graph_def, kept.values())
     return Double(graph_def=widening.graph_def, tensors=kept, lacking=lacking)
@@ -106,7 +107,7 @@ class _Widening:
             if is_float(node):
                 self._narrow.add(f"{node.name}:0")
             return
-        later = [feed for feed in inputs if _owner(feed) in self._computed]
+        later = [feed for feed in inputs if owner(feed) in self._computed]
         wide = [self.wide(feed, f"{node.name}/{position}", later[:1]) for position, feed in enumerate(inputs)]
         written = self.graph_def.node.add(name=node.name, op=node.op, input=wide)
         copy_attributes(written, node, self._exact)
@@ -118,7 +119,7 @@ class _Widening:
         if tensor not in self._narrow:
             return tensor
         name = unused(f"{place}/widened", self._taken)
-        cast(self.graph_def.node.add(), name, [tensor, *(f"^{_owner(feed)}" for feed in after)])
+        cast(self.graph_def.node.add(), name, [tensor, *(f"^{owner(feed)}" for feed in after)])
         return f"{name}:0"
 
 
@@ -144,7 +145,7 @@ def _missing(graph_def: Any, has_kernel: Callable[[Any], bool]) -> dict[str, tup
 
     missing: dict[str, tuple[str, ...]] = {}
     for node in graph_def.node:
-        behind = {op for feed in node.input for op in missing.get(_owner(feed), ())} | lacks(node)
+        behind = {op for feed in node.input for op in missing.get(owner(feed), ())} | lacks(node)
         if behind:
             missing[node.name] = tuple(sorted(behind))
     return missing
@@ -153,18 +154,8 @@ def _missing(graph_def: Any, has_kernel: Callable[[Any], bool]) -> dict[str, tup
 def prune(graph_def: Any, tensors: Iterable[str]) -> None:
     """Removes all operations that are not needed for these tensors."""
     nodes = {node.name: node for node in graph_def.node}
-    needed: set[str] = set()
-    stack = [_owner(tensor) for tensor in tensors]
-    while stack:
-        name = stack.pop()
-        if name in nodes and name not in needed:
-            needed.add(name)
-            stack.extend(_owner(feed) for feed in nodes[name].input)
+    needed = ancestors(nodes, tensors)
     if len(needed) < len(nodes):
         kept = [node for node in graph_def.node if node.name in needed]
         del graph_def.node[:]
         graph_def.node.extend(kept)
-
-
-def _owner(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]

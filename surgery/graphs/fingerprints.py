@@ -36,14 +36,10 @@ def see_through(tensor: Tensor, opaque: frozenset[str] = frozenset()) -> Tensor:
 class Fingerprints:
     """Fingerprints of the tensors of one graph.
 
-    `labels` are names for the graph's inputs, by position. `instead` replaces nodes by tensors: dropouts by their
-    input, so that a training trace can be compared with one for inference.
+    `labels` are names for the graph's inputs, by position.
     """
 
-    def __init__(
-        self, graph: FlatGraph, labels: Mapping[int, str], instead: Mapping[Node, Tensor] | None = None
-    ) -> None:
-        self._instead = instead or {}
+    def __init__(self, graph: FlatGraph, labels: Mapping[int, str]) -> None:
         self._known: dict[Node, bytes] = {}
         for path, node in graph.variables.items():
             self._known[node] = _digest(b"variable", path.encode())
@@ -55,23 +51,18 @@ class Fingerprints:
 
         It is computed without recursion, because a deep encoder exceeds Python's stack.
         """
-        tensor = self._see_through(tensor)
-        for node in feeds_first([tensor.node], lambda node: [feed.node for feed in self._feeds(node)], self._known):
+        tensor = see_through(tensor)
+        for node in feeds_first([tensor.node], lambda node: [feed.node for feed in _feeds(node)], self._known):
             self._known[node] = _digest(
                 node.op.encode(),
                 *_attributes(node),
-                *(self._known[feed.node] + _index(feed.port) for feed in self._feeds(node)),
+                *(self._known[feed.node] + _index(feed.port) for feed in _feeds(node)),
             )
         return self._known[tensor.node] + _index(tensor.port)
 
-    def _feeds(self, node: Node) -> list[Tensor]:
-        return [self._see_through(feed) for feed in node.inputs]
 
-    def _see_through(self, tensor: Tensor) -> Tensor:
-        tensor = see_through(tensor)
-        while tensor.node in self._instead:
-            tensor = see_through(self._instead[tensor.node])
-        return tensor
+def _feeds(node: Node) -> list[Tensor]:
+    return [see_through(feed) for feed in node.inputs]
 
 
 def _attributes(node: Node) -> list[bytes]:

@@ -169,14 +169,3 @@ class FlatGraph:
             proto = body.nodes[name]
             self._nodes[body, name] = Node(scoped(body.address, name), proto.op, proto, body, self)
         return Tensor(self._nodes[body, name], output)
-
-    def port(self, tensor: Tensor) -> Port:
-        """The port of a tensor of this graph."""
-        node = tensor.node
-        return (
-            self.root.owner(self.argument(node)) if node.body is None else Port(node.body, node.proto.name, tensor.port)
-        )
-
-    def argument(self, placeholder: Node) -> str:
-        """The root's argument for which a placeholder of an input or variable stands."""
-        return next(name for name, node in self._free.items() if node is placeholder)

@@ -1,4 +1,4 @@
-"""The part of a TensorFlow 1 graph that a signature can compute. The graph also holds other signatures and savers."""
+"""Operations that lead to others in a GraphDef, and the part of a TensorFlow 1 graph that a signature can compute."""
 
 from __future__ import annotations
 
@@ -10,19 +10,36 @@ from surgery.graphs.flat import WRITES
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
+def owner(feed: str) -> str:
+    """The name of the operation behind a tensor's name or a control input."""
+    return feed.removeprefix("^").partition(":")[0]
+
+
+def ancestors(nodes: Mapping[str, Any], feeds: Iterable[str]) -> set[str]:
+    """Names of the operations behind tensors, and of all that lead to them, control inputs included.
+
+    `nodes` are the operations by name. Names that it does not have are left out.
+    """
+    starts = (owner(feed) for feed in feeds)
+    return _closure(
+        (name for name in starts if name in nodes),
+        lambda name: [before for feed in nodes[name].input if (before := owner(feed)) in nodes],
+    )
+
+
 def computed_from(nodes: Mapping[str, Any], feeds: Iterable[str], outputs: Iterable[str]) -> frozenset[str]:
     """Names of the operations that can be computed from fed tensors.
 
     These are all operations that the outputs need, and all that depend on the feeds. Of the latter, operations that
     need another placeholder or are run for their effect are left out, with all operations that depend on them.
     """
-    fed = {_owner(name) for name in feeds}
-    takes = {name: {_owner(feed) for feed in node.input} for name, node in nodes.items()}
+    fed = {owner(name) for name in feeds}
+    takes = {name: {owner(feed) for feed in node.input} for name, node in nodes.items()}
     users: dict[str, set[str]] = {}
     for name, owners in takes.items():
-        for owner in owners:
-            users.setdefault(owner, set()).add(name)
-    needed = _closure((_owner(name) for name in outputs), lambda name: takes[name] if name not in fed else ())
+        for before in owners:
+            users.setdefault(before, set()).add(name)
+    needed = _closure((owner(name) for name in outputs), lambda name: takes[name] if name not in fed else ())
     closed = (
         n for n, node in nodes.items() if n not in fed and (node.op in PLACEHOLDERS or node.op.startswith(WRITES))
     )
@@ -40,7 +57,3 @@ def _closure(start: Iterable[str], following: Any) -> set[str]:
             found.add(name)
             stack.extend(following(name))
     return found
-
-
-def _owner(feed: str) -> str:
-    return feed.removeprefix("^").partition(":")[0]

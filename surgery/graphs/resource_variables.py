@@ -13,6 +13,7 @@ from tensorboard.compat.proto import variable_pb2
 
 from surgery.formats.saved_model import asset_files, tensor_names
 from surgery.graphs.op_types import definitions_of
+from surgery.graphs.reach import ancestors
 
 REFERENCES = frozenset({"Variable", "VariableV2"})
 VARIABLE_LISTS = ("variables", "trainable_variables", "local_variables", "model_variables")
@@ -56,7 +57,7 @@ def to_resources(meta_graph: Any, kept: Iterable[str]) -> None:
         del meta_graph.collection_def[name]
     graph = meta_graph.graph_def
     nodes = {node.name: node for node in graph.node}
-    needed = _ancestors(nodes, [*kept, *_roots(meta_graph)])
+    needed = ancestors(nodes, [*kept, *_roots(meta_graph)])
     references = {name: nodes[name] for name in needed if nodes[name].op in REFERENCES}
     reads = {name: _unused(f"{name}/{READ}", nodes) for name in references}
     definitions = definitions_of(meta_graph)
@@ -148,22 +149,7 @@ def _change_variables(meta_graph: Any, trainable: Any, *, resources: bool = Fals
             meta_graph.collection_def[key].bytes_list.value[:] = [v.SerializeToString() for v in variables]
 
 
-def _ancestors(nodes: Mapping[str, Any], names: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    stack = [_owner(name) for name in names]
-    while stack:
-        name = stack.pop()
-        if name in nodes and name not in found:
-            found.add(name)
-            stack += [_owner(feed) for feed in nodes[name].input]
-    return found
-
-
 def _unused(name: str, nodes: Mapping[str, Any]) -> str:
     while name in nodes:
         name += "_"
     return name
-
-
-def _owner(feed: str) -> str:
-    return feed.removeprefix("^").partition(":")[0]

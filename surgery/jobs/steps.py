@@ -18,7 +18,7 @@ from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
-from surgery.proof.comparison import Outputs, Recording, compare
+from surgery.proof.comparison import Outputs, Recording, compare, names_of
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import inner_outputs
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
@@ -63,7 +63,7 @@ class Recorded:
     @property
     def names(self) -> frozenset[str]:
         """The names of all outputs."""
-        return frozenset(name for outputs in self.expected for name in (*outputs.float64, *outputs.float32))
+        return names_of(self.expected)
 
 
 def record(opened: Opened, progress: Progress = silent) -> Recorded:

@@ -63,6 +63,11 @@ class ModuleRecording:
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def names_of(recording: Recording) -> frozenset[str]:
+    """The names of all outputs of a recording."""
+    return frozenset(name for outputs in recording for name in (*outputs.float64, *outputs.float32))
+
+
 def compare(
     battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], same_as: Mapping[str, str] | None = None
 ) -> tuple[OutputDiff, ...]:

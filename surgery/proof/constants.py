@@ -2,8 +2,8 @@
 
 One graph divides by float32(√8) where another multiplies by float32(1/√8): the functions are the same, and their values
 differ by 3e-8, in double precision, too. So do dropouts: until TensorFlow 1.13 they divided by 0.9, and later ones
-multiply by 1/0.9. There, the exact value takes the place of every constant that is within one
-unit in the last place of it, on both sides.
+multiply by 1/0.9. There, the exact value takes the place of every constant that is within one unit in the last place of
+it, on both sides.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ unseen, and a second call would compute something else than the first one did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from surgery.graphs.functions import functions_of, reachable
+from surgery.graphs.reach import ancestors
 from surgery.module import InspectedModule
 
 WRITES = ("Assign", "Resource", "Scatter", "Save", "MergeV2Checkpoints", "Write", "Print", "PyFunc", "EagerPyFunc")
@@ -22,7 +23,7 @@ def check_effects(exported: InspectedModule) -> Iterator[str]:
     """One line for each callable and signature of an export that writes something."""
     for meta_graph in exported.saved_model.meta_graphs:
         graph = meta_graph.graph_def
-        functions = functions_of(graph)
+        functions, main = functions_of(graph), {node.name: node for node in graph.node}
         bodies: dict[str, list[Any]] = {}
         for trace in exported.traces:
             if trace.function in functions:
@@ -30,7 +31,7 @@ def check_effects(exported: InspectedModule) -> Iterator[str]:
         for name, signature in meta_graph.signature_def.items():
             if not name.startswith("__"):  # such as the operation that loads the export
                 ends = [info.name for info in signature.outputs.values()]
-                bodies[f"signature {name}"] = list(_behind(graph, ends))
+                bodies[f"signature {name}"] = [main[node] for node in sorted(ancestors(main, ends))]
         for name, nodes in bodies.items():
             called = [node for function in reachable(graph.library, nodes) for node in function.node_def]
             for op in sorted({node.op for node in (*nodes, *called) if _writes(node.op)}):
@@ -39,15 +40,3 @@ def check_effects(exported: InspectedModule) -> Iterator[str]:
 
 def _writes(op: str) -> bool:
     return op.startswith(WRITES) and not op.startswith(READS)
-
-
-def _behind(graph: Any, ends: Iterable[str]) -> Iterator[Any]:
-    """The operations of a graph that run for these tensors, control inputs included."""
-    nodes = {node.name: node for node in graph.node}
-    queue, seen = list(ends), set()
-    while queue:
-        name = queue.pop().removeprefix("^").partition(":")[0]
-        if name in nodes and name not in seen:
-            seen.add(name)
-            queue += nodes[name].input
-            yield nodes[name]

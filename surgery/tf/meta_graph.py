@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from surgery.graphs.functions import reachable
+from surgery.graphs.reach import ancestors
 
 
 def with_tags(saved_model: Any, tags: Sequence[str]) -> Any:
@@ -28,7 +29,7 @@ def only_variables(meta_graph: Any) -> Any:
     roots = [node.name for node in graph.node if node.op == "VarHandleOp"]
     if saver.restore_op_name:
         roots += [saver.restore_op_name, saver.filename_tensor_name, saver.save_tensor_name]
-    kept = _ancestors(nodes, (_node_name(name) for name in roots))
+    kept = ancestors(nodes, roots)
     small = type(meta_graph)(meta_info_def=meta_graph.meta_info_def)
     if saver.restore_op_name:
         small.saver_def.CopyFrom(saver)
@@ -44,18 +45,3 @@ def restore_by_name(handles: Mapping[str, tf.Tensor], prefix: str) -> list[Any]:
     dtypes = [handles[name].op.get_attr("dtype") for name in names]
     values = tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), dtypes=dtypes)
     return [tf.raw_ops.AssignVariableOp(resource=handles[n], value=v) for n, v in zip(names, values, strict=True)]
-
-
-def _ancestors(nodes: dict[str, Any], roots: Iterable[str]) -> set[str]:
-    kept: set[str] = set()
-    queue = list(roots)
-    while queue:
-        name = queue.pop()
-        if name not in kept:
-            kept.add(name)
-            queue += [_node_name(feed) for feed in nodes[name].input]
-    return kept
-
-
-def _node_name(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]

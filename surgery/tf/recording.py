@@ -19,7 +19,7 @@ from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import Offer, TapAtBlock
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
+from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.tf.merged import new_merging
 from surgery.tf.meta_graph import with_tags
@@ -39,7 +39,12 @@ class LoadedModule:
     def __init__(self, module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> None:
         self._module, self._inference = module, inference
         self._compared = of_module(module, inference, taps)
-        self._merged = _merge(self._compared, module.folder)
+        self._merged, problems = _merge(self._compared)
+        for problem in problems.values():
+            raise ModuleError(
+                f"writing the graphs of {module.folder} as one: {problem}",
+                hint="such a graph cannot be compared: please report it",
+            )
         self._offers = {tap.output: tap.offer for tap in taps}
         self._session: SavedModelSession | None = None
         self._graphs: dict[bool, Imported] = {}
@@ -93,29 +98,18 @@ class LoadedModule:
         }
 
 
-def _merge(compared: Compared, folder: str) -> Merged:
-    """The graphs of one side as one. Raises ModuleError for a graph that cannot be written without its calls."""
-    merging = new_merging()
+def _merge(compared: Compared) -> tuple[Merged, Mapping[str, str]]:
+    """The graphs of one side as one, and why those that cannot be written without their calls are not in it.
+
+    The reasons are by the names of the graph's outputs.
+    """
+    merging, problems = new_merging(), {}
     for part in compared.parts:
         try:
             merging.add(part)
         except ValueError as error:
-            raise ModuleError(
-                f"writing the graphs of {folder} as one: {error}",
-                hint="such a graph cannot be compared: please report it",
-            ) from error
-    return merging.result()
-
-
-def _merge_readable(compared: Compared) -> tuple[Merged, tuple[str, ...]]:
-    """The graphs of an export as one, and a line for each that cannot be read."""
-    merging, problems = new_merging(), []
-    for part in compared.parts:
-        try:
-            merging.add(part)
-        except ValueError as error:
-            problems.append(f"{', '.join(part.outputs)}: the graph cannot be compared: {error}")
-    return merging.result(), tuple(problems)
+            problems[", ".join(part.outputs)] = str(error)
+    return merging.result(), problems
 
 
 def _fed(merged: Merged, compared: Compared) -> Merged:
@@ -184,12 +178,12 @@ class LoadedExport:
         """The outputs of the signatures and calls on each batch, by name (see surgery.proof.parts).
 
         In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
-        outputs of others is not run again. `expected` is the module's side. `tick` is called after each
-        batch. The attributes have their values when this returns, before the first batch is run.
+        outputs of others is not run again. `expected` is the module's side. `tick` is called after each batch. The
+        attributes have their values when this returns, before the first batch is run.
         """
-        names = frozenset(name for side in expected for name in (*side.float64, *side.float32))
-        compared = of_export(self._exported, inference, outputs, names)
-        merged, self.problems = _merge_readable(compared)
+        compared = of_export(self._exported, inference, outputs, names_of(expected))
+        merged, problems = _merge(compared)
+        self.problems = tuple(f"{names}: the graph cannot be compared: {why}" for names, why in problems.items())
         self.same_as = {
             name: like
             for name, like in compared.same_as.items()
