@@ -6,7 +6,8 @@
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
-    └── WriteError               6  the destination cannot be written
+    ├── WriteError               6  the destination cannot be written
+    └── UntrustedError           7  the module could do more than compute, and nobody said to trust it; nothing was run
 
 A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
 to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
@@ -90,3 +91,9 @@ class WriteError(SurgeryError):
     """The destination cannot be written. It is as it was before."""
 
     exit_code = 6
+
+
+class UntrustedError(SurgeryError):
+    """The module could do more than compute, and is not trusted. Nothing of it was run."""
+
+    exit_code = 7

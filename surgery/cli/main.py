@@ -17,6 +17,7 @@ from surgery.cli.inspect import inspect
 from surgery.cli.options import MODULES
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
+from surgery.cli.scan import scan
 from surgery.cli.serving import serving
 from surgery.cli.tap import tap
 from surgery.cli.taps import taps
@@ -24,7 +25,8 @@ from surgery.cli.verify import verify
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
-any weight table, 5 parity failed, 6 cannot write the destination."""
+any weight table, 5 parity failed, 6 cannot write the destination, 7 not clean:
+the module could do more than compute."""
 
 
 @click.group(
@@ -38,5 +40,5 @@ def main() -> None:
     """The group of all commands."""
 
 
-for command in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
+for command in (inspect, scan, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
     main.add_command(command)
