@@ -112,7 +112,7 @@ class _Scanner:
         """What is wrong with an operation where it stands: the group of what it could do, and the words."""
         if group in COULD:
             yield group, COULD[group]
-        elif group == PLUMBING or group == ASSETS:
+        elif group in (PLUMBING, ASSETS):
             own = CHECKPOINT if group == PLUMBING else ASSET
             if group == ASSETS and place.kind != INITIALISER:
                 yield FILES, "it reads a file each time that it is run, not only as the module is loaded"
