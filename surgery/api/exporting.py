@@ -22,6 +22,7 @@ def convert(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
     *,
+    trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
@@ -46,6 +47,7 @@ def convert(
     Args:
         module: As for `inspect`.
         destination: The folder to write; None for `exported/<name>/<next version>`.
+        trust: Runs a module even if it could do more than compute (see `scan`). Say so only if you trust who made it.
         overwrite: Replaces the destination, after the new export has passed.
         keep_failed: Keeps the staged export when it fails, to look at.
         allow_nonfinite: Accepts weights that are NaN or infinite.
@@ -83,6 +85,7 @@ def convert(
     return convert_module(
         str(module),
         None if destination is None else Path(destination),
+        trust=trust,
         overwrite=overwrite,
         keep_failed=keep_failed,
         allow_nonfinite=allow_nonfinite,
@@ -129,6 +132,7 @@ def preprocess(
     seq_length: int | None = None,
     vocab: PathOrHandle | None = None,
     lower_case: bool | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Preprocessor:
@@ -140,6 +144,7 @@ def preprocess(
         seq_length: The tokens that a row is packed to; None for 128, or the encoder's positions if they are fewer.
         vocab: As for `convert`.
         lower_case: As for `convert`.
+        trust: As for `convert`.
         overwrite: Replaces the destination, after the new preprocessor has passed.
         progress: As for `convert`.
 
@@ -162,6 +167,7 @@ def preprocess(
         str(module),
         None if destination is None else Path(destination),
         _texts(seq_length, vocab, lower_case),
+        trust=trust,
         overwrite=overwrite,
         progress=progress or silent,
     )
@@ -173,6 +179,7 @@ def tap(
     tensors: OneOrMore[str],
     *,
     signature: str | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
     progress: Progress | None = None,
@@ -184,6 +191,7 @@ def tap(
         destination: The folder to write.
         tensors: Names that `graph` lists, each `"NAME"` or `"NAME=OUTPUT"` with the key of its output.
         signature: As for `graph`.
+        trust: As for `convert`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
         progress: As for `convert`.
@@ -207,6 +215,7 @@ def tap(
         Path(destination),
         one_or_more(tensors),
         signature=signature,
+        trust=trust,
         overwrite=overwrite,
         keep_failed=keep_failed,
         progress=progress or silent,

@@ -21,6 +21,7 @@ def verify(
     exported: PathOrHandle,
     *,
     allow_nonfinite: bool = False,
+    trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Verification:
@@ -32,6 +33,7 @@ def verify(
         module: As for `inspect`.
         exported: The folder of the export.
         allow_nonfinite: As for `convert`.
+        trust: As for `convert`.
         assume: As for `convert`.
         progress: As for `convert`.
 
@@ -52,6 +54,7 @@ def verify(
     return verify_export(
         str(module),
         Path(exported),
+        trust=trust,
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
         progress=progress or silent,
@@ -66,6 +69,7 @@ def serving(
     length: int | None = None,
     output: PathOrHandle | None = None,
     warmup: bool = False,
+    trust: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Serving:
@@ -79,6 +83,7 @@ def serving(
         output: The folder for the files; None if they are not written.
         warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
             and replayed.
+        trust: As for `convert`.
         overwrite: Replaces files of `output`, and warm-up requests.
         progress: As for `convert`.
 
@@ -105,6 +110,7 @@ def serving(
         length=length,
         output=None if output is None else Path(output),
         warmup=warmup,
+        trust=trust,
         overwrite=overwrite,
         progress=progress or silent,
     )
@@ -123,6 +129,7 @@ def extract(
     processes: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     beam_options: OneOrMore[str] = (),
+    trust: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Extracted:
@@ -144,6 +151,7 @@ def extract(
         batch_tokens: The most tokens of a batch.
         beam_options: Options of Apache Beam, such as `"--runner=FlinkRunner"`; without a runner it runs on this
             machine.
+        trust: As for `convert`.
         overwrite: Replaces the destination when the new one is complete.
         progress: As for `convert`; a unit is a text.
 
@@ -172,6 +180,7 @@ def extract(
         batch_tokens=batch_tokens,
         processes=processes,
         beam_options=one_or_more(beam_options),
+        trust=trust,
         overwrite=overwrite,
         progress=progress or silent,
     )

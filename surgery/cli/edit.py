@@ -13,6 +13,7 @@ from surgery.cli.options import (
     JSON,
     MODULE,
     OVERWRITE,
+    TRUST,
     VERBOSE,
     Command,
     assumed,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     "--prune-heads", "pruned", multiple=True, metavar="HEADS[@LAYERS]", help="Remove heads from blocks. Repeatable."
 )
 @chooses_outputs
+@TRUST
 @OVERWRITE
 @ASSUME
 @JSON

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, OVERWRITE, SAVED_MODEL, SIGNATURE, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, OVERWRITE, SAVED_MODEL, SIGNATURE, TRUST, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -31,6 +31,7 @@ from surgery.cli.terminal import show, working
     "character that is no letter or digit. Repeatable.",
 )
 @SIGNATURE
+@TRUST
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
 @JSON
@@ -41,6 +42,7 @@ def tap(
     destination: Path,
     tensors: tuple[str, ...],
     signature: str | None,
+    trust: bool,
     overwrite: bool,
     keep_failed: bool,
     as_json: bool,
@@ -60,6 +62,7 @@ def tap(
             destination,
             tensors,
             signature=signature,
+            trust=trust,
             overwrite=overwrite,
             keep_failed=keep_failed,
             progress=progress,

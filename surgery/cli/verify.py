@@ -13,6 +13,7 @@ from surgery.cli.options import (
     JSON,
     MODULE,
     NONFINITE,
+    TRUST,
     VERBOSE,
     Command,
     assumed,
@@ -30,6 +31,7 @@ from surgery.cli.terminal import show, talk, working
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@TRUST
 @JSON
 @VERBOSE
 @reports_errors
@@ -37,6 +39,7 @@ def verify(
     module: str,
     exported: Path,
     allow_nonfinite: bool,
+    trust: bool,
     assume: tuple[str, ...],
     as_json: bool,
     verbose: bool,
@@ -53,6 +56,7 @@ def verify(
             module,
             exported,
             allow_nonfinite=allow_nonfinite,
+            trust=trust,
             assume=assumed(assume),
             progress=progress,
         )

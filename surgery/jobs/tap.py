@@ -19,6 +19,7 @@ from surgery.graph_taps.made_inputs import made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import clear
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
@@ -59,6 +60,7 @@ def tap_module(
     tensors: Sequence[str],
     *,
     signature: str | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
     progress: Progress = silent,
@@ -76,6 +78,7 @@ def tap_module(
             raise ModuleError(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
             )
+        permission = clear(listing.files, trust=trust)
         batches = list(made_batches(listing.signature))
         left_out = _left_out(listing)
         with staging(destination, keep_failed=keep_failed) as folder:
@@ -86,16 +89,17 @@ def tap_module(
                 from surgery.tf import graph_tap
 
             progress("load the module", 0, 0)
-            with graph_tap.opened(listing, taps) as loaded:
+            with graph_tap.opened(listing, permission, taps) as loaded:
                 progress("write the SavedModel", 0, 0)
                 loaded.write(folder, left_out)
                 progress("run the module", 0, 0)
                 accepted, expected = loaded.record(batches, BATCHES)
             progress("run the result", 0, 0)
-            found = graph_tap.record_export(folder, listing.signature.name, accepted)
+            written = clear(Files(folder=folder, name=source.name), trust=trust)
+            found = graph_tap.record_export(written, listing.signature.name, accepted)
             checks = compare(expected, found)
             if any(check.problem for check in checks):
-                with graph_tap.opened(listing, taps) as again:
+                with graph_tap.opened(listing, permission, taps) as again:
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)

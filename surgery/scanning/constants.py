@@ -68,7 +68,7 @@ def _strings_of_tensor(tensor: Any) -> Iterator[bytes]:
             stack.extend(variant.tensors)
 
 
-def bytecode_in(folder: Path, saved_model: Any) -> tuple[str, ...]:
+def bytecode_in(folder: Path | None, saved_model: Any) -> tuple[str, ...]:
     """Names of the layers whose Python bytecode lies in the module.
 
     Keras stores the function of a Lambda layer so. TensorFlow does not need it, and surgery never deserialises it.
@@ -94,14 +94,13 @@ def _lambdas(name: str, metadata: str) -> Iterator[str]:
         yield name + INSIDE
 
 
-def _metadata(folder: Path, saved_model: Any) -> Iterator[tuple[str, str]]:
+def _metadata(folder: Path | None, saved_model: Any) -> Iterator[tuple[str, str]]:
     """What Keras saved about each layer, as JSON, by the layer's path. Keras 2.4 and older used the object graph."""
     for meta_graph in saved_model.meta_graphs:
         for number, node in enumerate(meta_graph.object_graph_def.nodes):
             if node.user_object.metadata:
                 yield f"object {number}", node.user_object.metadata
-    path = folder / KERAS_METADATA
-    if not path.is_file():
+    if folder is None or not (path := folder / KERAS_METADATA).is_file():
         return
     try:
         saved = _SavedMetadata.FromString(path.read_bytes())

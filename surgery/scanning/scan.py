@@ -46,8 +46,11 @@ def scan_files(files: Files) -> Scan:
         )
 
 
-def scan_saved_model(saved_model: Any, folder: Path, name: str, format: str) -> Scan:
-    """Scans a parsed SavedModel. `folder` is where its assets and Keras's metadata lie."""
+def scan_saved_model(saved_model: Any, folder: Path | None, name: str, format: str) -> Scan:
+    """Scans a parsed SavedModel.
+
+    `folder` is where its assets and Keras's metadata lie; None for an address in a remote file system.
+    """
     operations: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     findings: list[Finding] = []
     assets: dict[str, None] = {}
@@ -151,12 +154,12 @@ def _group(operation: str, place: Place) -> str:
     return ALLOWED.get(operation) or REFUSED.get(operation) or (FILES if operation in ONLY_TO_SAVE else UNKNOWN)
 
 
-def _inside(folder: Path, file: str) -> bool:
+def _inside(folder: Path | None, file: str) -> bool:
     """Whether an asset lies in the module's folder, links resolved."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
         return False
-    return (folder / "assets" / file).resolve().is_relative_to(folder.resolve())
+    return folder is None or (folder / "assets" / file).resolve().is_relative_to(folder.resolve())
 
 
 def _outside(file: str, tags: tuple[str, ...]) -> Finding:

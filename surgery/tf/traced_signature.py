@@ -12,6 +12,8 @@ import tensorflow_text  # noqa: F401  registers its operations, for exports that
 
 from surgery.batching.probing import Tensor
 from surgery.batching.sharing import Arrays
+from surgery.scanning.gate import Cleared
+from surgery.tf.loading import loaded_objects
 
 SELECTIONS_KEPT = 64
 """The number of sets of outputs whose functions are cached. Making a function takes a tenth of a second."""
@@ -27,8 +29,9 @@ class TracedSignature:
         outputs: Dtype and shape of each output, by key.
     """
 
-    def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
-        self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
+    def __init__(self, cleared: Cleared, tags: Sequence[str], signature: str) -> None:
+        with loaded_objects(cleared, tags) as loaded:
+            self._loaded = loaded  # kept: a signature does not own its variables
         self._signature = self._loaded.signatures[signature]
         self._specs = self._signature.structured_input_signature[1]
         self.inputs = {key: _tensor(spec) for key, spec in self._specs.items()}
