@@ -11,8 +11,7 @@ from surgery.errors import UsageError, WriteError
 from surgery.export.publish import publish, publish_file, staging
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
-from surgery.scanning.gate import clear
-from surgery.sources.files import Files
+from surgery.scanning.gate import clear_folder
 from surgery.tfserving import commands as client_code
 from surgery.tfserving.config_files import (
     BATCHING_CONFIG,
@@ -85,7 +84,7 @@ def serve_export(
     files = _files(served)
     kept = None
     if warmup:
-        permission = clear(Files(folder=served.folder, name=served.model), trust=trust)
+        permission = clear_folder(served.folder, trust=trust)
         kept = write_warmup(served, permission, served.model, overwrite=overwrite, progress=progress)
     if output is not None:
         _write(files, output)

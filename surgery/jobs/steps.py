@@ -91,7 +91,7 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
     return _recorded(opened, runs)
 
 
-def open_export(folder: Path, *, trust: bool) -> InspectedModule:
+def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
     """An export on disk, inspected and let through the gate like a module. Its outputs keep the names in the file."""
     return let_through(inspect_folder(Files(folder=folder, name=folder.name)), trust=trust)
 

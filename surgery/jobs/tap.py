@@ -19,7 +19,7 @@ from surgery.graph_taps.made_inputs import made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
-from surgery.scanning.gate import clear
+from surgery.scanning.gate import clear, clear_folder
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
@@ -95,7 +95,7 @@ def tap_module(
                 progress("run the module", 0, 0)
                 accepted, expected = loaded.record(batches, BATCHES)
             progress("run the result", 0, 0)
-            written = clear(Files(folder=folder, name=source.name), trust=trust)
+            written = clear_folder(folder, trust=trust)
             found = graph_tap.record_export(written, listing.signature.name, accepted)
             checks = compare(expected, found)
             if any(check.problem for check in checks):

@@ -14,8 +14,7 @@ from surgery.export.text_facts import TextFacts
 from surgery.module import InspectedModule
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
-from surgery.scanning.gate import clear, cleared, open_to_run
-from surgery.sources.files import Files
+from surgery.scanning.gate import clear_folder, cleared, open_to_run
 from surgery.sources.location import module_name
 
 TRIED = (
@@ -67,7 +66,7 @@ def write_texts(
 
     encoder = cleared(export)
     write_text_model(encoder, tokenization, length, right_context, folder)
-    written = clear(Files(folder=folder, name=destination.name), trust=trust)
+    written = clear_folder(folder, trust=trust)
     if differences := text_differences(written, encoder, tokenization, length, right_context, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
     facts = TextFacts(
@@ -124,7 +123,7 @@ def write_preprocessor(
 
         progress("write the preprocessor", 0, 0)
         text.write_preprocessor(tokenization, length, folder)
-        written = clear(Files(folder=folder, name=destination.name), trust=trust)
+        written = clear_folder(folder, trust=trust)
         if differences := text.preprocessor_differences(written, tokenization, length, TRIED):
             raise ParityError("comparing the preprocessor with Model Garden's layers: " + "; ".join(differences))
         publish(folder, destination, overwrite=overwrite)

@@ -47,6 +47,11 @@ def clear(files: Files, *, trust: bool) -> Cleared:
     return Cleared(folder=str(files.folder), saved_model=files.saved_model)
 
 
+def clear_folder(folder: Path, *, trust: bool = False) -> Cleared:
+    """Lets a module's folder through. Raises as `clear` does."""
+    return clear(Files(folder=folder, name=folder.name), trust=trust)
+
+
 def clear_remote(address: str, saved_model: Any, *, trust: bool) -> Cleared:
     """Lets a SavedModel in a remote file system through. Raises as `clear` does."""
     if not trust:

@@ -12,8 +12,7 @@ from typing import Any
 
 from surgery.batching.probing import learn_layout
 from surgery.batching.sharing import Arrays, Layout, group, join, rows_of, split
-from surgery.scanning.gate import clear
-from surgery.sources.files import Files
+from surgery.scanning.gate import clear_folder
 from surgery.tf.reasons import reason
 from surgery.tf.traced_signature import TracedSignature, is_about_the_inputs, use_threads
 from surgery.triton.repository import LAYOUT_FILE
@@ -36,8 +35,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         tags = parameters["tags"].split(",") if parameters["tags"] else []
-        folder = Path(parameters["saved_model"])
-        permission = clear(Files(folder=folder, name=folder.name), trust=bool(parameters["trust"]))
+        permission = clear_folder(Path(parameters["saved_model"]), trust=bool(parameters["trust"]))
         use_threads(int(parameters["threads"]))
         self._signature = TracedSignature(permission, tags, parameters["signature"])
         self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
