@@ -123,15 +123,15 @@ def _claimed(meta_graph: Any, nodes: Mapping[str, Any]) -> dict[str, Place]:
 
 
 def _entries(meta_graph: Any) -> Iterator[tuple[Place, list[str]]]:
-    """The parts of a meta graph that are run, and the tensors or operations at their ends."""
-    for name in sorted(meta_graph.signature_def):
+    """The parts of a meta graph that are run, and the tensors or operations at their ends.
+
+    Signatures come first: what is run with every request is no initialiser.
+    """
+    for name in sorted(meta_graph.signature_def, key=lambda name: (name == INIT_OP_SIGNATURE, name)):
         signature = meta_graph.signature_def[name]
-        ends = [end for info in signature.outputs.values() for end in tensor_names(info)]
-        if name == INIT_OP_SIGNATURE:
-            yield Place(kind=INITIALISER, name=name), ends
-        else:
-            yield Place(kind=SIGNATURE, name=name), ends
-            yield Place(kind=SIGNATURE, name=name), [n for i in signature.inputs.values() for n in tensor_names(i)]
+        kind = INITIALISER if name == INIT_OP_SIGNATURE else SIGNATURE
+        for infos in (signature.outputs, signature.inputs):
+            yield Place(kind=kind, name=name), [end for info in infos.values() for end in tensor_names(info)]
     for name in INIT_COLLECTIONS:
         if name in meta_graph.collection_def:
             yield Place(kind=INITIALISER, name=name), list(meta_graph.collection_def[name].node_list.value)

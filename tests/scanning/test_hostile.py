@@ -45,6 +45,9 @@ def test_a_write_is_found_in_every_place(place):
         ("save", "save save:0"),
         ("gradient", "signature serving_default → call → its gradient (in backward)"),
         ("constant", "constant dataset of signature serving_default → call (in body)"),
+        ("attribute of an attribute", "signature serving_default → call → runs (in given)"),
+        ("list of branches", "signature serving_default → call → case (in given)"),
+        ("name of an operation", "signature serving_default → call → result (in Relu)"),
         ("graph alone", "graph"),
         ("function alone", "function uncalled (in uncalled)"),
     ],
@@ -64,6 +67,27 @@ def test_a_saver_opens_no_file_but_the_checkpoint(place, operation):
 def test_a_text_file_that_is_no_asset_is_found_in_every_place(place):
     (found,) = findings(hostile(place, "InitializeTableFromTextFileV2", MARKER))
     assert "it opens a file that is not an asset" in found.could
+
+
+@pytest.mark.parametrize("operation", ["saved", "values"])
+def test_what_a_signature_needs_is_no_part_of_the_saver(operation):
+    saved_model = small_module()
+    saved_model.meta_graphs[0].graph_def.node[1].input.append(f"^{operation}")
+    assert [(found.node, found.kind) for found in findings(saved_model)] == [(operation, "signature")]
+
+
+def test_an_asset_is_only_read_as_the_module_is_loaded():
+    saved_model = small_module()
+    meta_graph = saved_model.meta_graphs[0]
+    nodes = meta_graph.graph_def.node
+    nodes.add(name="table", op="HashTableV2")
+    nodes.add(name="asset", op="Const")
+    nodes.add(name="filled", op="InitializeTableFromTextFileV2", input=["table", "asset"])
+    meta_graph.asset_file_def.add(filename="vocab.txt").tensor_info.name = "asset:0"
+    nodes[2].input.append("^filled")  # init
+    assert findings(saved_model) == ()
+    nodes[1].input.append("^filled")  # call
+    assert [found.node for found in findings(saved_model)] == ["filled"]
 
 
 def test_a_name_that_leads_out_of_the_checkpoints_folder_is_found():
@@ -89,6 +113,7 @@ def test_an_asset_outside_the_folder_is_found(name, tmp_path):
     saved_model.meta_graphs[0].asset_file_def.add(filename=name).tensor_info.name = "x:0"
     (found,) = scan_saved_model(saved_model, tmp_path, "small", "").findings
     assert (found.operation, found.node) == ("asset", f"assets/{name}")
+    assert scan_saved_model(saved_model, None, "in a remote file system", "").clean == (name == "link")
 
 
 def test_another_machine_is_found():
