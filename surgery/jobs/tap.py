@@ -72,13 +72,13 @@ def tap_module(
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
     progress("read the graph", 0, 0)
     with open_graph(module, signature, with_weights=True) as listing:
+        permission = clear(listing.files, trust=trust)
         taps = resolve_taps(listing, tensors)
         source = _inspect(listing.files)
         if source.problems:
             raise ModuleError(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
             )
-        permission = clear(listing.files, trust=trust)
         batches = list(made_batches(listing.signature))
         left_out = _left_out(listing)
         with staging(destination, keep_failed=keep_failed) as folder:
