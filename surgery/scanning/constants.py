@@ -11,7 +11,6 @@ from typing import Any
 from google.protobuf import message
 from tensorboard.compat.proto import graph_pb2
 
-from surgery.errors import ModuleError
 from surgery.formats.declared import declare
 
 KERAS_METADATA = "keras_metadata.pb"
@@ -102,12 +101,12 @@ def _metadata(folder: Path | None, saved_model: Any) -> Iterator[tuple[str, str]
                 yield f"object {number}", node.user_object.metadata
     if folder is None or not (path := folder / KERAS_METADATA).is_file():
         return
+    data = path.read_bytes()
     try:
-        saved = _SavedMetadata.FromString(path.read_bytes())
-    except (OSError, message.DecodeError) as error:
-        raise ModuleError(
-            f"reading {path}: {error}", hint="the file is damaged; without it, surgery opens the module as well"
-        ) from error
+        saved = _SavedMetadata.FromString(data)
+    except message.DecodeError:  # what can be read of a damaged file is shown all the same: nothing depends on it
+        yield KERAS_METADATA, data.decode(errors="replace")
+        return
     for node in saved.nodes:
         yield node.node_path, node.metadata.decode(errors="replace")
 

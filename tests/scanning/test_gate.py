@@ -121,6 +121,13 @@ def test_a_lambda_is_listed_and_makes_no_module_unclean(tmp_path):
     assert (found.bytecode, found.clean) == (("double",), True)
 
 
+def test_a_damaged_file_of_keras_hides_no_lambda(modules, tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes((modules(NAME) / "saved_model.pb").read_bytes())
+    (tmp_path / "assets").symlink_to(modules(NAME) / "assets")
+    (tmp_path / "keras_metadata.pb").write_bytes(b'\xff\xff{"class_name": "Lambda"}')
+    assert surgery.scan(tmp_path).bytecode == ("keras_metadata.pb (a layer inside)",)
+
+
 def test_what_has_not_passed_the_gate_is_not_run(modules):
     with open_module(str(modules(NAME)), with_weights=True) as module, pytest.raises(LookupError, match="the gate"):
         cleared(module)
