@@ -3,6 +3,7 @@
     SurgeryError                 1  (never raised itself)
     ├── UsageError               2  the request cannot be carried out as asked: an option, a name, a destination
     ├── ModuleError              3  not a module, or a damaged one
+    │   └── LimitError           3  larger or deeper than a limit of `surgery.limits` allows
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
@@ -58,6 +59,10 @@ class ModuleError(SurgeryError):
     """The module is missing, damaged, or no module at all."""
 
     exit_code = 3
+
+
+class LimitError(ModuleError):
+    """The module, or a file of it, is larger or deeper than a limit allows. The error names the limit."""
 
 
 class UnexplainedError(SurgeryError):
