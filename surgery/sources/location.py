@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
+from surgery.sources.archives import unpack
 from surgery.sources.files import Files
 
 ARCHIVES = (".tar.gz", ".tgz", ".zip")
@@ -93,40 +90,13 @@ def _checkpoint_prefix(path: Path) -> Path | None:
 
 
 def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
-    left_out: list[str] = []
-    try:
-        for name, extract in _members(archive, scratch):
-            if not with_weights and SHARD.search(name):
-                left_out.append(re.sub(r"^\./", "", name))
-            else:
-                extract()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
-        # zipfile raises RuntimeError for an encrypted file, and its subclass NotImplementedError for an unknown
-        # compression.
-        raise ModuleError(
-            f"unpacking {archive}: {error}", hint=f"the archive is truncated or no {archive.suffix}: fetch it again"
-        ) from error
+    left_out = unpack(archive, scratch, stays_packed=lambda name: not with_weights and bool(SHARD.search(name)))
     folders = module_folders(scratch, depth=DEEPEST)
     if not folders:
         raise ModuleError(f"opening {archive}: expected {EXPECTED} in the archive, found none")
     inside = folders[0].relative_to(scratch).as_posix()
     below = frozenset(name.removeprefix(f"{inside}/") if inside != "." else name for name in left_out)
     return Files(folder=folders[0], name=module_name(str(archive)), left_out=below)
-
-
-def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Name of each member of an archive, and the call that unpacks it into `scratch`.
-
-    No member can be written outside `scratch`: `ZipFile.extract` and tarfile's filter "data" both prevent it.
-    """
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as packed:
-            for name in packed.namelist():
-                yield name, partial(packed.extract, name, scratch)
-        return
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            yield member.name, partial(tar.extract, member, scratch, filter="data")
 
 
 def _resolve(handle: str) -> Path:
