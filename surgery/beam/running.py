@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,11 +18,14 @@ import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.portability import python_urns
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from surgery.arguments import argument
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.shards import PARTS, SUMMARY
+from surgery.child_process import python_command
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
 from surgery.progress import Progress
 
@@ -140,9 +144,7 @@ def run(
     """
     engine: Any = None
     if runner.processes is not None:
-        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-        engine = FnApiRunner()
+        engine = _Local()
     else:
         reports = None
     started = time.monotonic()
@@ -160,6 +162,18 @@ def run(
     except Exception as error:  # each runner wraps a worker's failure in an exception of its own
         raise _worker_error(error) from error
     return summary, time.monotonic() - started
+
+
+class _Local(FnApiRunner):  # type: ignore[misc]
+    """The local runner, whose workers do not import from the current folder, as they would with `python -m`."""
+
+    def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
+        """Runs a pipeline, as Beam's own method does."""
+        command = shlex.join(python_command("apache_beam.runners.worker.sdk_worker_main"))
+        for place in pipeline_proto.components.environments.values():
+            if place.urn == python_urns.SUBPROCESS_SDK:
+                place.payload = command.encode()
+        return super().run_via_runner_api(pipeline_proto, options)
 
 
 def check_vacant(folder: str, record: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from surgery.child_process import python_command
 from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.archives import unpack
@@ -101,8 +101,7 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
 
 def _resolve(handle: str) -> Path:
     """Downloads and caches a handle with tensorflow_hub, in a separate process: this one must not load TensorFlow."""
-    command = [sys.executable, "-m", "surgery.tf.resolve", handle]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(python_command("surgery.tf.resolve", handle), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ModuleError(

@@ -100,8 +100,12 @@ def test_the_same_arguments_give_the_same_bytes_and_other_processes_the_same_row
 ):
     folder, _ = corpus
     monkeypatch.setattr(shards.Layout.__new__, "__defaults__", (500_000, 1_000_000))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # a module of the current folder, which no worker imports
+    (tmp_path / "here" / "json.py").write_text("open('ran', 'w').close()\n")
     for name, options in {"one": {"processes": 1}, "again": {"processes": 1}, "two": {"processes": 2}}.items():
         surgery.extract(text_export, [folder / "*"], tmp_path / name, outputs=["sequence_output"], **options)
+    assert not (tmp_path / "here" / "ran").exists()
     assert content(tmp_path / "one") == content(tmp_path / "again")
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
     assert one.keys() == two.keys()
