@@ -186,6 +186,7 @@ def export_edited(
         tempfile.TemporaryDirectory(prefix="surgery-") as scratch,
         ExitStack() as staged,
     ):
+        companions.check_apart(destination, model.module, source.folder)
         plan = make_plan(source, destination, model.assume)
         edited = apply_edits(plan, model.edits, request)
         companions.check(edited.plan)

@@ -83,8 +83,10 @@ def _checkpoint_prefix(path: Path) -> Path | None:
 
     None for a path that belongs to no checkpoint.
     """
+    if path.is_dir():
+        return None
     for prefix in (path, path.with_name(re.sub(r"\.(index|meta|data-[0-9]+-of-[0-9]+)$", "", path.name))):
-        if not path.is_dir() and prefix.with_name(f"{prefix.name}.index").is_file():
+        if prefix.with_name(f"{prefix.name}.index").is_file():
             return prefix
     return None
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -220,6 +221,15 @@ def test_a_failed_run_leaves_nothing_and_what_was_there(text_export, corpus, tmp
     with pytest.raises(surgery.WriteError):
         surgery.extract(text_export, [folder / "a.txt"], tmp_path / "new", processes=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_neither_the_corpus_nor_the_export_is_overwritten(text_export, corpus, tmp_path):
+    folder, _ = corpus
+    (tmp_path / "_extraction.json").touch()
+    shutil.copy(folder / "a.txt", tmp_path)
+    for place, reason in ((tmp_path, "it contains"), (text_export, "it is"), (text_export / "new", "it lies inside")):
+        with pytest.raises(surgery.UsageError, match=reason):
+            surgery.extract(text_export, tmp_path / "a.txt", place, overwrite=True)
 
 
 def test_progress_counts_texts_up_to_all_that_were_read(text_export, corpus, tmp_path):
