@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from surgery.errors import ModuleError
+from surgery.scratch import filling, scratch_folder
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.files import Files
 
@@ -49,8 +49,8 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
     if path.is_file() and module.endswith(ARCHIVES):
-        with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
-            yield _unpack(path, Path(scratch), with_weights=with_weights)
+        with scratch_folder() as scratch:
+            yield _unpack(path, scratch, with_weights=with_weights)
         return
     if path.is_file():
         raise ModuleError(
@@ -95,11 +95,12 @@ def _checkpoint_prefix(path: Path) -> Path | None:
 def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
     left_out: list[str] = []
     try:
-        for name, extract in _members(archive, scratch):
-            if not with_weights and SHARD.search(name):
-                left_out.append(re.sub(r"^\./", "", name))
-            else:
-                extract()
+        with filling(scratch, f"unpacking {archive}"):
+            for name, extract in _members(archive, scratch):
+                if not with_weights and SHARD.search(name):
+                    left_out.append(re.sub(r"^\./", "", name))
+                else:
+                    extract()
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
         # zipfile raises RuntimeError for an encrypted file, and its subclass NotImplementedError for an unknown
         # compression.
