@@ -7,7 +7,10 @@
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
-    └── WriteError               6  the destination cannot be written
+    └── WriteError               6  the destination, or a scratch folder in TMPDIR, cannot be written
+
+A signal that stops a command is no error. The command cleans up, says what it has published, and exits with 128 plus
+the signal's number: 130 after Ctrl-C (SIGINT), 143 after SIGTERM, 129 after SIGHUP.
 
 A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
 to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
@@ -92,6 +95,6 @@ class ParityError(SurgeryError):
 
 
 class WriteError(SurgeryError):
-    """The destination cannot be written. It is as it was before."""
+    """The destination, or a scratch folder in TMPDIR, cannot be written. The destination is as it was before."""
 
     exit_code = 6

@@ -18,14 +18,12 @@ import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-from apache_beam.portability import python_urns
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from surgery import child
 from surgery.arguments import argument
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.shards import PARTS, SUMMARY
-from surgery.child_process import python_command
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
 from surgery.progress import Progress
 
@@ -78,7 +76,7 @@ def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
     direct = options.view_as(DirectOptions)
     count = processes or (direct.direct_num_workers if "direct_num_workers" in " ".join(flags) else 0) or cores
     direct.direct_num_workers = count
-    direct.direct_running_mode = "multi_processing" if count > 1 else "in_memory"
+    direct.direct_running_mode = "in_memory"  # the other modes start processes that outlive this one (`_local_engine`)
     return Runner(options, count, max(cores // count, 1))
 
 
@@ -144,7 +142,7 @@ def run(
     """
     engine: Any = None
     if runner.processes is not None:
-        engine = _Local()
+        engine = _local_engine(runner.processes)
     else:
         reports = None
     started = time.monotonic()
@@ -164,16 +162,21 @@ def run(
     return summary, time.monotonic() - started
 
 
-class _Local(FnApiRunner):  # type: ignore[misc]
-    """The local runner, whose workers do not import from the current folder, as they would with `python -m`."""
+def _local_engine(processes: int) -> Any:
+    """Beam's runner on this machine, with worker processes that end when this one ends; one process is this one.
 
-    def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
-        """Runs a pipeline, as Beam's own method does."""
-        command = shlex.join(python_command("apache_beam.runners.worker.sdk_worker_main"))
-        for place in pipeline_proto.components.environments.values():
-            if place.urn == python_urns.SUBPROCESS_SDK:
-                place.payload = command.encode()
-        return super().run_via_runner_api(pipeline_proto, options)
+    Beam starts its own worker processes without that: where this process is killed while they start, they stay. Those
+    would also import from the current folder.
+    """
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    if processes == 1:
+        return FnApiRunner()
+    worker = child.command("-m", "apache_beam.runners.worker.sdk_worker_main")
+    # Beam hands the line to a shell. With `exec`, the worker takes the shell's place as a child of this process.
+    line = f"exec {shlex.join(worker)}"
+    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(line))
 
 
 def check_vacant(folder: str, record: str) -> None:

@@ -6,6 +6,8 @@ it import it when they run.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 import surgery
@@ -18,16 +20,27 @@ from surgery.cli.options import MODULES
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
 from surgery.cli.serving import serving
+from surgery.cli.stopping import stoppable
 from surgery.cli.tap import tap
 from surgery.cli.taps import taps
 from surgery.cli.verify import verify
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
-any weight table, 5 parity failed, 6 cannot write the destination."""
+any weight table, 5 parity failed, 6 cannot write the destination, 130 stopped by Ctrl-C, 143 by
+SIGTERM, 129 by SIGHUP."""
+
+
+class Main(click.Group):
+    """All commands. A signal stops each of them in the same way."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with stoppable():
+            return super().invoke(ctx)
 
 
 @click.group(
+    cls=Main,
     help="Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.\n\n"
     + MODULES,
     epilog=EPILOG_EXIT_CODES,

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from surgery import limits
-from surgery.errors import ModuleError, WriteError
+from surgery.errors import ModuleError
+from surgery.scratch import unwritable
 
 FILE, FOLDER = "file", "folder"
 TAR_KINDS = {
@@ -98,7 +99,7 @@ def unpack(archive: Path, folder: Path, *, stays_packed: Callable[[str], bool]) 
             else:
                 _make_folder(root, path.parent, doing)
                 with member.open() as content:
-                    _write(content, member, root / path, doing)
+                    _write(content, member, root, path, doing)
     except DAMAGE as error:
         raise ModuleError(
             f"{doing}: {error}", hint=f"the archive is truncated or no {archive.suffix}: fetch it again"
@@ -146,19 +147,19 @@ def _make_folder(root: Path, path: PurePosixPath, doing: str) -> Path:
         (root / path).mkdir(parents=True, exist_ok=True)
         made = (root / path).resolve(strict=True)
     except OSError as error:
-        raise _unwritable(root, error, doing) from error
+        raise unwritable(root, error, doing) from error
     if not made.is_relative_to(root):
         raise ModuleError(f"{doing}: {path} would be written to {made}, outside of {root}")
     return made
 
 
-def _write(content: IO[bytes], member: Member, target: Path, doing: str) -> None:
+def _write(content: IO[bytes], member: Member, root: Path, path: PurePosixPath, doing: str) -> None:
     """Writes a new file. What is there is never opened: not a file, and no link either."""
     written = 0
     try:
-        file = target.open("xb")
+        file = (root / path).open("xb")
     except OSError as error:
-        raise _unwritable(target, error, doing) from error
+        raise unwritable(root, error, doing) from error
     with file:
         while chunk := content.read(CHUNK):
             written += len(chunk)
@@ -167,16 +168,9 @@ def _write(content: IO[bytes], member: Member, target: Path, doing: str) -> None
             try:
                 file.write(chunk)
             except OSError as error:
-                raise _unwritable(target, error, doing) from error
+                raise unwritable(root, error, doing) from error
     if written != member.size:
         raise EOFError(f"{member.name} has not the {member.size} bytes that the archive says")
-
-
-def _unwritable(path: Path, error: OSError, doing: str) -> WriteError:
-    return WriteError(
-        f"{doing}: writing {path}: {error.strerror or error}",
-        hint="make room there, or name another folder in the environment variable TMPDIR",
-    )
 
 
 def _zip_members(archive: Path, doing: str) -> Iterator[Member]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surgery.child_process import python_command
+from surgery import child
 from surgery.errors import ModuleError
+from surgery.scratch import scratch_folder
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.archives import unpack
 from surgery.sources.files import Files
@@ -46,8 +46,8 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
     if path.is_file() and module.endswith(ARCHIVES):
-        with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
-            yield _unpack(path, Path(scratch), with_weights=with_weights)
+        with scratch_folder() as scratch:
+            yield _unpack(path, scratch, with_weights=with_weights)
         return
     if path.is_file():
         raise ModuleError(
@@ -103,7 +103,9 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
 
 def _resolve(handle: str) -> Path:
     """Downloads and caches a handle with tensorflow_hub, in a separate process: this one must not load TensorFlow."""
-    done = subprocess.run(python_command("surgery.tf.resolve", handle), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        child.command("-m", "surgery.tf.resolve", handle), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ModuleError(

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import signal
 import sys
-import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surgery.errors import SurgeryError
+from surgery.scratch import scratch_folder
 from surgery.triton.options import read_options
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ def serve(options: Namespace) -> None:
     endpoints = take_ports(
         options.address, http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port
     )
-    with tempfile.TemporaryDirectory(prefix="serve-triton-") as folder:
-        workspace = Path(folder)
+    with scratch_folder() as workspace:
         batching = Batching(rows=options.max_batch, delay_us=options.delay_us)
         program = make_backends(workspace / "backends")
         write_repository(workspace / "models", models, batching, options.threads)

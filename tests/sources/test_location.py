@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import resource
+import signal
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import surgery
-from surgery.errors import ModuleError
+from surgery.errors import ModuleError, WriteError
 from surgery.sources.location import locate, module_name
 from tests.support.builders.common import PACKED
 
@@ -51,6 +54,24 @@ def test_an_archive_is_unpacked_for_as_long_as_it_is_needed():
         assert found.name == "g3_small"
         assert (found.folder / "variables" / "variables.data-00000-of-00001").stat().st_size > 1000
     assert not found.folder.exists()
+
+
+def test_a_full_folder_for_temporary_files_is_no_damaged_archive(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with (
+            pytest.raises(WriteError, match=f"unpacking .*g3_small.tar.gz.* in {tmp_path}") as caught,
+            locate(str(PACKED / "g3_small.tar.gz"), with_weights=True),
+        ):
+            raise AssertionError("it does not fit")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "TMPDIR" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_need_the_weights_stay_packed_and_are_not_missed():

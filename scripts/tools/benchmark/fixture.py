@@ -6,7 +6,7 @@ import shutil
 
 from scripts.tools.benchmark.processes import Cost, run
 from scripts.tools.benchmark.progress import say
-from surgery.child_process import python_command
+from surgery import child
 
 PROGRAMS = "scripts.tools.benchmark.programs"
 
@@ -35,11 +35,11 @@ class Fixture:
 
     def program(self, name: str, *arguments: str) -> Cost:
         """Run a program of the folder `programs` as a process of its own."""
-        return run(python_command(f"{PROGRAMS}.{name}", *arguments), self.root)
+        return run(child.command("-m", f"{PROGRAMS}.{name}", *arguments), self.root)
 
     def surgery(self, *arguments: str, cores: list[int] | None = None) -> Cost:
         """Run this project's command line, on the named cores only; None for all cores."""
-        return run(python_command("surgery", *arguments), self.root, cores)
+        return run(child.command("-m", "surgery", *arguments), self.root, cores)
 
     def convert(self) -> Cost:
         """Convert the module with this project. An earlier export is removed first."""

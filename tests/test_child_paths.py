@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from surgery.child_process import python_command
+from surgery import child
 from tests.support.running import ROOT, environment
 
 HOSTILE = (
@@ -62,7 +62,7 @@ def test_the_current_folder_is_not_on_the_path_and_all_else_is(python: str, safe
     variables = {"PYTHONUSERBASE": str(tmp_path / "user"), "PYTHONPATH": str(tmp_path / "named")}
     if sys.prefix != sys.base_prefix and python == sys.executable:  # a virtual environment has no user site
         variables["PYTHONPATH"] += f"{os.pathsep}{user}"
-    command = [python, *python_command("program", "a", "b c")[1:]]
+    command = child.command("-m", "program", "a", "b c", python=python)
     done = subprocess.run(
         command,
         cwd=hostile,
@@ -82,7 +82,7 @@ def test_a_handle_runs_no_code_of_the_current_folder(hostile, tmp_path, modules)
     stand_in = f"def resolve(handle):\n    return {str(modules('g3_small'))!r}\n"
     (tmp_path / "installed" / "tensorflow_hub.py").write_text(stand_in)
     variables = environment(PYTHONPATH=f"{tmp_path / 'installed'}{os.pathsep}{ROOT}")
-    command = python_command("surgery", "inspect", "https://tfhub.dev/tensorflow/bert_small/2")
+    command = child.command("-m", "surgery", "inspect", "https://tfhub.dev/tensorflow/bert_small/2")
     done = subprocess.run(command, cwd=hostile, env=variables, capture_output=True, text=True)
     assert "bert_small" in done.stdout, done.stderr
     assert not (hostile / "ran").exists()
@@ -90,4 +90,4 @@ def test_a_handle_runs_no_code_of_the_current_folder(hostile, tmp_path, modules)
 
 def test_no_program_of_python_starts_a_module_in_any_other_way():
     files = [path for folder in ("surgery", "scripts") for path in (ROOT / folder).rglob("*.py")]
-    assert [str(path) for path in files if re.search("""["']-m["']""", path.read_text())] == []
+    assert [str(path) for path in files if re.search(r"""executable,\s*["']-m["']""", path.read_text())] == []
