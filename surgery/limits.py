@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from surgery.arguments import argument
 from surgery.errors import LimitError, UsageError
 
+Limits = Mapping[str, int] | None
+"""The argument `limits` of the public functions: values by the names of limits. None leaves all at their defaults."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
@@ -115,7 +118,7 @@ def exceeded(name: str, found: int | None, doing: str) -> LimitError:
 
 
 @contextmanager
-def raised(values: Mapping[str, int] | None) -> Iterator[None]:
+def raised(values: Limits) -> Iterator[None]:
     """Sets limits by name for a block. Limits that are not named stay as they are.
 
     Raises UsageError for a name that no limit has, and for a value that is no positive whole number.

@@ -8,16 +8,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import (
-    ASSUME,
-    JSON,
-    MODULE,
-    NONFINITE,
-    VERBOSE,
-    Command,
-    assumed,
-    reports_errors,
-)
+from surgery.cli.options import ASSUME, JSON, LIMIT, MODULE, NONFINITE, VERBOSE, Command, assumed, reports_errors
 from surgery.cli.terminal import show, talk, working
 
 
@@ -30,6 +21,7 @@ from surgery.cli.terminal import show, talk, working
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors
