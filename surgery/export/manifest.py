@@ -10,6 +10,7 @@ from typing import Any
 
 from surgery.errors import WriteError
 from surgery.explanation.outputs import split_entry
+from surgery.formats.json_files import read_json
 from surgery.module import SignatureInfo
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
@@ -94,8 +95,11 @@ def write_manifest(manifest: Mapping[str, Any], export: Path, destination: Path)
 
 
 def read_manifest(export: Path) -> Any:
-    """The manifest of an export as JSON data. Raises OSError when it cannot be read, ValueError when it is no JSON."""
-    return json.loads((export / MANIFEST).read_text(encoding="utf-8"))
+    """The manifest of an export as JSON data.
+
+    Raises OSError when it cannot be read, ValueError when it is no JSON, and LimitError when it is above a limit.
+    """
+    return read_json(export / MANIFEST)
 
 
 def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Request:
@@ -117,7 +121,7 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
         )
     except FileNotFoundError:
         return _request_of(signatures)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return Request()
 
 
