@@ -42,6 +42,7 @@ class SurgeryError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = spelled(message)
         self.hint = None if hint is None else spelled(hint)
+        self._given = (message, hint)
         self._marked = f"{message}\n  what to do: {hint}" if hint else message
         super().__init__(self.message)
 
@@ -72,6 +73,11 @@ class ModuleError(SurgeryError):
 
 class LimitError(ModuleError):
     """The module, or a file of it, is larger or deeper than a limit allows. The error names the limit."""
+
+    def within(self, doing: str) -> LimitError:
+        """The same error, whose message begins with what was being done to which file."""
+        message, hint = self._given
+        return LimitError(f"{doing}: {message}", hint=hint)
 
 
 class UnexplainedError(SurgeryError):

@@ -16,6 +16,7 @@ from tensorboard.compat.proto import meta_graph_pb2
 from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.declared import declare
+from surgery.formats.nesting import deeper
 
 SavedModel = declare(
     """
@@ -48,6 +49,8 @@ def read(path: Path) -> Any:
     try:
         saved_model.ParseFromString(data)
     except (message.DecodeError, RecursionError) as error:
+        if deeper(SavedModel.DESCRIPTOR, data, limits.limit("message_depth")):
+            raise limits.exceeded("message_depth", None, doing) from error
         raise ModuleError(
             f"{doing}: expected a SavedModel message, found {len(data)} bytes that do not parse as one",
             hint="the file is truncated or no SavedModel: fetch the module again",

@@ -13,7 +13,7 @@ from pathlib import Path
 from google.protobuf import message
 
 from surgery.boundary import as_surgery_error
-from surgery.errors import ModuleError
+from surgery.errors import LimitError, ModuleError
 from surgery.module import InspectedModule
 from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2
 from surgery.sources.files import Files
@@ -65,6 +65,10 @@ def well_formed(name: str) -> Iterator[None]:
     """
     try:
         yield
+    except LimitError as error:
+        if name in error.message:
+            raise
+        raise error.within(f"reading {name}") from error
     except (RecursionError, MemoryError) as error:
         raise as_surgery_error(error, f"reading {name}") from error
     except DAMAGE as error:
