@@ -19,6 +19,7 @@ from surgery import limits
 from surgery.boundary import STACK, boundary
 from surgery.cli.terminal import talk
 from surgery.errors import InternalError, SurgeryError, UsageError
+from surgery.wording import is_number
 
 MODULES = (
     "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
@@ -107,7 +108,7 @@ def _set_limits(context: click.Context, option: click.Parameter, pairs: tuple[st
     found: dict[str, int] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or not value.isascii() or not value.isdigit():
+        if not equals or not is_number(value):
             raise click.BadParameter(f"{pair}: expected NAME=VALUE with a whole number, such as files=20000")
         found[name] = int(value)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from surgery.errors import WriteError
 from surgery.explanation.outputs import split_entry
-from surgery.formats.json_files import read_json
+from surgery.formats.text_files import read_json
 from surgery.module import SignatureInfo
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
@@ -18,6 +18,7 @@ from surgery.planning.outputs import TAPS
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request, Tap
 from surgery.proof.parity import ParityReport, report_data
+from surgery.wording import is_number
 
 MANIFEST = Path("assets.extra") / "surgery.json"
 SCHEMA = 1
@@ -130,7 +131,7 @@ def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
     depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
     return Request(
         taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
-        depths=tuple(int(depth) for depth in depths if depth.isdigit()),
+        depths=tuple(int(depth) for depth in depths if is_number(depth)),
     )
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
-from surgery.formats.json_files import read_json
 from surgery.formats.tensors import dtype_name, shape_of
+from surgery.formats.text_files import read_json
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.wording import is_number
 
 VARIABLES = "variables/variables"
 """Prefix of the checkpoint inside a SavedModel."""
@@ -121,7 +122,7 @@ def _present(path: Path) -> bool:
 
 def _shard_count(name: str) -> int:
     tail = name.rpartition("-of-")[2]
-    return int(tail) if tail.isdigit() else 1
+    return int(tail) if is_number(tail) else 1
 
 
 def _tensors(infos: Any) -> tuple[TensorInfo, ...]:

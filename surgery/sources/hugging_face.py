@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
-from surgery.formats.json_files import read_json
+from surgery.formats.text_files import read_json
 from surgery.module import InspectedModule, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import Files

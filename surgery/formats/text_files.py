@@ -1,4 +1,4 @@
-"""Files of JSON that come with a module. They are read within limits."""
+"""Text files, and files of JSON, that come with a module. They are read within limits."""
 
 from __future__ import annotations
 
