@@ -31,7 +31,7 @@ TENSORFLOW_ERRORS = "tensorflow.python.framework.errors_impl"
 
 
 def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """A public function, inside the boundary. Its argument `limits` holds for the call.
+    """A public function, inside the boundary. Its arguments `limits` and `timeout` hold for the call.
 
     The first argument of the function is what it works on, and is named in errors; a method names the function alone.
     """
@@ -45,7 +45,9 @@ def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
         own: list[Exception] = []
         if (progress := given.get("progress")) is not None:
             kwargs["progress"] = _noted(progress, own)
-        with limits.raised(given.get("limits")), boundary(doing, own):
+        timeout = given.get("timeout")
+        values = {**(given.get("limits") or {}), **({} if timeout is None else {"batch_seconds": timeout})}
+        with limits.raised(values), boundary(doing, own):
             return function(*args, **kwargs)
 
     return call

@@ -188,6 +188,7 @@ def tap(
     signature: str | None = None,
     overwrite: bool = False,
     keep_failed: bool = False,
+    timeout: int | None = None,
     limits: Limits = None,
     progress: Progress | None = None,
 ) -> Tapping:
@@ -200,6 +201,7 @@ def tap(
         signature: As for `graph`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
+        timeout: The most seconds that a signature may run on one batch; None for the limit `batch_seconds`.
         limits: As for `inspect`.
         progress: As for `convert`.
 

@@ -25,6 +25,7 @@ def verify(
     *,
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
+    timeout: int | None = None,
     limits: Limits = None,
     progress: Progress | None = None,
 ) -> Verification:
@@ -37,6 +38,7 @@ def verify(
         exported: The folder of the export.
         allow_nonfinite: As for `convert`.
         assume: As for `convert`.
+        timeout: As for `tap`.
         limits: As for `inspect`.
         progress: As for `convert`.
 

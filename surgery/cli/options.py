@@ -117,6 +117,19 @@ def _set_limits(context: click.Context, option: click.Parameter, pairs: tuple[st
         report(error, context)
 
 
+def _set_timeout(context: click.Context, option: click.Parameter, seconds: int | None) -> None:
+    if seconds is not None:
+        context.with_resource(limits.raised({"batch_seconds": seconds}))
+
+
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    expose_value=False,
+    callback=_set_timeout,
+    help="The longest run on one batch.  [default: 600]",
+)
 LIMIT = click.option(
     "--limit",
     "limits",

@@ -8,7 +8,18 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import ASSUME, JSON, LIMIT, MODULE, NONFINITE, VERBOSE, Command, assumed, reports_errors
+from surgery.cli.options import (
+    ASSUME,
+    JSON,
+    LIMIT,
+    MODULE,
+    NONFINITE,
+    TIMEOUT,
+    VERBOSE,
+    Command,
+    assumed,
+    reports_errors,
+)
 from surgery.cli.terminal import show, talk, working
 
 
@@ -21,6 +32,7 @@ from surgery.cli.terminal import show, talk, working
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@TIMEOUT
 @LIMIT
 @JSON
 @VERBOSE

@@ -58,9 +58,7 @@ def find_tokenization(
         if not file.is_file():
             raise UsageError(f"{argument('vocab', vocab)}: there is no such file")
     else:
-        named = next((name for name in (SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
-"""The tokens of a WordPiece vocabulary that Model Garden's packer puts around and after texts."""
-VOCABULARY, PIECES) if name in module.assets), None)
+        named = next((name for name in (VOCABULARY, PIECES) if name in module.assets), None)
         if named is None:
             raise UsageError(
                 f"{doing}: expected the asset {VOCABULARY} or {PIECES}, found {', '.join(module.assets) or 'none'}",
