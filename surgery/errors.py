@@ -1,6 +1,7 @@
 """All errors of surgery as one tree. The command line exits with the code of the error's class.
 
     SurgeryError                 1  (never raised itself)
+    ├── InternalError            1  a defect of surgery; what to report stands in the message
     ├── UsageError               2  the request cannot be carried out as asked: an option, a name, a destination
     ├── ModuleError              3  not a module, or a damaged one
     │   └── LimitError           3  larger or deeper than a limit of `surgery.limits` allows
@@ -14,6 +15,9 @@ the signal's number: 130 after Ctrl-C (SIGINT), 143 after SIGTERM, 129 after SIG
 
 A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
 to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
+
+The public functions raise nothing else, and the command line shows no stack: with the environment variable
+`SURGERY_TRACEBACK=1` it does, and in Python the original exception is the error's `__cause__`.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ class SurgeryError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = spelled(message)
         self.hint = None if hint is None else spelled(hint)
+        self._given = (message, hint)
         self._marked = f"{message}\n  what to do: {hint}" if hint else message
         super().__init__(self.message)
 
@@ -50,6 +55,11 @@ class SurgeryError(Exception):
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
         return spelled(self._marked, spell)
+
+
+class InternalError(SurgeryError):
+    """A defect of surgery: an exception that nothing expected. The message has the version, the exception's type and
+    the line from which it came."""
 
 
 class UsageError(SurgeryError):
@@ -66,6 +76,11 @@ class ModuleError(SurgeryError):
 
 class LimitError(ModuleError):
     """The module, or a file of it, is larger or deeper than a limit allows. The error names the limit."""
+
+    def within(self, doing: str) -> LimitError:
+        """The same error, whose message begins with what was being done to which file."""
+        message, hint = self._given
+        return LimitError(f"{doing}: {message}", hint=hint)
 
 
 class UnexplainedError(SurgeryError):

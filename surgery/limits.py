@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from surgery.arguments import argument
 from surgery.errors import LimitError, UsageError
 
+Limits = Mapping[str, int] | None
+"""The argument `limits` of the public functions: values by the names of limits. None leaves all at their defaults."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
@@ -29,12 +32,14 @@ class Limit:
         default: Its value unless it is raised.
         unit: What the value counts.
         bounds: What it bounds.
+        fixed: Whether a library sets it, so that it cannot be raised.
     """
 
     name: str
     default: int
     unit: str
     bounds: str
+    fixed: bool = False
 
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
@@ -47,6 +52,13 @@ LIMITS = {
         Limit(name="saved_model_bytes", default=128 * MIB, unit="bytes", bounds="saved_model.pb"),
         Limit(name="index_bytes", default=16 * MIB, unit="bytes", bounds="the index of a checkpoint"),
         Limit(name="text_bytes", default=64 * MIB, unit="bytes", bounds="a vocabulary, or a file of JSON"),
+        Limit(
+            name="message_depth",
+            default=100,
+            unit="levels",
+            bounds="protobuf messages in one another, for the library that reads them",
+            fixed=True,
+        ),
         Limit(name="json_depth", default=200, unit="levels", bounds="objects and lists of a JSON file in one another"),
         Limit(name="functions", default=50_000, unit="functions", bounds="the function library of a graph"),
         Limit(name="call_depth", default=100, unit="calls", bounds="functions of a graph that call one another"),
@@ -67,10 +79,16 @@ LIMITS = {
         Limit(name="config_number", default=10_000_000, unit="", bounds="a number of a model's configuration"),
         Limit(name="blocks", default=1_000, unit="blocks", bounds="the blocks of an encoder"),
         Limit(
-            name="input_elements",
-            default=1_000_000,
+            name="example_elements",
+            default=200_000,
             unit="elements",
-            bounds="the inputs that are made for a signature: examples for clients, and batches to compare",
+            bounds="the example inputs of a signature that serving shows, or writes as a warm-up request",
+        ),
+        Limit(
+            name="input_elements",
+            default=10_000_000,
+            unit="elements",
+            bounds="the smallest inputs on which tap can compare a signature",
         ),
         Limit(name="text_characters", default=100_000, unit="characters", bounds="a text of a corpus"),
         Limit(name="batch_seconds", default=600, unit="seconds", bounds="the run of a signature on one batch"),
@@ -108,23 +126,26 @@ def exceeded(name: str, found: int | None, doing: str) -> LimitError:
     """The error of a limit that does not suffice; `found` is None where it is not known how much there is."""
     row, value = LIMITS[name], limit(name)
     amount = "more" if found is None else str(found)
+    raising = argument("limits", {name: ... if found is None else found})
     return LimitError(
         f"{doing}: the limit {name} is {value} {row.unit}".rstrip() + f" ({row.bounds}), found {amount}",
-        hint=f"if you trust the module, raise the limit: {argument('limits', {name: ... if found is None else found})}",
+        hint="this limit cannot be raised: no published module comes near it"
+        if row.fixed
+        else f"if you trust the module, raise the limit: {raising}",
     )
 
 
 @contextmanager
-def raised(values: Mapping[str, int] | None) -> Iterator[None]:
+def raised(values: Limits) -> Iterator[None]:
     """Sets limits by name for a block. Limits that are not named stay as they are.
 
     Raises UsageError for a name that no limit has, and for a value that is no positive whole number.
     """
     for name, value in (values or {}).items():
-        if name not in LIMITS:
+        if name not in LIMITS or LIMITS[name].fixed:
             raise UsageError(
-                f"{argument('limits', {name: value})}: there is no such limit",
-                hint="the limits are " + ", ".join(LIMITS),
+                f"{argument('limits', {name: value})}: there is no such limit that could be set",
+                hint="the limits are " + ", ".join(row.name for row in LIMITS.values() if not row.fixed),
             )
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{argument('limits', {name: value})}: expected a whole number of at least 1")
