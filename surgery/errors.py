@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from surgery.arguments import spelled
+from surgery.wording import shown
 
 DETAILS_SHOWN = 6
 """Lines of `UnexplainedError.details` that a message shows."""
@@ -43,8 +44,8 @@ class SurgeryError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = spelled(message)
-        self.hint = None if hint is None else spelled(hint)
+        self.message = shown(spelled(message))
+        self.hint = None if hint is None else shown(spelled(hint))
         self._given = (message, hint)
         self._marked = f"{message}\n  what to do: {hint}" if hint else message
         super().__init__(self.message)
@@ -54,7 +55,7 @@ class SurgeryError(Exception):
 
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
-        return spelled(self._marked, spell)
+        return shown(spelled(self._marked, spell))
 
 
 class InternalError(SurgeryError):

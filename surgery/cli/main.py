@@ -27,6 +27,7 @@ from surgery.cli.taps import taps
 from surgery.cli.terminal import writing
 from surgery.cli.verify import verify
 from surgery.errors import SurgeryError
+from surgery.wording import shown
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
@@ -49,7 +50,11 @@ class Main(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """As click's, which writes the help of commands here."""
         with stoppable(), writing():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except click.ClickException as error:
+                error.message = shown(error.message)
+                raise
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, which reports only its own errors."""
