@@ -53,7 +53,7 @@ class Main(click.Group):
             try:
                 return super().invoke(ctx)
             except click.ClickException as error:
-                error.message = shown(error.message)
+                error.message = shown(error.message)  # type: ignore[misc]  # names of files, which a shell has listed
                 raise
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

@@ -126,6 +126,14 @@ def test_triton_models_have_names_that_lead_nowhere(tmp_path):
     assert [served.model for served in choose_signatures(folder, names[1:], None)] == ["model"]
 
 
+def test_arguments_that_a_shell_has_listed_are_shown_escaped_too():
+    for arguments in (["inspect", "a", "b\x1b[2J"], ["in\x1b[2J"], ["inspect", "a\x1b[2J"], ["tap", "m", "--t\x1b[2J"]):
+        said = CliRunner().invoke(main, arguments)
+        assert said.exit_code in (2, 3)
+        assert "\\x1b[2J" in said.stderr
+        assert "\x1b" not in said.stderr
+
+
 def test_errors_are_for_people_wherever_they_are_shown():
     error = SurgeryError("reading \x1b]52;c;cm0=\x07\u202e", hint="no \x9b31m\ud800")
     for text in (str(error), error.message, error.hint):
