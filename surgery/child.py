@@ -4,8 +4,8 @@
     python surgery/child.py PARENT PROGRAM [ARGUMENT ...]
 
 The command line has the number of the parent, and the child compares it with its own parent again and again. A child
-therefore also ends if its parent was killed before the child ran its first line, which Linux's PR_SET_PDEATHSIG alone
-would miss. It works alike on Linux and macOS. This file imports nothing but the standard library: any Python can run it.
+therefore also ends if its parent was killed before the child ran its first line, which PR_SET_PDEATHSIG of Linux alone
+would miss. It works alike on Linux and macOS. This file imports the standard library only, so any Python can run it.
 """
 
 from __future__ import annotations
