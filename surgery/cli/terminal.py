@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from surgery.progress import Progress
+from surgery.scratch import holding_temporary_files
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +51,13 @@ def talk() -> Console:
 
 @contextmanager
 def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
+    """What a command needs that starts TensorFlow: progress, quiet libraries, and one folder for temporary files."""
+    with holding_temporary_files(), _showing(verbose, unit) as progress:
+        yield progress
+
+
+@contextmanager
+def _showing(verbose: bool, unit: str) -> Iterator[Progress]:
     """Shows progress on stderr if that is a terminal, and hides TensorFlow's own messages unless `verbose`.
 
     With a `unit`, such as "texts", the progress shows how many units are done per second.
