@@ -1,7 +1,12 @@
-"""A Python program as a child process that ends when its parent ends, however that ends.
+"""A Python program as a child process that ends when its parent ends, and never imports from the current folder.
 
     python surgery/child.py PARENT -m MODULE [ARGUMENT ...]
     python surgery/child.py PARENT PROGRAM [ARGUMENT ...]
+
+`python -m` would put the current folder first on the child's path: a file named `json.py` there would run. `-P` and
+PYTHONSAFEPATH prevent that from Python 3.11 on, and `-I` would hide packages that a user has installed for himself.
+This file is run as a script instead: Python then puts the folder of this file first, which is taken away again.
+What PYTHONPATH and site name stays. Scripts that people start give `-` for PARENT: they outlive their shell.
 
 The command line has the number of the parent, and the child compares it with its own parent again and again. A child
 therefore also ends if its parent was killed before the child ran its first line, which PR_SET_PDEATHSIG of Linux alone
@@ -44,7 +49,8 @@ def end_with_parent(parent: int) -> None:
 def main() -> None:
     """Runs what the command line names, as Python itself would."""
     parent, *arguments = sys.argv[1:]
-    end_with_parent(int(parent))
+    if parent != "-":
+        end_with_parent(int(parent))
     if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
         del sys.path[0]  # Python has put the folder of this file there
     if arguments[0] == "-m":

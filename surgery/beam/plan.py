@@ -16,6 +16,7 @@ from surgery.errors import ModuleError, UsageError
 from surgery.export.text_facts import TextFacts, read_text_facts
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.texts import text_destination
+from surgery.sources.files import inside
 
 TEXT = "text"
 MOST_TOKENS = 512
@@ -118,7 +119,7 @@ def _vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
     """The tokens by id, where the export names the vocabulary that it tokenizes with."""
     if facts is None:
         return ()
-    path = folder / facts.vocabulary
+    path = inside(folder, facts.vocabulary)
     try:
         if facts.pieces:
             from sentencepiece import SentencePieceProcessor

@@ -165,7 +165,8 @@ def run(
 def _local_engine(processes: int) -> Any:
     """Beam's runner on this machine, with worker processes that end when this one ends; one process is this one.
 
-    Beam starts its own worker processes without that: where this process is killed while they start, they stay.
+    Beam starts its own worker processes without that: where this process is killed while they start, they stay. Those
+    would also import from the current folder.
     """
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment

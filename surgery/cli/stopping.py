@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from surgery.cli.terminal import talk
+from surgery.cli.terminal import tell
 from surgery.export.publish import PUBLISHED
 from surgery.signals import Stopped, raised_as_exceptions
 
@@ -27,5 +27,5 @@ def stoppable() -> Iterator[None]:
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     published = [str(path) for path in PUBLISHED[published_before:]]
     state = f"before that, it published {', '.join(published)}" if published else "nothing was published"
-    talk().print(f"stopped by {name}: {state}", style="red", markup=False, highlight=False, soft_wrap=True)
+    tell(f"stopped by {name}: {state}", style="red")
     sys.exit(128 + number)

@@ -11,14 +11,16 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    LIMIT,
     MODULE,
     NONFINITE,
+    TIMEOUT,
     VERBOSE,
     Command,
     assumed,
     reports_errors,
 )
-from surgery.cli.terminal import show, talk, working
+from surgery.cli.terminal import show, tell, working
 
 
 @click.command(
@@ -30,6 +32,8 @@ from surgery.cli.terminal import show, talk, working
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@TIMEOUT
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors
@@ -58,5 +62,5 @@ def verify(
         )
     show(report.data(found), report.text, as_json)
     if not found.passed:
-        talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
+        tell(f"error: {found.report.failure()}", style="red")
         sys.exit(5)

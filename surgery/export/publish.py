@@ -6,14 +6,16 @@ import ctypes
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
 from surgery.scratch import RANDOM, make_locked, remove_abandoned
 from surgery.signals import held_back
+from surgery.wording import is_number
 
 EXCHANGE = 2
 """RENAME_EXCHANGE of Linux's renameat2(2): swaps two paths atomically."""
@@ -43,7 +45,7 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
         destination = destination.resolve()
     if destination is None:
         parent = Path("exported") / module_name
-        versions = [int(p.name) for p in parent.iterdir() if p.name.isdigit()] if parent.is_dir() else []
+        versions = [int(p.name) for p in parent.iterdir() if is_number(p.name)] if parent.is_dir() else []
         return parent / str(max(versions, default=0) + 1)
     if destination.exists() and not overwrite:
         raise UsageError(
@@ -56,6 +58,31 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
             hint="choose another destination, or remove it yourself",
         )
     return destination
+
+
+def check_apart(destinations: Iterable[Path | None], sources: Iterable[str | Path | None]) -> None:
+    """Checks that nothing is written over what is read, or into it; links are followed.
+
+    None among the destinations, and None, handles and remote paths among the sources, are left out. Raises UsageError
+    where a destination is a source, contains one, or lies inside one.
+    """
+    read = [Path(source) for source in sources if source is not None and "://" not in str(source)]
+    for destination, source in product(filter(None, destinations), read):
+        contains, inside = _lies_in(source, destination), _lies_in(destination, source)
+        if contains or inside:
+            relation = "it is" if contains and inside else "it contains" if contains else "it lies inside"
+            raise UsageError(
+                f"writing to {destination}: {relation} {source}, which is read", hint="choose another destination"
+            )
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies in it, under whatever name."""
+    path, folder = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    return any(
+        place == folder or (place.exists() and folder.exists() and place.samefile(folder))
+        for place in (path, *path.parents)
+    )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from surgery.beam.corpus import Corpus
 from surgery.beam.installed import require_beam
 from surgery.errors import WriteError
 from surgery.export.manifest import PACKAGES, package_versions
-from surgery.export.publish import choose_destination, publish, staging
+from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.progress import Progress, silent
 from surgery.scratch import scratch_folder
 from surgery.sources.opening import open_module
@@ -86,6 +86,8 @@ def extract_features(
     runner = running.choose_runner(beam_options, processes)
     with open_module(exported, with_weights=True) as module:
         plan = plan_extraction(module, exported, corpus, signature=signature, outputs=outputs, with_text=with_text)
+        if "://" not in destination:
+            check_apart([Path(destination)], [exported, module.folder, *plan.files])
         plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads)
         record = {
             "exported": exported,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from surgery.errors import SurgeryError
 from surgery.scratch import scratch_folder
 from surgery.triton.options import read_options
+from surgery.wording import shown
 
 if TYPE_CHECKING:
     from surgery.module import TensorInfo
@@ -97,12 +98,12 @@ def announce(models: Sequence[Served], endpoints: Endpoints, repository: Path) -
         )
 
     for served in models:
-        print(
+        ready = (
             f"ready: {endpoints.url}/v2/models/{served.model}/infer"
             f" | in: {listed(served.signature.inputs, served.batched)}"
-            f" | out: {listed(served.signature.outputs, served.batched)}",
-            flush=True,
+            f" | out: {listed(served.signature.outputs, served.batched)}"
         )
+        print(shown(ready), flush=True)
         say(f"{served.model}: {(repository / served.model / str(served.version) / LAYOUT_FILE).read_text()}")
     say(f"gRPC {endpoints.host}:{endpoints.grpc}, metrics {endpoints.metrics_url}; Ctrl-C stops it")
 
@@ -125,7 +126,7 @@ def summary(endpoints: Endpoints) -> str:
 
 def say(text: str) -> None:
     """Prints a message on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,8 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
             stdout=None if verbose else file,
             stderr=subprocess.STDOUT if not verbose else None,
             env=_environment(verbose),
+            # The Python backend imports from the current folder too.
+            cwd=workspace,
             # In a group of its own: Ctrl-C reaches only this program, which then lets the server finish its requests.
             start_new_session=True,
             preexec_fn=partial(_end_with_parent, os.getpid()),

@@ -32,6 +32,7 @@ from surgery.cli.stopping import stoppable
 from surgery.cli.terminal import WIDTH_WHEN_PIPED
 from surgery.errors import SurgeryError
 from surgery.scratch import scratch_folder
+from surgery.wording import all_shown
 
 EXAMPLES = """examples:
   scripts/runtimes                                      # a sample, in every runtime
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(data, indent=1))
     else:
-        show(data, options.outputs)
+        show(all_shown(data), options.outputs)
     return 0 if data["passed"] else 1
 
 
