@@ -6,6 +6,7 @@ it import it when they run.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from surgery.cli.edit import edit
 from surgery.cli.extract import extract
 from surgery.cli.graph import graph
 from surgery.cli.inspect import inspect
+from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
@@ -33,6 +35,10 @@ or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
 write the destination."""
 
 
+RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
+"""The commands that run a module, or what was made of it."""
+
+
 class Main(click.Group):
     """The group of all commands, with an end for every way in which help or a version cannot be written to stdout."""
 
@@ -46,6 +52,15 @@ class Main(click.Group):
         """As click's, which writes the help of commands here."""
         with writing():
             return super().invoke(ctx)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The console command. A command that runs modules goes on in a child process."""
+        if set(sys.argv[1:2]) & RUNNING:
+            try:
+                go_on_in_child()
+            except SurgeryError as error:
+                report(error, click.Context(self))
+        return super().__call__(*args, **kwargs)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, which reports only its own errors."""

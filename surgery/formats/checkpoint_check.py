@@ -19,6 +19,16 @@ MOST_SLICES = 1_000
 """The most parts of one tensor; TensorFlow compares each with each."""
 
 
+def check_weights(folder: Path | str) -> None:
+    """Looks at the checkpoint of a SavedModel, if it has one. Raises as `check_checkpoint` does.
+
+    One in a remote file system is not looked at: TensorFlow reads it as it is.
+    """
+    prefix = Path(folder) / "variables" / "variables"
+    if prefix.with_name(f"{prefix.name}.index").is_file():
+        check_checkpoint(prefix)
+
+
 def check_checkpoint(prefix: Path) -> None:
     """Looks at every entry of the checkpoint `PREFIX.index`, and at every string of its values.
 

@@ -123,7 +123,7 @@ def _entry(value: bytes, slices: Mapping[bytes, Entry], key: bytes = b"") -> Ent
     entry = _Entry.FromString(value)
     shape = shape_of(entry.shape)
     if shape is None or None in shape or len(shape) > MOST_AXES:
-        raise ValueError(f"a tensor of the shape {entry.shape}".replace("\n", " ")[:200])
+        raise ValueError(f"a tensor with {len(entry.shape.dim)} axes, or with an axis of no known size")
     if min(entry.shard_id, entry.offset, entry.size) < 0:
         raise ValueError("a tensor with a negative shard, position or size")
     parts = tuple(
