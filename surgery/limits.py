@@ -90,7 +90,7 @@ LIMITS = {
             unit="elements",
             bounds="the smallest inputs on which tap can compare a signature",
         ),
-        Limit(name="text_characters", default=100_000, unit="characters", bounds="a text of a corpus"),
+        Limit(name="text_characters", default=1_000_000, unit="characters", bounds="a text of a corpus"),
         Limit(name="batch_seconds", default=600, unit="seconds", bounds="the run of a signature on one batch"),
     )
 }

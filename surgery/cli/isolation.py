@@ -65,10 +65,15 @@ def _exit_as(status: int) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         os.kill(os.getpid(), number)
-    reason = "the system ended it, as it does when memory runs out" if number == signal.SIGKILL else "TensorFlow did"
+    ended = f"its process ({signal.Signals(number).name})"
     raise ModuleError(
-        f"running the command: its process was ended by {signal.Signals(number).name}: {reason}. "
-        "The destination is as it was, or whole and new",
+        "running the command: "
+        + (
+            f"the system ended {ended}, as it does when memory runs out"
+            if number == signal.SIGKILL
+            else f"TensorFlow's native code ended {ended}"
+        )
+        + ". The destination is as it was, or whole and new",
         hint="free memory, or take a machine with more"
         if number == signal.SIGKILL
         else "the module's files are damaged, or made to do harm: fetch it again",
