@@ -70,6 +70,8 @@ class SavedModelSession:
         )
         # Without threads of its own, a session uses those of the first session in the process.
         config.use_per_session_threads = threads is not None
+        # For each new set of outputs TensorFlow places and optimises the whole graph, unless it is told to prune first.
+        config.graph_options.place_pruned_graph = True
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self.signatures: Mapping[str, Any] = {}
         try:
