@@ -13,6 +13,7 @@ import tensorflow_text  # noqa: F401  registers its operations, for exports that
 from surgery.batching.probing import Tensor
 from surgery.batching.sharing import Arrays
 from surgery.errors import UsageError
+from surgery.formats.checkpoint_check import check_weights
 from surgery.tf.token_types import token_types
 
 SELECTIONS_KEPT = 64
@@ -31,6 +32,7 @@ class TracedSignature:
     """
 
     def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
+        check_weights(folder)
         self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
         self._signature = self._loaded.signatures[signature]
         self._specs = self._signature.structured_input_signature[1]
