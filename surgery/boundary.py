@@ -115,9 +115,8 @@ def _noted(progress: Callable[..., Any], own: list[Exception]) -> Callable[..., 
 def _place(error: Exception) -> str:
     """The line of this package from which an exception came, or the last line where it passed none."""
     frames = traceback.extract_tb(error.__traceback__)
-    inside = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
-    own = [frame for frame in inside if frame.filename != __file__]
-    if not (chosen := own or inside or list(frames)):
+    own = [frame for frame in frames if PACKAGE in Path(frame.filename).parents and frame.filename != __file__]
+    if not (chosen := own or frames):
         return "at an unknown place"
     frame = chosen[-1]
     path = Path(frame.filename)

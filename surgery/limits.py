@@ -50,8 +50,8 @@ LIMITS = {
         Limit(name="unpacked_bytes", default=3 * GIB, unit="bytes", bounds="all files of an archive, unpacked"),
         Limit(name="files", default=10_000, unit="files", bounds="the files and folders of an archive"),
         Limit(name="saved_model_bytes", default=128 * MIB, unit="bytes", bounds="saved_model.pb"),
-        Limit(name="index_bytes", default=16 * MIB, unit="bytes", bounds="the index of a checkpoint"),
-        Limit(name="text_bytes", default=64 * MIB, unit="bytes", bounds="a vocabulary, or a file of JSON"),
+        Limit(name="index_bytes", default=8 * MIB, unit="bytes", bounds="the index of a checkpoint"),
+        Limit(name="text_bytes", default=32 * MIB, unit="bytes", bounds="a vocabulary, or a file of JSON"),
         Limit(
             name="message_depth",
             default=100,
@@ -90,7 +90,7 @@ LIMITS = {
             unit="elements",
             bounds="the smallest inputs on which tap can compare a signature",
         ),
-        Limit(name="text_characters", default=100_000, unit="characters", bounds="a text of a corpus"),
+        Limit(name="text_characters", default=1_000_000, unit="characters", bounds="a text of a corpus"),
         Limit(name="batch_seconds", default=600, unit="seconds", bounds="the run of a signature on one batch"),
     )
 }

@@ -6,6 +6,7 @@ it import it when they run.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from surgery.cli.edit import edit
 from surgery.cli.extract import extract
 from surgery.cli.graph import graph
 from surgery.cli.inspect import inspect
+from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
@@ -33,6 +35,10 @@ EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
 or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
 write the destination, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
+
+
+RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
+"""The commands that run a module, or what was made of it."""
 
 
 class Main(click.Group):
@@ -76,5 +82,15 @@ def main() -> None:
     """The group of all commands."""
 
 
-for command in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
-    main.add_command(command)
+for listed in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
+    main.add_command(listed)
+
+
+def command() -> None:
+    """The console command: `main` with the arguments of the process. Commands that run a module go on in a child."""
+    if set(sys.argv[1:2]) & RUNNING:
+        try:
+            go_on_in_child()
+        except SurgeryError as error:
+            report(error, click.Context(main))
+    main()

@@ -17,6 +17,7 @@ from tensorflow.python.framework import op_def_registry
 
 from surgery.errors import ModuleError, WriteError
 from surgery.formats import saved_model as saved_model_pb
+from surgery.formats.checkpoint_check import check_weights
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
@@ -207,6 +208,7 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
 
 
 def _load(listing: GraphListing, folder: Path) -> Any:
+    check_weights(folder)
     tags = None if listing.meta_graph.object_graph_def.nodes else list(listing.tags)
     try:
         return tf.saved_model.load(str(folder), tags=tags)

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.errors import ModuleError
+from surgery.formats.checkpoint_check import check_weights
 from surgery.graphs.merging import Merged
 from surgery.tf import time_limit
 from surgery.tf.memory import trim
@@ -61,6 +62,7 @@ class SavedModelSession:
     def __init__(
         self, folder: Path | str, tags: Sequence[str], *, variables_of: Any = None, threads: int | None = None
     ) -> None:
+        check_weights(folder)
         self._folder = folder
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
