@@ -1,16 +1,24 @@
 """All errors of surgery as one tree. The command line exits with the code of the error's class.
 
     SurgeryError                 1  (never raised itself)
+    ├── InternalError            1  a defect of surgery; what to report stands in the message
     ├── UsageError               2  the request cannot be carried out as asked: an option, a name, a destination
     ├── ModuleError              3  not a module, or a damaged one
+    │   └── LimitError           3  larger or deeper than a limit of `surgery.limits` allows
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
-    ├── WriteError               6  the destination cannot be written
+    ├── WriteError               6  the destination, or a scratch folder in TMPDIR, cannot be written
     └── UntrustedError           7  the module could do more than compute, and nobody said to trust it; nothing was run
+
+A signal that stops a command is no error. The command cleans up, says what it has published, and exits with 128 plus
+the signal's number: 130 after Ctrl-C (SIGINT), 143 after SIGTERM, 129 after SIGHUP.
 
 A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
 to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
+
+The public functions raise nothing else, and the command line shows no stack: with the environment variable
+`SURGERY_TRACEBACK=1` it does, and in Python the original exception is the error's `__cause__`.
 """
 
 from __future__ import annotations
@@ -19,6 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 from surgery.arguments import spelled
+from surgery.wording import shown
 
 DETAILS_SHOWN = 6
 """Lines of `UnexplainedError.details` that a message shows."""
@@ -36,8 +45,9 @@ class SurgeryError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = spelled(message)
-        self.hint = None if hint is None else spelled(hint)
+        self.message = shown(spelled(message))
+        self.hint = None if hint is None else shown(spelled(hint))
+        self._given = (message, hint)
         self._marked = f"{message}\n  what to do: {hint}" if hint else message
         super().__init__(self.message)
 
@@ -46,7 +56,12 @@ class SurgeryError(Exception):
 
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
-        return spelled(self._marked, spell)
+        return shown(spelled(self._marked, spell))
+
+
+class InternalError(SurgeryError):
+    """A defect of surgery: an exception that nothing expected. The message has the version, the exception's type and
+    the line from which it came."""
 
 
 class UsageError(SurgeryError):
@@ -59,6 +74,15 @@ class ModuleError(SurgeryError):
     """The module is missing, damaged, or no module at all."""
 
     exit_code = 3
+
+
+class LimitError(ModuleError):
+    """The module, or a file of it, is larger or deeper than a limit allows. The error names the limit."""
+
+    def within(self, doing: str) -> LimitError:
+        """The same error, whose message begins with what was being done to which file."""
+        message, hint = self._given
+        return LimitError(f"{doing}: {message}", hint=hint)
 
 
 class UnexplainedError(SurgeryError):
@@ -88,7 +112,7 @@ class ParityError(SurgeryError):
 
 
 class WriteError(SurgeryError):
-    """The destination cannot be written. It is as it was before."""
+    """The destination, or a scratch folder in TMPDIR, cannot be written. The destination is as it was before."""
 
     exit_code = 6
 

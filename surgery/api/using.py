@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
 from surgery.batching import BATCH_TOKENS
+from surgery.boundary import public
+from surgery.limits import Limits
 from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from surgery.jobs.verify import Verification
 
 
+@public
 def verify(
     module: PathOrHandle,
     exported: PathOrHandle,
@@ -23,6 +26,8 @@ def verify(
     allow_nonfinite: bool = False,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
+    timeout: int | None = None,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Compares an export with a module: outputs, weights, contract, and the statements of the export's manifest.
@@ -35,6 +40,8 @@ def verify(
         allow_nonfinite: As for `convert`.
         trust: As for `convert`.
         assume: As for `convert`.
+        timeout: As for `tap`.
+        limits: As for `inspect`.
         progress: As for `convert`.
 
     Returns:
@@ -61,6 +68,7 @@ def verify(
     )
 
 
+@public
 def serving(
     exported: PathOrHandle,
     *,
@@ -71,6 +79,7 @@ def serving(
     warmup: bool = False,
     trust: bool = False,
     overwrite: bool = False,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Serving:
     """Shows how to put an export behind TensorFlow Serving. Needs no TensorFlow, except for `warmup`.
@@ -85,6 +94,7 @@ def serving(
             and replayed.
         trust: As for `convert`.
         overwrite: Replaces files of `output`, and warm-up requests.
+        limits: As for `inspect`.
         progress: As for `convert`.
 
     Returns:
@@ -116,6 +126,7 @@ def serving(
     )
 
 
+@public
 def extract(
     exported: PathOrHandle,
     inputs: OneOrMore[PathOrHandle],
@@ -131,6 +142,7 @@ def extract(
     beam_options: OneOrMore[str] = (),
     trust: bool = False,
     overwrite: bool = False,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Extracted:
     """Runs a signature that takes texts over files, and writes its outputs as sharded Parquet.
@@ -153,6 +165,7 @@ def extract(
             machine.
         trust: As for `convert`.
         overwrite: Replaces the destination when the new one is complete.
+        limits: As for `inspect`.
         progress: As for `convert`; a unit is a text.
 
     Returns:

@@ -11,6 +11,7 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    LIMIT,
     MODULE,
     OVERWRITE,
     TRUST,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @TRUST
 @OVERWRITE
 @ASSUME
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import JSON, MODULE, OVERWRITE, TRUST, VERBOSE, Command, reads_texts, reports_errors
+from surgery.cli.options import JSON, LIMIT, MODULE, OVERWRITE, TRUST, VERBOSE, Command, reads_texts, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -25,6 +25,7 @@ from surgery.cli.terminal import show, working
 @reads_texts
 @TRUST
 @OVERWRITE
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

@@ -7,7 +7,7 @@ import sys
 import click
 
 import surgery
-from surgery.cli.options import JSON, MODULE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, MODULE, Command, reports_errors
 from surgery.cli.terminal import show
 from surgery.errors import UntrustedError
 
@@ -22,6 +22,7 @@ from surgery.errors import UntrustedError
     ),
 )
 @MODULE
+@LIMIT
 @JSON
 @reports_errors
 def scan(module: str, as_json: bool) -> None:

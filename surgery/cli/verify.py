@@ -11,15 +11,17 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    LIMIT,
     MODULE,
     NONFINITE,
+    TIMEOUT,
     TRUST,
     VERBOSE,
     Command,
     assumed,
     reports_errors,
 )
-from surgery.cli.terminal import show, talk, working
+from surgery.cli.terminal import show, tell, working
 
 
 @click.command(
@@ -32,6 +34,8 @@ from surgery.cli.terminal import show, talk, working
 @NONFINITE
 @ASSUME
 @TRUST
+@TIMEOUT
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors
@@ -62,5 +66,5 @@ def verify(
         )
     show(report.data(found), report.text, as_json)
     if not found.passed:
-        talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
+        tell(f"error: {found.report.failure()}", style="red")
         sys.exit(5)

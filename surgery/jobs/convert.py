@@ -72,6 +72,7 @@ def convert_module(
     companions = Companions.of(destination, texts, warmup=warmup, trust=trust, overwrite=overwrite)
     progress("inspect", 0, 0)
     with open_to_run(module, trust=trust) as source, ExitStack() as staged:
+        companions.check_apart(destination, module, source.folder)
         plan = make_plan(source, destination, assume, request)
         companions.check(plan)
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))

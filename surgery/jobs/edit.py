@@ -8,7 +8,6 @@ touches must have the module's bits.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.arguments import OneOrMore, PathOrHandle
+from surgery.boundary import public
 from surgery.edits import Edit
 from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
@@ -25,6 +25,7 @@ from surgery.jobs.companions import Companions
 from surgery.jobs.edited_export import judge_edited, write_edited
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, rebuild
+from surgery.limits import Limits
 from surgery.planning.edits import EditedPlan, apply_edits
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Feature, Layers, Request, Tap
@@ -33,6 +34,7 @@ from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
 from surgery.scanning.gate import open_to_run
+from surgery.scratch import scratch_folder
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
@@ -58,6 +60,7 @@ class EditedModel:
         """The number of places that each edit hits, by the edit in words."""
         return dict(self.edited.hits)
 
+    @public
     def export(
         self,
         destination: PathOrHandle | None = None,
@@ -76,6 +79,7 @@ class EditedModel:
         vocab: PathOrHandle | None = None,
         lower_case: bool | None = None,
         warmup: bool = False,
+        limits: Limits = None,
         progress: Progress | None = None,
     ) -> EditedExport:
         """Writes the edited model, and proves that everything that no edit touches is unchanged.
@@ -99,6 +103,7 @@ class EditedModel:
             vocab: As for `surgery.convert`.
             lower_case: As for `surgery.convert`.
             warmup: As for `surgery.convert`.
+            limits: As for `surgery.convert`.
             progress: As for `surgery.convert`.
 
         Returns:
@@ -188,17 +193,18 @@ def export_edited(
     progress("inspect", 0, 0)
     with (
         open_to_run(model.module, trust=trust) as source,
-        tempfile.TemporaryDirectory(prefix="surgery-") as scratch,
+        scratch_folder() as scratch,
         ExitStack() as staged,
     ):
+        companions.check_apart(destination, model.module, source.folder)
         plan = make_plan(source, destination, model.assume)
         edited = apply_edits(plan, model.edits, request)
         companions.check(edited.plan)
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
-        recorded = rebuild(opened, Path(scratch) / "unedited", progress)
-        unedited = open_export(Path(scratch) / "unedited", trust=trust)
+        recorded = rebuild(opened, scratch / "unedited", progress)
+        unedited = open_export(scratch / "unedited", trust=trust)
         whole = judge(recorded, unedited, progress)
         if not whole.passed:
             raise ParityError(f"rebuilding {source.name} before the edit: {whole.failure()}")

@@ -6,7 +6,6 @@ The extraction itself is a Beam pipeline (surgery.beam.pipeline). This file plan
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,10 @@ from surgery.beam.corpus import Corpus
 from surgery.beam.installed import require_beam
 from surgery.errors import WriteError
 from surgery.export.manifest import PACKAGES, package_versions
-from surgery.export.publish import choose_destination, publish, staging
+from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import open_to_run
+from surgery.scratch import scratch_folder
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
@@ -87,6 +87,8 @@ def extract_features(
     runner = running.choose_runner(beam_options, processes)
     with open_to_run(exported, trust=trust) as module:
         plan = plan_extraction(module, exported, corpus, signature=signature, outputs=outputs, with_text=with_text)
+        if "://" not in destination:
+            check_apart([Path(destination)], [exported, module.folder, *plan.files])
         plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads, trust=trust)
         record = {
             "exported": exported,
@@ -124,8 +126,8 @@ def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -
         running.write_record(destination, RECORD, {**record, **summary})
         return summary, seconds
     place = choose_destination(Path(destination), "", overwrite=overwrite, known_by=RECORD)
-    with staging(place) as staged, tempfile.TemporaryDirectory(prefix="surgery-") as reports:
-        summary, seconds = run(str(staged.resolve()), reports)
+    with staging(place) as staged, scratch_folder() as reports:
+        summary, seconds = run(str(staged.resolve()), str(reports))
         try:
             (staged / RECORD).write_text(json.dumps({**record, **summary}, indent=1) + "\n", encoding="utf-8")
         except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from surgery.errors import ModuleError
 from surgery.formats.saved_model import asset_files
 from surgery.scanning.constants import bytecode_in, graph_in, strings_of
 from surgery.scanning.file_names import ASSET, CHECKPOINT, GRAPH, FileNames
@@ -15,7 +16,7 @@ from surgery.scanning.operations import ALLOWED, ASSETS, NUMBERS, ONLY_TO_SAVE, 
 from surgery.scanning.places import INITIALISER, Place, Places, places_of, places_within
 from surgery.scanning.refused import COULD, FILES, NETWORK, OTHER, REFUSED, UNKNOWN
 from surgery.sources import inspect_folder, well_formed
-from surgery.sources.files import Files
+from surgery.sources.files import Files, inside
 
 REACHES_OUT = frozenset(
     {
@@ -173,10 +174,14 @@ def _group(operation: str, place: Place) -> str:
 
 def _inside(folder: Path | None, file: str) -> bool:
     """Whether an asset lies in the module's folder, links resolved."""
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts:
+    if folder is None:
+        path = PurePosixPath(file)
+        return not path.is_absolute() and ".." not in path.parts
+    try:
+        inside(folder, f"assets/{file}")
+    except ModuleError:
         return False
-    return folder is None or (folder / "assets" / file).resolve().is_relative_to(folder.resolve())
+    return True
 
 
 def _outside(file: str, tags: tuple[str, ...]) -> Finding:

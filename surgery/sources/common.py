@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
+from surgery.formats.saved_model import asset_files
 from surgery.formats.tensors import dtype_name, shape_of
+from surgery.formats.text_files import read_json
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.wording import is_number
 
 VARIABLES = "variables/variables"
 """Prefix of the checkpoint inside a SavedModel."""
@@ -60,22 +63,25 @@ def fingerprint(folder: Path, *names: str) -> dict[str, str]:
     return {name: _sha256(path) for name in names if (path := folder / name).is_file()}
 
 
-def missing_files(files: Files, expected: Iterable[str]) -> tuple[str, ...]:
-    """Files that the graph names and that are missing or empty, one line each.
+def missing_assets(files: Files, assets: Iterable[str]) -> tuple[str, ...]:
+    """Assets of any meta graph, and of these, that are missing or empty, one line each.
 
-    Files that stayed in an archive are not counted.
+    Files that stayed in an archive are not counted. Raises ModuleError for an asset that lies outside of the module.
     """
+    graphs = files.saved_model.meta_graphs if files.saved_model is not None else ()
+    # TensorFlow joins as Python does: an absolute name stands for itself.
+    named = [os.path.join("assets", asset.filename) for graph in graphs for asset in asset_files(graph)]
     return tuple(
         f"{name} is named by the graph, but missing or empty"
-        for name in expected
-        if name not in files.left_out and not _present(files.folder / name)
+        for name in dict.fromkeys([*assets, *named])
+        if name not in files.left_out and not _present(files.path(name))
     )
 
 
 def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
     """Files of the checkpoint `prefix.index`, `prefix.data-*` that are missing or empty, one line each."""
     problems = []
-    if not _present(files.folder / f"{prefix}.index"):
+    if not _present(files.path(f"{prefix}.index")):
         problems.append(f"{prefix}.index is missing or empty: the weights cannot be found")
     unpacked = files.glob(f"{glob.escape(prefix)}.data-*")
     shards = [*unpacked, *(name for name in files.left_out if name.startswith(f"{prefix}.data-"))]
@@ -91,7 +97,7 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
 def read_config(path: Path) -> Config:
     """Reads a configuration file. Raises ModuleError when it cannot be read or is no JSON object."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         raise ModuleError(f"reading {path}: {error}", hint="the file is damaged: fetch it again") from error
     if not isinstance(values, dict):
@@ -121,7 +127,7 @@ def _present(path: Path) -> bool:
 
 def _shard_count(name: str) -> int:
     tail = name.rpartition("-of-")[2]
-    return int(tail) if tail.isdigit() else 1
+    return int(tail) if is_number(tail) else 1
 
 
 def _tensors(infos: Any) -> tuple[TensorInfo, ...]:

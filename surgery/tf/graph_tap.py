@@ -25,6 +25,7 @@ from surgery.tf.loading import loaded_objects
 from surgery.tf.memory import give_back
 from surgery.tf.reasons import reason
 from surgery.tf.tapped_signature import pruned, traced_again
+from surgery.tf.time_limit import time_limit
 
 FAILURES = (
     tf.errors.OpError,
@@ -106,7 +107,7 @@ class Loaded:
         failure: BaseException | None = None
         for batch in batches:
             try:
-                recorded.append(_run(call, specs, batch))
+                recorded.append(_run(call, specs, batch, self._listing.files.name))
                 accepted.append(batch)
             except FAILURES as error:
                 failure = failure or error
@@ -154,7 +155,8 @@ def record_export(written: Cleared, signature: str, batches: Sequence[MadeBatch]
     try:
         with loaded_objects(written) as loaded:
             function = loaded.signatures[signature]
-            return [_run(function, function.structured_input_signature[1], batch) for batch in batches]
+            specs = function.structured_input_signature[1]
+            return [_run(function, specs, batch, written.folder) for batch in batches]
     except FAILURES as error:
         raise ModuleError(
             f"running what was written to {written.folder}: {reason(error)}",
@@ -162,14 +164,22 @@ def record_export(written: Cleared, signature: str, batches: Sequence[MadeBatch]
         ) from error
 
 
-def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
+def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch, doing: str) -> Arrays:
     """A signature's outputs as arrays by key. The parts of a sparse or ragged output are `key/0`, `key/1` and so on."""
     inputs = {key: tf.constant(batch.arrays[key], spec.dtype) for key, spec in specs.items()}
     found: Arrays = {}
-    for key, value in call(**inputs).items():
+    with time_limit(f"running {doing} on a batch of {batch.label}"):
+        outputs = call(**inputs)
+    for key, value in outputs.items():
         parts = tf.nest.flatten(value, expand_composites=True)
-        found.update({f"{key}/{i}" if len(parts) > 1 else key: part.numpy() for i, part in enumerate(parts)})
+        arrays = [_array(part.numpy()) for part in parts]
+        found.update({f"{key}/{i}" if len(parts) > 1 else key: array for i, array in enumerate(arrays)})
     return found
+
+
+def _array(value: Any) -> np.ndarray:
+    """What TensorFlow returns for a tensor as an array: a scalar string comes as bare bytes."""
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def _trainable(listing: GraphListing, taps: Sequence[GraphTap]) -> Any:

@@ -8,7 +8,6 @@ operations.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any
 import tensorflow as tf
 
 from surgery.formats import saved_model as saved_model_pb
+from surgery.formats.checkpoint_check import check_weights
 from surgery.formats.saved_model import asset_files
 from surgery.graphs.restoring import restored_by_us
 from surgery.scanning.gate import Cleared
+from surgery.scratch import filling, scratch_folder
 from surgery.sources.common import INIT_OP_SIGNATURE, VARIABLES
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.meta_graph import only_variables, restore_by_name, variable_handles, with_tags
@@ -37,6 +38,7 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
         tags: The tags of its meta graph; None for the only one.
         meta_graph: A meta graph in place of that of a TensorFlow 1 module; None for its own.
     """
+    check_weights(cleared.folder)
     own = cleared.saved_model.meta_graphs
     if meta_graph is None:
         meta_graph = own[0] if tags is None else with_tags(cleared.saved_model, tags)
@@ -46,16 +48,19 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
     meta_graph = restored_by_us(meta_graph)
     meta_graph.ClearField("object_graph_def")  # with one, TensorFlow would load objects
     model = saved_model_pb.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
-    with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
+    with scratch_folder() as scratch:
         for path in Path(cleared.folder).iterdir():
             if path.is_dir():
-                (Path(scratch) / path.name).symlink_to(path.resolve(), target_is_directory=True)
-        (Path(scratch) / SAVED_MODEL).write_bytes(model.SerializeToString())
-        yield tf.saved_model.load(scratch, list(meta_graph.meta_info_def.tags))
+                (scratch / path.name).symlink_to(path.resolve(), target_is_directory=True)
+        graph = model.SerializeToString()
+        with filling(scratch, f"writing the graph of {cleared.folder}", len(graph)):
+            (scratch / SAVED_MODEL).write_bytes(graph)
+        yield tf.saved_model.load(str(scratch), list(meta_graph.meta_info_def.tags))
 
 
 def load_into(session: Any, cleared: Cleared, tags: Sequence[str]) -> Mapping[str, Any]:
     """Loads a SavedModel into a session, as a server does, and runs its initialisers. Returns its signatures."""
+    check_weights(cleared.folder)
     meta_graph = with_tags(cleared.saved_model, tags)
     saver = tf.compat.v1.train.import_meta_graph(_of_tensorflow(restored_by_us(meta_graph)))
     if saver is not None:
@@ -73,6 +78,7 @@ def load_variables_into(session: Any, cleared: Cleared, tags: Sequence[str]) -> 
 
     A Keras module has a dozen traces of every layer, which cost three times the memory and seconds of optimisation.
     """
+    check_weights(cleared.folder)
     meta_graph = only_variables(restored_by_us(with_tags(cleared.saved_model, tags)))
     saver = tf.compat.v1.train.import_meta_graph(_of_tensorflow(meta_graph), clear_devices=True)
     if saver is not None:

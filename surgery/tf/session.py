@@ -18,6 +18,7 @@ import tensorflow as tf
 from surgery.errors import ModuleError
 from surgery.graphs.merging import Merged
 from surgery.scanning.gate import Cleared
+from surgery.tf import time_limit
 from surgery.tf.loading import load_into, load_variables_into
 from surgery.tf.memory import trim
 from surgery.tf.merged import import_merged
@@ -167,7 +168,11 @@ class SavedModelSession:
     def _run(self, outputs: Mapping[str, Any], feeds: Mapping[Any, np.ndarray]) -> Arrays:
         names = list(outputs)
         try:
-            values = self._session.run([outputs[name] for name in names], feed_dict=dict(feeds))
+            values = self._session.run(
+                [outputs[name] for name in names], feed_dict=dict(feeds), options=time_limit.run_options()
+            )
+        except tf.errors.DeadlineExceededError as error:
+            raise time_limit.exceeded(f"running {self._folder}") from error
         except tf.errors.OpError as error:
             raise ModuleError(
                 f"running {self._folder}: {reason(error)}", hint="the SavedModel is damaged: fetch or write it again"

@@ -11,6 +11,7 @@ from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.scanning.gate import let_through
 from surgery.sources.opening import open_module
+from surgery.wording import is_number
 
 DEFAULT_SIGNATURE = "serving_default"
 TRITON_TYPES = {
@@ -53,6 +54,10 @@ class Served:
     trust: bool = False
 
 
+NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+"""The name of a Triton model, which is part of a path."""
+
+
 def find_export(path: Path) -> Path:
     """The SavedModel's folder: `path` itself, or its folder with the highest version number, as for TensorFlow Serving.
 
@@ -60,7 +65,7 @@ def find_export(path: Path) -> Path:
     """
     if (path / "saved_model.pb").is_file():
         return path.resolve()
-    versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
+    versions = [p for p in path.iterdir() if is_number(p.name)] if path.is_dir() else []
     found = max((p for p in versions if (p / "saved_model.pb").is_file()), key=lambda p: int(p.name), default=None)
     if found is not None:
         return found.resolve()
@@ -79,7 +84,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None, *, 
     name that cannot be served, ModuleError for a damaged export, and UntrustedError for one that could do more than
     compute, unless `trust` says to run it all the same.
     """
-    base, version = (folder.parent.name, int(folder.name)) if folder.name.isdigit() else (folder.name, 1)
+    base, version = (folder.parent.name, int(folder.name)) if is_number(folder.name) else (folder.name, 1)
     model = _checked_name(name) if name is not None else re.sub(r"[^A-Za-z0-9_.-]", "_", base) or "model"
     if not 1 <= version < 2**63:
         version = 1
@@ -90,6 +95,12 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None, *, 
         tags = next((graph.tags for graph in module.meta_graphs if "train" not in graph.tags), ())
         signatures = [module.signatures[key] for key in _chosen(module, wanted, folder)]
     several = len(signatures) > 1
+    if several and (odd := [s.name for s in signatures if not NAME.fullmatch(s.name)]):
+        raise UsageError(
+            f"serving the signature {odd[0]!r} beside others: its model would be named {model}.{odd[0]}, and a model's "
+            "name is part of its URL and of a path",
+            hint="serve it alone, or signatures whose names have letters, digits and _ . - only",
+        )
     return [
         Served(
             model=f"{model}.{signature.name}" if several and signature.name != DEFAULT_SIGNATURE else model,
@@ -147,7 +158,7 @@ def _is_batched(signature: SignatureInfo) -> bool:
 
 
 def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"--name {name!r}: a model's name is part of its URL and of a path",
             hint="use letters, digits and _ . -",
