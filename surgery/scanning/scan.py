@@ -178,7 +178,7 @@ def _inside(folder: Path | None, file: str) -> bool:
         path = PurePosixPath(file)
         return not path.is_absolute() and ".." not in path.parts
     try:
-        inside(folder, f"assets/{file}")
+        inside(folder, str(PurePosixPath("assets") / file))  # as TensorFlow joins them: an absolute path stays one
     except ModuleError:
         return False
     return True
