@@ -1,8 +1,31 @@
-"""Pieces of sentences for people: shapes, sizes, numbers, and suggestions for a misspelt name."""
+"""Texts for people: names without control characters, shapes, sizes, numbers, and suggestions for a misspelt name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+
+def shown(text: str) -> str:
+    """A text for people, with every character that cannot be printed written as an escape, such as `\\x1b`.
+
+    Names in modules come from strangers. Control characters of C0 and C1 could rewrite what a terminal shows, or reach
+    its clipboard; overrides of the direction of writing could show a name backwards. Line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def all_shown(data: Any) -> Any:
+    """The data of a report with all its texts as people may see them, see `shown`."""
+    if isinstance(data, str):
+        return shown(data)
+    if isinstance(data, dict):
+        return {all_shown(key): all_shown(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [all_shown(item) for item in data]
+    return data
 
 
 def shape_text(shape: Iterable[int | None] | None) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import signal
 import sys
-import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surgery.errors import SurgeryError
+from surgery.scratch import scratch_folder
 from surgery.triton.options import read_options
+from surgery.wording import shown
 
 if TYPE_CHECKING:
     from surgery.module import TensorInfo
@@ -47,8 +48,7 @@ def serve(options: Namespace) -> None:
     endpoints = take_ports(
         options.address, http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port
     )
-    with tempfile.TemporaryDirectory(prefix="serve-triton-") as folder:
-        workspace = Path(folder)
+    with scratch_folder() as workspace:
         batching = Batching(rows=options.max_batch, delay_us=options.delay_us)
         program = make_backends(workspace / "backends")
         write_repository(workspace / "models", models, batching, options.threads)
@@ -92,12 +92,12 @@ def announce(models: Sequence[Served], endpoints: Endpoints, repository: Path) -
         )
 
     for served in models:
-        print(
+        ready = (
             f"ready: {endpoints.url}/v2/models/{served.model}/infer"
             f" | in: {listed(served.signature.inputs, served.batched)}"
-            f" | out: {listed(served.signature.outputs, served.batched)}",
-            flush=True,
+            f" | out: {listed(served.signature.outputs, served.batched)}"
         )
+        print(shown(ready), flush=True)
         say(f"{served.model}: {(repository / served.model / str(served.version) / LAYOUT_FILE).read_text()}")
     say(f"gRPC {endpoints.host}:{endpoints.grpc}, metrics {endpoints.metrics_url}; Ctrl-C stops it")
 
@@ -120,7 +120,7 @@ def summary(endpoints: Endpoints) -> str:
 
 def say(text: str) -> None:
     """Prints a message on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

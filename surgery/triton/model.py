@@ -33,7 +33,7 @@ class TritonPythonModel:
         self._triton = triton_python_backend_utils
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
-        tags = parameters["tags"].split(",") if parameters["tags"] else []
+        tags = json.loads(parameters["tags"])
         use_threads(int(parameters["threads"]))
         self._signature = TracedSignature(parameters["saved_model"], tags, parameters["signature"])
         self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +173,11 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
             stdout=None if verbose else file,
             stderr=subprocess.STDOUT if not verbose else None,
             env=_environment(verbose),
+            # The Python backend imports from the current folder too.
+            cwd=workspace,
             # In a group of its own: Ctrl-C reaches only this program, which then lets the server finish its requests.
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=partial(_end_with_parent, os.getpid()),
         )
     server = TritonServer(process, log, verbose)
     try:
@@ -191,6 +194,11 @@ def open_here(url: str, timeout: float) -> Any:
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=timeout)
 
 
-def _end_with_parent() -> None:
-    """Runs in the child: lets it receive SIGTERM when the parent dies for any reason (prctl(2), PR_SET_PDEATHSIG)."""
+def _end_with_parent(parent: int) -> None:
+    """Runs in the child: lets it receive SIGTERM when the parent dies for any reason (prctl(2), PR_SET_PDEATHSIG).
+
+    If the parent has died before that call, the child does not start.
+    """
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
             key: {"string_value": value}
             for key, value in {
                 "saved_model": str(served.folder),
-                "tags": ",".join(served.tags),
+                "tags": json.dumps(served.tags),
                 "signature": served.signature.name,
                 "batched": "1" if served.batched else "",
                 "threads": str(threads),

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -100,8 +101,12 @@ def test_the_same_arguments_give_the_same_bytes_and_other_processes_the_same_row
 ):
     folder, _ = corpus
     monkeypatch.setattr(shards.Layout.__new__, "__defaults__", (500_000, 1_000_000))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # a module of the current folder, which no worker imports
+    (tmp_path / "here" / "json.py").write_text("open('ran', 'w').close()\n")
     for name, options in {"one": {"processes": 1}, "again": {"processes": 1}, "two": {"processes": 2}}.items():
         surgery.extract(text_export, [folder / "*"], tmp_path / name, outputs=["sequence_output"], **options)
+    assert not (tmp_path / "here" / "ran").exists()
     assert content(tmp_path / "one") == content(tmp_path / "again")
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
     assert one.keys() == two.keys()
@@ -216,6 +221,15 @@ def test_a_failed_run_leaves_nothing_and_what_was_there(text_export, corpus, tmp
     with pytest.raises(surgery.WriteError):
         surgery.extract(text_export, [folder / "a.txt"], tmp_path / "new", processes=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_neither_the_corpus_nor_the_export_is_overwritten(text_export, corpus, tmp_path):
+    folder, _ = corpus
+    (tmp_path / "_extraction.json").touch()
+    shutil.copy(folder / "a.txt", tmp_path)
+    for place, reason in ((tmp_path, "it contains"), (text_export, "it is"), (text_export / "new", "it lies inside")):
+        with pytest.raises(surgery.UsageError, match=reason):
+            surgery.extract(text_export, tmp_path / "a.txt", place, overwrite=True)
 
 
 def test_progress_counts_texts_up_to_all_that_were_read(text_export, corpus, tmp_path):
