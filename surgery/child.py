@@ -9,7 +9,7 @@ This file is run as a script instead: Python then puts the folder of this file f
 What PYTHONPATH and site name stays. Scripts that people start give `-` for PARENT: they outlive their shell.
 
 The command line has the number of the parent, and the child compares it with its own parent again and again. A child
-therefore also ends if its parent was killed before the child ran its first line, which Linux's PR_SET_PDEATHSIG alone
+therefore also ends if its parent was killed before the child ran its first line, which PR_SET_PDEATHSIG of Linux alone
 would miss. It works alike on Linux and macOS. This file imports the standard library only, so any Python can run it.
 """
 

@@ -21,6 +21,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ RANDOM = "[a-z0-9_]{8}"
 NAMES = re.compile(re.escape(PREFIX) + RANDOM)
 LOCK = "lock"
 CONTENT = "content"
+_named: ContextVar[Path | None] = ContextVar("named", default=None)
+"""The folder for temporary files that TMPDIR named, while `holding_temporary_files` has put another in its place."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -69,7 +72,7 @@ def scratch_folder() -> Iterator[Path]:
     Raises WriteError when it cannot be made.
     """
     try:
-        parent = Path(tempfile.gettempdir())
+        parent = _temporary()
     except FileNotFoundError as error:  # the message of the error lists every folder that was tried
         raise WriteError(
             f"making a scratch folder: {error.strerror}",
@@ -87,6 +90,27 @@ def scratch_folder() -> Iterator[Path]:
         yield locked.folder
     finally:
         locked.remove()
+
+
+@contextmanager
+def holding_temporary_files() -> Iterator[None]:
+    """Puts the temporary files of this process, and of those that it starts, into a scratch folder.
+
+    Libraries leave files there: TensorFlow's AutoGraph writes the code that it generates, and removes it only if the
+    process ends by itself. For a program of surgery's own: the setting is one for the whole process.
+    """
+    with scratch_folder() as folder:
+        before = tempfile.tempdir, os.environ.get("TMPDIR"), _named.set(_temporary())
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before[0]
+            if before[1] is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before[1]
+            _named.reset(before[2])
 
 
 @contextmanager
@@ -139,6 +163,10 @@ def remove_abandoned(parent: Path, names: re.Pattern[str]) -> None:
                 # Not removable: another user's, in use, on a file system without locks, or gone meanwhile.
                 with suppress(OSError):
                     _remove_if_abandoned(Path(entry.path))
+
+
+def _temporary() -> Path:
+    return _named.get() or Path(tempfile.gettempdir())
 
 
 def _take(container: Path) -> int | None:

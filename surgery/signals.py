@@ -62,8 +62,8 @@ def held_back() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(received):
-            signal.raise_signal(number)
+        for held in dict.fromkeys(received):
+            signal.raise_signal(held)
 
 
 def _in_main_thread() -> bool:

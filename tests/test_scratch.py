@@ -12,7 +12,7 @@ import pytest
 
 from surgery import scratch
 from surgery.errors import WriteError
-from surgery.scratch import filling, scratch_folder
+from surgery.scratch import filling, holding_temporary_files, scratch_folder
 
 
 @pytest.fixture
@@ -159,3 +159,15 @@ def test_a_folder_for_temporary_files_that_cannot_be_written_is_named(monkeypatc
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
     with pytest.raises(WriteError, match="making a scratch folder in /proc: "), scratch_folder():
         raise AssertionError(Path("/proc"))
+
+
+def test_files_that_libraries_leave_are_removed_as_well(temporary, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with holding_temporary_files():
+        (left,) = temporary.iterdir()
+        assert Path(tempfile.mkdtemp()).parents[1] == left
+        assert Path(os.environ["TMPDIR"]).parent == left
+        with scratch_folder() as folder:
+            assert folder.parents[1] == temporary
+    assert list(temporary.iterdir()) == []
+    assert (tempfile.tempdir, os.environ["TMPDIR"]) == (str(temporary), str(temporary))

@@ -21,7 +21,7 @@ def stoppable() -> Iterator[None]:
             yield
         return
     except KeyboardInterrupt:
-        number = signal.SIGINT
+        number = int(signal.SIGINT)
     except Stopped as stopped:
         number = stopped.number
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name

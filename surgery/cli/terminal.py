@@ -16,6 +16,7 @@ import click
 
 from surgery.errors import WriteError
 from surgery.progress import Progress
+from surgery.scratch import holding_temporary_files
 from surgery.wording import all_shown, shown
 
 if TYPE_CHECKING:
@@ -81,6 +82,13 @@ def _stderr() -> Console:
 
 @contextmanager
 def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
+    """What a command needs that starts TensorFlow: progress, quiet libraries, and one folder for temporary files."""
+    with holding_temporary_files(), _showing(verbose, unit) as progress:
+        yield progress
+
+
+@contextmanager
+def _showing(verbose: bool, unit: str) -> Iterator[Progress]:
     """Shows progress on stderr if that is a terminal, and hides TensorFlow's own messages unless `verbose`.
 
     With a `unit`, such as "texts", the progress shows how many units are done per second.

@@ -38,8 +38,10 @@ def main(arguments: list[str]) -> int:
 
 def serve(options: Namespace) -> None:
     """Checks the export, its signatures and the ports before Triton starts; then serves. Raises SurgeryError."""
+    from surgery.batching.bounds import Bounds
     from surgery.triton.endpoints import take_ports
     from surgery.triton.exported import choose_signatures, find_export
+    from surgery.triton.guard import guarding
     from surgery.triton.process import make_backends, running
     from surgery.triton.repository import Batching, write_repository
 
@@ -49,11 +51,15 @@ def serve(options: Namespace) -> None:
         options.address, http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port
     )
     with scratch_folder() as workspace:
-        batching = Batching(rows=options.max_batch, delay_us=options.delay_us)
+        bounds = Bounds(rows=options.max_batch, tokens=options.max_tokens, text_bytes=options.max_text_bytes)
+        batching = Batching(bounds=bounds, delay_us=options.delay_us)
         program = make_backends(workspace / "backends")
         write_repository(workspace / "models", models, batching, options.threads)
         say(f"loading {models[0].folder} ...")
-        with running(program, workspace, endpoints, options.verbose) as server:
+        with (
+            guarding(endpoints.address, endpoints.http, endpoints.inner),
+            running(program, workspace, endpoints, options.verbose) as server,
+        ):
             stop.second_time = server.kill
             if server.wait_until_ready(endpoints.url, stop.is_set):
                 announce(models, endpoints, workspace / "models")
