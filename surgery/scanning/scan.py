@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from surgery.errors import ModuleError
 from surgery.formats.saved_model import asset_files
 from surgery.scanning.constants import bytecode_in, graph_in, strings_of
 from surgery.scanning.file_names import ASSET, CHECKPOINT, GRAPH, FileNames
@@ -15,7 +16,7 @@ from surgery.scanning.operations import ALLOWED, ASSETS, NUMBERS, ONLY_TO_SAVE, 
 from surgery.scanning.places import INITIALISER, Place, Places, places_of, places_within
 from surgery.scanning.refused import COULD, FILES, NETWORK, OTHER, REFUSED, UNKNOWN
 from surgery.sources import inspect_folder, well_formed
-from surgery.sources.files import Files
+from surgery.sources.files import Files, inside
 
 REACHES_OUT = frozenset(
     {
@@ -159,7 +160,10 @@ def _inside(folder: Path | None, file: str) -> bool:
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
         return False
-    return folder is None or (folder / "assets" / file).resolve().is_relative_to(folder.resolve())
+    try:
+        return folder is None or bool(inside(folder, f"assets/{file}"))
+    except ModuleError:
+        return False
 
 
 def _outside(file: str, tags: tuple[str, ...]) -> Finding:
