@@ -1,3 +1,8 @@
+"""The table of limits, and the error of one that does not suffice."""
+
+import re
+from pathlib import Path
+
 import pytest
 
 from surgery import limits
@@ -26,3 +31,12 @@ def test_a_raised_limit_holds_for_its_block_only():
 def test_a_wrong_limit_is_refused(values):
     with pytest.raises(UsageError, match="limits="), limits.raised(values):
         pass
+
+
+def test_the_documentation_lists_every_limit():
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([0-9.,]+) ", page, re.MULTILINE))
+    assert rows.keys() == limits.LIMITS.keys()
+    for name, shown in rows.items():
+        unit = 1 if limits.LIMITS[name].unit != "bytes" else limits.GIB if name == "unpacked_bytes" else limits.MIB
+        assert int(shown.replace(",", "")) * unit == limits.LIMITS[name].default, name

@@ -64,15 +64,6 @@ class Main(click.Group):
                 error.message = shown(error.message)  # type: ignore[misc]  # names of files, which a shell has listed
                 raise
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The console command. A command that runs modules goes on in a child process."""
-        if set(sys.argv[1:2]) & RUNNING:
-            try:
-                go_on_in_child()
-            except SurgeryError as error:
-                report(error, click.Context(self))
-        return super().__call__(*args, **kwargs)
-
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, which reports only its own errors."""
         try:
@@ -93,5 +84,15 @@ def main() -> None:
     """The group of all commands."""
 
 
-for command in (inspect, scan, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
-    main.add_command(command)
+for listed in (inspect, scan, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
+    main.add_command(listed)
+
+
+def command() -> None:
+    """The console command: `main` with the arguments of the process. Commands that run a module go on in a child."""
+    if set(sys.argv[1:2]) & RUNNING:
+        try:
+            go_on_in_child()
+        except SurgeryError as error:
+            report(error, click.Context(main))
+    main()

@@ -18,14 +18,14 @@ from tests.support.running import environment
 COMMAND = [sys.executable, "-m", "surgery"]
 DYING = """
 import os, signal, sys, time, surgery
-from surgery.cli.main import main
+from surgery.cli.main import command
 
 def die(*_, **__):
     print("started", flush=True)
     os.kill(os.getpid(), int(sys.argv.pop())) if sys.argv[-1].isdigit() else time.sleep(60)
 
 surgery.convert = die
-main()
+command()
 """
 
 
