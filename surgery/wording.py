@@ -17,10 +17,18 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
+class Lines(str):
+    """A text of several lines in the data of a report. In any other, a line end is part of a name."""
+
+
 def all_shown(data: Any) -> Any:
-    """The data of a report with all its texts as people may see them, see `shown`."""
+    """The data of a report with all its texts as people may see them, see `shown`.
+
+    Only those of type Lines have several lines: a name with line ends could add lines to a report.
+    """
     if isinstance(data, str):
-        return shown(data)
+        text = shown(data)
+        return text if isinstance(data, Lines) else text.replace("\n", "\\n").replace("\t", "\\t")
     if isinstance(data, dict):
         return {all_shown(key): all_shown(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

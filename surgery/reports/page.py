@@ -41,9 +41,9 @@ def table_of(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str
 
 
 def lines(console: Console, texts: Iterable[str], style: str | None = None) -> None:
-    """Prints each text on one line as it is, whatever the width of the terminal."""
+    """Prints lines as they are, whatever the width of the terminal."""
     for text in texts:
-        console.out(text.replace("\n", "\\n"), style=style, highlight=False)
+        console.out(text, style=style, highlight=False)
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:

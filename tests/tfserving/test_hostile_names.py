@@ -114,6 +114,8 @@ def test_people_see_no_control_character_and_json_stays_as_it_is(name: str, tmp_
             printed = CliRunner().invoke(main, [command, str(folder), *options])
             for text in (printed.stdout, printed.stderr):
                 assert all(c.isprintable() or c == "\n" for c in text)
+    printed = CliRunner().invoke(main, ["inspect", str(folder)]).stdout
+    assert not [line for line in printed.splitlines() if line.startswith(("open(", '"""', "red"))]
     found = CliRunner().invoke(main, ["serving", str(folder), "--json"])
     assert list(json.loads(found.stdout)["signatures"]) == [name]
 

@@ -28,7 +28,8 @@ from surgery.scratch import scratch_folder
 ROOT = Path(__file__).parents[3]
 MODULE = ROOT / "tests" / "modules" / "g3_small.tar.gz"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-CODES = {signal.SIGKILL: (-9,), signal.SIGTERM: (143,), signal.SIGINT: (130,)}
+CODES = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130, -2)}
+"""Exit codes by signal. Before a command has begun anything, signals end it as they end any process."""
 LATE = 0.4
 """The share of kills in the last tenth of a conversion, where it publishes."""
 
@@ -63,6 +64,8 @@ class Course:
         finished = ended.code == 0
         if not finished and ended.code not in CODES[number]:
             self.faults.append(f"{how}: it ended with {ended.code}: {ended.said.strip()[-500:]}")
+        if ended.orphans:
+            self.faults.append(f"{how}: processes that it had started live on")
         states = [state(self.folder / export, self._whole[export]) for export in self.scenario.exports]
         for export, found in zip(self.scenario.exports, states, strict=True):
             if found not in (NEW, OLD if self.scenario.overwrites else ABSENT):
@@ -85,8 +88,8 @@ class Course:
 
     def finish(self) -> None:
         """Runs the conversion to its end: nothing may be left of those that were killed."""
-        if trial.run(self._command, self.folder).code != 0:
-            self.faults.append("the run after the last kill failed")
+        if (last := trial.run(self._command, self.folder)).code != 0:
+            self.faults.append(f"the run after the last kill failed: {last.said.strip()[-500:]}")
         left = self._leftovers()
         if left:
             self.faults.append(f"left after the next run: {', '.join(path.name for path in left)}")

@@ -8,14 +8,17 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-WITHIN = 120.0
+WITHIN = 300.0
 """Seconds within which a conversion ends, also one that SIGTERM or SIGINT asked to end."""
+ORPHANS_WITHIN = 10.0
+"""Seconds within which the processes that a killed one has started end as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +29,13 @@ class Ended:
         code: Its exit code, or minus the signal that ended it.
         seconds: How long it ran.
         said: What it printed.
+        orphans: True if processes that it had started did not end with it.
     """
 
     code: int
     seconds: float
     said: str
+    orphans: bool = False
 
 
 def load() -> None:
@@ -56,7 +61,11 @@ def run(arguments: Sequence[str], folder: Path, number: int | None = None, after
     if not _wait(pid, time.monotonic() + WITHIN):
         os.kill(pid, signal.SIGKILL)
     status = os.waitpid(pid, 0)[1]
+    alone = time.monotonic() + ORPHANS_WITHIN
+    while (orphans := _group_exists(pid)) and time.monotonic() < alone:
+        time.sleep(0.002)
     return Ended(
+        orphans=orphans,
         code=os.waitstatus_to_exitcode(status),
         seconds=time.monotonic() - started,
         said=log.read_text(encoding="utf-8", errors="replace"),
@@ -72,15 +81,30 @@ def _become(arguments: Sequence[str], folder: Path, log: Path) -> None:
         os.dup2(output, 2)
         os.chdir(folder)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
-        from surgery.cli.main import main
+        os.setsid()
+        sys.argv = ["surgery", *arguments]
+        from surgery.cli.main import command
 
-        main(list(arguments), prog_name="surgery")
+        command()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
         atexit._run_exitfuncs()  # as at the end of a process that is no copy
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+def _group_exists(pid: int) -> bool:
+    """Whether any process is left of a session that a process has begun."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _running(pid: int) -> bool:

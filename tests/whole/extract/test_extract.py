@@ -4,6 +4,9 @@ import gzip
 import json
 import random
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +16,8 @@ import tensorflow as tf
 
 import surgery
 from surgery.beam import shards
+from tests.support.running import environment
+from tests.triton.serving import descendants, running
 
 BUNDLE_RUNNER = "--runner=apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 
@@ -260,3 +265,24 @@ def test_sentencepiece_exports_have_tokens_too(text_exports, tmp_path):
     assert row["tokens"][0] == "[CLS]"
     assert row["tokens"][-1] == "[SEP]"
     assert len(row["tokens"]) == len(row["input_word_ids"]) > 2
+
+
+def test_workers_end_with_a_run_that_is_killed_while_they_start(text_export, corpus, tmp_path):
+    folder, _ = corpus
+    words = ["extract", text_export, folder / "a.txt", "--output", tmp_path / "out", "--processes", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "surgery", *map(str, words)],
+        env=environment(TMPDIR=str(tmp_path)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 120
+    while len(workers := descendants(process.pid)) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    while running(workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not running(workers)
