@@ -6,7 +6,8 @@ operations that are made here, in a standard shape, and the meta graph's saver n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,19 @@ from surgery.errors import ModuleError
 from surgery.graphs.calls import CALLS
 from surgery.graphs.functions import functions_of
 from surgery.graphs.names import unused
-from surgery.graphs.reach import owner
+from surgery.graphs.reach import ancestors, owner
 
 TAKES = frozenset({"Assign", "AssignVariableOp", "LookupTableImport", "LookupTableImportV2"})
 """Operations that put values into the variable or table of their first input."""
 PASSES = frozenset({"Identity", "Reshape"})
 """Operations between a tensor of the checkpoint and the variable that takes it."""
 SCOPE = "surgery_restore"
+DEEPEST = 32
+"""The most functions that call one another. TensorFlow's savers have two."""
+MOST_CALLS = 10_000
+"""The most calls of one function. A saver has one for each table."""
+MOST_KEYS = 1_000_000
+"""The most keys that one constant stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,9 @@ class Taking:
     values: tuple[Stored, ...]
 
 
+Value = str | Stored | ModuleError
+
+
 def restored_by_us(meta_graph: Any) -> Any:
     """A copy of a meta graph whose saver names operations of ours; without a saver, just a copy.
 
@@ -64,7 +74,7 @@ def restored_by_us(meta_graph: Any) -> Any:
     own.CopyFrom(meta_graph)
     if not meta_graph.saver_def.restore_op_name:
         return own
-    takings = list(_Saver(meta_graph).takings())
+    takings = list(_takings(meta_graph))
     taken = {node.name for node in own.graph_def.node}
     names = {name: unused(f"{SCOPE}/{name}", taken) for name in ("prefix", "keys", "parts", "read", "all")}
     nodes = own.graph_def.node
@@ -102,81 +112,92 @@ def _add_strings(nodes: Any, name: str, values: list[bytes]) -> None:
     tensor.string_val.extend(values)
 
 
-class _Saver:
-    """The restore operation of a meta graph, read as data."""
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """The graph, or the body of a function that is called.
 
-    def __init__(self, meta_graph: Any) -> None:
-        self._restore = meta_graph.saver_def.restore_op_name
-        self._nodes = {node.name: node for node in meta_graph.graph_def.node}
-        self._functions = functions_of(meta_graph.graph_def)
+    Attributes:
+        nodes: Its operations by name.
+        arguments: What each argument of the function is: a tensor of the graph, a tensor of the checkpoint, or an error
+            where it is neither. None for the graph itself.
+    """
 
-    def takings(self) -> Iterator[Taking]:
-        """Every operation that the restore operation waits for and that takes tensors of the checkpoint."""
+    nodes: Mapping[str, Any]
+    arguments: Mapping[str, Value] | None = None
+
+    def value(self, feed: str) -> Value:
+        """What a tensor is: one of the graph, by its name, or one of the checkpoint; else an error that says why."""
         seen: set[str] = set()
-        stack = [owner(self._restore)]
-        while stack:
-            name = stack.pop()
-            if name in seen or name not in self._nodes:
-                continue
-            seen.add(name)
-            node = self._nodes[name]
-            if node.op in TAKES:
-                yield self._taking(node, self._nodes, node.input[0])
-            else:
-                if node.op in CALLS:
-                    yield from self._of_call(node)
-                stack += [owner(feed) for feed in node.input]
+        while (node := self.nodes.get(owner(feed))) is not None and node.op in PASSES and node.name not in seen:
+            seen.add(node.name)
+            feed = node.input[0]
+        if node is None:
+            missing = _unreadable(owner(feed), "it is not in the graph")
+            return missing if self.arguments is None else self.arguments.get(owner(feed), missing)
+        if node.op in ("Restore", "RestoreSlice"):
+            part = self._strings(node.input[2]) if node.op == "RestoreSlice" else [b""]
+            return Stored(key=self._strings(node.input[1])[0], part=part[0], dtype=node.attr["dt"].type)
+        if node.op == "RestoreV2":
+            number = int(feed.partition(":")[2].rpartition(":")[2] or 0)
+            keys, parts = self._strings(node.input[1]), self._strings(node.input[2])
+            return Stored(key=keys[number], part=parts[number], dtype=node.attr["dtypes"].list.type[number])
+        return feed if self.arguments is None else _unreadable(node.name, f"{node.op} is made within a function")
 
-    def _of_call(self, call: Any) -> Iterator[Taking]:
-        """Those within a function, whose variables and tables are arguments of the call."""
-        function = self._functions.get(call.attr["f"].func.name)
-        if function is None:
-            return
-        arguments = dict(zip((argument.name for argument in function.signature.input_arg), call.input, strict=False))
-        body = {node.name: node for node in function.node_def}
-        for node in function.node_def:
-            if node.op in TAKES:
-                holder = node.input[0]
-                if holder not in arguments:
-                    raise _unreadable(node.name, "its variable is no argument of its function")
-                yield self._taking(node, body, arguments[holder])
-
-    def _taking(self, node: Any, body: Mapping[str, Any], holder: str) -> Taking:
-        values = [feed for feed in node.input[1:] if not feed.startswith("^")]
-        return Taking(node=node, holder=holder, values=tuple(self._stored(node, body, feed) for feed in values))
-
-    def _stored(self, node: Any, body: Mapping[str, Any], feed: str) -> Stored:
-        """The tensor of the checkpoint behind a tensor of the saver's graph."""
-        seen: set[str] = set()
-        while (source := body.get(owner(feed))) is not None and source.op in PASSES and source.name not in seen:
-            seen.add(source.name)
-            feed = source.input[0]
-        if source is None:
-            raise _unreadable(node.name, f"{owner(feed)} is not in the graph")
-        if source.op in ("Restore", "RestoreSlice"):
-            part = _strings(body, source.input[2]) if source.op == "RestoreSlice" else [b""]
-            return Stored(key=_strings(body, source.input[1])[0], part=part[0], dtype=source.attr["dt"].type)
-        if source.op != "RestoreV2":
-            raise _unreadable(node.name, f"its value comes from {source.name} ({source.op})")
-        port = feed.partition(":")[2]
-        number = int(port.rpartition(":")[2] or 0)
-        keys, parts = _strings(body, source.input[1]), _strings(body, source.input[2])
-        return Stored(key=keys[number], part=parts[number], dtype=source.attr["dtypes"].list.type[number])
+    def _strings(self, feed: str) -> list[bytes]:
+        node = self.nodes.get(owner(feed))
+        if node is None or node.op != "Const":
+            raise _unreadable(owner(feed), "it is no constant")
+        tensor = node.attr["value"].tensor
+        values = list(tensor.string_val)
+        count = tensor.tensor_shape.dim[0].size if tensor.tensor_shape.dim else 1
+        # Repetitions of the last value are left out of the file.
+        return values + values[-1:] * min(count - len(values), MOST_KEYS)
 
 
-def _strings(body: Mapping[str, Any], feed: str) -> list[bytes]:
-    node = body.get(owner(feed))
-    if node is None or node.op != "Const":
-        raise _unreadable(owner(feed), "it is no constant")
-    tensor = node.attr["value"].tensor
-    values = list(tensor.string_val)
-    count = tensor.tensor_shape.dim[0].size if tensor.tensor_shape.dim else 1
-    # Repetitions of the last value are left out of the file.
-    return values + values[-1:] * min(count - len(values), MOST_KEYS)
+def _takings(meta_graph: Any) -> Iterator[Taking]:
+    """Every operation that the restore operation waits for and that takes tensors of the checkpoint."""
+    functions = functions_of(meta_graph.graph_def)
+    graph = Body(nodes={node.name: node for node in meta_graph.graph_def.node})
+    behind = ancestors(graph.nodes, [meta_graph.saver_def.restore_op_name])
+    yield from _of_body(
+        graph, (node for node in meta_graph.graph_def.node if node.name in behind), functions, Counter()
+    )
 
 
-MOST_KEYS = 1_000_000
-"""The most keys that one constant stands for."""
+def _of_body(
+    body: Body, nodes: Iterable[Any], functions: Mapping[str, Any], opened: Counter[str], depth: int = 0
+) -> Iterator[Taking]:
+    """Those of a body, and of the functions that it calls. `opened` counts the calls of each function."""
+    for node in nodes:
+        feeds = [feed for feed in node.input if not feed.startswith("^")]
+        function = functions.get(node.attr["f"].func.name) if node.op in CALLS else None
+        if node.op in TAKES:
+            holder, *values = (body.value(feed) for feed in feeds)
+            yield Taking(node=node, holder=_tensor(node, holder), values=tuple(_stored(node, v) for v in values))
+        elif function is not None:
+            opened[function.signature.name] += 1
+            if depth == DEEPEST or opened[function.signature.name] > MOST_CALLS:
+                raise _unreadable(node.name, f"it calls {function.signature.name} again and again")
+            names = [argument.name for argument in function.signature.input_arg]
+            given = dict(zip(names, map(body.value, feeds), strict=False))
+            inner = Body(nodes={inner.name: inner for inner in function.node_def}, arguments=given)
+            yield from _of_body(inner, function.node_def, functions, opened, depth + 1)
+
+
+def _tensor(node: Any, value: Value) -> str:
+    if isinstance(value, ModuleError):
+        raise value
+    if isinstance(value, Stored):
+        raise _unreadable(node.name, "it takes nothing but tensors of the checkpoint")
+    return value
+
+
+def _stored(node: Any, value: Value) -> Stored:
+    if isinstance(value, ModuleError):
+        raise value
+    if isinstance(value, str):
+        raise _unreadable(node.name, f"its value comes from {value}")
+    return value
 
 
 def _unreadable(name: str, why: str) -> ModuleError:

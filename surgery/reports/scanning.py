@@ -24,6 +24,7 @@ def data(scan: Scan) -> Data:
             group: {kind: dict(sorted(kinds[kind].items())) for kind in sorted(kinds)}
             for group, kinds in sorted(scan.operations.items())
         },
+        "places": {place: dict(sorted(scan.places[place].items())) for place in sorted(scan.places)},
         "findings": [
             {
                 "operation": finding.operation,

@@ -41,6 +41,7 @@ class Scan:
         name: Name of the module.
         format: Its format for people.
         operations: The number of operations by group, part of the module, and type.
+        places: The number of operations by place and type.
         findings: What makes the module unclean.
         assets: Its asset files, relative to the folder.
         bytecode: Layers whose Python bytecode lies in the module. Nothing in surgery runs it.
@@ -50,6 +51,7 @@ class Scan:
     name: str
     format: str
     operations: Mapping[str, Mapping[str, Counter[str]]] = field(default_factory=dict)
+    places: Mapping[str, Counter[str]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     assets: tuple[str, ...] = ()
     bytecode: tuple[str, ...] = ()

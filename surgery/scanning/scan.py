@@ -29,6 +29,8 @@ REACHES_OUT = frozenset(
 CONTAINERS = frozenset({"container", "containers"})
 JOB = "/job:"
 OWN_JOB = "/job:localhost"
+Counts = dict[Place, Counter[tuple[str, str]]]
+"""The number of operations by place, group and type."""
 DEEPEST = 8
 """Graphs in the constants of graphs in constants are followed to this depth."""
 
@@ -52,7 +54,7 @@ def scan_saved_model(saved_model: Any, folder: Path | None, name: str, format: s
 
     `folder` is where its assets and Keras's metadata lie; None for an address in a remote file system.
     """
-    operations: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    counts: Counts = defaultdict(Counter)
     findings: list[Finding] = []
     assets: dict[str, None] = {}
     for meta_graph in saved_model.meta_graphs:
@@ -60,12 +62,13 @@ def scan_saved_model(saved_model: Any, folder: Path | None, name: str, format: s
         files = [asset.filename for asset in asset_files(meta_graph)]
         assets.update(dict.fromkeys(f"assets/{file}" for file in files))
         findings += [_outside(file, tags) for file in files if not _inside(folder, file)]
-        scanner = _Scanner(tags, FileNames(meta_graph), operations)
+        scanner = _Scanner(tags, FileNames(meta_graph), counts)
         findings += scanner.scan(meta_graph.graph_def, places_of(meta_graph))
     return Scan(
         name=name,
         format=format,
-        operations={group: dict(kinds) for group, kinds in operations.items()},
+        operations=_by_group(counts),
+        places=_by_place(counts),
         findings=tuple(dict.fromkeys(findings)),
         assets=tuple(assets),
         bytecode=bytecode_in(folder, saved_model),
@@ -75,10 +78,8 @@ def scan_saved_model(saved_model: Any, folder: Path | None, name: str, format: s
 class _Scanner:
     """Scans the graphs of one meta graph, and counts its operations."""
 
-    def __init__(
-        self, tags: tuple[str, ...], file_names: FileNames | None, operations: dict[str, dict[str, Counter[str]]]
-    ) -> None:
-        self._tags, self._file_names, self._operations = tags, file_names, operations
+    def __init__(self, tags: tuple[str, ...], file_names: FileNames | None, counts: Counts) -> None:
+        self._tags, self._file_names, self._counts = tags, file_names, counts
         self._read: set[bytes] = set()
 
     def scan(self, graph: Any, places: Places, depth: int = 0) -> Iterator[Finding]:
@@ -98,7 +99,7 @@ class _Scanner:
 
     def _node(self, body: str, node: Any, places: Places, place: Place, depth: int) -> Iterator[Finding]:
         group = NUMBERS if node.op in places.functions else _group(node.op, place)
-        self._operations[group][place.kind][node.op] += 1
+        self._counts[place][group, node.op] += 1
         problems = list(self._problems(group, body, node, place))
         for name, value in node.attr.items():
             if name in REACHES_OUT and (given := [text for text in strings_of(value) if text]):
@@ -134,7 +135,7 @@ class _Scanner:
             if graph is not None and depth == DEEPEST:
                 yield self._finding("Const", OTHER, "graphs stand in the constants of graphs, too deep", name, place)
             elif graph is not None:
-                inner = _Scanner(self._tags, None, self._operations)
+                inner = _Scanner(self._tags, None, self._counts)
                 yield from inner.scan(graph, places_within(graph, place, name), depth + 1)
 
     def _finding(self, operation: str, group: str, could: str, node: str, place: Place) -> Finding:
@@ -147,6 +148,22 @@ class _Scanner:
             place=str(place),
             tags=self._tags,
         )
+
+
+def _by_group(counts: Counts) -> dict[str, dict[str, Counter[str]]]:
+    found: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for place, operations in counts.items():
+        for (group, operation), number in operations.items():
+            found[group][place.kind][operation] += number
+    return {group: dict(kinds) for group, kinds in found.items()}
+
+
+def _by_place(counts: Counts) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for place, operations in counts.items():
+        for (_, operation), number in operations.items():
+            found[str(place)][operation] += number
+    return dict(found)
 
 
 def _group(operation: str, place: Place) -> str:

@@ -42,11 +42,12 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
     own = cleared.saved_model.meta_graphs
     if meta_graph is None:
         meta_graph = own[0] if tags is None else with_tags(cleared.saved_model, tags)
-    if meta_graph.object_graph_def.nodes:
+    if len(own) == 1 and own[0].HasField("object_graph_def"):
         yield tf.saved_model.load(cleared.folder, None if tags is None else list(tags))
         return
-    model = saved_model_pb.SavedModel(saved_model_schema_version=1, meta_graphs=[restored_by_us(meta_graph)])
-    graph = model.SerializeToString()
+    meta_graph = restored_by_us(meta_graph)
+    meta_graph.ClearField("object_graph_def")  # with one, TensorFlow would load objects
+    graph = saved_model_pb.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph]).SerializeToString()
     with scratch_folder() as scratch:
         for path in Path(cleared.folder).iterdir():
             if path.is_dir():

@@ -77,7 +77,7 @@ class SavedModelSession:
                     load_variables_into(self._session, cleared, tags)
                 else:
                     self.signatures = load_into(self._session, cleared, tags)
-        except (tf.errors.OpError, RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+        except (tf.errors.OpError, RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
             self.close()
             raise ModuleError(
                 f"loading {self._folder} into a session: {reason(error)}",
