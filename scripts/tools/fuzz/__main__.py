@@ -1,0 +1,198 @@
+"""Change the sample modules at random, open each with the commands, and count how that ends.
+
+A module may end in a result or in one of surgery's own errors. Everything else is kept in a folder, with the input and
+what was printed: another exception, more than 20 s of CPU time, more than 2 GiB, a signal, a file written elsewhere.
+The exit code is then 1. Every input goes through the commands that need no TensorFlow, and one in twenty through the
+others. Input N of seed S is always the same one, for the same samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from scripts.tools.fuzz import commands, inputs, outcomes, samples, trial
+from scripts.tools.fuzz.samples import Sample
+from surgery.cli.main import main as surgery
+
+ROOT = Path(__file__).parents[3]
+PACKED = ROOT / "tests" / "modules"
+PRINTED = 20_000
+"""Characters of a command's output that are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Some commands on some inputs, which one worker tries.
+
+    Attributes:
+        seed: The seed.
+        numbers: The numbers of the inputs.
+        commands: The commands.
+        samples: The sound modules.
+        scratch: A folder for the inputs.
+        kept: The folder of what is kept.
+        limits: What each command may use.
+        again: The beginning of the command line that repeats an input.
+    """
+
+    seed: int
+    numbers: Sequence[int]
+    commands: Sequence[str]
+    samples: Sequence[Sample]
+    scratch: Path
+    kept: Path
+    limits: trial.Limits
+    again: str
+
+
+def attempt(job: Job) -> list[outcomes.Tried]:
+    """Makes each input of a job anew, and tries the commands on it."""
+    found = []
+    for number in job.numbers:
+        area = Path(tempfile.mkdtemp(prefix=f"{number}-", dir=job.scratch))
+        given = inputs.make(job.seed, number, job.samples, area)
+        before = {path.name for path in area.iterdir()} | {"tmp", "out"}
+        for command in job.commands:
+            for name in ("tmp", "out"):
+                (area / name).mkdir(exist_ok=True)
+            report = job.scratch / f"{area.name}-{command}.txt"
+            words = commands.arguments(command, given, area / "out")
+            ending = trial.run(words, area, report, job.limits)
+            if ending.is_expected and (others := {path.name for path in area.iterdir()} - before):
+                ending = replace(ending, outcome=trial.ESCAPED, detail=", ".join(sorted(others)))
+            one = outcomes.Tried(
+                number=number,
+                kind=given.kind,
+                said=f"{given.sample.name}: {given.said}",
+                arguments=tuple(words),
+                ending=ending,
+                printed=report.read_text(encoding="utf-8", errors="replace")[-PRINTED:] if report.exists() else "",
+            )
+            if not ending.is_expected:
+                place = outcomes.keep(area, one, job.kept, job.again)
+                print(f"{place}: {ending.outcome}: {ending.detail}", file=sys.stderr, flush=True)
+            found.append(replace(one, printed=""))
+            for path in (report, report.with_suffix(".json")):
+                path.unlink(missing_ok=True)
+            for name in ("tmp", "out"):
+                shutil.rmtree(area / name, ignore_errors=True)
+        shutil.rmtree(area, ignore_errors=True)
+    return found
+
+
+def warm_up(sample: Path) -> None:
+    """Opens a sample with the commands that need no TensorFlow, so that what they import is imported once."""
+    import rich.console  # noqa: F401
+
+    for command in commands.READING:
+        CliRunner().invoke(surgery, [command, str(sample)])
+    gc.freeze()
+
+
+def load_tensorflow() -> None:
+    """Imports what the commands with TensorFlow need, once for all that this worker tries."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("jobs.convert", "jobs.tap", "jobs.verify", "tf.building", "tf.text_export"):
+        import_module(f"surgery.{name}")
+
+
+def with_exports(found: Sequence[Sample], scratch: Path) -> list[Sample]:
+    """The samples and an export of one sample of each format; each sample with an export to be verified with."""
+    first = {sample.format: sample for sample in reversed(found)}
+    exports = {kind: samples.exported(sample, scratch / f"{sample.name}_export") for kind, sample in first.items()}
+    return [*(replace(sample, export=exports[sample.format].folder) for sample in found), *exports.values()]
+
+
+def jobs(job: Job, numbers: Sequence[int], names: Iterable[str], at_once: int) -> Iterator[Job]:
+    """The job for some commands, in parts of so many inputs."""
+    names = tuple(names)
+    for start in range(0, len(numbers), at_once) if names else ():
+        yield replace(job, numbers=numbers[start : start + at_once], commands=names)
+
+
+def options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    known = (*commands.READING, *commands.RUNNING)
+    parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
+    parser.add_argument("--inputs", type=int, default=1000, metavar="N", help="how many inputs (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the seed (default: 0)")
+    parser.add_argument("--only", type=int, action="append", metavar="N", help="try this input only, with all commands")
+    parser.add_argument("--commands", nargs="+", choices=known, default=known, help="the commands (default: all)")
+    parser.add_argument(
+        "--samples", type=Path, default=PACKED, metavar="DIR", help="modules and archives of modules to change"
+    )
+    parser.add_argument(
+        "--kept", type=Path, metavar="DIR", help="keep failures there (default: a new folder in TMPDIR)"
+    )
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="workers")
+    return parser.parse_args(arguments)
+
+
+def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
+    """Tries everything, and returns it in the order of the inputs."""
+    context = get_context("fork")
+    reading = [name for name in given.commands if name in commands.READING]
+    running = [name for name in given.commands if name in commands.RUNNING]
+    found: Sequence[Sample] = samples.unpack(given.samples, scratch)
+    warm_up(found[0].folder)
+    numbers = given.only or range(given.inputs)
+    rarely = given.only or [number for number in numbers if number % commands.EVERY == 0]
+    with (
+        ProcessPoolExecutor(given.processes, context) as readers,
+        ProcessPoolExecutor(1, context, initializer=load_tensorflow) as runners,
+        ProcessPoolExecutor(1, context) as exporter,
+    ):
+        if running:
+            found = exporter.submit(with_exports, found, scratch).result()
+        exporter.shutdown()
+        chosen = " ".join(given.commands)
+        job = Job(
+            seed=given.seed,
+            numbers=(),
+            commands=(),
+            samples=found,
+            scratch=scratch,
+            kept=given.kept,
+            limits=trial.Limits(),
+            again=f"scripts/fuzz --seed {given.seed} --samples {given.samples} --commands {chosen}",
+        )
+        heavy = replace(job, limits=trial.Limits(memory=None, wall=300))
+        tried = [readers.submit(attempt, part) for part in jobs(job, numbers, reading, 20)]
+        tried += [runners.submit(attempt, part) for part in jobs(heavy, rarely, running, 1)]
+        return sorted((one for part in tried for one in part.result()), key=lambda one: one.number)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs, prints the counts, and returns 1 where something was kept."""
+    given = options(arguments)
+    if given.kept is None:
+        given.kept = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    with tempfile.TemporaryDirectory(prefix="fuzz-scratch-") as scratch:
+        tried = fuzz(given, Path(scratch))
+    failures = [one for one in tried if not one.ending.is_expected]
+    print(outcomes.table(tried, given.commands))
+    print(f"\ninputs by kind of change: {outcomes.by_kind(tried)}")
+    slowest = max(tried, key=lambda one: one.ending.cpu)
+    print(f"the most CPU time: {slowest.ending.cpu:.1f} s, {slowest.arguments[0]} on input {slowest.number}")
+    if failures:
+        print(f"\n{len(failures)} neither a result nor an error of surgery's, kept in {given.kept}")
+    else:
+        shutil.rmtree(given.kept, ignore_errors=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
