@@ -32,6 +32,9 @@ PACKED = ROOT / "tests" / "modules"
 PRINTED = 20_000
 """Characters of a command's output that are kept."""
 
+HEAVY = trial.Limits(memory=None, wall=300)
+"""For the commands with TensorFlow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -110,9 +113,19 @@ def load_tensorflow() -> None:
 
 
 def with_exports(found: Sequence[Sample], scratch: Path) -> list[Sample]:
-    """The samples and an export of one sample of each format; each sample with an export to be verified with."""
+    """The samples and an export of one sample of each format; each sample with an export to be verified with.
+
+    Raises RuntimeError where a sound sample does not convert.
+    """
     first = {sample.format: sample for sample in reversed(found)}
-    exports = {kind: samples.exported(sample, scratch / f"{sample.name}_export") for kind, sample in first.items()}
+    exports = {}
+    for kind, sample in first.items():
+        folder = scratch / f"{sample.name}_export"
+        report = scratch / f"{sample.name}_export.txt"
+        ending = trial.run(["convert", str(sample.folder), str(folder)], scratch, report, HEAVY)
+        if ending.outcome != trial.RESULT:
+            raise RuntimeError(f"converting {sample.name}: {ending.outcome}: {ending.detail}\n{report.read_text()}")
+        exports[kind] = Sample(name=folder.name, folder=folder, format="export", source=sample.folder)
     return [*(replace(sample, export=exports[sample.format].folder) for sample in found), *exports.values()]
 
 
@@ -153,11 +166,9 @@ def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
     with (
         ProcessPoolExecutor(given.processes, context) as readers,
         ProcessPoolExecutor(1, context, initializer=load_tensorflow) as runners,
-        ProcessPoolExecutor(1, context) as exporter,
     ):
         if running:
-            found = exporter.submit(with_exports, found, scratch).result()
-        exporter.shutdown()
+            found = runners.submit(with_exports, found, scratch).result()
         chosen = " ".join(given.commands)
         job = Job(
             seed=given.seed,
@@ -169,7 +180,7 @@ def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
             limits=trial.Limits(),
             again=f"scripts/fuzz --seed {given.seed} --samples {given.samples} --commands {chosen}",
         )
-        heavy = replace(job, limits=trial.Limits(memory=None, wall=300))
+        heavy = replace(job, limits=HEAVY)
         tried = [readers.submit(attempt, part) for part in jobs(job, numbers, reading, 20)]
         tried += [runners.submit(attempt, part) for part in jobs(heavy, rarely, running, 1)]
         return sorted((one for part in tried for one in part.result()), key=lambda one: one.number)

@@ -25,7 +25,7 @@ PATHS = (
     "²/1",
 )
 ZEROS = 64 << 20
-MANY = 3000
+MANY = 1500
 
 
 def pack(rng: Random, folder: Path, area: Path) -> tuple[Path, str]:

@@ -33,13 +33,13 @@ def arguments(command: str, given: Input, output: Path) -> list[str]:
     module = str(given.path)
     sample = given.sample
     if command == "convert":
-        return [command, module, str(output / "1"), *options]
+        return [command, module, str(output / "export" / "1"), *options]
     if command == "verify":
         pair = (str(sample.source), module) if sample.source is not None else (module, str(sample.export))
         return [command, *pair, *options]
     if command == "tap":
         names = tensors(sample.folder)
-        return [command, module, str(output / "1"), "--tensor", f"{rng.choice(names)}=tapped"]
+        return [command, module, str(output / "export" / "1"), "--tensor", f"{rng.choice(names)}=tapped"]
     return [command, module, *options]
 
 

@@ -70,12 +70,6 @@ def unpack(packed: Path, scratch: Path) -> list[Sample]:
     return found
 
 
-def exported(sample: Sample, folder: Path) -> Sample:
-    """An export of a module as a sample, beside which `verify` puts the module."""
-    surgery.convert(sample.folder, folder)
-    return Sample(name=folder.name, folder=folder, format="export", source=sample.folder)
-
-
 def copy(sample: Sample, folder: Path) -> Path:
     """A copy of a module whose files share the sample's bytes until they are replaced: never write into one."""
     return Path(shutil.copytree(sample.folder, folder, copy_function=os.link))

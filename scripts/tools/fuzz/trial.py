@@ -69,7 +69,9 @@ def _classes(kind: type[errors.SurgeryError]) -> Iterator[type[errors.SurgeryErr
         yield from _classes(below)
 
 
-EXPECTED = tuple(dict.fromkeys(kind.__name__ for kind in _classes(errors.SurgeryError)))
+DEFECT = 1
+"""The exit code of what is a defect of surgery's own, and of Python for an exception that nothing handles."""
+EXPECTED = tuple(dict.fromkeys(kind.__name__ for kind in _classes(errors.SurgeryError) if kind.exit_code != DEFECT))
 BY_CODE = {kind.exit_code: kind.__name__ for kind in reversed([*_classes(errors.SurgeryError)])}
 
 
@@ -154,12 +156,12 @@ def _of_exit(code: int, found: Sequence[BaseException]) -> tuple[str, str]:
     if _ran_out(found):
         traceback.print_exception(found[0])
         return MEMORY, detail
-    if found and isinstance(found[0], errors.SurgeryError):
-        return type(found[0]).__name__, detail
-    if found and isinstance(found[0], Exception) and not type(found[0]).__module__.startswith("click"):
-        traceback.print_exception(found[0])
-        return OTHER, detail
-    return (BY_CODE[code], detail) if code in BY_CODE else (OTHER, f"exit code {code}")
+    if code != DEFECT and code in BY_CODE:
+        raised = found[0] if found else None
+        return type(raised).__name__ if isinstance(raised, errors.SurgeryError) else BY_CODE[code], detail
+    for error in found[:1]:
+        traceback.print_exception(error)
+    return OTHER, _told(found[-1]) if found else detail
 
 
 def _behind(error: BaseException) -> list[BaseException]:
