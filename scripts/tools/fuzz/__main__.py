@@ -29,10 +29,8 @@ from surgery.cli.main import main as surgery
 
 ROOT = Path(__file__).parents[3]
 PACKED = ROOT / "tests" / "modules"
-PRINTED = 20_000
-"""Characters of a command's output that are kept."""
 
-HEAVY = trial.Limits(memory=None, wall=300)
+HEAVY = trial.Limits(memory=None, wall=300, at_once=1)
 """For the commands with TensorFlow."""
 
 
@@ -62,37 +60,32 @@ class Job:
 
 
 def attempt(job: Job) -> list[outcomes.Tried]:
-    """Makes each input of a job anew, and tries the commands on it."""
+    """Makes the inputs of a job, and tries the commands on each."""
     found = []
-    for number in job.numbers:
-        area = Path(tempfile.mkdtemp(prefix=f"{number}-", dir=job.scratch))
-        given = inputs.make(job.seed, number, job.samples, area)
-        before = {path.name for path in area.iterdir()} | {"tmp", "out"}
-        for command in job.commands:
-            for name in ("tmp", "out"):
-                (area / name).mkdir(exist_ok=True)
-            report = job.scratch / f"{area.name}-{command}.txt"
-            words = commands.arguments(command, given, area / "out")
-            ending = trial.run(words, area, report, job.limits)
-            if ending.is_expected and (others := {path.name for path in area.iterdir()} - before):
-                ending = replace(ending, outcome=trial.ESCAPED, detail=", ".join(sorted(others)))
+    with tempfile.TemporaryDirectory(dir=job.scratch, ignore_cleanup_errors=True) as folder:
+        steps, given = [], []
+        for number in job.numbers:
+            area = Path(folder) / str(number)
+            area.mkdir()
+            made = inputs.make(job.seed, number, job.samples, area)
+            for command in job.commands:
+                output = area / f"output-{command}"
+                output.mkdir()
+                words = commands.arguments(command, made, output)
+                steps.append(trial.Step(arguments=words, area=area, report=Path(folder) / f"{number}-{command}.txt"))
+                given.append(made)
+        for step, made, ending in zip(steps, given, trial.run(steps, job.limits), strict=True):
             one = outcomes.Tried(
-                number=number,
-                kind=given.kind,
-                said=f"{given.sample.name}: {given.said}",
-                arguments=tuple(words),
+                number=made.number,
+                kind=made.kind,
+                said=f"{made.sample.name}: {made.said}",
+                arguments=tuple(step.arguments),
                 ending=ending,
-                printed=report.read_text(encoding="utf-8", errors="replace")[-PRINTED:] if report.exists() else "",
             )
             if not ending.is_expected:
-                place = outcomes.keep(area, one, job.kept, job.again)
+                place = outcomes.keep(step, one, job.kept, job.again)
                 print(f"{place}: {ending.outcome}: {ending.detail}", file=sys.stderr, flush=True)
-            found.append(replace(one, printed=""))
-            for path in (report, report.with_suffix(".json")):
-                path.unlink(missing_ok=True)
-            for name in ("tmp", "out"):
-                shutil.rmtree(area / name, ignore_errors=True)
-        shutil.rmtree(area, ignore_errors=True)
+            found.append(one)
     return found
 
 
@@ -122,8 +115,9 @@ def with_exports(found: Sequence[Sample], scratch: Path) -> list[Sample]:
     for kind, sample in first.items():
         folder = scratch / f"{sample.name}_export"
         report = scratch / f"{sample.name}_export.txt"
-        ending = trial.run(["convert", str(sample.folder), str(folder)], scratch, report, HEAVY)
-        if ending.outcome != trial.RESULT:
+        step = trial.Step(arguments=["convert", str(sample.folder), str(folder)], area=scratch, report=report)
+        (ending,) = trial.run([step], HEAVY)
+        if not folder.is_dir():
             raise RuntimeError(f"converting {sample.name}: {ending.outcome}: {ending.detail}\n{report.read_text()}")
         exports[kind] = Sample(name=folder.name, folder=folder, format="export", source=sample.folder)
     return [*(replace(sample, export=exports[sample.format].folder) for sample in found), *exports.values()]

@@ -121,7 +121,7 @@ def _change_object_graph(rng: Random, pairs: Pairs, shard: Path) -> str:
     length, begin = varint(stored, 0)
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(stored[begin + 4 : begin + 4 + length])
     said = messages.change(rng, graph, "checkpoint's object graph")
-    content = graph.SerializeToString()
+    content = graph.SerializeToString(deterministic=True)
     if rng.random() < 0.1:
         said, content = "checkpoint's object graph: bytes damaged", values.damaged(rng, content)
     lengths = struct.pack("<I", len(content))

@@ -31,7 +31,7 @@ KINDS = {
     "checkpoint": Kind(weight=5, pattern="**/*.index", change=checkpoints.change),
     "safetensors": Kind(weight=5, pattern="**/*.safetensors", change=text_files.change_safetensors),
     "json": Kind(weight=5, pattern="**/*.json", change=text_files.change_json),
-    "vocabulary": Kind(weight=1, pattern="**/*vocab*", change=text_files.change_vocabulary),
+    "vocabulary": Kind(weight=2, pattern="**/*vocab*", change=text_files.change_vocabulary),
     "folder": Kind(weight=1, pattern="**/*", change=folders.change),
     "archive": Kind(weight=2, pattern="**/*", change=None),
 }

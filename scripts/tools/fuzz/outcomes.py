@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tools.fuzz.trial import CPU, ESCAPED, EXPECTED, MEMORY, OTHER, RESULT, SIGNAL, WALL, Ending
+from scripts.tools.fuzz.trial import CPU, ESCAPED, EXPECTED, MEMORY, OTHER, RESULT, SIGNAL, WALL, Ending, Step
 
 ROWS = (RESULT, *EXPECTED, OTHER, CPU, WALL, MEMORY, SIGNAL, ESCAPED)
+
+PRINTED = 20_000
+"""Characters of a command's output that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,6 @@ class Tried:
         said: What was changed, and of which sample.
         arguments: The words after `surgery`.
         ending: How the command ended.
-        printed: The end of what it printed.
     """
 
     number: int
@@ -32,7 +34,6 @@ class Tried:
     said: str
     arguments: tuple[str, ...]
     ending: Ending
-    printed: str
 
 
 def table(tried: Iterable[Tried], commands: Sequence[str]) -> str:
@@ -51,15 +52,16 @@ def by_kind(tried: Iterable[Tried]) -> str:
     return ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
 
 
-def keep(area: Path, one: Tried, folder: Path, again: str) -> Path:
+def keep(step: Step, one: Tried, folder: Path, again: str) -> Path:
     """Copies an input, links and pipes as they are, and says in `report.txt` what happened and how to repeat it."""
     place = folder / f"{one.number}-{one.arguments[0]}"
     place.mkdir(parents=True, exist_ok=True)
-    inputs = [str(path) for path in area.iterdir() if path.name.startswith("input")]
+    inputs = [str(path) for path in step.area.iterdir() if path.name.startswith("input")]
+    printed = step.report.read_text(encoding="utf-8", errors="replace")[-PRINTED:] if step.report.exists() else ""
     subprocess.run(["cp", "-a", *inputs, str(place)], check=False)
     (place / "report.txt").write_text(
         f"{one.ending.outcome}: {one.ending.detail}\ninput {one.number} ({one.kind}): {one.said}\n"
-        f"surgery {shlex.join(one.arguments)}\nagain: {again} --only {one.number}\n\n{one.printed}",
+        f"surgery {shlex.join(one.arguments)}\nagain: {again} --only {one.number}\n\n{printed}",
         encoding="utf-8",
     )
     return place

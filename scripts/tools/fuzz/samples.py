@@ -51,6 +51,7 @@ def unpack(packed: Path, scratch: Path) -> list[Sample]:
     Raises SystemExit where there is no module.
     """
     found: list[Sample] = []
+    scratch.mkdir(exist_ok=True)
     for path in sorted(packed.iterdir()) if packed.is_dir() else ():
         name = path.name.removesuffix(".gz").removesuffix(".tar")
         folder = scratch / name

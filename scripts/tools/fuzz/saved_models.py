@@ -27,7 +27,7 @@ def change(rng: Random, folder: Path) -> str:
         return "bytes damaged"
     saved_model = SavedModel.FromString(data)
     said = [_change_once(rng, saved_model) for _ in range(rng.choice((1, 1, 2, 3)))]
-    path.write_bytes(saved_model.SerializeToString())
+    path.write_bytes(saved_model.SerializeToString(deterministic=True))
     return "; ".join(said)
 
 
