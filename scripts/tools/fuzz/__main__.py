@@ -14,8 +14,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing import get_context
@@ -30,6 +31,8 @@ from surgery.cli.main import main as surgery
 ROOT = Path(__file__).parents[3]
 PACKED = ROOT / "tests" / "modules"
 
+SAYS_EVERY = 60
+"""Seconds between two words about how far it is."""
 HEAVY = trial.Limits(memory=None, wall=300, at_once=1)
 """For the commands with TensorFlow."""
 
@@ -177,7 +180,14 @@ def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
         heavy = replace(job, limits=HEAVY)
         tried = [readers.submit(attempt, part) for part in jobs(job, numbers, reading, 20)]
         tried += [runners.submit(attempt, part) for part in jobs(heavy, rarely, running, 1)]
-        return sorted((one for part in tried for one in part.result()), key=lambda one: one.number)
+        done: list[outcomes.Tried] = []
+        said = time.monotonic()
+        for part in as_completed(tried):
+            done += part.result()
+            if time.monotonic() - said > SAYS_EVERY:
+                said = time.monotonic()
+                print(f"{len(done)} runs done", file=sys.stderr, flush=True)
+        return sorted(done, key=lambda one: one.number)
 
 
 def main(arguments: Sequence[str]) -> int:
