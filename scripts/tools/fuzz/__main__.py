@@ -33,7 +33,7 @@ PACKED = ROOT / "tests" / "modules"
 
 SAYS_EVERY = 60
 """Seconds between two words about how far it is."""
-HEAVY = trial.Limits(memory=None, wall=300, at_once=1)
+HEAVY = trial.Limits(cpu=60, memory=None, wall=300, at_once=1)
 """For the commands with TensorFlow."""
 
 

@@ -39,7 +39,7 @@ class Limits:
     """
 
     cpu: int = 20
-    wall: int = 120
+    wall: int = 60
     at_once: int = 100
     memory: int | None = 2 << 30
     resident: int = 2 << 30
