@@ -76,6 +76,18 @@ def runs_out_of_memory(**_):
             sys.exit(ModuleError.exit_code)
 
 
+def goes_on_in_a_child(run):
+    """A command that continues in a child process and exits as the child does."""
+
+    def start(**_):
+        child = os.fork()
+        if child:
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        run()
+
+    return start
+
+
 @pytest.mark.parametrize(
     ("run", "outcome"),
     [
@@ -86,6 +98,10 @@ def runs_out_of_memory(**_):
         (raises(KeyError("a key")), trial.OTHER),
         (has_a_defect, trial.OTHER),
         (runs_out_of_memory, trial.MEMORY),
+        (goes_on_in_a_child(lambda: None), trial.RESULT),
+        (goes_on_in_a_child(ends_with_an_error), "ModuleError"),
+        (goes_on_in_a_child(raises(KeyError("a key"))), trial.OTHER),
+        (goes_on_in_a_child(lambda: os._exit(6)), "WriteError"),
         (lambda **_: os.kill(os.getpid(), signal.SIGABRT), trial.SIGNAL),
         (lambda **_: os._exit(3), trial.SIGNAL),
         (loops, trial.CPU),
@@ -101,7 +117,7 @@ def test_every_end_of_a_command_has_its_name(run, outcome, tmp_path, monkeypatch
     endings = trial.run([step, step], limits)
     assert [ending.outcome for ending in endings] == [outcome] * 2, endings
     for ending in endings:
-        assert ending.is_expected == (outcome in (trial.RESULT, "ModuleError", "ParityError"))
+        assert ending.is_expected == (outcome in (trial.RESULT, "ModuleError", "ParityError", "WriteError"))
 
 
 def test_the_same_seed_makes_the_same_input(packed, tmp_path):
