@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.fuzz import checkpoints, inputs, samples, trial
+from scripts.tools.fuzz import ends, index_tables, inputs, samples, trial
 from surgery.cli.main import main
 from surgery.errors import ModuleError
 from tests.support.builders.common import PACKED
@@ -91,33 +91,33 @@ def goes_on_in_a_child(run):
 @pytest.mark.parametrize(
     ("run", "outcome"),
     [
-        (lambda **_: None, trial.RESULT),
-        (lambda **_: sys.exit(0), trial.RESULT),
+        (lambda **_: None, ends.RESULT),
+        (lambda **_: sys.exit(0), ends.RESULT),
         (ends_with_an_error, "ModuleError"),
         (lambda **_: sys.exit(5), "ParityError"),
-        (raises(KeyError("a key")), trial.OTHER),
-        (has_a_defect, trial.OTHER),
-        (runs_out_of_memory, trial.MEMORY),
-        (goes_on_in_a_child(lambda: None), trial.RESULT),
+        (raises(KeyError("a key")), ends.OTHER),
+        (has_a_defect, ends.OTHER),
+        (runs_out_of_memory, ends.MEMORY),
+        (goes_on_in_a_child(lambda: None), ends.RESULT),
         (goes_on_in_a_child(ends_with_an_error), "ModuleError"),
-        (goes_on_in_a_child(raises(KeyError("a key"))), trial.OTHER),
+        (goes_on_in_a_child(raises(KeyError("a key"))), ends.OTHER),
         (goes_on_in_a_child(lambda: os._exit(6)), "WriteError"),
-        (lambda **_: os.kill(os.getpid(), signal.SIGABRT), trial.SIGNAL),
-        (lambda **_: os._exit(3), trial.SIGNAL),
-        (loops, trial.CPU),
-        (lambda **_: signal.pause(), trial.WALL),
-        (lambda **_: Path("..", f"escaped-{time.monotonic()}").touch(), trial.ESCAPED),
+        (lambda **_: os.kill(os.getpid(), signal.SIGABRT), ends.SIGNAL),
+        (lambda **_: os._exit(3), ends.SIGNAL),
+        (loops, ends.CPU),
+        (lambda **_: signal.pause(), ends.WALL),
+        (lambda **_: Path("..", f"escaped-{time.monotonic()}").touch(), ends.ESCAPED),
     ],
 )
 def test_every_end_of_a_command_has_its_name(run, outcome, tmp_path, monkeypatch):
     monkeypatch.setattr(main, "main", run)
-    limits = trial.Limits(cpu=1, wall=1 if outcome == trial.WALL else 60, memory=None, resident=1 << 40)
+    limits = trial.Limits(cpu=1, wall=1 if outcome == ends.WALL else 60, memory=None, resident=1 << 40)
     (tmp_path / "area").mkdir()
     step = trial.Step(arguments=["inspect"], area=tmp_path / "area", report=tmp_path / "report.txt")
     endings = trial.run([step, step], limits)
     assert [ending.outcome for ending in endings] == [outcome] * 2, endings
     for ending in endings:
-        assert ending.is_expected == (outcome in (trial.RESULT, "ModuleError", "ParityError", "WriteError"))
+        assert ending.is_expected == (outcome in (ends.RESULT, "ModuleError", "ParityError", "WriteError"))
 
 
 def test_the_same_seed_makes_the_same_input(packed, tmp_path):
@@ -144,11 +144,11 @@ def test_a_written_index_is_the_one_that_was_read(modules):
     from surgery.formats.checkpoint_index import read_index
 
     path = modules("g4_bert_mlm") / "variables" / "variables.index"
-    pairs = checkpoints.read_table(path.read_bytes())
+    pairs = index_tables.read_table(path.read_bytes())
     assert len(pairs) == len(read_index(path).entries) + 1  # and the header
     for _, value in pairs:
-        assert checkpoints.write_fields(checkpoints.read_fields(value)) == value
-    assert checkpoints.read_table(checkpoints.table(pairs)) == pairs
+        assert index_tables.write_fields(index_tables.read_fields(value)) == value
+    assert index_tables.read_table(index_tables.table(pairs)) == pairs
 
 
 def test_a_changed_index_is_read_again_with_right_checksums(modules, tmp_path):
@@ -156,5 +156,5 @@ def test_a_changed_index_is_read_again_with_right_checksums(modules, tmp_path):
 
     path = modules("g4_bert_mlm") / "variables" / "variables.index"
     written = tmp_path / "variables.index"
-    written.write_bytes(checkpoints.table(checkpoints.read_table(path.read_bytes())))
+    written.write_bytes(index_tables.table(index_tables.read_table(path.read_bytes())))
     assert read_index(written) == read_index(path)

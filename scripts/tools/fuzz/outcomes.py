@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tools.fuzz.trial import CPU, ESCAPED, EXPECTED, MEMORY, OTHER, RESULT, SIGNAL, WALL, Ending, Step
+from scripts.tools.fuzz.ends import CPU, ESCAPED, EXPECTED, MEMORY, OTHER, RESULT, SIGNAL, WALL, Ending
+from scripts.tools.fuzz.trial import Step
 
 ROWS = (RESULT, *EXPECTED, OTHER, CPU, WALL, MEMORY, SIGNAL, ESCAPED)
 

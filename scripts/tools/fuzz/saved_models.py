@@ -8,13 +8,13 @@ from random import Random
 from typing import Any
 
 from scripts.tools.fuzz import messages, values
+from scripts.tools.fuzz.large_graphs import add_calls, deepen, multiply
+from scripts.tools.fuzz.nodes import bodies, choose
 from surgery.formats.saved_model import SavedModel
 from surgery.graphs.calls import CALLS
 
 FILE = "saved_model.pb"
 OPERATIONS = ("Placeholder", "Const", "Identity", "IdentityN", "PartitionedCall", "VarHandleOp", "WriteFile", "While")
-DEEP = (200, 3000, 30_000)
-MANY = 20_000
 
 
 def change(rng: Random, folder: Path) -> str:
@@ -38,23 +38,8 @@ def _change_once(rng: Random, saved_model: Any) -> str:
     return rng.choice(CHANGES)(rng, meta_graph)
 
 
-def _bodies(meta_graph: Any) -> list[Any]:
-    """The lists of nodes of a meta graph: its own, and one per function."""
-    found = [meta_graph.graph_def.node, *(function.node_def for function in meta_graph.graph_def.library.function)]
-    return [nodes for nodes in found if len(nodes)]
-
-
-def _node(rng: Random, meta_graph: Any) -> tuple[Any, Any]:
-    """A node, and the list that it stands in. Large bodies, which compute something, come more often."""
-    bodies = _bodies(meta_graph)
-    if not bodies:
-        return meta_graph.graph_def.node.add(name="made"), meta_graph.graph_def.node
-    (nodes,) = rng.choices(bodies, weights=[len(nodes) for nodes in bodies])
-    return rng.choice(nodes), nodes
-
-
 def _change_inputs(rng: Random, meta_graph: Any) -> str:
-    node, nodes = _node(rng, meta_graph)
+    node, nodes = choose(rng, meta_graph)
     feeds = list(node.input)
     feed = rng.choice((rng.choice(nodes).name, node.name, "^" + node.name, node.name + ":99", values.name(rng)))
     how = rng.randrange(4)
@@ -72,19 +57,19 @@ def _change_inputs(rng: Random, meta_graph: Any) -> str:
 
 
 def _change_operation(rng: Random, meta_graph: Any) -> str:
-    node, nodes = _node(rng, meta_graph)
+    node, nodes = choose(rng, meta_graph)
     node.op = rng.choice((rng.choice(nodes).op, rng.choice(OPERATIONS), values.name(rng)))
     return f"{node.name}: operation {node.op[:60]!r}"
 
 
 def _change_name(rng: Random, meta_graph: Any) -> str:
-    node, nodes = _node(rng, meta_graph)
+    node, nodes = choose(rng, meta_graph)
     before, node.name = node.name, rng.choice((rng.choice(nodes).name, values.name(rng, node.name)))
     return f"{before}: named {node.name[:60]!r}"
 
 
 def _change_attribute(rng: Random, meta_graph: Any) -> str:
-    node, nodes = _node(rng, meta_graph)
+    node, nodes = choose(rng, meta_graph)
     if not node.attr or rng.random() < 0.1:
         donor = rng.choice(nodes)
         for key in donor.attr:
@@ -98,7 +83,7 @@ def _change_attribute(rng: Random, meta_graph: Any) -> str:
 
 
 def _change_constant(rng: Random, meta_graph: Any) -> str:
-    found = [node for nodes in _bodies(meta_graph) for node in nodes if node.op == "Const"]
+    found = [node for nodes in bodies(meta_graph) for node in nodes if node.op == "Const"]
     if not found:
         return "no constant"
     node = rng.choice(found)
@@ -112,7 +97,7 @@ def _change_constant(rng: Random, meta_graph: Any) -> str:
 
 def _change_call(rng: Random, meta_graph: Any) -> str:
     names = [function.signature.name for function in meta_graph.graph_def.library.function]
-    found = [node for nodes in _bodies(meta_graph) for node in nodes if node.op in CALLS]
+    found = [node for nodes in bodies(meta_graph) for node in nodes if node.op in CALLS]
     if not found or not names:
         return "no call"
     node = rng.choice(found)
@@ -142,34 +127,6 @@ def _change_function(rng: Random, meta_graph: Any) -> str:
     else:
         return f"function {name}: {messages.change(rng, function)}"
     return f"function {name} changed"
-
-
-def _add_calls(rng: Random, meta_graph: Any) -> str:
-    """Functions that each call the next, once or twice, so that written out they are large or deep."""
-    times, depth = rng.choice(((1, 30), (1, 2000), (2, 30)))
-    library = meta_graph.graph_def.library
-    for level in range(depth):
-        function = library.function.add()
-        function.signature.name = f"made_{level}"
-        function.signature.input_arg.add(name="x", type=1)
-        function.signature.output_arg.add(name="y", type=1)
-        for number in range(times):
-            feed = "x" if number == 0 else f"call_{number - 1}:output:0"
-            node = function.node_def.add(name=f"call_{number}", op="PartitionedCall", input=[feed])
-            node.attr["f"].func.name = f"made_{level + 1}"
-        function.ret["y"] = f"call_{times - 1}:output:0"
-    last = library.function.add()
-    last.signature.name = f"made_{depth}"
-    last.signature.input_arg.add(name="x", type=1)
-    last.signature.output_arg.add(name="y", type=1)
-    last.ret["y"] = "x"
-    for _ in range(50):
-        node, _ = _node(rng, meta_graph)
-        if node.op not in CALLS and len(node.input) == 1 and not node.name.startswith("call_"):
-            node.op = "PartitionedCall"
-            node.attr["f"].func.name = "made_0"
-            break
-    return f"{depth} functions that call the next {times} times"
 
 
 def _change_signature(rng: Random, meta_graph: Any) -> str:
@@ -214,36 +171,6 @@ def _change_objects(rng: Random, meta_graph: Any) -> str:
     return messages.change(rng, graph, "object_graph_def")
 
 
-def _deepen(rng: Random, meta_graph: Any) -> str:
-    """A long chain: objects that each hold the next, or nodes that each feed the next."""
-    depth = rng.choice(DEEP)
-    graph = meta_graph.object_graph_def
-    if rng.random() < 0.5 and graph.nodes:
-        owner = graph.nodes[0]
-        for _ in range(depth):
-            owner.children.add(node_id=len(graph.nodes), local_name="made")
-            owner = graph.nodes.add()
-            owner.user_object.SetInParent()
-        return f"{depth} objects below each other"
-    node, nodes = _node(rng, meta_graph)
-    feed = node.input[0] if node.input else ""
-    for number in range(depth):
-        link = nodes.add(name=f"made_{number}", op="Identity", input=[feed])
-        link.attr["T"].type = 1
-        feed = link.name if nodes is meta_graph.graph_def.node else f"{link.name}:output:0"
-    if node.input:
-        node.input[0] = feed
-    return f"{depth} nodes that feed each other"
-
-
-def _multiply(rng: Random, meta_graph: Any) -> str:
-    node, nodes = _node(rng, meta_graph)
-    for number in range(MANY):
-        nodes.add().CopyFrom(node)
-        nodes[-1].name = f"{node.name}_{number}"
-    return f"{node.name} {MANY} times"
-
-
 COMMON: tuple[Callable[[Random, Any], str], ...] = (
     _change_inputs,
     _change_operation,
@@ -256,4 +183,4 @@ COMMON: tuple[Callable[[Random, Any], str], ...] = (
     _change_assets,
     _change_objects,
 )
-CHANGES = (*COMMON * 4, _add_calls, _deepen, _multiply)
+CHANGES = (*COMMON * 4, add_calls, deepen, multiply)
