@@ -162,7 +162,7 @@ def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
     rarely = given.only or [number for number in numbers if number % commands.EVERY == 0]
     with (
         ProcessPoolExecutor(given.processes, context) as readers,
-        ProcessPoolExecutor(1, context, initializer=load_tensorflow) as runners,
+        ProcessPoolExecutor(given.processes, context, initializer=load_tensorflow) as runners,
     ):
         if running:
             found = runners.submit(with_exports, found, scratch).result()
