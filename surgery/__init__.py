@@ -3,6 +3,7 @@
 Importing this package, inspecting and planning never import TensorFlow. The folders are the stages of one pipeline, and
 imports point downward only, from the last line of this map to the first:
 
+    limits · boundary                          how much is read, and how every failure comes out
     formats → graphs → module → sources        what is in the folder
     tables → families → explanation            what it means, and why
     planning                                   what was asked for: signatures, taps, edits
@@ -12,7 +13,8 @@ imports point downward only, from the last line of this map to the first:
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
     jobs → reports, api → cli                  the commands
 
-Public are this module, `surgery.edits`, `surgery.errors`, `surgery.module` and `surgery.beam`; all else may move.
+Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module` and `surgery.beam`. All
+else may move.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """`python -m surgery`: the same as the console command."""
 
-from surgery.cli.main import main
+from surgery.cli.main import command
 
-main()
+command()

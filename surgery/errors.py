@@ -1,8 +1,10 @@
 """All errors of surgery as one tree. The command line exits with the code of the error's class.
 
     SurgeryError                 1  (never raised itself)
+    ├── InternalError            1  a defect of surgery; what to report stands in the message
     ├── UsageError               2  the request cannot be carried out as asked: an option, a name, a destination
     ├── ModuleError              3  not a module, or a damaged one
+    │   └── LimitError           3  larger or deeper than a limit of `surgery.limits` allows
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
@@ -10,6 +12,9 @@
 
 A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
 to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
+
+The public functions raise nothing else, and the command line shows no stack: with the environment variable
+`SURGERY_TRACEBACK=1` it does, and in Python the original exception is the error's `__cause__`.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ class SurgeryError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = spelled(message)
         self.hint = None if hint is None else spelled(hint)
+        self._given = (message, hint)
         self._marked = f"{message}\n  what to do: {hint}" if hint else message
         super().__init__(self.message)
 
@@ -46,6 +52,11 @@ class SurgeryError(Exception):
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
         return spelled(self._marked, spell)
+
+
+class InternalError(SurgeryError):
+    """A defect of surgery: an exception that nothing expected. The message has the version, the exception's type and
+    the line from which it came."""
 
 
 class UsageError(SurgeryError):
@@ -58,6 +69,15 @@ class ModuleError(SurgeryError):
     """The module is missing, damaged, or no module at all."""
 
     exit_code = 3
+
+
+class LimitError(ModuleError):
+    """The module, or a file of it, is larger or deeper than a limit allows. The error names the limit."""
+
+    def within(self, doing: str) -> LimitError:
+        """The same error, whose message begins with what was being done to which file."""
+        message, hint = self._given
+        return LimitError(f"{doing}: {message}", hint=hint)
 
 
 class UnexplainedError(SurgeryError):

@@ -27,6 +27,11 @@ def number(value: float | None) -> str:
     return "inf" if value is None else "0" if value == 0 else f"{value:.2g}"
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number in plain digits, as in a version's folder: `7`. To `str.isdigit`, `²` is one."""
+    return text.isascii() and text.isdigit()
+
+
 def did_you_mean(candidates: Iterable[object]) -> str | None:
     """The question `did you mean query_0 or query_1?`, for the hint of an error; None without a candidate."""
     listed = " or ".join(map(str, candidates))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
+from surgery.boundary import public
+from surgery.limits import Limits
 from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from surgery.planning.requests import Feature, Layers, Tap
 
 
+@public
 def convert(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
@@ -36,6 +39,7 @@ def convert(
     vocab: PathOrHandle | None = None,
     lower_case: bool | None = None,
     warmup: bool = False,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Converts a module into a verified SavedModel that names every block output.
@@ -62,6 +66,7 @@ def convert(
         vocab: The vocabulary file, if the module has none.
         lower_case: Whether texts are lower-cased, if the module does not show it.
         warmup: Also writes the requests that TensorFlow Serving runs first, into every export.
+        limits: As for `inspect`.
         progress: Called as `progress(step, done, total)`: the step's name, the units of it that are done (batches,
             or warm-up requests), and all its units, 0 if they are not counted.
 
@@ -94,13 +99,17 @@ def convert(
     )
 
 
-def edit(module: PathOrHandle, *edits: Edit, assume: Mapping[str, Any] | None = None) -> EditedModel:
+@public
+def edit(
+    module: PathOrHandle, *edits: Edit, assume: Mapping[str, Any] | None = None, limits: Limits = None
+) -> EditedModel:
     """Applies edits to a module's plan, and writes nothing yet. Needs no TensorFlow.
 
     Args:
         module: As for `inspect`.
         edits: Edits of `surgery.edits`, which are applied in this order.
         assume: As for `convert`.
+        limits: As for `inspect`.
 
     Returns:
         The edited model. `.hits` is the number of places that each edit hit. `.export(destination)` writes and proves
@@ -122,6 +131,7 @@ def edit(module: PathOrHandle, *edits: Edit, assume: Mapping[str, Any] | None = 
     return edit_module(str(module), edits, assume)
 
 
+@public
 def preprocess(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
@@ -130,6 +140,7 @@ def preprocess(
     vocab: PathOrHandle | None = None,
     lower_case: bool | None = None,
     overwrite: bool = False,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Preprocessor:
     """Writes the preprocessor that fits a module, strings to tokens, as a SavedModel with TF Hub's text API.
@@ -141,6 +152,7 @@ def preprocess(
         vocab: As for `convert`.
         lower_case: As for `convert`.
         overwrite: Replaces the destination, after the new preprocessor has passed.
+        limits: As for `inspect`.
         progress: As for `convert`.
 
     Returns:
@@ -167,6 +179,7 @@ def preprocess(
     )
 
 
+@public
 def tap(
     module: PathOrHandle,
     destination: PathOrHandle,
@@ -175,6 +188,8 @@ def tap(
     signature: str | None = None,
     overwrite: bool = False,
     keep_failed: bool = False,
+    timeout: int | None = None,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Tapping:
     """Writes a SavedModel with a signature that returns further tensors of its own graph.
@@ -186,6 +201,8 @@ def tap(
         signature: As for `graph`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
+        timeout: The most seconds that a signature may run on one batch; None for the limit `batch_seconds`.
+        limits: As for `inspect`.
         progress: As for `convert`.
 
     Returns:

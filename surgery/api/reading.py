@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.arguments import OneOrMore, PathOrHandle
+from surgery.boundary import public
+from surgery.limits import Limits
 
 if TYPE_CHECKING:
     from surgery.explanation.inspection import Inspection
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
     from surgery.planning.requests import Feature, Layers, Tap
 
 
-def inspect(module: PathOrHandle) -> Inspection:
+@public
+def inspect(module: PathOrHandle, *, limits: Limits = None) -> Inspection:
     """Looks into a module. Needs no TensorFlow.
 
     Args:
         module: A folder, an archive (.tar.gz, .tgz or .zip), or a Hub handle (a URL), of a SavedModel, a TF1
             checkpoint or a Hugging Face checkpoint.
+        limits: Values of limits that do not suffice, such as `{"unpacked_bytes": 8 * 2**30}`; `surgery.limits` has
+            the table.
 
     Returns:
         The module's files in plain data, and its architecture with the evidence for each field. A module that no
@@ -43,6 +48,7 @@ def inspect(module: PathOrHandle) -> Inspection:
         return explain_module(found)
 
 
+@public
 def plan(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
@@ -53,6 +59,7 @@ def plan(
     features: OneOrMore[str | Feature] = (),
     depths: OneOrMore[int] = (),
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
+    limits: Limits = None,
 ) -> Plan:
     """Plans a conversion. Needs no TensorFlow, and does not touch the destination.
 
@@ -65,6 +72,7 @@ def plan(
         features: As for `convert`.
         depths: As for `convert`.
         signatures: As for `convert`.
+        limits: As for `inspect`.
 
     Returns:
         The architecture, the way of every variable, and the outputs of every signature that would be written.
@@ -92,13 +100,17 @@ def plan(
         return make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume, request)
 
 
-def graph(module: PathOrHandle, *, signature: str | None = None, match: str | None = None) -> GraphListing:
+@public
+def graph(
+    module: PathOrHandle, *, signature: str | None = None, match: str | None = None, limits: Limits = None
+) -> GraphListing:
     """Lists the tensors in the graph of any SavedModel, by the names that `tap` takes. Needs no TensorFlow.
 
     Args:
         module: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.
         signature: The signature whose graph is listed; None for `serving_default`, `default`, or the only one.
         match: A part of a name, or a glob for all of it; None for every tensor.
+        limits: As for `inspect`.
 
     Returns:
         The signature, and its tensors with operation, dtype and shape, in the order of the graph.

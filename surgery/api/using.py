@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
 from surgery.batching import BATCH_TOKENS
+from surgery.boundary import public
+from surgery.limits import Limits
 from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
     from surgery.jobs.verify import Verification
 
 
+@public
 def verify(
     module: PathOrHandle,
     exported: PathOrHandle,
     *,
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
+    timeout: int | None = None,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Compares an export with a module: outputs, weights, contract, and the statements of the export's manifest.
@@ -33,6 +38,8 @@ def verify(
         exported: The folder of the export.
         allow_nonfinite: As for `convert`.
         assume: As for `convert`.
+        timeout: As for `tap`.
+        limits: As for `inspect`.
         progress: As for `convert`.
 
     Returns:
@@ -58,6 +65,7 @@ def verify(
     )
 
 
+@public
 def serving(
     exported: PathOrHandle,
     *,
@@ -67,6 +75,7 @@ def serving(
     output: PathOrHandle | None = None,
     warmup: bool = False,
     overwrite: bool = False,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Serving:
     """Shows how to put an export behind TensorFlow Serving. Needs no TensorFlow, except for `warmup`.
@@ -80,6 +89,7 @@ def serving(
         warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
             and replayed.
         overwrite: Replaces files of `output`, and warm-up requests.
+        limits: As for `inspect`.
         progress: As for `convert`.
 
     Returns:
@@ -110,6 +120,7 @@ def serving(
     )
 
 
+@public
 def extract(
     exported: PathOrHandle,
     inputs: OneOrMore[PathOrHandle],
@@ -124,6 +135,7 @@ def extract(
     batch_tokens: int = BATCH_TOKENS,
     beam_options: OneOrMore[str] = (),
     overwrite: bool = False,
+    limits: Limits = None,
     progress: Progress | None = None,
 ) -> Extracted:
     """Runs a signature that takes texts over files, and writes its outputs as sharded Parquet.
@@ -145,6 +157,7 @@ def extract(
         beam_options: Options of Apache Beam, such as `"--runner=FlinkRunner"`; without a runner it runs on this
             machine.
         overwrite: Replaces the destination when the new one is complete.
+        limits: As for `inspect`.
         progress: As for `convert`; a unit is a text.
 
     Returns:

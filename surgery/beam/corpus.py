@@ -8,8 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from surgery.limits import LIMITS
+
 PARQUET = (".parquet", ".pq")
 ROWS_AT_ONCE = 8192
+LONGEST = "text_characters"
+MOST_BYTES = 4
+"""The most bytes of a character in UTF-8."""
+SHOWN = 10_000
+"""Bytes of a rejected line that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +72,13 @@ class Columns(NamedTuple):
     Attributes:
         texts: One column for each input of the signature.
         id: The column of ids; None for no ids.
+        longest: The most characters of a text: a tokenizer takes seconds for a million. The limit travels with the
+            columns, because workers are other processes.
     """
 
     texts: tuple[str, ...]
     id: str | None = None
+    longest: int = LIMITS[LONGEST].default
 
 
 def is_parquet(path: str) -> bool:
@@ -90,18 +100,28 @@ def read_rows(path: str, columns: Columns) -> Iterator[Row | Rejected]:
             yield from _parquet_rows(path, file, columns)
         elif path.lower().endswith(".gz"):
             with gzip.GzipFile(fileobj=file) as unpacked:
-                yield from _lines(path, unpacked)
+                yield from _lines(path, unpacked, columns.longest)
         else:
-            yield from _lines(path, file)
+            yield from _lines(path, file, columns.longest)
 
 
-def _lines(path: str, file: Any) -> Iterator[Row | Rejected]:
-    number = 0
+def _lines(path: str, file: Any, longest: int) -> Iterator[Row | Rejected]:
+    number, most = 0, MOST_BYTES * longest + len(b"\r\n")
     try:
-        for number, line in enumerate(file, 1):
-            content = line.rstrip(b"\r\n")
+        while line := file.readline(most):
+            number += 1
+            content, rest = line.rstrip(b"\r\n"), line
+            while len(rest) == most and not rest.endswith(b"\n"):
+                rest = file.readline(most)
+            if rest is not line:
+                yield Rejected(path, number, _too_long(longest), content[:SHOWN])
+                continue
             try:
-                yield Row(path, number, None, (content.decode("utf-8-sig" if number == 1 else "utf-8"),))
+                text = content.decode("utf-8-sig" if number == 1 else "utf-8")
+                if len(text) > longest:
+                    yield Rejected(path, number, _too_long(longest), content[:SHOWN])
+                else:
+                    yield Row(path, number, None, (text,))
             except UnicodeDecodeError as error:
                 reason = f"not UTF-8: byte 0x{content[error.start]:02x} at position {error.start}"
                 yield Rejected(path, number, reason, content)
@@ -122,8 +142,8 @@ def _parquet_rows(path: str, file: Any, columns: Columns) -> Iterator[Row | Reje
             ids: Sequence[Any] = values[columns.id].to_pylist() if columns.id else [None] * len(batch)
             for given, identifier in zip(zip(*texts, strict=True), ids, strict=True):
                 number += 1
-                if reason := _fault(given, columns.texts):
-                    yield Rejected(path, number, reason, repr(given).encode("utf-8", "backslashreplace"))
+                if reason := _fault(given, columns.texts, columns.longest):
+                    yield Rejected(path, number, reason, repr(given)[:SHOWN].encode("utf-8", "backslashreplace"))
                 else:
                     yield Row(path, number, None if identifier is None else str(identifier), given)
     except (pa.ArrowInvalid, OSError) as error:
@@ -142,10 +162,17 @@ def _strings(column: Any) -> list[Any]:
     return list(found)
 
 
-def _fault(given: Sequence[Any], names: Sequence[str]) -> str | None:
+def _too_long(longest: int) -> str:
+    raising = f"--limit {LONGEST}=N, or limits={{'{LONGEST}': N}}"
+    return f"longer than the limit {LONGEST}, {longest} characters, which {raising} raises"
+
+
+def _fault(given: Sequence[Any], names: Sequence[str], longest: int) -> str | None:
     for value, name in zip(given, names, strict=True):
         if value is None:
             return f"column {name}: null"
         if not isinstance(value, str):
             return f"column {name}: not UTF-8" if isinstance(value, bytes) else f"column {name}: no string"
+        if len(value) > longest:
+            return f"column {name}: {_too_long(longest)}"
     return None

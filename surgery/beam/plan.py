@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from surgery import limits
 from surgery.arguments import argument
 from surgery.batching import MASK
 from surgery.beam import running
 from surgery.beam.arrow import column_type
-from surgery.beam.corpus import Columns, Corpus
+from surgery.beam.corpus import LONGEST, Columns, Corpus
 from surgery.beam.pipeline import Extraction
 from surgery.beam.shards import IDS, Layout
 from surgery.errors import ModuleError, UsageError
 from surgery.export.text_facts import TextFacts, read_text_facts
+from surgery.formats.text_files import read_text
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.texts import text_destination
 
@@ -39,7 +41,7 @@ def plan_extraction(
     folder = Path(module.folder).resolve()
     chosen = _choose_signature(module, exported, signature)
     inputs = tuple(tensor.key for tensor in chosen.inputs)
-    columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column)
+    columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column, limits.limit(LONGEST))
     running.check_columns(files, columns, named=bool(corpus.columns or corpus.id_column))
     wanted = _choose_outputs(module, chosen, outputs)
     facts = read_text_facts(folder)
@@ -125,7 +127,7 @@ def _vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
 
             pieces = SentencePieceProcessor(model_file=str(path))
             return tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        return tuple(read_text(path).splitlines())
     except (OSError, ValueError, RuntimeError) as error:
         raise ModuleError(
             f"reading the vocabulary {path}: {error}", hint="the export is damaged: write it again"

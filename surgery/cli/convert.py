@@ -11,6 +11,7 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    LIMIT,
     MODULE,
     NONFINITE,
     OVERWRITE,
@@ -44,6 +45,7 @@ from surgery.cli.terminal import show, working
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
 @NONFINITE
 @ASSUME
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

@@ -11,6 +11,7 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    LIMIT,
     MODULE,
     OVERWRITE,
     VERBOSE,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @chooses_outputs
 @OVERWRITE
 @ASSUME
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import surgery
-from surgery.cli.options import JSON, SAVED_MODEL, SIGNATURE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, SAVED_MODEL, SIGNATURE, Command, reports_errors
 from surgery.cli.terminal import show, talk
 
 
@@ -21,6 +21,7 @@ from surgery.cli.terminal import show, talk
 @SAVED_MODEL
 @SIGNATURE
 @click.option("--match", metavar="PATTERN", help="List only tensors whose name contains this, or matches this glob.")
+@LIMIT
 @JSON
 @reports_errors
 def graph(module: str, signature: str | None, match: str | None, as_json: bool) -> None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 import click
 
 import surgery
-from surgery.cli.options import (
-    JSON,
-    MODULE,
-    Command,
-    reports_errors,
-)
+from surgery.cli.options import JSON, LIMIT, MODULE, Command, reports_errors
 from surgery.cli.terminal import show
 from surgery.errors import UsageError
 
@@ -25,6 +20,7 @@ from surgery.errors import UsageError
     ),
 )
 @MODULE
+@LIMIT
 @JSON
 @click.option("--signature", metavar="NAME", help="Show this signature only.")
 @click.option("--variables", is_flag=True, help="List every variable.")

@@ -6,7 +6,11 @@ it import it when they run.
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
+from click.exceptions import Exit
 
 import surgery
 from surgery.cli.convert import convert
@@ -14,20 +18,51 @@ from surgery.cli.edit import edit
 from surgery.cli.extract import extract
 from surgery.cli.graph import graph
 from surgery.cli.inspect import inspect
-from surgery.cli.options import MODULES
+from surgery.cli.isolation import go_on_in_child
+from surgery.cli.options import MODULES, report
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
 from surgery.cli.serving import serving
 from surgery.cli.tap import tap
 from surgery.cli.taps import taps
+from surgery.cli.terminal import writing
 from surgery.cli.verify import verify
+from surgery.errors import SurgeryError
 
 EPILOG_EXIT_CODES = """\b
-Exit codes: 0 done, 2 wrong usage, 3 not a module or damaged, 4 not explained by
-any weight table, 5 parity failed, 6 cannot write the destination."""
+Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
+or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
+write the destination."""
+
+
+RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
+"""The commands that run a module, or what was made of it."""
+
+
+class Main(click.Group):
+    """The group of all commands, with an end for every way in which help or a version cannot be written to stdout."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click's, which writes the group's help here."""
+        with writing():
+            return super().make_context(*args, **kwargs)
+        raise Exit(0)  # the pipe was closed
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which writes the help of commands here."""
+        with writing():
+            return super().invoke(ctx)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, which reports only its own errors."""
+        try:
+            return super().main(*args, **kwargs)
+        except SurgeryError as error:
+            report(error, click.Context(self))
 
 
 @click.group(
+    cls=Main,
     help="Opens TF Hub's BERT modules: look inside, rebuild, verify, re-export with every block output named.\n\n"
     + MODULES,
     epilog=EPILOG_EXIT_CODES,
@@ -38,5 +73,15 @@ def main() -> None:
     """The group of all commands."""
 
 
-for command in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
-    main.add_command(command)
+for listed in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
+    main.add_command(listed)
+
+
+def command() -> None:
+    """The console command: `main` with the arguments of the process. Commands that run a module go on in a child."""
+    if set(sys.argv[1:2]) & RUNNING:
+        try:
+            go_on_in_child()
+        except SurgeryError as error:
+            report(error, click.Context(main))
+    main()

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from surgery import limits
+from surgery.boundary import STACK, boundary
 from surgery.cli.terminal import talk
-from surgery.errors import SurgeryError, UsageError
+from surgery.errors import InternalError, SurgeryError, UsageError
+from surgery.wording import is_number
 
 MODULES = (
     "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
@@ -68,25 +74,71 @@ def as_option(command: click.Command, name: str, value: Any) -> str:
 
 
 def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns a SurgeryError into its message on stderr and its exit code."""
+    """Turns every exception into a message on stderr and an exit code; `cli.main` does the same for writing to stdout.
+
+    With the environment variable SURGERY_TRACEBACK the stack is shown as well.
+    """
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
+        context = click.get_current_context()
         try:
-            return function(*args, **kwargs)
+            with boundary(context.command_path):
+                return function(*args, **kwargs)
         except SurgeryError as error:
-            message = error.spelled(partial(as_option, click.get_current_context().command))
-            talk().print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-            sys.exit(error.exit_code)
-        except BrokenPipeError:
-            # The reader of the pipe (head, less) has ended, which is no error. With stdout on the null device, the
-            # interpreter does not flush into the pipe when it exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+            report(error, context)
 
     return run
 
 
+def report(error: SurgeryError, context: click.Context) -> NoReturn:
+    """Prints an error to stderr and exits with its code. A defect is printed with the command line that showed it."""
+    message = error.spelled(partial(as_option, context.command))
+    if isinstance(error, InternalError):
+        message += f"\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
+    with suppress(OSError):  # the exit code is right even if stderr cannot be written
+        if os.environ.get(STACK):
+            traceback.print_exception(error)
+        talk().print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(error.exit_code)
+
+
+def _set_limits(context: click.Context, option: click.Parameter, pairs: tuple[str, ...]) -> None:
+    """Sets the limits of `--limit NAME=VALUE` options until the command ends."""
+    found: dict[str, int] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not is_number(value):
+            raise click.BadParameter(f"{pair}: expected NAME=VALUE with a whole number, such as files=20000")
+        found[name] = int(value)
+    try:
+        context.with_resource(limits.raised(found))
+    except UsageError as error:
+        report(error, context)
+
+
+def _set_timeout(context: click.Context, option: click.Parameter, seconds: int | None) -> None:
+    if seconds is not None:
+        context.with_resource(limits.raised({"batch_seconds": seconds}))
+
+
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    expose_value=False,
+    callback=_set_timeout,
+    help="The longest run on one batch.  [default: 600]",
+)
+LIMIT = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    expose_value=False,
+    callback=_set_limits,
+    help="Set a limit on what is read or run, which an error has named. Repeatable.",
+)
 MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES)
 SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")

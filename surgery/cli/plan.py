@@ -7,15 +7,7 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import (
-    ASSUME,
-    JSON,
-    MODULE,
-    Command,
-    assumed,
-    chooses_outputs,
-    reports_errors,
-)
+from surgery.cli.options import ASSUME, JSON, LIMIT, MODULE, Command, assumed, chooses_outputs, reports_errors
 from surgery.cli.terminal import show
 
 
@@ -27,6 +19,7 @@ from surgery.cli.terminal import show
 @MODULE
 @chooses_outputs
 @ASSUME
+@LIMIT
 @JSON
 @reports_errors
 def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import JSON, MODULE, OVERWRITE, VERBOSE, Command, reads_texts, reports_errors
+from surgery.cli.options import JSON, LIMIT, MODULE, OVERWRITE, VERBOSE, Command, reads_texts, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -24,6 +24,7 @@ from surgery.cli.terminal import show, working
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
 @reads_texts
 @OVERWRITE
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -29,6 +29,7 @@ from surgery.cli.terminal import show, working
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the files there.")
 @click.option("--warmup", is_flag=True, help="Write warm-up requests into EXPORTED, each read back and replayed.")
 @click.option("--overwrite", is_flag=True, help="Replace files of DIR, and warm-up requests.")
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

@@ -7,7 +7,17 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, OVERWRITE, SAVED_MODEL, SIGNATURE, VERBOSE, Command, reports_errors
+from surgery.cli.options import (
+    JSON,
+    LIMIT,
+    OVERWRITE,
+    SAVED_MODEL,
+    SIGNATURE,
+    TIMEOUT,
+    VERBOSE,
+    Command,
+    reports_errors,
+)
 from surgery.cli.terminal import show, working
 
 
@@ -33,6 +43,8 @@ from surgery.cli.terminal import show, working
 @SIGNATURE
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
+@TIMEOUT
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

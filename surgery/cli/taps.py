@@ -5,14 +5,7 @@ from __future__ import annotations
 import click
 
 import surgery
-from surgery.cli.options import (
-    ASSUME,
-    JSON,
-    MODULE,
-    Command,
-    assumed,
-    reports_errors,
-)
+from surgery.cli.options import ASSUME, JSON, LIMIT, MODULE, Command, assumed, reports_errors
 from surgery.cli.terminal import show
 
 
@@ -25,6 +18,7 @@ from surgery.cli.terminal import show
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of a request.")
 @click.option("--length", type=click.IntRange(min=1), default=128, show_default=True, help="Tokens of a row.")
 @ASSUME
+@LIMIT
 @JSON
 @reports_errors
 def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:

@@ -9,11 +9,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from surgery.errors import WriteError
 from surgery.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,17 +29,40 @@ def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], 
     Text for a pipe is 160 columns wide, unless COLUMNS is set, and has no trailing blanks.
     """
     if as_json:
-        click.echo(json.dumps(data, indent=1))
+        with writing():
+            click.echo(json.dumps(data, indent=1))
         return
     from rich.console import Console
 
-    if sys.stdout.isatty():
-        text(Console(highlight=False), data)
+    if sys.stdout is not None and sys.stdout.isatty():
+        with writing():
+            text(Console(highlight=False), data)
         return
     page = io.StringIO()
     width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
     text(Console(file=page, width=width, highlight=False), data)
-    click.echo("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()), nl=False)
+    with writing():
+        click.echo("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()), nl=False)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """A block that writes to stdout. It is written when the block ends; after an error, nothing more is written.
+
+    If the reader of a pipe (head, less) has ended, nobody misses the rest: that is no error. Raises WriteError for any
+    other reason, such as a full disk.
+    """
+    try:
+        yield
+        if sys.stdout is not None:  # None if it was closed before the start (`>&-`)
+            sys.stdout.flush()
+    except OSError as error:
+        with suppress(OSError, ValueError):  # the interpreter flushes once more when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise WriteError(
+                f"writing the result to stdout: {error.strerror or error}", hint="make room there, or write elsewhere"
+            ) from error
 
 
 def talk() -> Console:

@@ -11,8 +11,10 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    LIMIT,
     MODULE,
     NONFINITE,
+    TIMEOUT,
     VERBOSE,
     Command,
     assumed,
@@ -30,6 +32,8 @@ from surgery.cli.terminal import show, talk, working
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@TIMEOUT
+@LIMIT
 @JSON
 @VERBOSE
 @reports_errors

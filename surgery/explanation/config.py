@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.gathering import Observation, Seen, Unseen
+from surgery.explanation.gathering import Observation, Seen, Unseen, check_number
 from surgery.module import Config
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
 from surgery.tables.family import Family
@@ -92,4 +92,5 @@ def _value(row: ConfigEvidence, value: Any, family: Family, likely: Any, doing: 
     field = family.fields[row.field]
     if not VALID[field.kind](value):
         raise UnexplainedError(f"{doing} is {value!r}, expected {VALID_NAMES[field.kind]} ({field.meaning})")
+    check_number(family, row.field, value, doing)
     return float(value) if field.kind in ("rate", "epsilon") else value

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from surgery import limits
 from surgery.arguments import argument
 from surgery.errors import ContradictionError, UsageError
 from surgery.tables.family import Family
@@ -141,8 +142,15 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
     )
 
 
+def check_number(family: Family, field: str, value: Any, doing: str) -> None:
+    """Raises LimitError for a number that no shape may confirm before it is used: of blocks, or of anything else."""
+    if isinstance(value, int):
+        limits.check("blocks" if field in family.counts.values() else "config_number", value, doing)
+
+
 def observe_assumptions(assume: Mapping[str, Any], family: Family) -> Iterator[Seen]:
-    """The caller's values as observations. Raises UsageError for a field or a value that the family cannot have."""
+    """The caller's values as observations. Raises UsageError for a field or a value that the family cannot have, and
+    LimitError for too large a number."""
     for field, value in assume.items():
         option = argument("assume", {field: value})
         if field not in family.fields:
@@ -152,4 +160,5 @@ def observe_assumptions(assume: Mapping[str, Any], family: Family) -> Iterator[S
         values = family.fields[field].kind
         if not VALID[values](value):
             raise UsageError(f"{option}: expected {VALID_NAMES[values]} ({family.fields[field].meaning})")
+        check_number(family, field, value, option)
         yield Seen(field=field, value=value, kind=OPTION, place=f"--assume {field}={value}")

@@ -9,8 +9,11 @@ from typing import Any
 
 from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
+from surgery.formats.text_files import read_text
 from surgery.module import InspectedModule, is_attribute
 
+SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
+"""The tokens of a WordPiece vocabulary that Model Garden's packer puts around and after texts."""
 VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
 
 
@@ -86,13 +89,33 @@ def read_constants(module: InspectedModule) -> dict[str, Any]:
     return {**module.constants, **found}
 
 
-def check_vocabulary(tokenization: Tokenization, vocab_size: int) -> None:
-    """Raises ModuleError when the vocabulary has more tokens than the encoder has rows."""
+def check_vocabulary(tokenization: Tokenization, vocab_size: int | None) -> None:
+    """Looks at a vocabulary before TensorFlow does; `vocab_size` is the encoder's number of rows, if it is known.
+
+    Raises ModuleError when the file cannot be read, lacks a special token, or has more tokens than the encoder has
+    rows.
+    """
+    file = tokenization.file
     if tokenization.pieces:
+        if not file.is_file():
+            raise ModuleError(f"reading {file}: there is no such file", hint="the module is incomplete: fetch it again")
         return
-    tokens = len(tokenization.file.read_text(encoding="utf-8").splitlines())
-    if tokens > vocab_size:
+    try:
+        lines = read_text(file).splitlines()
+    except (OSError, ValueError) as error:
         raise ModuleError(
-            f"reading {tokenization.file}: it has {tokens} tokens, the encoder's word embedding {vocab_size} rows",
+            f"reading the vocabulary {file}: {getattr(error, 'strerror', None) or error}",
+            hint=f"the file is missing or damaged: fetch the module again, or give {argument('vocab', 'vocab.txt')}",
+        ) from error
+    if missing := [token for token in SPECIAL if token not in set(lines)]:
+        raise ModuleError(
+            f"reading the vocabulary {file}: expected the tokens {', '.join(SPECIAL)}, one line each; "
+            f"{', '.join(missing)} is not among its {len(lines)} lines",
+            hint=f"it is no vocabulary of BERT's; give {argument('vocab', 'vocab.txt')}",
+        )
+    tokens = len(lines)
+    if vocab_size is not None and tokens > vocab_size:
+        raise ModuleError(
+            f"reading {file}: it has {tokens} tokens, the encoder's word embedding {vocab_size} rows",
             hint="it is another model's vocabulary",
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from surgery.errors import WriteError
 from surgery.explanation.outputs import split_entry
+from surgery.formats.text_files import read_json
 from surgery.module import SignatureInfo
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
@@ -17,6 +18,7 @@ from surgery.planning.outputs import TAPS
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request, Tap
 from surgery.proof.parity import ParityReport, report_data
+from surgery.wording import is_number
 
 MANIFEST = Path("assets.extra") / "surgery.json"
 SCHEMA = 1
@@ -94,8 +96,11 @@ def write_manifest(manifest: Mapping[str, Any], export: Path, destination: Path)
 
 
 def read_manifest(export: Path) -> Any:
-    """The manifest of an export as JSON data. Raises OSError when it cannot be read, ValueError when it is no JSON."""
-    return json.loads((export / MANIFEST).read_text(encoding="utf-8"))
+    """The manifest of an export as JSON data.
+
+    Raises OSError when it cannot be read, ValueError when it is no JSON, and LimitError when it is above a limit.
+    """
+    return read_json(export / MANIFEST)
 
 
 def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Request:
@@ -117,7 +122,7 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
         )
     except FileNotFoundError:
         return _request_of(signatures)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return Request()
 
 
@@ -126,7 +131,7 @@ def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
     depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
     return Request(
         taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
-        depths=tuple(int(depth) for depth in depths if depth.isdigit()),
+        depths=tuple(int(depth) for depth in depths if is_number(depth)),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
+from surgery.wording import is_number
 
 EXCHANGE = 2
 """RENAME_EXCHANGE of Linux's renameat2(2): swaps two paths atomically."""
@@ -40,7 +41,7 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
         destination = destination.resolve()
     if destination is None:
         parent = Path("exported") / module_name
-        versions = [int(p.name) for p in parent.iterdir() if p.name.isdigit()] if parent.is_dir() else []
+        versions = [int(p.name) for p in parent.iterdir() if is_number(p.name)] if parent.is_dir() else []
         return parent / str(max(versions, default=0) + 1)
     if destination.exists() and not overwrite:
         raise UsageError(

@@ -30,5 +30,5 @@ def read_text_facts(export: Path) -> TextFacts | None:
         return TextFacts(
             seq_length=int(facts["seq_length"]), pieces=bool(facts["pieces"]), vocabulary=str(facts["vocabulary"])
         )
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return None

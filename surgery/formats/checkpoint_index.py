@@ -20,6 +20,7 @@ import google_crc32c
 from google.protobuf import message
 from tensorboard.compat.proto import tensor_shape_pb2
 
+from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.declared import declare
 from surgery.formats.slice_keys import SLICE_KEY, Extent, Slice, slice_key
@@ -31,6 +32,8 @@ FOOTER = 48
 TRAILER = 5
 """Bytes after each block: one for its compression, and four for a masked CRC-32C of the block and that byte."""
 UNCOMPRESSED = 0
+MOST_AXES = 254
+"""The most axes of a tensor in TensorFlow, which aborts for more."""
 LITTLE_ENDIAN = 0
 
 
@@ -75,9 +78,11 @@ class Index:
 def read_index(path: Path) -> Index:
     """Reads `PREFIX.index`.
 
-    Raises ModuleError when the file is no index, is cut short, has a wrong checksum, or belongs to big-endian values.
+    Raises ModuleError when the file is no index, is cut short, has a wrong checksum, belongs to big-endian values, or
+    has entries that no writer makes, and LimitError when it is too large.
     """
     try:
+        limits.check("index_bytes", path.stat().st_size, f"reading {path}")
         data = path.read_bytes()
     except OSError as error:
         raise ModuleError(f"reading {path}: {error.strerror}", hint="check the path and its permissions") from error
@@ -117,8 +122,10 @@ def masked(checksum: int) -> int:
 def _entry(value: bytes, slices: Mapping[bytes, Entry], key: bytes = b"") -> Entry:
     entry = _Entry.FromString(value)
     shape = shape_of(entry.shape)
-    if shape is None:
-        raise ValueError("a tensor of unknown rank")
+    if shape is None or None in shape or len(shape) > MOST_AXES:
+        raise ValueError(f"a tensor with {len(entry.shape.dim)} axes, or with an axis of no known size")
+    if min(entry.shard_id, entry.offset, entry.size) < 0:
+        raise ValueError("a tensor with a negative shard, position or size")
     parts = tuple(
         tuple(Extent(extent.start, extent.length if extent.HasField("length") else None) for extent in part.extent)
         for part in entry.slices
@@ -141,8 +148,14 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = len(data) - FOOTER
     for _ in range(2):  # skips the handle of the metaindex, which is empty in a checkpoint
         _, at = varint(data, at)
-    for _, handle in _block(data, *_handle(data, at)):
-        yield from _block(data, *_handle(handle, 0))
+    last: bytes | None = None
+    for most, handle in _block(data, *_handle(data, at)):
+        for key, value in _block(data, *_handle(handle, 0)):
+            if (last is not None and key <= last) or key > most:
+                raise ValueError(f"the key {key[:100]!r} is out of order, or there twice")
+            yield key, value
+            last = key
+        last = most
 
 
 def _handle(data: bytes, at: int) -> tuple[int, int]:
@@ -164,16 +177,27 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
         raise ValueError(f"the checksum of the block at byte {offset} does not fit")
     if kind != UNCOMPRESSED:
         raise ValueError(f"the block at byte {offset} is compressed, which TensorFlow's writer never does")
-    end = size - 4 * (struct.unpack("<I", block[-4:])[0] + 1)
+    count = struct.unpack("<I", block[-4:])[0]
+    end = size - 4 * (count + 1)
+    if count < 1 or end < 0:
+        raise ValueError(f"the block at byte {offset} has {count} restart points in {size} bytes")
+    restarts = set(struct.unpack(f"<{count}I", block[end:-4]))
     at, key = 0, b""
     while at < end:
+        begin = at
         shared, at = varint(block, at)
         rest, at = varint(block, at)
         length, at = varint(block, at)
+        if shared > len(key) or at + rest + length > end or (begin in restarts and shared):
+            raise ValueError(f"an entry of the block at byte {offset} does not fit into it")
+        restarts.discard(begin)
         key = key[:shared] + block[at : at + rest]
         at += rest
         yield key, block[at : at + length]
         at += length
+    # A reader that seeks begins at a restart point. All of them are entries, or it would read others than we do.
+    if restarts - {0}:
+        raise ValueError(f"the block at byte {offset} has a restart point where no entry begins")
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,21 @@ class CheckpointValues:
         """Dtype, shape and position of every tensor, by key."""
         return self._index.entries
 
+    @property
+    def shards(self) -> int:
+        """The number of files over which the values are spread."""
+        return self._index.shards
+
+    def all_entries(self) -> Iterator[tuple[str, Entry]]:
+        """Every entry of the index, by its key: the tensors, and the slices of partitioned ones."""
+        yield from self.entries.items()
+        for key, entry in self._index.slices.items():
+            yield repr(key), entry
+
+    def parts(self, key: str) -> list[tuple[Slice, Entry]]:
+        """The slices of a partitioned tensor with their entries. Raises KeyError where one has none."""
+        return [(part, self._index.slices[slice_key(key.encode(), part)]) for part in self.entries[key].slices]
+
     def read(self, key: str) -> np.ndarray:
         """The value of a tensor: read-only where it is a view of the file, an object array of bytes for strings.
 
@@ -68,11 +83,13 @@ class CheckpointValues:
         self._give_back()
         entry = self.entries[key]
         if not entry.slices:
-            return self._value(entry)
-        parts = [(part, self._index.slices[slice_key(key.encode(), part)]) for part in entry.slices]
-        return _put_together(entry, [(part, self._value(stored)) for part, stored in parts])
+            return self.value(entry)
+        parts = self.parts(key)
+        check_cover(entry, parts)
+        return _put_together(entry, [(part, self.value(stored)) for part, stored in parts])
 
-    def _value(self, entry: Entry) -> np.ndarray:
+    def value(self, entry: Entry) -> np.ndarray:
+        """The value of an entry that is no partitioned tensor. Raises OSError and ValueError as `read` does."""
         if min(entry.offset, entry.nbytes, *_sizes(entry)) < 0:
             raise ValueError("the index says that it has a negative size or position")
         data = self._bytes(entry)
@@ -94,12 +111,12 @@ class CheckpointValues:
         if not entry.nbytes:
             return np.empty(0, np.uint8)
         if entry.shard not in self._shards:
-            with self._path(entry).open("rb") as file:
+            with self.path(entry).open("rb") as file:
                 self._shards[entry.shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         shard = self._shards[entry.shard]
         if entry.offset + entry.nbytes > len(shard):
             raise ValueError(
-                f"its {entry.nbytes} bytes begin at byte {entry.offset} of {self._path(entry).name}, which has only "
+                f"its {entry.nbytes} bytes begin at byte {entry.offset} of {self.path(entry).name}, which has only "
                 f"{len(shard)} bytes"
             )
         self._read.append(entry)
@@ -115,7 +132,8 @@ class CheckpointValues:
             self._shards[entry.shard].madvise(mmap.MADV_DONTNEED, start, entry.offset + entry.nbytes - start)
         self._read.clear()
 
-    def _path(self, entry: Entry) -> Path:
+    def path(self, entry: Entry) -> Path:
+        """The file that has the bytes of an entry."""
         return self._prefix.with_name(f"{self._prefix.name}.data-{entry.shard:05d}-of-{self._index.shards:05d}")
 
 
@@ -157,20 +175,26 @@ def _strings(entry: Entry, data: np.ndarray) -> np.ndarray:
     return values.reshape(_sizes(entry))
 
 
-def _put_together(entry: Entry, parts: list[tuple[Slice, np.ndarray]]) -> np.ndarray:
-    """A partitioned tensor from its slices, which have to cover it exactly."""
+def check_cover(entry: Entry, parts: Sequence[tuple[Slice, Entry]]) -> None:
+    """Raises ValueError unless the slices of a partitioned tensor cover it exactly, in their own shapes."""
     sizes = _sizes(entry)
     boxes = [_ranges(part, sizes) for part, _ in parts]
-    if sum(value.size for _, value in parts) != math.prod(sizes) or any(
+    if sum(math.prod(_sizes(stored)) for _, stored in parts) != math.prod(sizes) or any(
         all(max(a.start, b.start) < min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
         for one, other in combinations(boxes, 2)
     ):
         raise ValueError(f"its {len(parts)} slices do not cover the shape {list(sizes)} exactly")
+    for box, (_, stored) in zip(boxes, parts, strict=True):
+        if stored.shape != tuple(axis.stop - axis.start for axis in box) or stored.dtype != entry.dtype:
+            raise ValueError(f"a slice {stored.dtype} {list(stored.shape)} is listed as {box} of {entry.dtype}")
+
+
+def _put_together(entry: Entry, parts: list[tuple[Slice, np.ndarray]]) -> np.ndarray:
+    """A partitioned tensor from its slices, which cover it exactly."""
+    sizes = _sizes(entry)
     whole = np.empty(sizes, parts[0][1].dtype)
-    for box, (_, value) in zip(boxes, parts, strict=True):
-        if value.shape != tuple(axis.stop - axis.start for axis in box) or value.dtype != whole.dtype:
-            raise ValueError(f"a slice of {list(value.shape)} is listed as {box}")
-        whole[box] = value
+    for part, value in parts:
+        whole[_ranges(part, sizes)] = value
     return whole
 
 

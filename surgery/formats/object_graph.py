@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from surgery import limits
+
 ROOT = 0
 
 
@@ -23,15 +25,24 @@ def paths(graph: Any) -> dict[int, str]:
 
     Of several shortest paths it is the first in child order. Names are escaped as in TensorFlow's checkpoint keys
     (trackable/trackable_utils.py): "." becomes "..", and "/" becomes ".S".
+
+    Raises LimitError for objects too deep below the root, and for paths that are too long together: each path repeats
+    that of its owner.
     """
-    found, queue = {ROOT: ""}, deque([ROOT])
+    found, queue, characters = {ROOT: ""}, deque([(ROOT, 1)]), 0
+    deepest, longest = limits.limit("object_depth"), limits.limit("object_paths")
     while queue:
-        node = queue.popleft()
+        node, depth = queue.popleft()
         for child in graph.nodes[node].children:
             if child.node_id not in found:
                 name = child.local_name.replace(".", "..").replace("/", ".S")
-                found[child.node_id] = f"{found[node]}/{name}" if found[node] else name
-                queue.append(child.node_id)
+                path = found[child.node_id] = f"{found[node]}/{name}" if found[node] else name
+                queue.append((child.node_id, depth + 1))
+                characters += len(path)
+                if depth > deepest:
+                    raise limits.exceeded("object_depth", None, "following the object graph")
+                if characters > longest:
+                    raise limits.exceeded("object_paths", None, "following the object graph")
     return found
 
 

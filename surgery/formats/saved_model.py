@@ -13,8 +13,10 @@ from typing import Any
 from google.protobuf import message, message_factory
 from tensorboard.compat.proto import meta_graph_pb2
 
+from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.declared import declare
+from surgery.formats.nesting import deeper
 
 SavedModel = declare(
     """
@@ -34,10 +36,12 @@ SavedModel = declare(
 def read(path: Path) -> Any:
     """The SavedModel message of a `saved_model.pb`.
 
-    Raises ModuleError when the file cannot be read, does not parse, or holds no meta graph.
+    Raises ModuleError when the file cannot be read, does not parse, or holds no meta graph, and LimitError when it is
+    too large.
     """
     doing = f"reading {path}"
     try:
+        limits.check("saved_model_bytes", path.stat().st_size, doing)
         data = path.read_bytes()
     except OSError as error:
         raise ModuleError(f"{doing}: {error.strerror}", hint="check the path and its permissions") from error
@@ -45,6 +49,8 @@ def read(path: Path) -> Any:
     try:
         saved_model.ParseFromString(data)
     except (message.DecodeError, RecursionError) as error:
+        if deeper(SavedModel.DESCRIPTOR, data, limits.limit("message_depth")):
+            raise limits.exceeded("message_depth", None, doing) from error
         raise ModuleError(
             f"{doing}: expected a SavedModel message, found {len(data)} bytes that do not parse as one",
             hint="the file is truncated or no SavedModel: fetch the module again",
@@ -54,6 +60,7 @@ def read(path: Path) -> Any:
             f"{doing}: expected at least one meta graph, found none in {len(data)} bytes",
             hint="the file is empty, truncated or no SavedModel: fetch the module again",
         )
+    limits.check("functions", max(len(g.graph_def.library.function) for g in saved_model.meta_graphs), doing)
     return saved_model
 
 

@@ -5,10 +5,13 @@ tensorboard has a decoder too, but importing it costs a fifth of an `inspect`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from tensorboard.compat.proto import types_pb2
+
+from surgery import limits
 
 FIELDS = {
     "float32": "float_val",
@@ -21,15 +24,22 @@ FIELDS = {
 
 
 def to_array(proto: Any) -> np.ndarray | None:
-    """The value of a numeric TensorProto; None for other dtypes, such as strings."""
+    """The value of a numeric TensorProto; None for other dtypes, such as strings.
+
+    Raises ValueError for values that do not fit the shape, LimitError for more elements than a constant may have: a
+    few bytes can stand for any number of equal values.
+    """
     dtype = dtype_name(proto.dtype)
     if dtype not in FIELDS:
         return None
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a constant of the shape {list(shape)}")
+    count = math.prod(shape)
+    limits.check("constant_elements", count, "reading a constant")
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
     values = np.array(getattr(proto, FIELDS[dtype]), dtype)
-    count = int(np.prod(shape, dtype=np.int64))
     if values.size < count:
         # Repetitions of the last value are left out of the file; no value at all means zeros.
         last = values[-1] if values.size else np.zeros((), dtype)

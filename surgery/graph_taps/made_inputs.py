@@ -7,11 +7,13 @@ are the rows of a batch and the tokens of a text.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.tensors import Shape
 from surgery.module import SignatureInfo, TensorInfo
@@ -38,7 +40,8 @@ class MadeBatch:
 def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
     """Batches to try, the likeliest first. They are the same in every run. The graph may refuse each of them.
 
-    Raises ModuleError if the signature has an input that is no plain tensor, or whose dtype cannot be made up.
+    Batches with too many elements are left out. Raises ModuleError if the signature has an input that is no plain
+    tensor, or whose dtype cannot be made up, and LimitError if even its smallest inputs are too large.
     """
     for tensor in signature.inputs:
         if tensor.name is None or not (tensor.dtype in ("bool", "string") or tensor.dtype.startswith(NUMBERS)):
@@ -51,10 +54,13 @@ def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
     for words in texts:
         for number, (rows, length) in enumerate(SIZES):
             random = np.random.default_rng(number)
-            arrays = {
-                tensor.key: _array(tensor, _sizes(tensor.shape, rows, length), words, random)
-                for tensor in signature.inputs
-            }
+            shaped = [(tensor, _sizes(tensor.shape, rows, length)) for tensor in signature.inputs]
+            elements = sum(math.prod(shape) for _, shape in shaped)
+            if (rows, length) == SIZES[0]:
+                limits.check("input_elements", elements, f"making inputs for the signature {signature.name}")
+            elif elements > limits.limit("input_elements"):
+                continue  # five free axes of 224 are more than any memory
+            arrays = {tensor.key: _array(tensor, shape, words, random) for tensor, shape in shaped}
             shapes = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items())
             yield MadeBatch(label=shapes or "no inputs", arrays=arrays)
 

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from surgery import limits
 from surgery.graphs.functions import functions_of
+from surgery.graphs.ordering import feeds_first
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-MOST_OPERATIONS = 2_000_000
-"""The most operations that are opened: a few functions that call each other twice can expand beyond any memory."""
-
 Address = tuple[str, ...]
 """Names of the calls that lead to an operation, outermost first, and its own name."""
 
@@ -76,8 +75,6 @@ class Port(NamedTuple):
 class Body:
     """A graph, or a function's body as one call runs it; the bodies of its own calls are opened on demand.
 
-    Raises ValueError when all bodies together have more than MOST_OPERATIONS.
-
     Attributes:
         graph: The graph to which all its bodies belong.
         nodes: The operations by name, calls included.
@@ -110,9 +107,6 @@ class Body:
         self.address: Address = () if caller is None else (*caller.address, call.name)
         self.calls: Mapping[str, Body] = _Calls(self)
         self._owners: dict[str, Port] = {}
-        graph.opened += len(nodes)
-        if graph.opened > MOST_OPERATIONS:
-            raise ValueError(f"its calls, opened, are more than {MOST_OPERATIONS} operations")
 
     def walk(self) -> Iterator[tuple[Body, Any]]:
         """Every operation with the body that it stands in, in file order. Calls are replaced by their bodies."""
@@ -163,13 +157,52 @@ class Graph:
         graph_def: The GraphDef.
         following: The part of it that is followed.
         functions: Its functions by name.
-        opened: The number of operations in all bodies that are open.
     """
 
     def __init__(self, graph_def: Any, following: Following) -> None:
         self.graph_def, self.following = graph_def, following
         self.functions = functions_of(graph_def)
-        self.opened = 0
+        self._calls: dict[str, tuple[Any, ...]] = {}
+
+    def calls(self, function: str) -> tuple[Any, ...]:
+        """The operations of a function whose bodies are followed."""
+        if function not in self._calls:
+            self._calls[function] = self.followed(self.functions[function].node_def)
+        return self._calls[function]
+
+    def followed(self, nodes: Sequence[Any]) -> tuple[Any, ...]:
+        """Those of some operations whose bodies are followed."""
+        return tuple(node for node in nodes if self.following.opens(node, self.functions))
+
+    def check(self, nodes: Sequence[Any], calls: Sequence[Any]) -> None:
+        """Looks at what the calls in a body will open, before the first is opened.
+
+        A few functions that each call the next one twice expand beyond any memory. Every function is looked at once.
+        Raises LimitError for too many operations or too long a chain of calls, ValueError for a function that calls
+        itself. A function that is missing is an error when it is followed, not here.
+        """
+        operations: dict[str, int] = {}
+        depth: dict[str, int] = {}
+        for name in self._called_first(calls, operations):
+            called = [call.attr["f"].func.name for call in self.calls(name)]
+            within = [inner for inner in called if inner in self.functions]
+            operations[name] = len(self.functions[name].node_def) + sum(operations[inner] for inner in within)
+            depth[name] = 1 + max((depth[inner] for inner in within), default=0)
+        doing = "opening the functions that the graph calls"
+        limits.check("call_depth", max(depth.values(), default=0), doing)
+        opened = sum(operations.get(call.attr["f"].func.name, 0) for call in calls)
+        limits.check("inlined_nodes", len(nodes) + opened, doing)
+
+    def _called_first(self, calls: Sequence[Any], done: Mapping[str, int]) -> Iterator[str]:
+        """Names of all functions that calls lead to, each after those that it calls."""
+        try:
+            yield from feeds_first(self._called(calls), lambda name: self._called(self.calls(name)), done)
+        except ValueError as error:
+            raise ValueError(str(error).replace("feeds itself", "calls itself")) from error
+
+    def _called(self, calls: Sequence[Any]) -> list[str]:
+        names = dict.fromkeys(call.attr["f"].func.name for call in calls)
+        return [name for name in names if name in self.functions]
 
 
 class _Calls(Mapping[str, Body]):
@@ -177,10 +210,11 @@ class _Calls(Mapping[str, Body]):
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        following, functions = body.graph.following, body.graph.functions
-        self._bodies: dict[str, Body | None] = {
-            name: None for name, node in body.nodes.items() if following.opens(node, functions)
-        }
+        graph = body.graph
+        calls = graph.calls(body.functions[-1]) if body.functions else graph.followed(list(body.nodes.values()))
+        if body.caller is None:
+            graph.check(list(body.nodes.values()), calls)
+        self._bodies: dict[str, Body | None] = {call.name: None for call in calls}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._bodies)

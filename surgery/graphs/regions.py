@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from surgery.graphs.calls import MOST_OPERATIONS, Address, Body, tree_of_function
+from surgery import limits
+from surgery.graphs.calls import Address, Body, tree_of_function
 from surgery.graphs.frames import Frame, enclosing_frames
 from surgery.graphs.functions import called_functions, functions_of
 from surgery.graphs.names import scoped
@@ -121,8 +122,8 @@ def _kind(op: str) -> str:
 def _operations(graph_def: Any, function: str, known: dict[str, list[str]]) -> list[str]:
     """Names of all operations of a function, and of the functions that they run.
 
-    `known` caches the result by function. A function that runs itself is only counted once. Raises ValueError for more
-    than MOST_OPERATIONS names.
+    `known` caches the result by function. A function that runs itself is only counted once. Raises LimitError for too
+    many names.
     """
     if function not in known:
         known[function] = []
@@ -133,7 +134,6 @@ def _operations(graph_def: Any, function: str, known: dict[str, list[str]]) -> l
             for inner in (*called_functions(node), node.op):
                 if inner in library:
                     names += [scoped(body.address, name) for name in _operations(graph_def, inner, known)]
-            if len(names) > MOST_OPERATIONS:
-                raise ValueError(f"{function} runs more than {MOST_OPERATIONS} operations")
+            limits.check("inlined_nodes", len(names), f"listing the operations of {function}", exactly=False)
         known[function] = names
     return known[function]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.arguments import OneOrMore, PathOrHandle
+from surgery.boundary import public
 from surgery.edits import Edit
 from surgery.errors import ParityError
 from surgery.export.manifest import make_manifest, write_manifest
@@ -25,6 +26,7 @@ from surgery.jobs.companions import Companions
 from surgery.jobs.edited_export import judge_edited, write_edited
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, rebuild
+from surgery.limits import Limits
 from surgery.planning.edits import EditedPlan, apply_edits
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Feature, Layers, Request, Tap
@@ -57,6 +59,7 @@ class EditedModel:
         """The number of places that each edit hits, by the edit in words."""
         return dict(self.edited.hits)
 
+    @public
     def export(
         self,
         destination: PathOrHandle | None = None,
@@ -74,6 +77,7 @@ class EditedModel:
         vocab: PathOrHandle | None = None,
         lower_case: bool | None = None,
         warmup: bool = False,
+        limits: Limits = None,
         progress: Progress | None = None,
     ) -> EditedExport:
         """Writes the edited model, and proves that everything that no edit touches is unchanged.
@@ -96,6 +100,7 @@ class EditedModel:
             vocab: As for `surgery.convert`.
             lower_case: As for `surgery.convert`.
             warmup: As for `surgery.convert`.
+            limits: As for `surgery.convert`.
             progress: As for `surgery.convert`.
 
         Returns:

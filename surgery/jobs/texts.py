@@ -103,8 +103,8 @@ def write_preprocessor(
         tokenization = texts.tokenization(source, read_constants(source))
         inference = explain_module(source).inference
         length = texts.length or DEFAULT_LENGTH
+        check_vocabulary(tokenization, None if inference is None else inference.architecture["vocab_size"])
         if inference is not None:
-            check_vocabulary(tokenization, inference.architecture["vocab_size"])
             positions = inference.architecture["max_position_embeddings"]
             length = texts.resolved(inference) if texts.length is not None else min(length, positions)
         progress("start TensorFlow", 0, 0)

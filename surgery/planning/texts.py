@@ -12,6 +12,7 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
 from surgery.module import InspectedModule
+from surgery.wording import is_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,6 @@ class Texts:
 
 def text_destination(destination: Path) -> Path:
     """The folder of the text export: `bert_text/7` beside `bert/7`, `out_text` beside `out`."""
-    if destination.name.isdigit():
+    if is_number(destination.name):
         return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
     return destination.with_name(f"{destination.name}_text")

@@ -5,16 +5,31 @@ A new format is one file here, and one word in `SOURCES`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surgery.errors import ModuleError
+from google.protobuf import message
+
+from surgery.boundary import as_surgery_error
+from surgery.errors import LimitError, ModuleError
 from surgery.module import InspectedModule
 from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2
 from surgery.sources.files import Files
 from surgery.wording import did_you_mean
 
+DAMAGE = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    struct.error,
+    message.DecodeError,
+)
+"""Errors to which files lead whose parts do not fit together."""
 SOURCES = (hub_layer, tf2, tf1, tf1_checkpoint, hugging_face)
 EXPECTED = "a " + ", or a ".join(dict.fromkeys(source.EXPECTED for source in SOURCES))
 
@@ -45,12 +60,18 @@ def inspect_folder(files: Files) -> InspectedModule:
 def well_formed(name: str) -> Iterator[None]:
     """Turns errors inside the block into a ModuleError that names the module.
 
-    A message that parses may still refer to nodes, functions, assets or types that do not exist. Following such a
-    reference raises LookupError, ValueError, TypeError, AttributeError or AssertionError.
+    A message that parses may still refer to nodes, functions, assets or types that do not exist, have numbers that no
+    file can have, and hold bytes that do not parse. Following such a reference raises one of DAMAGE.
     """
     try:
         yield
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except LimitError as error:
+        if name in error.message:
+            raise
+        raise error.within(f"reading {name}") from error
+    except (RecursionError, MemoryError) as error:
+        raise as_surgery_error(error, f"reading {name}") from error
+    except DAMAGE as error:
         raise ModuleError(
             f"reading {name}: its parts do not fit together ({type(error).__name__}: {error})",
             hint="the module's files are damaged: fetch the module again",

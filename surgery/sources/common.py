@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import numpy as np
 
 from surgery.errors import ModuleError
 from surgery.formats.tensors import dtype_name, shape_of
+from surgery.formats.text_files import read_json
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.wording import is_number
 
 VARIABLES = "variables/variables"
 """Prefix of the checkpoint inside a SavedModel."""
@@ -91,7 +92,7 @@ def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
 def read_config(path: Path) -> Config:
     """Reads a configuration file. Raises ModuleError when it cannot be read or is no JSON object."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         raise ModuleError(f"reading {path}: {error}", hint="the file is damaged: fetch it again") from error
     if not isinstance(values, dict):
@@ -121,7 +122,7 @@ def _present(path: Path) -> bool:
 
 def _shard_count(name: str) -> int:
     tail = name.rpartition("-of-")[2]
-    return int(tail) if tail.isdigit() else 1
+    return int(tail) if is_number(tail) else 1
 
 
 def _tensors(infos: Any) -> tuple[TensorInfo, ...]:

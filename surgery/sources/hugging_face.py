@@ -6,7 +6,6 @@ The config, and the code of the transformers library that reads it, define the f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
+from surgery.formats.text_files import read_json
 from surgery.module import InspectedModule, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import Files
@@ -141,7 +141,7 @@ def _variable(name: str, part: Any) -> VariableInfo:
 def _tokenizer(folder: Path) -> dict[str, Any]:
     """`do_lower_case`, if `tokenizer_config.json` states it; else no constant."""
     try:
-        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "tokenizer_config.json")
     except (OSError, ValueError):
         return {}
     lower = config.get("do_lower_case") if isinstance(config, dict) else None

@@ -18,6 +18,7 @@ from pathlib import Path
 from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.files import Files
+from surgery.wording import is_number
 
 ARCHIVES = (".tar.gz", ".tgz", ".zip")
 HANDLE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -69,7 +70,7 @@ def module_name(module: str) -> str:
     """
     plain = re.sub(r"[?#].*$", "", module) if HANDLE.match(module) else str(_named_path(Path(module)))
     parts = [part for part in plain.split("/") if part]
-    while len(parts) > 1 and parts[-1].isdigit():
+    while len(parts) > 1 and is_number(parts[-1]):
         parts.pop()
     name = parts[-1] if parts else "module"
     for ending in ARCHIVES:

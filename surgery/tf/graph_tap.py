@@ -18,6 +18,7 @@ from tensorflow.python.framework import op_def_registry
 
 from surgery.errors import ModuleError, WriteError
 from surgery.formats import saved_model as saved_model_pb
+from surgery.formats.checkpoint_check import check_weights
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
@@ -26,6 +27,7 @@ from surgery.sources.files import SAVED_MODEL
 from surgery.tf.memory import give_back
 from surgery.tf.reasons import reason
 from surgery.tf.tapped_signature import pruned, traced_again
+from surgery.tf.time_limit import time_limit
 
 FAILURES = (
     tf.errors.OpError,
@@ -102,7 +104,7 @@ class Loaded:
         failure: BaseException | None = None
         for batch in batches:
             try:
-                recorded.append(_run(call, specs, batch))
+                recorded.append(_run(call, specs, batch, self._listing.files.name))
                 accepted.append(batch)
             except FAILURES as error:
                 failure = failure or error
@@ -147,7 +149,7 @@ def record_export(folder: Path, signature: str, batches: Sequence[MadeBatch]) ->
     """Outputs of a written SavedModel's signature for each batch, loaded from its files. Raises ModuleError."""
     try:
         function = tf.saved_model.load(str(folder)).signatures[signature]
-        return [_run(function, function.structured_input_signature[1], batch) for batch in batches]
+        return [_run(function, function.structured_input_signature[1], batch, str(folder)) for batch in batches]
     except FAILURES as error:
         raise ModuleError(
             f"running what was written to {folder}: {reason(error)}",
@@ -155,14 +157,22 @@ def record_export(folder: Path, signature: str, batches: Sequence[MadeBatch]) ->
         ) from error
 
 
-def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch) -> Arrays:
+def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch, doing: str) -> Arrays:
     """A signature's outputs as arrays by key. The parts of a sparse or ragged output are `key/0`, `key/1` and so on."""
     inputs = {key: tf.constant(batch.arrays[key], spec.dtype) for key, spec in specs.items()}
     found: Arrays = {}
-    for key, value in call(**inputs).items():
+    with time_limit(f"running {doing} on a batch of {batch.label}"):
+        outputs = call(**inputs)
+    for key, value in outputs.items():
         parts = tf.nest.flatten(value, expand_composites=True)
-        found.update({f"{key}/{i}" if len(parts) > 1 else key: part.numpy() for i, part in enumerate(parts)})
+        arrays = [_array(part.numpy()) for part in parts]
+        found.update({f"{key}/{i}" if len(parts) > 1 else key: array for i, array in enumerate(arrays)})
     return found
+
+
+def _array(value: Any) -> np.ndarray:
+    """What TensorFlow returns for a tensor as an array: a scalar string comes as bare bytes."""
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 @contextmanager
@@ -196,6 +206,7 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
 
 
 def _load(listing: GraphListing, folder: Path) -> Any:
+    check_weights(folder)
     tags = None if listing.meta_graph.object_graph_def.nodes else list(listing.tags)
     try:
         return tf.saved_model.load(str(folder), tags=tags)

@@ -224,16 +224,18 @@ class LoadedExport:
     def _distinct_signatures(
         self, merged: Merged, inference: Inference, outputs: ExportOutputs
     ) -> list[tuple[str, Runner]]:
-        """The signatures that compute something that no other one does, each with the prefix of its outputs' names."""
-        found: list[tuple[str, Runner]] = []
-        computed: set[str] = set()
+        """The signatures that compute something that no larger one does, each with the prefix of its outputs' names."""
+        tensors: dict[str, set[str]] = {}
         for name in signature_inputs(inference, outputs):
             prefix = "" if name == SERVING else f"{name}."
             keys = self._session.signatures[name].outputs if name in self._session.signatures else ()
-            tensors = {merged.tensors[prefix + key] for key in keys if prefix + key in merged.tensors}
-            if tensors - computed:
-                found.append((prefix, self._session.signature(name)))
-                computed |= tensors
+            tensors[name] = {merged.tensors[prefix + key] for key in keys if prefix + key in merged.tensors}
+        found: list[tuple[str, Runner]] = []
+        computed: set[str] = set()
+        for name in sorted(tensors, key=lambda name: -len(tensors[name])):
+            if tensors[name] - computed:
+                found.append(("" if name == SERVING else f"{name}.", self._session.signature(name)))
+                computed |= tensors[name]
         return found
 
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:

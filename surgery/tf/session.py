@@ -18,7 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.errors import ModuleError
+from surgery.formats.checkpoint_check import check_weights
 from surgery.graphs.merging import Merged
+from surgery.tf import time_limit
 from surgery.tf.memory import trim
 from surgery.tf.merged import import_merged
 from surgery.tf.meta_graph import only_variables, restore_by_name
@@ -60,6 +62,7 @@ class SavedModelSession:
     def __init__(
         self, folder: Path | str, tags: Sequence[str], *, variables_of: Any = None, threads: int | None = None
     ) -> None:
+        check_weights(folder)
         self._folder = folder
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
@@ -67,6 +70,8 @@ class SavedModelSession:
         )
         # Without threads of its own, a session uses those of the first session in the process.
         config.use_per_session_threads = threads is not None
+        # For each new set of outputs TensorFlow places and optimises the whole graph, unless it is told to prune first.
+        config.graph_options.place_pruned_graph = True
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self.signatures: Mapping[str, Any] = {}
         try:
@@ -177,7 +182,11 @@ class SavedModelSession:
     def _run(self, outputs: Mapping[str, Any], feeds: Mapping[Any, np.ndarray]) -> Arrays:
         names = list(outputs)
         try:
-            values = self._session.run([outputs[name] for name in names], feed_dict=dict(feeds))
+            values = self._session.run(
+                [outputs[name] for name in names], feed_dict=dict(feeds), options=time_limit.run_options()
+            )
+        except tf.errors.DeadlineExceededError as error:
+            raise time_limit.exceeded(f"running {self._folder}") from error
         except tf.errors.OpError as error:
             raise ModuleError(
                 f"running {self._folder}: {reason(error)}", hint="the SavedModel is damaged: fetch or write it again"

@@ -12,6 +12,7 @@ import tensorflow_text  # noqa: F401  registers its operations, for exports that
 
 from surgery.batching.probing import Tensor
 from surgery.batching.sharing import Arrays
+from surgery.formats.checkpoint_check import check_weights
 
 SELECTIONS_KEPT = 64
 """The number of sets of outputs whose functions are cached. Making a function takes a tenth of a second."""
@@ -28,6 +29,7 @@ class TracedSignature:
     """
 
     def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
+        check_weights(folder)
         self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
         self._signature = self._loaded.signatures[signature]
         self._specs = self._signature.structured_input_signature[1]

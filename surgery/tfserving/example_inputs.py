@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from surgery import limits
 from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.formats.tensors import Shape
@@ -29,9 +31,9 @@ def example_inputs(
     """Dtype and nested lists of values, by input. The last of several rows ends in padding.
 
     With `whole` a text has `length` words; else it is a short sentence.
-    Raises ModuleError for an input of a kind that cannot be made up.
+    Raises ModuleError for an input of a kind that cannot be made up, and LimitError for inputs that are too large.
     """
-    found = {}
+    found, elements = {}, 0
     for tensor in signature.inputs:
         shape = sizes(tensor.shape, batch, length)
         value = _value(tensor, batch, length, whole)
@@ -41,6 +43,8 @@ def example_inputs(
                 "which cannot be made up",
                 hint=f"choose other signatures with {argument('signatures', 'NAME')}",
             )
+        elements += math.prod(shape or ())
+        limits.check("example_elements", elements, f"making example inputs for the signature {signature.name}")
         found[tensor.key] = (tensor.dtype, _nested(() if shape is None else shape, value))
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.sources.opening import open_module
+from surgery.wording import is_number
 
 DEFAULT_SIGNATURE = "serving_default"
 TRITON_TYPES = {
@@ -57,7 +58,7 @@ def find_export(path: Path) -> Path:
     """
     if (path / "saved_model.pb").is_file():
         return path.resolve()
-    versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
+    versions = [p for p in path.iterdir() if is_number(p.name)] if path.is_dir() else []
     found = max((p for p in versions if (p / "saved_model.pb").is_file()), key=lambda p: int(p.name), default=None)
     if found is not None:
         return found.resolve()
@@ -75,7 +76,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> 
     `wanted`, serving_default is served, or the only signature of the export. Raises UsageError for a signature or a
     name that cannot be served, and ModuleError for a damaged export.
     """
-    base, version = (folder.parent.name, int(folder.name)) if folder.name.isdigit() else (folder.name, 1)
+    base, version = (folder.parent.name, int(folder.name)) if is_number(folder.name) else (folder.name, 1)
     model = _checked_name(name) if name is not None else re.sub(r"[^A-Za-z0-9_.-]", "_", base) or "model"
     if not 1 <= version < 2**63:
         version = 1

@@ -100,3 +100,15 @@ def test_a_parquet_file_that_ends_early_says_so_after_its_rows(tmp_path):
     assert isinstance(last, Rejected)
     assert "Parquet file is damaged" in last.reason
     assert last.line == len(before) + 1
+
+
+def test_a_text_above_the_limit_is_set_aside_and_the_next_is_read(tmp_path):
+    path, short = tmp_path / "a.txt", Columns(("text",), longest=4)
+    path.write_text("abcd\nabcde\n" + "x" * 1000 + "\nüüüü\n" + "y" * 1000, encoding="utf-8")
+    rows = read(path, short)
+    assert [(row.line, row.texts[0]) for row in rows if isinstance(row, Row)] == [(1, "abcd"), (4, "üüüü")]
+    assert [row.line for row in rows if isinstance(row, Rejected)] == [2, 3, 5]
+    assert "--limit text_characters=N" in rows[1].reason
+    columns = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["abcd", "abcde"]}), columns)
+    assert [type(row) for row in read(columns, short)] == [Row, Rejected]

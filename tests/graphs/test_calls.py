@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from surgery.errors import ModuleError
-from surgery.graphs import calls
+from surgery import limits
+from surgery.errors import LimitError, ModuleError
 from surgery.graphs.calls import DATA, opened, tree_of_function, tree_of_graph
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.graphs.flatten import Output, flatten, port_at
@@ -217,18 +217,29 @@ def test_a_call_that_only_returns_its_own_result_is_refused():
         tree_of_function(graph_def, "outer").owner(second)
 
 
-def test_few_functions_that_stand_for_endless_operations_are_refused(monkeypatch):
-    monkeypatch.setattr(calls, "MOST_OPERATIONS", 10000)
+def test_few_functions_that_stand_for_endless_operations_are_refused():
     graph_def = new_graph()
     Function(graph_def, "f0", ["x"]).returns(y="x")
     for number in range(60):
         function = Function(graph_def, f"f{number + 1}", ["x"])
         (once,) = function.call(f"f{number}", "x")
         function.returns(y=function.op("Add", once, *function.call(f"f{number}", once)))
-    with pytest.raises(ValueError, match="more than 10000 operations"):
-        opened(tree_of_function(graph_def, "f60"))
-    with pytest.raises(ValueError, match="more than 10000 operations"):
-        FlatGraph.of_function(graph_def, "f60", []).nodes  # noqa: B018
+    with pytest.raises(LimitError, match=r"limit inlined_nodes is 500000 .* found 3458764513820540925"):
+        tree_of_function(graph_def, "f60")
+    with pytest.raises(LimitError, match="inlined_nodes"):
+        FlatGraph.of_function(graph_def, "f60", [])
+    with pytest.raises(LimitError, match=r"limit call_depth is 10 .* found 12"), limits.raised({"call_depth": 10}):
+        tree_of_function(graph_def, "f12")
+    assert len(opened(tree_of_function(graph_def, "f10")).calls) == 2
+
+
+def test_functions_that_call_each_other_are_refused_before_any_is_opened():
+    graph_def = new_graph()
+    for name, called in (("a", "b"), ("b", "a")):
+        function = Function(graph_def, name, ["x"])
+        function.returns(y=function.call(called, "x")[0])
+    with pytest.raises(ValueError, match="calls itself"):
+        tree_of_function(graph_def, "a", DATA)
 
 
 def test_a_long_row_of_calls_does_not_outgrow_the_stack():
@@ -249,6 +260,10 @@ def test_functions_nested_deeper_than_the_stack_are_a_damaged_module():
     for number in range(2000):
         function = Function(graph_def, f"f{number + 1}", ["x"])
         function.returns(y=function.call(f"f{number}", "x")[0])
-    assert tree_of_function(graph_def, "f2000").owner("statefulpartitionedcall_0:output:0").is_free
-    with pytest.raises(ModuleError, match="do not fit together"), well_formed("the module"):
-        list(tree_of_function(graph_def, "f2000").walk())
+    with pytest.raises(LimitError, match="call_depth"):
+        tree_of_function(graph_def, "f2000")
+    with limits.raised({"call_depth": 2000}):
+        root = tree_of_function(graph_def, "f2000")
+    assert root.owner("statefulpartitionedcall_0:output:0").is_free
+    with pytest.raises(ModuleError, match="nested more deeply than Python"), well_formed("the module"):
+        list(root.walk())

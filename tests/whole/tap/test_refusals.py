@@ -12,9 +12,11 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import surgery
+from surgery import limits
 from surgery.cli.main import main
-from surgery.errors import ModuleError, ParityError
+from surgery.errors import LimitError, ModuleError, ParityError
 from surgery.tf import graph_tap
+from surgery.tf.session import SavedModelSession
 from tests.support.graph_taps import MODELS
 
 
@@ -178,3 +180,35 @@ def test_the_command_s_json_has_the_same_facts(model, tmp_path):
     assert {check["output"]: check["bit_equal"] for check in data["outputs"]} == {"calls": True, "y": True}
     assert (data["destination"], data["variables"], data["left_out"]) == (str(tmp_path / "1"), 3, [])
     assert len(data["batches"]) == 2
+
+
+def saved(folder, outputs):
+    """A SavedModel of one signature, x float32 [?, 3], that returns what `outputs` makes of it."""
+    module = tf.Module()
+    module.weight = tf.Variable(1.0)
+    specs = [tf.TensorSpec([None, 3], tf.float32, name="x")]
+    module.run = tf.function(lambda x: outputs(x * module.weight), input_signature=specs, autograph=False)
+    tf.saved_model.save(module, str(folder), signatures=module.run)
+    return folder
+
+
+def test_a_scalar_string_is_compared_as_any_output(tmp_path):
+    module = saved(tmp_path / "named", lambda x: {"y": x + 1.0, "version": tf.strings.join(["1", "2"])})
+    done = surgery.tap(module, tmp_path / "1", ["mul=scaled", "StringJoin=joined"])
+    assert {check.output: check.bit_equal for check in done.checks} == {"y": True, "version": True}
+
+
+def test_a_loop_that_never_ends_is_ended(tmp_path):
+    def endless(x):
+        return {"y": tf.while_loop(lambda i, a: a[0, 0] < 9.0, lambda i, a: (i + 1, a * 1.0), (0, x * 0.0))[1]}
+
+    module = saved(tmp_path / "endless", endless)
+    with pytest.raises(LimitError, match=r"running endless on a batch of .*the limit batch_seconds is 1 seconds"):
+        surgery.tap(module, tmp_path / "1", ["mul=scaled"], timeout=1)
+    assert not (tmp_path / "1").exists()
+    with (
+        SavedModelSession(module, ["serve"]) as session,
+        limits.raised({"batch_seconds": 1}),
+        pytest.raises(LimitError, match="batch_seconds"),
+    ):
+        session.signature("serving_default")({"x": np.zeros((1, 3), np.float32)})

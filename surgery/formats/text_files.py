@@ -1,0 +1,47 @@
+"""Text files, and files of JSON, that come with a module. They are read within limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from surgery import limits
+
+
+def read_json(path: Path) -> Any:
+    """The value in a file of JSON.
+
+    Raises OSError when it cannot be read, ValueError when it is no JSON in UTF-8, and LimitError when it is too large
+    or too deep.
+    """
+    return parse_json(read_text(path), f"reading {path}")
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8.
+
+    Raises OSError when it cannot be read, ValueError when it is not UTF-8, and LimitError when it is too large.
+    """
+    limits.check("text_bytes", path.stat().st_size, f"reading {path}")
+    return path.read_text(encoding="utf-8")
+
+
+def parse_json(text: str, doing: str) -> Any:
+    """The value of a JSON text. Raises ValueError for other text, and LimitError for one that is too deep."""
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise limits.exceeded("json_depth", None, doing) from error
+    if deeper(value, limits.limit("json_depth")):
+        raise limits.exceeded("json_depth", None, doing)
+    return value
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists stand in one another on more than so many levels."""
+    containers = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        inside = (inner for one in containers for inner in (one.values() if isinstance(one, dict) else one))
+        containers = [inner for inner in inside if isinstance(inner, dict | list)]
+    return bool(containers)
