@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surgery.boundary import boundary
 from surgery.errors import SurgeryError
 from surgery.triton.options import read_options
 
@@ -28,7 +29,8 @@ def main(arguments: list[str]) -> int:
     """Serves until SIGINT or SIGTERM. Returns the exit code; the help lists the codes."""
     options = read_options(arguments)
     try:
-        serve(options)
+        with boundary(f"serving {options.exported}"):
+            serve(options)
     except SurgeryError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
