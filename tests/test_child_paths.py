@@ -91,3 +91,6 @@ def test_a_handle_runs_no_code_of_the_current_folder(hostile, tmp_path, modules)
 def test_no_program_of_python_starts_a_module_in_any_other_way():
     files = [path for folder in ("surgery", "scripts") for path in (ROOT / folder).rglob("*.py")]
     assert [str(path) for path in files if re.search(r"""executable,\s*["']-m["']""", path.read_text())] == []
+    # Scripts that stay in the folder where they were typed name the checkout's Python by its whole path.
+    typed = [path for path in (ROOT / "scripts").iterdir() if path.is_file()]
+    assert [path.name for path in typed if re.search(r"""python" -m """, path.read_text())] == []

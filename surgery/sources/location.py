@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -76,7 +77,8 @@ def module_name(module: str) -> str:
 
 def _named_path(path: Path) -> Path:
     prefix = None if path.is_dir() else _checkpoint_prefix(path)
-    return (path if prefix is None else prefix.parent).resolve()
+    # Path.resolve() raises RuntimeError for a link to itself, on Python 3.10 to 3.12.
+    return Path(os.path.realpath(path if prefix is None else prefix.parent))
 
 
 def _checkpoint_prefix(path: Path) -> Path | None:

@@ -68,6 +68,7 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
                 "batched": "1" if served.batched else "",
                 "threads": str(threads),
                 "bounds": json.dumps(asdict(batching.bounds)),
+                "trust": "1" if served.trust else "",
             }.items()
         },
     }

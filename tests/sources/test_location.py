@@ -118,6 +118,12 @@ def test_a_folder_that_is_not_there(tmp_path):
     refused(tmp_path / "nothing", "no such folder or file", str(tmp_path / "nothing"))
 
 
+def test_a_link_to_itself_is_no_module(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    refused(loop, "no such folder or file")
+
+
 def test_a_name_longer_than_file_systems_allow():
     refused("x" * 5000)
 
