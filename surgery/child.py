@@ -10,8 +10,8 @@ What PYTHONPATH and site name stays. Scripts that people start give `-` for PARE
 
 The command line has the number of the parent, and the child compares it with its own parent again and again. A child
 therefore also ends if its parent was killed before the child ran its first line, which PR_SET_PDEATHSIG of Linux alone
-would miss. With a file, it also ends when the file is gone. It works alike on Linux and macOS. Only the standard library
-is imported here, so any Python can run this file.
+would miss. With a file, it also ends when the file is gone. It works alike on Linux and macOS. This file imports only
+the standard library, so any Python can run it.
 """
 
 from __future__ import annotations
