@@ -19,15 +19,15 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
-from surgery import child
 from surgery.arguments import argument
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.shards import PARTS, SUMMARY
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
+from surgery.processes import child
+from surgery.processes.scratch import scratch_folder
+from surgery.processes.signals import before_signals
 from surgery.progress import Progress
-from surgery.scratch import scratch_folder
-from surgery.signals import before_signals
 
 LOCAL = (None, "DirectRunner", "FnApiRunner")
 EVERY = 0.25

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from surgery.cli.terminal import tell
 from surgery.export.publish import PUBLISHED
-from surgery.signals import Stopped, raised_as_exceptions
+from surgery.processes.signals import Stopped, raised_as_exceptions
 
 
 @contextmanager

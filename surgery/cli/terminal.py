@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from surgery.errors import WriteError
+from surgery.processes.scratch import holding_temporary_files
 from surgery.progress import Progress
-from surgery.scratch import holding_temporary_files
 from surgery.wording import all_shown, shown
 
 if TYPE_CHECKING:

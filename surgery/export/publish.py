@@ -13,8 +13,8 @@ from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
-from surgery.scratch import RANDOM, make_locked, remove_abandoned
-from surgery.signals import held_back
+from surgery.processes.scratch import RANDOM, make_locked, remove_abandoned
+from surgery.processes.signals import held_back
 from surgery.wording import is_number
 
 EXCHANGE = 2
@@ -87,7 +87,7 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 @contextmanager
 def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
-    """A folder to write into, in a locked folder beside the destination (surgery.scratch).
+    """A folder to write into, in a locked folder beside the destination (surgery.processes.scratch).
 
     Such folders of runs that were killed are removed first. If the block raises, the folder is removed. With
     `keep_failed`, it is moved to `kept_folder` instead, unless it is empty. Raises WriteError when the folder cannot be

@@ -30,11 +30,11 @@ from surgery.planning.edits import EditedPlan, apply_edits
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Feature, Layers, Request, Tap
 from surgery.planning.texts import Texts
+from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
 from surgery.scanning.gate import open_to_run
-from surgery.scratch import scratch_folder
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 

@@ -17,9 +17,9 @@ from surgery.beam.installed import require_beam
 from surgery.errors import WriteError
 from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import check_apart, choose_destination, publish, staging
+from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import open_to_run
-from surgery.scratch import scratch_folder
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""

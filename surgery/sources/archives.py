@@ -23,7 +23,7 @@ from typing import IO
 
 from surgery import limits
 from surgery.errors import ModuleError
-from surgery.scratch import unwritable
+from surgery.processes.scratch import unwritable
 
 FILE, FOLDER = "file", "folder"
 TAR_KINDS = {

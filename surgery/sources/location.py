@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surgery import child
 from surgery.errors import ModuleError
-from surgery.scratch import scratch_folder
+from surgery.processes import child
+from surgery.processes.scratch import scratch_folder
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.archives import unpack
 from surgery.sources.files import Files

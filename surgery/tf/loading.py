@@ -19,8 +19,8 @@ from surgery.formats import saved_model as saved_model_pb
 from surgery.formats.checkpoint_check import check_weights
 from surgery.formats.saved_model import asset_files
 from surgery.graphs.restoring import restored_by_us
+from surgery.processes.scratch import filling, scratch_folder
 from surgery.scanning.gate import Cleared
-from surgery.scratch import filling, scratch_folder
 from surgery.sources.common import INIT_OP_SIGNATURE, VARIABLES
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.meta_graph import only_variables, restore_by_name, variable_handles, with_tags

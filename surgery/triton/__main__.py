@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from surgery.boundary import boundary
 from surgery.errors import SurgeryError
-from surgery.scratch import scratch_folder
+from surgery.processes.scratch import scratch_folder
 from surgery.triton.options import read_options
 from surgery.wording import shown
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import surgery
 from surgery.cli.main import main
 from surgery.export.publish import publish, staging
-from surgery.scratch import scratch_folder
-from surgery.signals import Stopped, before_signals, raised_as_exceptions
+from surgery.processes.scratch import scratch_folder
+from surgery.processes.signals import Stopped, before_signals, raised_as_exceptions
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import shutil
 
 from scripts.tools.benchmark.processes import Cost, run
 from scripts.tools.benchmark.progress import say
-from surgery import child
+from surgery.processes import child
 
 PROGRAMS = "scripts.tools.benchmark.programs"
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from scripts.tools.kills import trial
 from scripts.tools.kills.scenarios import ABSENT, MARK, NEW, OLD, SCENARIOS, Scenario, digests, state
 from surgery.cli.stopping import stoppable
-from surgery.scratch import scratch_folder
+from surgery.processes.scratch import scratch_folder
 
 ROOT = Path(__file__).parents[3]
 MODULE = ROOT / "tests" / "modules" / "g3_small.tar.gz"

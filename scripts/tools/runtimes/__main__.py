@@ -31,8 +31,8 @@ from scripts.tools.runtimes.sample import convert_sample
 from surgery.cli.stopping import stoppable
 from surgery.cli.terminal import WIDTH_WHEN_PIPED
 from surgery.errors import SurgeryError
+from surgery.processes.scratch import scratch_folder
 from surgery.scanning.gate import clear_folder
-from surgery.scratch import scratch_folder
 from surgery.wording import all_shown
 
 EXAMPLES = """examples:

@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.tools.runtimes.programs.exchange import one_line
 from scripts.tools.runtimes.registry import REFERENCE, ROUNDED, Runtime
-from surgery import child
+from surgery.processes import child
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 600

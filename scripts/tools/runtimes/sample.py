@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from scripts.tools.runtimes.processes import ROOT
-from surgery import child
+from surgery.processes import child
 
 MODULE = ROOT / "tests" / "modules" / "g3_small.tar.gz"
 OPTIONS = ("--tap=attention_probs", "--tap=query", "--feature=mean_pool=mean@-2:/mean", "--depth=2", "--text")

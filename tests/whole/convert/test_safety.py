@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import surgery
 from surgery.cli.main import main
 from surgery.export.weights import Weights
-from surgery.scratch import scratch_folder
+from surgery.processes.scratch import scratch_folder
 from tests.support.builders.common import PACKED
 from tests.support.running import ROOT
 from tests.support.tampering import contents
@@ -133,7 +133,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(step, source, tmp_path):
 KILLED = """
 import os, signal, sys
 import surgery
-from surgery import scratch
+from surgery.processes import scratch
 
 def kill(step, done, total):
     if step == "run the export" and done == 1:

@@ -10,7 +10,7 @@ import shutil
 import sys
 from typing import Any
 
-from surgery.scratch import scratch_folder
+from surgery.processes.scratch import scratch_folder
 
 SIZES: dict[str, dict[str, int]] = {
     "base": {

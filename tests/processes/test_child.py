@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from surgery import child
+from surgery.processes import child
 from tests.support.running import environment
 
 PARENT = """
 import subprocess, sys
-from surgery import child
+from surgery.processes import child
 process = subprocess.Popen(child.command(sys.argv[1]))
 print(process.pid, flush=True)
 process.wait()

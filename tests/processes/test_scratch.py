@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from surgery import scratch
 from surgery.errors import WriteError
-from surgery.scratch import filling, holding_temporary_files, scratch_folder
+from surgery.processes import scratch
+from surgery.processes.scratch import filling, holding_temporary_files, scratch_folder
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from surgery import child
+from surgery.processes import child
 from tests.support.running import ROOT, environment
 
 HOSTILE = (

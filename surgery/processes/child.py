@@ -1,7 +1,7 @@
 """A Python program as a child process that ends when its parent ends, and never imports from the current folder.
 
-    python surgery/child.py PARENT [--while FILE] -m MODULE [ARGUMENT ...]
-    python surgery/child.py PARENT [--while FILE] PROGRAM [ARGUMENT ...]
+    python surgery/processes/child.py PARENT [--while FILE] -m MODULE [ARGUMENT ...]
+    python surgery/processes/child.py PARENT [--while FILE] PROGRAM [ARGUMENT ...]
 
 `python -m` would put the current folder first on the child's path: a file named `json.py` there would run. `-P` and
 PYTHONSAFEPATH prevent that from Python 3.11 on, and `-I` would hide packages that a user has installed for himself.

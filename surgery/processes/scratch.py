@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import WriteError
-from surgery.signals import held_back
+from surgery.processes.signals import held_back
 from surgery.wording import size
 
 PREFIX = "surgery-scratch-"
