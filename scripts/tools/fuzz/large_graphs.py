@@ -68,3 +68,10 @@ def multiply(rng: Random, meta_graph: Any) -> str:
         nodes.add().CopyFrom(node)
         nodes[-1].name = f"{node.name}_{number}"
     return f"{node.name} {MANY} times"
+
+
+def empty_nodes(rng: Random, meta_graph: Any) -> str:
+    """Many nodes of two bytes each, which take fifty times as much when they are parsed."""
+    count = rng.choice((100_000, 2_000_000))
+    meta_graph.graph_def.MergeFromString(b"\n\0" * count)
+    return f"{count} empty nodes"
