@@ -157,7 +157,8 @@ def _write(content: IO[bytes], member: Member, root: Path, path: PurePosixPath, 
     """Writes a new file. What is there is never opened: not a file, and no link either."""
     written = 0
     try:
-        file = (root / path).open("xb")
+        # A buffer would find out only when it is closed that a disk is full.
+        file = (root / path).open("xb", buffering=0)
     except OSError as error:
         raise unwritable(root, error, doing) from error
     with file:
@@ -166,9 +167,11 @@ def _write(content: IO[bytes], member: Member, root: Path, path: PurePosixPath, 
             if written > member.size:
                 break
             try:
-                file.write(chunk)
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[file.write(rest) :]
             except OSError as error:
-                raise unwritable(root, error, doing) from error
+                raise unwritable(root, error, doing, member.size) from error
     if written != member.size:
         raise EOFError(f"{member.name} has not the {member.size} bytes that the archive says")
 

@@ -56,15 +56,20 @@ def test_an_archive_is_unpacked_for_as_long_as_it_is_needed():
     assert not found.folder.exists()
 
 
-def test_a_full_folder_for_temporary_files_is_no_damaged_archive(tmp_path, monkeypatch):
+@pytest.mark.parametrize("room", [100, 20_000])
+def test_a_full_folder_for_temporary_files_is_no_damaged_archive(room, tmp_path, tmp_path_factory, monkeypatch):
+    """A file that fits into a buffer, and one that does not."""
+    archive = tmp_path_factory.mktemp("packed") / "module.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("saved_model.pb", bytes(2 * room))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
         with (
-            pytest.raises(WriteError, match=f"unpacking .*g3_small.tar.gz.* in {tmp_path}") as caught,
-            locate(str(PACKED / "g3_small.tar.gz"), with_weights=True),
+            pytest.raises(WriteError, match=f"unpacking .*module.zip.* in {tmp_path}.* are needed") as caught,
+            locate(str(archive), with_weights=True),
         ):
             raise AssertionError("it does not fit")
     finally:
