@@ -6,7 +6,7 @@ raises one with `--limit NAME=VALUE`, a function with `limits={"NAME": VALUE}`. 
     limits.check("unpacked_bytes", declared, f"unpacking {archive}")
 
 The values hold for the call of a public function (`surgery.boundary`), so that no function in between has to hand them
-on. A process that is started for a call is given them by name (`limits.changed`).
+on. They do not reach other processes by themselves: Beam's workers are sent them (`surgery.beam.handler`).
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ import numpy as np
 from apache_beam.ml.inference import base
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
+from surgery import limits
+
 if TYPE_CHECKING:
     from surgery.tf.signature_runner import LoadedSignature
 
@@ -61,6 +63,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         self._signature = signature
         self._outputs = None if outputs is None else tuple(outputs)
         self._threads = threads
+        self._limits = dict(limits.changed())  # a worker is another process
 
     def load_model(self) -> LoadedSignature:
         """The signature, ready to run. Beam calls this once per worker process."""
@@ -69,15 +72,18 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         with importing():
             from surgery.tf.signature_runner import LoadedSignature
 
-        return LoadedSignature(self._saved_model, self._signature, self._outputs, threads=self._threads)
+        with limits.raised(self._limits):
+            return LoadedSignature(self._saved_model, self._signature, self._outputs, threads=self._threads)
 
     def run_inference(
         self, batch: Sequence[Any], model: LoadedSignature, inference_args: Mapping[str, Any] | None = None
     ) -> Iterable[PredictionResult]:
         """One PredictionResult per example, in the order of the examples."""
+        with limits.raised(self._limits):
+            found = model.run(list(batch))
         return [
             PredictionResult(example, inference, self._saved_model)
-            for example, inference in zip(batch, model.run(list(batch)), strict=True)
+            for example, inference in zip(batch, found, strict=True)
         ]
 
     def validate_inference_args(self, inference_args: Mapping[str, Any] | None) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from google.protobuf import message
 from tensorboard.compat.proto import trackable_object_graph_pb2
 
-from surgery.errors import ModuleError
+from surgery.errors import LimitError, ModuleError
 from surgery.formats.checkpoint_values import CheckpointValues
 from surgery.formats.object_graph import path_names
 from surgery.module import VariableInfo
@@ -38,6 +38,8 @@ class CheckpointTensors:
                 self._graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
                     self._values.read(OBJECT_GRAPH_KEY).item()
                 )
+        except LimitError:
+            raise
         except (ModuleError, OSError, ValueError, TypeError, message.DecodeError) as error:
             raise ModuleError(
                 f"opening the weights {self._prefix}.*: {_reason(error)}",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surgery.boundary import boundary
 from surgery.errors import SurgeryError
 from surgery.scratch import scratch_folder
 from surgery.triton.options import read_options
@@ -29,7 +30,8 @@ def main(arguments: list[str]) -> int:
     """Serves until SIGINT or SIGTERM. Returns the exit code; the help lists the codes."""
     options = read_options(arguments)
     try:
-        serve(options)
+        with boundary(f"serving {options.exported}"):
+            serve(options)
     except SurgeryError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
