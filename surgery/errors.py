@@ -8,7 +8,10 @@
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
-    └── WriteError               6  the destination cannot be written
+    └── WriteError               6  the destination, or a scratch folder in TMPDIR, cannot be written
+
+A signal that stops a command is no error. The command cleans up, says what it has published, and exits with 128 plus
+the signal's number: 130 after Ctrl-C (SIGINT), 143 after SIGTERM, 129 after SIGHUP.
 
 A message says what was being done, to which file or variable, what was expected and what was found; `hint` says what
 to do next. Arguments are spelled as in Python (`layers='9'`); the command line spells them as options (`--layers 9`).
@@ -23,6 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from surgery.arguments import spelled
+from surgery.wording import shown
 
 DETAILS_SHOWN = 6
 """Lines of `UnexplainedError.details` that a message shows."""
@@ -40,8 +44,8 @@ class SurgeryError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = spelled(message)
-        self.hint = None if hint is None else spelled(hint)
+        self.message = shown(spelled(message))
+        self.hint = None if hint is None else shown(spelled(hint))
         self._given = (message, hint)
         self._marked = f"{message}\n  what to do: {hint}" if hint else message
         super().__init__(self.message)
@@ -51,7 +55,7 @@ class SurgeryError(Exception):
 
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
-        return spelled(self._marked, spell)
+        return shown(spelled(self._marked, spell))
 
 
 class InternalError(SurgeryError):
@@ -107,6 +111,6 @@ class ParityError(SurgeryError):
 
 
 class WriteError(SurgeryError):
-    """The destination cannot be written. It is as it was before."""
+    """The destination, or a scratch folder in TMPDIR, cannot be written. The destination is as it was before."""
 
     exit_code = 6

@@ -1,8 +1,39 @@
-"""Pieces of sentences for people: shapes, sizes, numbers, and suggestions for a misspelt name."""
+"""Texts for people: names without control characters, shapes, sizes, numbers, and suggestions for a misspelt name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+
+def shown(text: str) -> str:
+    """A text for people, with every character that cannot be printed written as an escape, such as `\\x1b`.
+
+    Names in modules come from strangers. Control characters of C0 and C1 could rewrite what a terminal shows, or reach
+    its clipboard; overrides of the direction of writing could show a name backwards. Line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+class Lines(str):
+    """A text of several lines in the data of a report. In any other, a line end is part of a name."""
+
+
+def all_shown(data: Any) -> Any:
+    """The data of a report with all its texts as people may see them, see `shown`.
+
+    Only those of type Lines have several lines: a name with line ends could add lines to a report.
+    """
+    if isinstance(data, str):
+        text = shown(data)
+        return text if isinstance(data, Lines) else text.replace("\n", "\\n").replace("\t", "\\t")
+    if isinstance(data, dict):
+        return {all_shown(key): all_shown(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [all_shown(item) for item in data]
+    return data
 
 
 def shape_text(shape: Iterable[int | None] | None) -> str:

@@ -1,6 +1,7 @@
 """Requests that share a run of a model: they are padded to one batch, and the outputs are cut apart again.
 
 sharing     which requests share a run; padding their inputs and cutting their outputs
+bounds      the most that a request may ask for, and the values that BERT's inputs may have
 probing     how a signature behaves, found by running it: the axes that follow the sequence, whether padding is exact
 
 Everything here is numpy. A model is a function from inputs to outputs. The model handler of Beam and the Triton server

@@ -18,6 +18,7 @@ from surgery.export.text_facts import TextFacts, read_text_facts
 from surgery.formats.text_files import read_text
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.texts import text_destination
+from surgery.sources.files import inside
 
 TEXT = "text"
 MOST_TOKENS = 512
@@ -120,7 +121,7 @@ def _vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
     """The tokens by id, where the export names the vocabulary that it tokenizes with."""
     if facts is None:
         return ()
-    path = folder / facts.vocabulary
+    path = inside(folder, facts.vocabulary)
     try:
         if facts.pieces:
             from sentencepiece import SentencePieceProcessor

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
+from surgery import child
 from surgery.arguments import argument
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
@@ -74,7 +76,7 @@ def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
     direct = options.view_as(DirectOptions)
     count = processes or (direct.direct_num_workers if "direct_num_workers" in " ".join(flags) else 0) or cores
     direct.direct_num_workers = count
-    direct.direct_running_mode = "multi_processing" if count > 1 else "in_memory"
+    direct.direct_running_mode = "in_memory"  # the other modes start processes that outlive this one (`_local_engine`)
     return Runner(options, count, max(cores // count, 1))
 
 
@@ -140,9 +142,7 @@ def run(
     """
     engine: Any = None
     if runner.processes is not None:
-        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-        engine = FnApiRunner()
+        engine = _local_engine(runner.processes)
     else:
         reports = None
     started = time.monotonic()
@@ -160,6 +160,23 @@ def run(
     except Exception as error:  # each runner wraps a worker's failure in an exception of its own
         raise _worker_error(error) from error
     return summary, time.monotonic() - started
+
+
+def _local_engine(processes: int) -> Any:
+    """Beam's runner on this machine, with worker processes that end when this one ends; one process is this one.
+
+    Beam starts its own worker processes without that: where this process is killed while they start, they stay. Those
+    would also import from the current folder.
+    """
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    if processes == 1:
+        return FnApiRunner()
+    worker = child.command("-m", "apache_beam.runners.worker.sdk_worker_main")
+    # Beam hands the line to a shell. With `exec`, the worker takes the shell's place as a child of this process.
+    line = f"exec {shlex.join(worker)}"
+    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(line))
 
 
 def check_vacant(folder: str, record: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 import surgery
 from surgery.cli.options import JSON, LIMIT, SAVED_MODEL, SIGNATURE, Command, reports_errors
-from surgery.cli.terminal import show, talk
+from surgery.cli.terminal import show, tell
 
 
 @click.command(
@@ -35,4 +35,4 @@ def graph(module: str, signature: str | None, match: str | None, as_json: bool) 
     found = surgery.graph(module, signature=signature, match=match)
     show(report.data(found), report.text, as_json)
     if match is not None and not found.tensors:
-        talk().print(f"note: no tensor of {found.files.name} matches {match}", markup=False, soft_wrap=True)
+        tell(f"note: no tensor of {found.files.name} matches {match}")

@@ -23,16 +23,18 @@ from surgery.cli.options import MODULES, report
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
 from surgery.cli.serving import serving
+from surgery.cli.stopping import stoppable
 from surgery.cli.tap import tap
 from surgery.cli.taps import taps
 from surgery.cli.terminal import writing
 from surgery.cli.verify import verify
 from surgery.errors import SurgeryError
+from surgery.wording import shown
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
 or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
-write the destination."""
+write the destination, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 
 RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
@@ -40,7 +42,10 @@ RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap
 
 
 class Main(click.Group):
-    """The group of all commands, with an end for every way in which help or a version cannot be written to stdout."""
+    """All commands. A signal stops each of them in the same way.
+
+    There is an end for every way in which help or a version cannot be written to stdout.
+    """
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click's, which writes the group's help here."""
@@ -50,8 +55,12 @@ class Main(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's, which writes the help of commands here."""
-        with writing():
-            return super().invoke(ctx)
+        with stoppable(), writing():
+            try:
+                return super().invoke(ctx)
+            except click.ClickException as error:
+                error.message = shown(error.message)  # type: ignore[misc]  # names of files, which a shell has listed
+                raise
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, which reports only its own errors."""

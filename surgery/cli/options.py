@@ -17,7 +17,7 @@ import click
 
 from surgery import limits
 from surgery.boundary import STACK, boundary
-from surgery.cli.terminal import talk
+from surgery.cli.terminal import tell
 from surgery.errors import InternalError, SurgeryError, UsageError
 from surgery.wording import is_number
 
@@ -99,7 +99,7 @@ def report(error: SurgeryError, context: click.Context) -> NoReturn:
     with suppress(OSError):  # the exit code is right even if stderr cannot be written
         if os.environ.get(STACK):
             traceback.print_exception(error)
-        talk().print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        tell(f"error: {message}", style="red")
     sys.exit(error.exit_code)
 
 

@@ -16,6 +16,8 @@ import click
 
 from surgery.errors import WriteError
 from surgery.progress import Progress
+from surgery.scratch import holding_temporary_files
+from surgery.wording import all_shown, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +28,8 @@ WIDTH_WHEN_PIPED = 160
 def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
     """Prints the data of a report as JSON, or with the report's function `text`.
 
-    Text for a pipe is 160 columns wide, unless COLUMNS is set, and has no trailing blanks.
+    A report draws from its data alone, so no control character of a module's name reaches a terminal; JSON has its own
+    escapes. Text for a pipe is 160 columns wide, unless COLUMNS is set, and has no trailing blanks.
     """
     if as_json:
         with writing():
@@ -34,13 +37,14 @@ def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], 
         return
     from rich.console import Console
 
+    data = all_shown(data)
     if sys.stdout is not None and sys.stdout.isatty():
         with writing():
-            text(Console(highlight=False), data)
+            text(Console(highlight=False, emoji=False), data)
         return
     page = io.StringIO()
     width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
-    text(Console(file=page, width=width, highlight=False), data)
+    text(Console(file=page, width=width, highlight=False, emoji=False), data)
     with writing():
         click.echo("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()), nl=False)
 
@@ -65,30 +69,41 @@ def writing() -> Iterator[None]:
             ) from error
 
 
-def talk() -> Console:
-    """A console on stderr."""
+def tell(message: str, style: str | None = None) -> None:
+    """Prints a message on stderr, whose lines are never folded."""
+    _stderr().print(shown(message), style=style, markup=False, soft_wrap=True)
+
+
+def _stderr() -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 @contextmanager
 def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
+    """What a command needs that starts TensorFlow: progress, quiet libraries, and one folder for temporary files."""
+    with holding_temporary_files(), _showing(verbose, unit) as progress:
+        yield progress
+
+
+@contextmanager
+def _showing(verbose: bool, unit: str) -> Iterator[Progress]:
     """Shows progress on stderr if that is a terminal, and hides TensorFlow's own messages unless `verbose`.
 
     With a `unit`, such as "texts", the progress shows how many units are done per second.
     """
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
-        yield lambda step, done, total: click.echo(step, err=True) if done == 0 else None
+        yield lambda step, done, total: tell(step) if done == 0 else None
         return
     from rich import progress as bars
 
     with _quiet_stderr():
-        console = talk()
+        console = _stderr()
         columns = (
             bars.SpinnerColumn(),
-            bars.TextColumn("{task.description}"),
+            bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(20),
             bars.MofNCompleteColumn(),
             bars.TimeElapsedColumn(),
@@ -103,7 +118,7 @@ def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
                     for task in tasks.values():
                         bar.remove_task(task)
                     tasks.clear()
-                    tasks[step] = bar.add_task(step, total=total or None, rate="")
+                    tasks[step] = bar.add_task(shown(step), total=total or None, rate="")
                 bar.update(tasks[step], completed=done, total=total or None, rate=_rate(bar, tasks[step], unit))
 
             yield progress

@@ -20,7 +20,7 @@ from surgery.cli.options import (
     assumed,
     reports_errors,
 )
-from surgery.cli.terminal import show, talk, working
+from surgery.cli.terminal import show, tell, working
 
 
 @click.command(
@@ -62,5 +62,5 @@ def verify(
         )
     show(report.data(found), report.text, as_json)
     if not found.passed:
-        talk().print(f"error: {found.report.failure()}", style="red", markup=False, highlight=False, soft_wrap=True)
+        tell(f"error: {found.report.failure()}", style="red")
         sys.exit(5)

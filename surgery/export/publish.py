@@ -6,19 +6,23 @@ import ctypes
 import errno
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
+from surgery.scratch import RANDOM, make_locked, remove_abandoned
+from surgery.signals import held_back
 from surgery.wording import is_number
 
 EXCHANGE = 2
 """RENAME_EXCHANGE of Linux's renameat2(2): swaps two paths atomically."""
 AT_FDCWD = -100
+STAGING = re.compile(rf"\..+\.staging-{RANDOM}")
+PUBLISHED: list[Path] = []
+"""What this process has put into place, in this order. An interrupted command says so with it."""
 
 
 def choose_destination(
@@ -56,22 +60,47 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
     return destination
 
 
+def check_apart(destinations: Iterable[Path | None], sources: Iterable[str | Path | None]) -> None:
+    """Checks that nothing is written over what is read, or into it; links are followed.
+
+    None among the destinations, and None, handles and remote paths among the sources, are left out. Raises UsageError
+    where a destination is a source, contains one, or lies inside one.
+    """
+    read = [Path(source) for source in sources if source is not None and "://" not in str(source)]
+    for destination, source in product(filter(None, destinations), read):
+        contains, inside = _lies_in(source, destination), _lies_in(destination, source)
+        if contains or inside:
+            relation = "it is" if contains and inside else "it contains" if contains else "it lies inside"
+            raise UsageError(
+                f"writing to {destination}: {relation} {source}, which is read", hint="choose another destination"
+            )
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies in it, under whatever name."""
+    path, folder = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    return any(
+        place == folder or (place.exists() and folder.exists() and place.samefile(folder))
+        for place in (path, *path.parents)
+    )
+
+
 @contextmanager
 def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
-    """A folder beside the destination to write into.
+    """A folder to write into, in a locked folder beside the destination (surgery.scratch).
 
-    If the block raises, the folder is removed. With `keep_failed`, it is moved to `kept_folder` instead, unless it is
-    empty. Raises WriteError when the folder cannot be made.
+    Such folders of runs that were killed are removed first. If the block raises, the folder is removed. With
+    `keep_failed`, it is moved to `kept_folder` instead, unless it is empty. Raises WriteError when the folder cannot be
+    made.
     """
-    name = f".{destination.name}.staging-"
     made = [parent for parent in destination.parents if not parent.exists()]
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(destination.parent, name)
-        folder = Path(tempfile.mkdtemp(prefix=f"{name}{os.getpid()}-", dir=destination.parent))
-        folder.chmod(0o777 & ~_umask())
+        remove_abandoned(destination.parent, STAGING)
+        locked = make_locked(destination.parent, f".{destination.name}.staging-")
     except OSError as error:
         raise _write_error(f"making a staging folder in {destination.parent}", error) from error
+    folder = locked.folder
     try:
         yield folder
     except BaseException:
@@ -79,7 +108,7 @@ def staging(destination: Path, *, keep_failed: bool = False) -> Iterator[Path]:
             os.rename(folder, kept_folder(folder))
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        locked.remove()
         for parent in made:
             with suppress(OSError):
                 parent.rmdir()  # fails, as it should, where an export was published into the folder
@@ -90,11 +119,12 @@ def kept_folder(staged: Path) -> Path:
 
     It lies beside the destination, under a name that is never cleaned up.
     """
-    return staged.with_name(staged.name.lstrip(".").replace(".staging-", ".failed-"))
+    container = staged.parent
+    return container.with_name(container.name.lstrip(".").replace(".staging-", ".failed-"))
 
 
 def publish(staged: Path, destination: Path, *, overwrite: bool) -> None:
-    """Moves a finished export into place in one step. With `overwrite`, the folder that it replaces is removed.
+    """Moves a finished export into place in one step. With `overwrite`, it changes places with an old one.
 
     Raises WriteError when the destination has appeared in the meantime, or the file system refuses the rename.
     """
@@ -104,26 +134,26 @@ def publish(staged: Path, destination: Path, *, overwrite: bool) -> None:
 def publish_together(exports: Mapping[Path, Path], *, overwrite: bool) -> None:
     """Moves finished exports into place, all of them or none. `exports` maps staged folders to destinations.
 
-    Each export is moved in one step. When one cannot be moved, the exports before it are moved back. If the process is
-    killed between two of the steps, the exports moved so far are new and the others old. Raises WriteError as `publish`
-    does.
+    Each export is moved in one step. When one cannot be moved, the exports before it are moved back. A signal to end
+    waits until all are moved. If the process is killed between two of the steps, the exports moved so far are new and
+    the others old. The exports that are replaced are then in the staged folders. Raises WriteError as `publish` does.
     """
+    for staged, destination in exports.items():
+        with _publishing(destination):
+            _sync(staged)
     moved: list[tuple[Path, Path]] = []
-    try:
-        for staged, destination in exports.items():
-            with _publishing(destination):
-                _sync(staged)
-        for staged, destination in exports.items():
-            with _publishing(destination):
-                _move(staged, destination, overwrite=overwrite)
-            moved.append((staged, destination))
-    except BaseException:
-        for staged, destination in reversed(moved):
-            with _publishing(destination):
-                _move_back(staged, destination)
-        raise
-    for staged in exports:
-        shutil.rmtree(staged, ignore_errors=True)
+    with held_back():
+        try:
+            for staged, destination in exports.items():
+                with _publishing(destination):
+                    _move(staged, destination, overwrite=overwrite)
+                moved.append((staged, destination))
+        except BaseException:
+            for staged, destination in reversed(moved):
+                with _publishing(destination):
+                    _move_back(staged, destination)
+            raise
+        PUBLISHED.extend(exports.values())
 
 
 def _move(staged: Path, destination: Path, *, overwrite: bool) -> None:
@@ -156,7 +186,9 @@ def publish_file(staged: Path, destination: Path) -> None:
     """
     try:
         _flush(staged)
-        os.replace(staged, destination)
+        with held_back():
+            os.replace(staged, destination)
+            PUBLISHED.append(destination)
         _flush(destination.parent)
     except OSError as error:
         raise _write_error(f"writing {destination}", error) from error
@@ -189,30 +221,6 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _remove_abandoned(parent: Path, name: str) -> None:
-    """Removes staging folders of processes that no longer run: they were killed before they could clean up."""
-    for path in parent.glob(f"{name}*"):
-        found = re.fullmatch(re.escape(name) + r"(\d+)-.*", path.name)
-        if found and not _alive(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _is_empty(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surgery.export.publish import choose_destination, staging
+from surgery.export.publish import check_apart, choose_destination, staging
 from surgery.jobs.steps import open_export
 from surgery.jobs.texts import write_texts
 from surgery.jobs.warmup import warm_staged
@@ -43,6 +43,11 @@ class Companions:
         if warmup:
             require_serving("writing warm-up requests")
         return cls(texts=texts, text_destination=place, warmup=warmup)
+
+    def check_apart(self, destination: Path, *sources: str) -> None:
+        """Raises UsageError where an export would be written over the module, its vocabulary, or into one of them."""
+        vocab = None if self.texts is None else self.texts.vocab
+        check_apart([destination, self.text_destination], [*sources, vocab])
 
     def check(self, plan: Plan) -> None:
         """Raises UsageError for texts that the encoder of a plan cannot take."""

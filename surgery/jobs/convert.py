@@ -71,6 +71,7 @@ def convert_module(
     companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
     progress("inspect", 0, 0)
     with open_module(module, with_weights=True) as source, ExitStack() as staged:
+        companions.check_apart(destination, module, source.folder)
         plan = make_plan(source, destination, assume, request)
         companions.check(plan)
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))

@@ -8,7 +8,6 @@ touches must have the module's bits.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.scratch import scratch_folder
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
@@ -188,17 +188,18 @@ def export_edited(
     progress("inspect", 0, 0)
     with (
         open_module(model.module, with_weights=True) as source,
-        tempfile.TemporaryDirectory(prefix="surgery-") as scratch,
+        scratch_folder() as scratch,
         ExitStack() as staged,
     ):
+        companions.check_apart(destination, model.module, source.folder)
         plan = make_plan(source, destination, model.assume)
         edited = apply_edits(plan, model.edits, request)
         companions.check(edited.plan)
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
-        recorded = rebuild(opened, Path(scratch) / "unedited", progress)
-        unedited = open_export(Path(scratch) / "unedited")
+        recorded = rebuild(opened, scratch / "unedited", progress)
+        unedited = open_export(scratch / "unedited")
         whole = judge(recorded, unedited, progress)
         if not whole.passed:
             raise ParityError(f"rebuilding {source.name} before the edit: {whole.failure()}")

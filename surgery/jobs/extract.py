@@ -6,7 +6,6 @@ The extraction itself is a Beam pipeline (surgery.beam.pipeline). This file plan
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +16,9 @@ from surgery.beam.corpus import Corpus
 from surgery.beam.installed import require_beam
 from surgery.errors import WriteError
 from surgery.export.manifest import PACKAGES, package_versions
-from surgery.export.publish import choose_destination, publish, staging
+from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.progress import Progress, silent
+from surgery.scratch import scratch_folder
 from surgery.sources.opening import open_module
 
 RECORD = "_extraction.json"
@@ -86,6 +86,8 @@ def extract_features(
     runner = running.choose_runner(beam_options, processes)
     with open_module(exported, with_weights=True) as module:
         plan = plan_extraction(module, exported, corpus, signature=signature, outputs=outputs, with_text=with_text)
+        if "://" not in destination:
+            check_apart([Path(destination)], [exported, module.folder, *plan.files])
         plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads)
         record = {
             "exported": exported,
@@ -123,8 +125,8 @@ def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -
         running.write_record(destination, RECORD, {**record, **summary})
         return summary, seconds
     place = choose_destination(Path(destination), "", overwrite=overwrite, known_by=RECORD)
-    with staging(place) as staged, tempfile.TemporaryDirectory(prefix="surgery-") as reports:
-        summary, seconds = run(str(staged.resolve()), reports)
+    with staging(place) as staged, scratch_folder() as reports:
+        summary, seconds = run(str(staged.resolve()), str(reports))
         try:
             (staged / RECORD).write_text(json.dumps({**record, **summary}, indent=1) + "\n", encoding="utf-8")
         except OSError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
-from surgery.export.publish import choose_destination, kept_folder, publish, staging
+from surgery.export.publish import check_apart, choose_destination, kept_folder, publish, staging
 from surgery.graph_taps.checks import OutputCheck, changes, compare, misshapen, without_random
 from surgery.graph_taps.listing import GraphListing, open_graph
 from surgery.graph_taps.made_inputs import made_batches
@@ -70,6 +70,7 @@ def tap_module(
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
     progress("read the graph", 0, 0)
     with open_graph(module, signature, with_weights=True) as listing:
+        check_apart([destination], [module, listing.files.folder])
         taps = resolve_taps(listing, tensors)
         source = _inspect(listing.files)
         if source.problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from surgery.errors import ParityError
 from surgery.explanation.inspection import explain_module
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants
 from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
-from surgery.export.publish import choose_destination, publish, staging
+from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.export.text_facts import TextFacts
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
@@ -98,7 +99,9 @@ def write_preprocessor(
     """
     destination = choose_destination(destination, f"{module_name(module)}_preprocess", overwrite=overwrite)
     progress("inspect", 0, 0)
-    with open_module(module, with_weights=True) as source, staging(destination) as folder:
+    with open_module(module, with_weights=True) as source, ExitStack() as staged:
+        check_apart([destination], [module, source.folder, texts.vocab])
+        folder = staged.enter_context(staging(destination))
         texts.tokenization(source, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
         tokenization = texts.tokenization(source, read_constants(source))
         inference = explain_module(source).inference

@@ -11,7 +11,7 @@ from rich.text import Text
 from surgery.module import InspectedModule, SignatureInfo, Structure, TensorInfo, Trace, describe
 from surgery.reports import architecture
 from surgery.reports.page import Data, facts, table_of, title
-from surgery.wording import shape_text, size
+from surgery.wording import Lines, shape_text, size
 
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Inference
@@ -75,7 +75,7 @@ def data(inspection: Inspection, *, signature: str | None = None, variables: boo
     if inspection.inference is not None:
         data["explanation"] = architecture.data(inspection.inference)
     else:
-        data["unexplained"] = {"reason": inspection.unexplained, "details": list(inspection.details)}
+        data["unexplained"] = {"reason": Lines(inspection.unexplained), "details": list(inspection.details)}
     return data
 
 

@@ -11,7 +11,7 @@ from surgery.reports.page import Data, facts, table_of, title
 from surgery.tfserving.notes import advice
 from surgery.tfserving.reply_size import LIMIT
 from surgery.tfserving.served import ServedSignature
-from surgery.wording import shape_text, size
+from surgery.wording import Lines, shape_text, size
 
 
 def data(serving: Serving) -> Data:
@@ -34,12 +34,15 @@ def data(serving: Serving) -> Data:
         },
         "notes": list(serving.notes),
         "commands": {
-            "move": serving.move,
-            "server": serving.server,
-            "docker": serving.docker,
-            "curl": serving.curl,
+            name: None if command is None else Lines(command)
+            for name, command in (
+                ("move", serving.move),
+                ("server", serving.server),
+                ("docker", serving.docker),
+                ("curl", serving.curl),
+            )
         },
-        "files": dict(serving.files),
+        "files": {name: Lines(text) for name, text in serving.files.items()},
         "missing": serving.missing,
         "written": None if serving.written is None else str(serving.written),
         "warmup": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import ModuleError
+from surgery.formats.saved_model import asset_files
 from surgery.formats.tensors import dtype_name, shape_of
 from surgery.formats.text_files import read_json
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
@@ -61,22 +63,25 @@ def fingerprint(folder: Path, *names: str) -> dict[str, str]:
     return {name: _sha256(path) for name in names if (path := folder / name).is_file()}
 
 
-def missing_files(files: Files, expected: Iterable[str]) -> tuple[str, ...]:
-    """Files that the graph names and that are missing or empty, one line each.
+def missing_assets(files: Files, assets: Iterable[str]) -> tuple[str, ...]:
+    """Assets of any meta graph, and of these, that are missing or empty, one line each.
 
-    Files that stayed in an archive are not counted.
+    Files that stayed in an archive are not counted. Raises ModuleError for an asset that lies outside of the module.
     """
+    graphs = files.saved_model.meta_graphs if files.saved_model is not None else ()
+    # TensorFlow joins as Python does: an absolute name stands for itself.
+    named = [os.path.join("assets", asset.filename) for graph in graphs for asset in asset_files(graph)]
     return tuple(
         f"{name} is named by the graph, but missing or empty"
-        for name in expected
-        if name not in files.left_out and not _present(files.folder / name)
+        for name in dict.fromkeys([*assets, *named])
+        if name not in files.left_out and not _present(files.path(name))
     )
 
 
 def checkpoint_problems(files: Files, prefix: str) -> tuple[str, ...]:
     """Files of the checkpoint `prefix.index`, `prefix.data-*` that are missing or empty, one line each."""
     problems = []
-    if not _present(files.folder / f"{prefix}.index"):
+    if not _present(files.path(f"{prefix}.index")):
         problems.append(f"{prefix}.index is missing or empty: the weights cannot be found")
     unpacked = files.glob(f"{glob.escape(prefix)}.data-*")
     shards = [*unpacked, *(name for name in files.left_out if name.startswith(f"{prefix}.data-"))]

@@ -52,12 +52,12 @@ def inspect(files: Files) -> InspectedModule:
     Raises ModuleError for a pickle, for weights in several files, and for missing or damaged files.
     """
     weights = _weights(files)
-    if not (files.folder / KNOWN_BY).is_file():
+    if not files.path(KNOWN_BY).is_file():
         raise ModuleError(
             f"opening {files.folder}: expected {KNOWN_BY} beside {WEIGHTS}, found none",
             hint="the weights do not show their head count, activation or epsilon: fetch config.json too",
         )
-    config = common.read_config(files.folder / KNOWN_BY)
+    config = common.read_config(files.path(KNOWN_BY))
     _check_header(weights)
     with _Opened(weights) as opened:
         names = sorted(opened.keys())
@@ -69,7 +69,7 @@ def inspect(files: Files) -> InspectedModule:
         format="Hugging Face checkpoint",
         variables=variables,
         assets=vocabularies(files),
-        constants=_tokenizer(files.folder),
+        constants=_tokenizer(files.path("tokenizer_config.json")),
         fingerprint=common.fingerprint(files.folder, KNOWN_BY, WEIGHTS),
         saved_model_bytes=0,
         config=config,
@@ -121,7 +121,7 @@ class _Opened:
 
 
 def _weights(files: Files) -> Path:
-    path = files.folder / WEIGHTS
+    path = files.path(WEIGHTS)
     if path.is_file():
         return path
     if (files.folder / SHARDS).is_file():
@@ -150,10 +150,10 @@ def _variable(name: str, part: Any) -> VariableInfo:
     return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
-def _tokenizer(folder: Path) -> dict[str, Any]:
-    """`do_lower_case`, if `tokenizer_config.json` states it; else no constant."""
+def _tokenizer(path: Path) -> dict[str, Any]:
+    """`do_lower_case`, if the tokenizer's configuration states it; else no constant."""
     try:
-        config = read_json(folder / "tokenizer_config.json")
+        config = read_json(path)
     except (OSError, ValueError):
         return {}
     lower = config.get("do_lower_case") if isinstance(config, dict) else None

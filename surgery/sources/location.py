@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-import tarfile
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
+from surgery import child
 from surgery.errors import ModuleError
+from surgery.scratch import scratch_folder
 from surgery.sources import EXPECTED, module_folders
+from surgery.sources.archives import unpack
 from surgery.sources.files import Files
 from surgery.wording import is_number
 
@@ -51,8 +48,8 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
     if path.is_file() and module.endswith(ARCHIVES):
-        with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
-            yield _unpack(path, Path(scratch), with_weights=with_weights)
+        with scratch_folder() as scratch:
+            yield _unpack(path, scratch, with_weights=with_weights)
         return
     if path.is_file():
         raise ModuleError(
@@ -89,26 +86,16 @@ def _checkpoint_prefix(path: Path) -> Path | None:
 
     None for a path that belongs to no checkpoint.
     """
+    if path.is_dir():
+        return None
     for prefix in (path, path.with_name(re.sub(r"\.(index|meta|data-[0-9]+-of-[0-9]+)$", "", path.name))):
-        if not path.is_dir() and prefix.with_name(f"{prefix.name}.index").is_file():
+        if prefix.with_name(f"{prefix.name}.index").is_file():
             return prefix
     return None
 
 
 def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
-    left_out: list[str] = []
-    try:
-        for name, extract in _members(archive, scratch):
-            if not with_weights and SHARD.search(name):
-                left_out.append(re.sub(r"^\./", "", name))
-            else:
-                extract()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
-        # zipfile raises RuntimeError for an encrypted file, and its subclass NotImplementedError for an unknown
-        # compression.
-        raise ModuleError(
-            f"unpacking {archive}: {error}", hint=f"the archive is truncated or no {archive.suffix}: fetch it again"
-        ) from error
+    left_out = unpack(archive, scratch, stays_packed=lambda name: not with_weights and bool(SHARD.search(name)))
     folders = module_folders(scratch, depth=DEEPEST)
     if not folders:
         raise ModuleError(f"opening {archive}: expected {EXPECTED} in the archive, found none")
@@ -117,25 +104,11 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
     return Files(folder=folders[0], name=module_name(str(archive)), left_out=below)
 
 
-def _members(archive: Path, scratch: Path) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Name of each member of an archive, and the call that unpacks it into `scratch`.
-
-    No member can be written outside `scratch`: `ZipFile.extract` and tarfile's filter "data" both prevent it.
-    """
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as packed:
-            for name in packed.namelist():
-                yield name, partial(packed.extract, name, scratch)
-        return
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            yield member.name, partial(tar.extract, member, scratch, filter="data")
-
-
 def _resolve(handle: str) -> Path:
     """Downloads and caches a handle with tensorflow_hub, in a separate process: this one must not load TensorFlow."""
-    command = [sys.executable, "-m", "surgery.tf.resolve", handle]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        child.command("-m", "surgery.tf.resolve", handle), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ModuleError(

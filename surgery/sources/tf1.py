@@ -62,7 +62,7 @@ def inspect(files: Files) -> InspectedModule:
         fingerprint=common.fingerprint(folder, *common.SIGNED),
         saved_model_bytes=(folder / SAVED_MODEL).stat().st_size,
         problems=(
-            *common.missing_files(files, assets.values()),
+            *common.missing_assets(files, assets.values()),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
         open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),

@@ -42,14 +42,14 @@ def inspect(files: Files) -> InspectedModule:
     """
     prefix = _prefix(files)
     config = _config(files)
-    index = read_index(files.folder / f"{prefix}.index")
+    index = read_index(files.path(f"{prefix}.index"))
     if OBJECT_GRAPH_KEY in index.entries:
         raise ModuleError(
             f"opening {files.folder / prefix}: it is a TF2 object-based checkpoint, whose keys carry no names",
             hint="give the SavedModel of the same encoder, or a checkpoint that TensorFlow 1's Saver wrote",
         )
     names = (config.file, f"{prefix}.index")
-    meta = files.folder / f"{prefix}.meta"
+    meta = files.path(f"{prefix}.meta")
     return InspectedModule(
         name=files.name,
         folder=str(files.folder),

@@ -69,7 +69,7 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
         fingerprint=common.fingerprint(folder, *common.SIGNED),
         saved_model_bytes=(folder / SAVED_MODEL).stat().st_size,
         problems=(
-            *common.missing_files(files, asset_files),
+            *common.missing_assets(files, asset_files),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
         open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),

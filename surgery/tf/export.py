@@ -57,7 +57,7 @@ def write_saved_model(export: Export, folder: Path) -> None:
     except (tf.errors.OpError, OSError) as error:
         raise WriteError(
             f"writing the SavedModel to {folder}: {reason(error)}",
-            hint="check free space and permissions of the destination's disk",
+            hint="check free space and permissions of that folder's disk",
         ) from error
 
 

@@ -6,7 +6,6 @@ signature comes from `surgery.tf.tapped_signature`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs import resource_variables
+from surgery.scratch import filling, scratch_folder
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.memory import give_back
 from surgery.tf.reasons import reason
@@ -197,12 +197,14 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
                 f"making resource variables of the reference variables of {listing.files.name}: {error}",
                 hint="save the model again with tf.compat.v1.enable_resource_variables()",
             ) from error
-    with tempfile.TemporaryDirectory(prefix="surgery-") as scratch:
+    with scratch_folder() as scratch:
         for path in folder.iterdir():
             if path.is_dir():
-                (Path(scratch) / path.name).symlink_to(path.resolve(), target_is_directory=True)
-        (Path(scratch) / SAVED_MODEL).write_bytes(model.SerializeToString())
-        yield Path(scratch)
+                (scratch / path.name).symlink_to(path.resolve(), target_is_directory=True)
+        graph = model.SerializeToString()
+        with filling(scratch, f"writing the graph of {listing.files.name}", len(graph)):
+            (scratch / SAVED_MODEL).write_bytes(graph)
+        yield scratch
 
 
 def _load(listing: GraphListing, folder: Path) -> Any:

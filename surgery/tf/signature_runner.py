@@ -15,11 +15,13 @@ import tensorflow as tf
 import tensorflow_text  # registers the operations of exports that take text  # noqa: F401
 
 from surgery.batching import MASK
+from surgery.batching.bounds import check_values
 from surgery.batching.probing import prove
 from surgery.batching.sharing import Arrays, Layout, Shape, group, is_matrix, join, length_of, split, split_texts
 from surgery.errors import UsageError
 from surgery.module import SERVE
 from surgery.tf.session import SavedModelSession
+from surgery.tf.token_types import token_types
 
 
 class LoadedSignature:
@@ -50,6 +52,7 @@ class LoadedSignature:
                 f"opening {saved_model}: its signature {signature} has no output {', '.join(missing)}",
                 hint="it has " + ", ".join(sorted(self._shapes)),
             )
+        self._token_types = token_types(saved_model)
         self._layout: Layout | None = None  # learned from the first batch whose examples differ in length
         fetched = {*self._wanted, MASK} if is_matrix(self._shapes.get(MASK)) else set(self._wanted)
         self._run = self._session.signature(signature, sorted(fetched))
@@ -60,7 +63,8 @@ class LoadedSignature:
         An example is a mapping by input. For a signature with one input it may be the value itself: a string, or an
         array without its batch axis. If the signature takes `input_mask`, examples may differ in length. They are
         padded; if padding turns out to change the outputs, only examples of equal length are run together. Raises
-        UsageError for examples that do not fit, ModuleError when the signature cannot be run.
+        UsageError for examples that do not fit, such as a mask other than 0 and 1, and ModuleError when the signature
+        cannot be run.
         """
         if not examples:
             return []
@@ -87,6 +91,8 @@ class LoadedSignature:
         requests = [
             {name: np.asarray(row[name], given.dtype)[None] for name, given in self._inputs.items()} for row in rows
         ]
+        for number, request in enumerate(requests):
+            check_values(request, self._token_types, first_row=number)
         layout = self._layout_for(requests)
         found: dict[int, dict[str, np.ndarray]] = {}
         for numbers in group(requests, layout, buckets=False):

@@ -12,7 +12,9 @@ import tensorflow_text  # noqa: F401  registers its operations, for exports that
 
 from surgery.batching.probing import Tensor
 from surgery.batching.sharing import Arrays
+from surgery.errors import UsageError
 from surgery.formats.checkpoint_check import check_weights
+from surgery.tf.token_types import token_types
 
 SELECTIONS_KEPT = 64
 """The number of sets of outputs whose functions are cached. Making a function takes a tenth of a second."""
@@ -26,6 +28,7 @@ class TracedSignature:
     Attributes:
         inputs: Dtype and shape of each input, by key.
         outputs: Dtype and shape of each output, by key.
+        token_types: The number of token types of the model; None if it is not known.
     """
 
     def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
@@ -35,6 +38,7 @@ class TracedSignature:
         self._specs = self._signature.structured_input_signature[1]
         self.inputs = {key: _tensor(spec) for key, spec in self._specs.items()}
         self.outputs = {key: _tensor(spec) for key, spec in self._signature.structured_outputs.items()}
+        self.token_types = token_types(folder)
         self._select = lru_cache(SELECTIONS_KEPT)(self._trace)
 
     def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -64,7 +68,7 @@ def use_threads(count: int) -> None:
 
 def is_about_the_inputs(error: Exception) -> bool:
     """Whether an error of `TracedSignature.run` is the caller's fault: the signature refuses the inputs."""
-    return isinstance(error, (tf.errors.InvalidArgumentError, ValueError, TypeError))
+    return isinstance(error, (tf.errors.InvalidArgumentError, UsageError, ValueError, TypeError))
 
 
 def _tensor(spec: Any) -> Tensor:

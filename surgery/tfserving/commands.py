@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
 import shlex
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ ROWS, TOKENS = 2, 4
 CLIENT = "client.py"
 
 TEMPLATE = '''\
-"""Asks TensorFlow Serving over gRPC for the signature {signature} of {model}: python {file} [HOST:PORT]"""
+"""Asks TensorFlow Serving over gRPC for one signature of a model: python {file} [HOST:PORT]"""
 
 import sys
 
@@ -52,6 +56,7 @@ def predict(address, inputs=INPUTS, outputs=OUTPUTS):
 if __name__ == "__main__":
     found = predict(sys.argv[1] if len(sys.argv) > 1 else ADDRESS)
     for name, array in sorted(found.items()):
+        name = name if name.isprintable() else ascii(name)
         print(name, array.dtype, list(array.shape), array.ravel()[:3].tolist(), "...")
 '''
 
@@ -60,8 +65,8 @@ def curl(served: Served) -> str:
     """A REST request by columns (`inputs`), as a command line for any shell."""
     signature = served.first
     inputs = {key: value for key, (_, value) in _example(served).items()}
-    body = json.dumps({"signature_name": signature.name, "inputs": inputs}, ensure_ascii=False)
-    url = f"http://localhost:{REST_PORT}/v1/models/{served.model}:predict"
+    body = json.dumps({"signature_name": signature.name, "inputs": inputs})
+    url = f"http://localhost:{REST_PORT}/v1/models/{_in_url(served.model)}:predict"
     return f"curl -s -d {shlex.quote(body)} {shlex.quote(url)}"
 
 
@@ -100,9 +105,20 @@ def server(served: Served, configs: Path) -> str:
 def docker(served: Served, configs: Path) -> str:
     """The same in a container. Folders keep their paths, so that models.config is right inside as well."""
     shown = dict.fromkeys((str(served.base_path), str(configs)))
-    mounts = " ".join(f"-v {shlex.quote(f'{path}:{path}:ro')}" for path in shown)
+    mounts = " ".join(f"--mount {shlex.quote(_mount(path))}" for path in shown)
     ports = " ".join(f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT))
     return f"docker run --rm {ports} {mounts} tensorflow/serving " + " ".join(_flags(served, configs))
+
+
+def _in_url(name: str) -> str:
+    return urllib.parse.quote(os.fsencode(name), safe="")
+
+
+def _mount(path: str) -> str:
+    """A folder in the syntax of --mount, which is a line of CSV; that of -v cannot have colons in a path."""
+    line = io.StringIO()
+    csv.writer(line).writerow(["type=bind", f"source={path}", f"target={path}", "readonly"])
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _flags(served: Served, configs: Path) -> list[str]:

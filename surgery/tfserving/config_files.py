@@ -58,7 +58,11 @@ def models_config(model: str, base_path: Path, version: int | None) -> str:
     entry = config.model_config_list.config.add(name=model, base_path=str(base_path), model_platform="tensorflow")
     if version is not None:
         entry.model_version_policy.specific.versions.append(version)
-    return str(text_format.MessageToString(config, as_utf8=True))
+    # Letters of any language stay readable; what cannot be printed becomes octal, which parses to the same bytes.
+    return "".join(
+        c if c.isprintable() or c == "\n" else "".join(f"\\{byte:03o}" for byte in c.encode())
+        for c in str(text_format.MessageToString(config, as_utf8=True))
+    )
 
 
 def batching_config(batch: int) -> str:

@@ -110,6 +110,13 @@ def describe_served(
     signature or too long a row.
     """
     folder = Path(os.path.abspath(module.folder))
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"serving {folder}: its path is not UTF-8, which requests and configuration files consist of",
+            hint="rename the folder",
+        ) from None
     signatures = _signatures(module, names)
     longest = longest_row(folder, module)
     if length is None:

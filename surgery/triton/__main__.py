@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import signal
 import sys
-import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from surgery.boundary import boundary
 from surgery.errors import SurgeryError
+from surgery.scratch import scratch_folder
 from surgery.triton.options import read_options
+from surgery.wording import shown
 
 if TYPE_CHECKING:
     from surgery.module import TensorInfo
@@ -39,8 +40,10 @@ def main(arguments: list[str]) -> int:
 
 def serve(options: Namespace) -> None:
     """Checks the export, its signatures and the ports before Triton starts; then serves. Raises SurgeryError."""
+    from surgery.batching.bounds import Bounds
     from surgery.triton.endpoints import take_ports
     from surgery.triton.exported import choose_signatures, find_export
+    from surgery.triton.guard import guarding
     from surgery.triton.process import make_backends, running
     from surgery.triton.repository import Batching, write_repository
 
@@ -49,13 +52,16 @@ def serve(options: Namespace) -> None:
     endpoints = take_ports(
         options.address, http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port
     )
-    with tempfile.TemporaryDirectory(prefix="serve-triton-") as folder:
-        workspace = Path(folder)
-        batching = Batching(rows=options.max_batch, delay_us=options.delay_us)
+    with scratch_folder() as workspace:
+        bounds = Bounds(rows=options.max_batch, tokens=options.max_tokens, text_bytes=options.max_text_bytes)
+        batching = Batching(bounds=bounds, delay_us=options.delay_us)
         program = make_backends(workspace / "backends")
         write_repository(workspace / "models", models, batching, options.threads)
         say(f"loading {models[0].folder} ...")
-        with running(program, workspace, endpoints, options.verbose) as server:
+        with (
+            guarding(endpoints.address, endpoints.http, endpoints.inner),
+            running(program, workspace, endpoints, options.verbose) as server,
+        ):
             stop.second_time = server.kill
             if server.wait_until_ready(endpoints.url, stop.is_set):
                 announce(models, endpoints, workspace / "models")
@@ -94,12 +100,12 @@ def announce(models: Sequence[Served], endpoints: Endpoints, repository: Path) -
         )
 
     for served in models:
-        print(
+        ready = (
             f"ready: {endpoints.url}/v2/models/{served.model}/infer"
             f" | in: {listed(served.signature.inputs, served.batched)}"
-            f" | out: {listed(served.signature.outputs, served.batched)}",
-            flush=True,
+            f" | out: {listed(served.signature.outputs, served.batched)}"
         )
+        print(shown(ready), flush=True)
         say(f"{served.model}: {(repository / served.model / str(served.version) / LAYOUT_FILE).read_text()}")
     say(f"gRPC {endpoints.host}:{endpoints.grpc}, metrics {endpoints.metrics_url}; Ctrl-C stops it")
 
@@ -122,7 +128,7 @@ def summary(endpoints: Endpoints) -> str:
 
 def say(text: str) -> None:
     """Prints a message on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ class Endpoints:
 
     Attributes:
         address: The IPv4 address.
-        http: Port of the HTTP service.
+        http: Port of the HTTP service that clients see (surgery.triton.guard).
+        inner: Port of tritonserver's own HTTP service, on the loopback interface.
         grpc: Port of the gRPC service.
         metrics: Port of the metrics, over HTTP.
     """
 
     address: str
     http: int
+    inner: int
     grpc: int
     metrics: int
 
@@ -56,12 +58,12 @@ def take_ports(address: str, **wanted: int) -> Endpoints:
     held: list[socket.socket] = []
     ports = {}
     try:
-        for protocol, port in wanted.items():
+        for protocol, port in {**wanted, "inner": 0}.items():
             try:
                 holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
                 held.append(holder)
                 holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                holder.bind((address, port))
+                holder.bind(("127.0.0.1" if protocol == "inner" else address, port))
                 holder.listen()  # with `bind` alone, two sockets could have the same port
             except OSError as error:
                 raise UsageError(

@@ -51,6 +51,10 @@ class Served:
     batched: bool
 
 
+NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+"""The name of a Triton model, which is part of a path."""
+
+
 def find_export(path: Path) -> Path:
     """The SavedModel's folder: `path` itself, or its folder with the highest version number, as for TensorFlow Serving.
 
@@ -86,6 +90,12 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> 
         tags = next((graph.tags for graph in module.meta_graphs if "train" not in graph.tags), ())
         signatures = [module.signatures[key] for key in _chosen(module, wanted, folder)]
     several = len(signatures) > 1
+    if several and (odd := [s.name for s in signatures if not NAME.fullmatch(s.name)]):
+        raise UsageError(
+            f"serving the signature {odd[0]!r} beside others: its model would be named {model}.{odd[0]}, and a model's "
+            "name is part of its URL and of a path",
+            hint="serve it alone, or signatures whose names have letters, digits and _ . - only",
+        )
     return [
         Served(
             model=f"{model}.{signature.name}" if several and signature.name != DEFAULT_SIGNATURE else model,
@@ -142,7 +152,7 @@ def _is_batched(signature: SignatureInfo) -> bool:
 
 
 def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"--name {name!r}: a model's name is part of its URL and of a path",
             hint="use letters, digits and _ . -",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from surgery.batching.bounds import Bounds, check_size, check_values, within
 from surgery.batching.probing import learn_layout
 from surgery.batching.sharing import Arrays, Layout, group, join, rows_of, split
 from surgery.tf.reasons import reason
@@ -33,12 +34,14 @@ class TritonPythonModel:
         self._triton = triton_python_backend_utils
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
-        tags = parameters["tags"].split(",") if parameters["tags"] else []
+        tags = json.loads(parameters["tags"])
         use_threads(int(parameters["threads"]))
         self._signature = TracedSignature(parameters["saved_model"], tags, parameters["signature"])
         self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
         if parameters["batched"]:
             self._layout, sentence = learn_layout(self._signature.inputs, self._signature.outputs, self._signature.run)
+        self._shapes = {key: tensor.shape for key, tensor in self._signature.inputs.items()}
+        self._bounds = Bounds(**json.loads(parameters["bounds"]))
         version = Path(args["model_repository"]) / args["model_version"]
         (version / LAYOUT_FILE).write_text(sentence, encoding="utf-8")
         labels = {"model": args["model_name"], "version": args["model_version"]}
@@ -48,14 +51,28 @@ class TritonPythonModel:
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """The responses to Triton's requests, in the order of the requests. An error is a response as well."""
-        get = self._triton.get_input_tensor_by_name
-        inputs = [{key: get(request, key).as_numpy() for key in self._signature.inputs} for request in requests]
-        wanted = [set(request.requested_output_names()) for request in requests]
         responses: list[Any] = [None] * len(requests)
-        for numbers in group(inputs, self._layout):
-            for number, response in zip(numbers, self._answer(numbers, inputs, wanted), strict=True):
-                responses[number] = response
+        inputs: dict[int, Arrays] = {}
+        for number, request in enumerate(requests):
+            try:
+                inputs[number] = self._read(request)
+            except Exception as error:  # also MemoryError: it is this request's, and the others get their answers
+                responses[number] = self._refusal(error)
+        sound, arrays = list(inputs), list(inputs.values())
+        wanted = [set(requests[number].requested_output_names()) for number in sound]
+        for together in group(arrays, self._layout):
+            for run in within(together, arrays, self._shapes, self._bounds.tokens):
+                for position, response in zip(run, self._answer(run, arrays, wanted), strict=True):
+                    responses[sound[position]] = response
         return responses
+
+    def _read(self, request: Any) -> Arrays:
+        """The inputs of a request. Raises UsageError for one that is too large, or has values that mean nothing."""
+        get = self._triton.get_input_tensor_by_name
+        inputs = {key: get(request, key).as_numpy() for key in self._signature.inputs}
+        check_size(inputs, self._shapes, self._bounds)
+        check_values(inputs, self._signature.token_types)
+        return inputs
 
     def _answer(self, numbers: Sequence[int], inputs: Sequence[Arrays], wanted: Sequence[set[str]]) -> list[Any]:
         try:

@@ -75,6 +75,20 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         help="the most rows of a batch, and of a request (default: %(default)s)",
     )
     add(
+        "--max-tokens",
+        metavar="N",
+        type=_number(1, 2**31 - 1),
+        default=32 * 512,
+        help="the most tokens of a request and of a run, padding included: rows x length (default: %(default)s)",
+    )
+    add(
+        "--max-text-bytes",
+        metavar="N",
+        type=_number(1, 2**31 - 1),
+        default=2**20,
+        help="the most bytes of the texts of a request (default: %(default)s)",
+    )
+    add(
         "--delay-us",
         metavar="N",
         type=_number(0, 10_000_000),

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,10 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
         str(program),
         f"--model-repository={workspace / 'models'}",
         f"--backend-directory={workspace / 'backends'}",
-        f"--http-address={endpoints.address}",
+        "--http-address=127.0.0.1",
         f"--grpc-address={endpoints.address}",
         f"--metrics-address={endpoints.address}",
-        f"--http-port={endpoints.http}",
+        f"--http-port={endpoints.inner}",
         f"--grpc-port={endpoints.grpc}",
         f"--metrics-port={endpoints.metrics}",
         "--disable-auto-complete-config",
@@ -172,9 +173,11 @@ def running(program: Path, workspace: Path, endpoints: Endpoints, verbose: bool)
             stdout=None if verbose else file,
             stderr=subprocess.STDOUT if not verbose else None,
             env=_environment(verbose),
+            # The Python backend imports from the current folder too.
+            cwd=workspace,
             # In a group of its own: Ctrl-C reaches only this program, which then lets the server finish its requests.
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=partial(_end_with_parent, os.getpid()),
         )
     server = TritonServer(process, log, verbose)
     try:
@@ -191,6 +194,11 @@ def open_here(url: str, timeout: float) -> Any:
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=timeout)
 
 
-def _end_with_parent() -> None:
-    """Runs in the child: lets it receive SIGTERM when the parent dies for any reason (prctl(2), PR_SET_PDEATHSIG)."""
+def _end_with_parent(parent: int) -> None:
+    """Runs in the child: lets it receive SIGTERM when the parent dies for any reason (prctl(2), PR_SET_PDEATHSIG).
+
+    If the parent has died before that call, the child does not start.
+    """
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)

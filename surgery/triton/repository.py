@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from surgery.batching.bounds import Bounds
 from surgery.module import TensorInfo
 from surgery.triton.exported import TRITON_TYPES, Served
 
@@ -26,11 +28,11 @@ class Batching:
     """How Triton forms batches.
 
     Attributes:
-        rows: The most rows of a batch.
+        bounds: The most that a run may hold.
         delay_us: The longest that a request waits for others, in microseconds.
     """
 
-    rows: int
+    bounds: Bounds
     delay_us: int
 
 
@@ -61,15 +63,16 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
             key: {"string_value": value}
             for key, value in {
                 "saved_model": str(served.folder),
-                "tags": ",".join(served.tags),
+                "tags": json.dumps(served.tags),
                 "signature": served.signature.name,
                 "batched": "1" if served.batched else "",
                 "threads": str(threads),
+                "bounds": json.dumps(asdict(batching.bounds)),
             }.items()
         },
     }
     if served.batched:
-        config["max_batch_size"] = batching.rows
+        config["max_batch_size"] = batching.bounds.rows
         config["dynamic_batching"] = {"max_queue_delay_microseconds": batching.delay_us}
         for tensor in config["input"]:
             # Without this, Triton only merges requests of equal shapes. `surgery.batching` decides what shares a run.

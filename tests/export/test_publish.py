@@ -41,10 +41,14 @@ def stage_and_fail(destination: Path, error: BaseException, *, keep_failed: bool
         raise error
 
 
-def dead_pid() -> int:
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    return done.pid
+def killed(destination: Path) -> None:
+    """Leaves what a run leaves that is killed while it writes."""
+    pid = os.fork()
+    if pid == 0:
+        context = staging(destination)
+        context.__enter__()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def test_without_a_destination_the_next_version_is_taken(tmp_path, monkeypatch):
@@ -78,8 +82,8 @@ def test_overwrite_removes_saved_models_and_empty_folders_only(tmp_path):
 def test_a_staged_export_is_published_and_nothing_is_left_beside_it(tmp_path):
     destination = tmp_path / "served" / "bert" / "1"
     with staging(destination) as folder:
-        assert folder.parent == destination.parent
-        assert folder.name.startswith(".1.staging-")
+        assert folder.parents[1] == destination.parent
+        assert folder.parent.name.startswith(".1.staging-")
         export(folder, "new")
         publish(folder, destination, overwrite=False)
     assert content(destination) == "new"
@@ -147,15 +151,28 @@ def test_a_place_that_cannot_hold_a_folder_is_a_write_error(tmp_path):
         raise AssertionError("there is no folder to write into")
 
 
-def test_staging_folders_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
-    destination = tmp_path / "1"
-    dead, alive = dead_pid(), os.getppid()
-    for name in (f".1.staging-{dead}-a", f".1.staging-{dead}-b-old", f".1.staging-{alive}-c", f".2.staging-{dead}-d"):
-        export(tmp_path / name, "abandoned")
+def test_staging_folders_of_killed_runs_are_removed_whatever_was_to_be_published(tmp_path):
     export(tmp_path / ".1.staging-notes", "mine")
-    with staging(destination) as folder:
-        assert folder.is_dir()
-        assert set(left_beside(folder)) == {f".1.staging-{alive}-c", f".2.staging-{dead}-d", ".1.staging-notes"}
+    with staging(tmp_path / "1") as living:
+        export(living, "half")
+        killed(tmp_path / "2")
+        assert len(list(tmp_path.glob(".?.staging-????????"))) == 2
+        with staging(tmp_path / "3") as folder:
+            assert set(tmp_path.iterdir()) == {living.parent, folder.parent, tmp_path / ".1.staging-notes"}
+            assert content(living) == "half"
+
+
+def test_a_signal_waits_until_both_of_two_exports_are_in_place(tmp_path, monkeypatch):
+    tensors, texts = tmp_path / "bert" / "1", tmp_path / "bert_text" / "1"
+    move = publishing._move
+    monkeypatch.setattr(
+        publishing, "_move", lambda *args, **kwargs: (os.kill(os.getpid(), signal.SIGINT), move(*args, **kwargs))
+    )
+    before = len(publishing.PUBLISHED)
+    with pytest.raises(KeyboardInterrupt), staging(tensors) as first, staging(texts) as second:
+        publish_together({export(first, "new"): tensors, export(second, "new text"): texts}, overwrite=False)
+    assert (content(tensors), content(texts)) == ("new", "new text")
+    assert publishing.PUBLISHED[before:] == [tensors, texts]
 
 
 def test_without_renameat2_two_renames_do(tmp_path, monkeypatch):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import resource
+import signal
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import surgery
-from surgery.errors import ModuleError
+from surgery.errors import ModuleError, WriteError
 from surgery.sources.location import locate, module_name
 from tests.support.builders.common import PACKED
 
@@ -51,6 +54,29 @@ def test_an_archive_is_unpacked_for_as_long_as_it_is_needed():
         assert found.name == "g3_small"
         assert (found.folder / "variables" / "variables.data-00000-of-00001").stat().st_size > 1000
     assert not found.folder.exists()
+
+
+@pytest.mark.parametrize("room", [100, 20_000])
+def test_a_full_folder_for_temporary_files_is_no_damaged_archive(room, tmp_path, tmp_path_factory, monkeypatch):
+    """A file that fits into a buffer, and one that does not."""
+    archive = tmp_path_factory.mktemp("packed") / "module.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("saved_model.pb", bytes(2 * room))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with (
+            pytest.raises(WriteError, match=f"unpacking .*module.zip.* in {tmp_path}.* are needed") as caught,
+            locate(str(archive), with_weights=True),
+        ):
+            raise AssertionError("it does not fit")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "TMPDIR" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_need_the_weights_stay_packed_and_are_not_missed():
@@ -164,28 +190,6 @@ def test_an_archive_without_a_module(tmp_path):
     refused(archive(tmp_path / "empty.tar.gz"), "in the archive, found none")
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "a/../../outside.txt", "../variables/variables.data-0"])
-def test_an_archive_that_writes_outside_is_refused(name: str, tmp_path):
-    (tmp_path / "in").mkdir()
-    path = archive(tmp_path / "in" / "evil.tar.gz", member(name), member("saved_model.pb"))
-    with pytest.raises(ModuleError), locate(str(path), with_weights=True):
-        raise AssertionError("it was opened")
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.tar.gz", "in"]
-
-
-@pytest.mark.parametrize("prefix", ["../../", "/", "a/../../"])
-def test_a_zip_archive_cannot_write_outside(prefix: str, modules, tmp_path):
-    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
-        for path in modules("hf_electra").iterdir():
-            archive.write(path, prefix + path.name)
-    with locate(str(tmp_path / "evil.zip"), with_weights=True) as found:
-        assert (found.folder / "model.safetensors").is_file()
-        scratch = found.folder
-    assert not scratch.exists()
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["evil.zip"]
-    assert not (tmp_path.parent / "model.safetensors").exists()
-
-
 @pytest.mark.parametrize("command", [surgery.inspect, surgery.plan])
 def test_a_zip_archive_truncated_anywhere_is_a_module_error(command, modules, tmp_path):
     whole = io.BytesIO()
@@ -197,11 +201,6 @@ def test_a_zip_archive_truncated_anywhere_is_a_module_error(command, modules, tm
         (tmp_path / "cut.zip").write_bytes(content[:length])
         with pytest.raises(ModuleError, match="truncated"):
             command(tmp_path / "cut.zip")
-
-
-def test_an_archive_with_links_out_of_it_is_refused(tmp_path):
-    link = member("saved_model.pb", 0, type=tarfile.SYMTYPE, linkname="/etc/hostname")
-    refused(archive(tmp_path / "evil.tar.gz", link), "unpacking")
 
 
 def test_a_handle_that_cannot_be_resolved_is_told_with_the_reason(monkeypatch):

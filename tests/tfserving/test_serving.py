@@ -161,8 +161,9 @@ def test_the_server_is_pointed_to_the_files_where_they_are(versioned, tmp_path):
     flags = shlex.split(found.server)
     assert f"--model_config_file={tmp_path / 'my files' / 'models.config'}" in flags
     words = shlex.split(found.docker)
-    mounts = [words[place + 1] for place, word in enumerate(words) if word == "-v"]
-    assert mounts == [f"{path}:{path}:ro" for path in (versioned.parent, tmp_path / "my files")]
+    mounts = [words[place + 1] for place, word in enumerate(words) if word == "--mount"]
+    folders = (versioned.parent, tmp_path / "my files")
+    assert mounts == [f"type=bind,source={path},target={path},readonly" for path in folders]
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_a_runtime_that_cannot_be_made_or_dies_stops_nobody(script, exports, mon
     assert "ONNX Runtime: no network" in out
     assert "TensorFlow, call       no" in out
     assert "WRONG: TensorFlow, call" in out
-    assert "the process ended with exit code 2" in out
+    assert "the process ended with exit code 1: FileNotFoundError" in out
     assert "TensorFlow, signature  yes" in out
 
 

@@ -189,7 +189,8 @@ def test_a_request_that_the_model_refuses_spoils_no_other(tokens_server, local, 
         (lambda body: body["inputs"][0].update(name="tokens"), "unexpected inference input 'tokens'"),
         (lambda body: body.update(outputs=[{"name": "logits"}]), "unexpected inference output 'logits'"),
         (lambda body: body["inputs"][0].update(shape=[2, 3, 1]), "unexpected shape for input"),
-        (lambda body: body["inputs"][0].update(shape=[2, 4]), "Shape does not match"),
+        (lambda body: body["inputs"][1]["data"].__setitem__(4, -1), "input_mask, row 1, position 1: expected 0"),
+        (lambda body: body.update(inputs=made_up(8, 2100)), "16800 tokens, and the most is 16384"),
         (lambda body: body["inputs"][0].update(datatype="FP32"), "data-type"),
         (lambda body: body["inputs"][0].update(shape=[6, 1]), "batch"),
         (lambda body: body.update(inputs=made_up(33, 1)), "must be <= 32"),
@@ -206,6 +207,15 @@ def test_a_wrong_request_gets_an_error_and_the_server_lives_on(change, message, 
     assert tokens_server.post("nobody", body)[0] == 404
     body = {"inputs": made_up(2, 3)}
     assert tokens_server.post("bert", body)[0] == 200
+
+
+def test_a_request_that_claims_a_million_rows_does_not_end_the_server(tokens_server):
+    body = {"inputs": made_up(2, 3)}
+    for shape in ([10**6, 10**6], [2, 4]):
+        body["inputs"][0]["shape"] = shape
+        status, answer = tokens_server.post("bert", body)
+        assert (status, "the data of 6" in answer["error"]) == (400, True)
+    assert tokens_server.post("bert", {"inputs": made_up(2, 3)})[0] == 200
 
 
 def test_the_ready_line_names_each_model_with_its_inputs_and_outputs(tokens_server):

@@ -90,7 +90,7 @@ def test_weights_that_cannot_be_read_are_said_with_the_reason_and_nothing_is_lef
     assert "failed to load 'broken' version 1: Internal: " in said
     assert out == ""
     assert not list(Path("/dev/shm").glob(f"surgery-{process.pid}-*"))
-    assert not list(tmp_path.glob("serve-triton-*"))
+    assert not list(tmp_path.glob("surgery-scratch-*"))
 
 
 def test_without_pytriton_the_error_names_the_script_that_brings_it(export, tmp_path):

@@ -3,10 +3,10 @@
 import json
 import pathlib
 import shutil
-import sys
 
 from scripts.tools.benchmark.processes import Cost, run
 from scripts.tools.benchmark.progress import say
+from surgery import child
 
 PROGRAMS = "scripts.tools.benchmark.programs"
 
@@ -35,11 +35,11 @@ class Fixture:
 
     def program(self, name: str, *arguments: str) -> Cost:
         """Run a program of the folder `programs` as a process of its own."""
-        return run([sys.executable, "-m", f"{PROGRAMS}.{name}", *arguments], self.root)
+        return run(child.command("-m", f"{PROGRAMS}.{name}", *arguments), self.root)
 
     def surgery(self, *arguments: str, cores: list[int] | None = None) -> Cost:
         """Run this project's command line, on the named cores only; None for all cores."""
-        return run([sys.executable, "-m", "surgery", *arguments], self.root, cores)
+        return run(child.command("-m", "surgery", *arguments), self.root, cores)
 
     def convert(self) -> Cost:
         """Convert the module with this project. An earlier export is removed first."""

@@ -15,7 +15,6 @@ import io
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,11 @@ from scripts.tools.runtimes.programs.exchange import read_outputs, write_request
 from scripts.tools.runtimes.registry import BELOW_FLOAT32, REFERENCE, ROUNDED, RUNTIMES, Runtime
 from scripts.tools.runtimes.request import make_request
 from scripts.tools.runtimes.sample import convert_sample
+from surgery.cli.stopping import stoppable
 from surgery.cli.terminal import WIDTH_WHEN_PIPED
 from surgery.errors import SurgeryError
+from surgery.scratch import scratch_folder
+from surgery.wording import all_shown
 
 EXAMPLES = """examples:
   scripts/runtimes                                      # a sample, in every runtime
@@ -111,17 +113,14 @@ def main(arguments: Sequence[str]) -> int:
     options = read_options(arguments)
     runtimes = [runtime for runtime in RUNTIMES if runtime.name in options.only]
     exports = []
-    with tempfile.TemporaryDirectory(prefix="surgery-runtimes-") as folder:
+    with scratch_folder() as folder:
         places = [(options.exported, str(options.exported))]
         if options.exported is None:
             say("converting a sample")
-            places = [
-                (place, str(place.relative_to(Path(folder) / "sample")))
-                for place in convert_sample(Path(folder) / "sample")
-            ]
+            places = [(place, str(place.relative_to(folder / "sample"))) for place in convert_sample(folder / "sample")]
         try:
             for number, (place, name) in enumerate(places):
-                results = run_everywhere(place, name, runtimes, Path(folder) / str(number))
+                results = run_everywhere(place, name, runtimes, folder / str(number))
                 exports.append(report.as_data(name, results))
         except SurgeryError as error:
             print(f"Error: {error}", file=sys.stderr)
@@ -134,9 +133,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(data, indent=1))
     else:
-        show(data, options.outputs)
+        show(all_shown(data), options.outputs)
     return 0 if data["passed"] else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with stoppable():
+        sys.exit(main(sys.argv[1:]))

@@ -13,6 +13,7 @@ from typing import Any
 
 from scripts.tools.runtimes.programs.exchange import one_line
 from scripts.tools.runtimes.registry import REFERENCE, ROUNDED, Runtime
+from surgery import child
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 600
@@ -46,13 +47,8 @@ def ask(runtime: Runtime, request: Path, folder: Path) -> Answer:
     if failure:
         return Answer(folder=folder, failure=failure, ran=False)
     folder.mkdir(parents=True)
-    command = [
-        python,
-        str(Path(__file__).parent / "programs" / runtime.program),
-        str(request),
-        str(folder),
-        *runtime.arguments,
-    ]
+    program = str(Path(__file__).parent / "programs" / runtime.program)
+    command = child.command(program, str(request), str(folder), *runtime.arguments, python=python)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONHOME"} | QUIET
     environment["PYTHONPATH"] = str(ROOT)
     if runtime in (REFERENCE, *ROUNDED.values()):

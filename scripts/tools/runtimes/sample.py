@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from scripts.tools.runtimes.processes import ROOT
+from surgery import child
 
 MODULE = ROOT / "tests" / "modules" / "g3_small.tar.gz"
 OPTIONS = ("--tap=attention_probs", "--tap=query", "--feature=mean_pool=mean@-2:/mean", "--depth=2", "--text")
@@ -15,7 +15,7 @@ OPTIONS = ("--tap=attention_probs", "--tap=query", "--feature=mean_pool=mean@-2:
 def convert_sample(folder: Path) -> tuple[Path, Path]:
     """Writes the tensor export and the text export of a sample module into a folder; returns their folders."""
     export = folder / "g3_small" / "1"
-    command = [sys.executable, "-m", "surgery", "convert", str(MODULE), str(export), *OPTIONS]
+    command = child.command("-m", "surgery", "convert", str(MODULE), str(export), *OPTIONS)
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{done.stderr}\nruntimes: the sample could not be converted")

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from click.testing import CliRunner
 import surgery
 from surgery.cli.main import main
 from surgery.export.weights import Weights
+from surgery.scratch import scratch_folder
+from tests.support.builders.common import PACKED
 from tests.support.running import ROOT
 from tests.support.tampering import contents
 
@@ -130,24 +133,34 @@ def test_an_interrupt_at_any_step_leaves_nothing(step, source, tmp_path):
 KILLED = """
 import os, signal, sys
 import surgery
+from surgery import scratch
 
 def kill(step, done, total):
     if step == "run the export" and done == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
-surgery.convert(sys.argv[1], sys.argv[2], progress=kill)
+with scratch.holding_temporary_files():
+    surgery.convert(sys.argv[1], sys.argv[2], progress=kill)
 """
 
 
-def test_a_killed_conversion_leaves_no_destination_and_the_next_one_cleans_up(source, tmp_path):
-    destination = tmp_path / "out" / "1"
-    command = [sys.executable, "-c", KILLED, str(source(NAME)), str(destination)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+def test_a_killed_conversion_leaves_no_destination_and_the_next_one_cleans_up(tmp_path, monkeypatch):
+    """It leaves a staged export, an unpacked archive, and code that TensorFlow has generated."""
+    archive, destination, temporary = PACKED / f"{NAME}.tar.gz", tmp_path / "out" / "1", tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-c", KILLED, str(archive), str(destination)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "TMPDIR": str(temporary)}
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     (left,) = (tmp_path / "out").iterdir()
     assert left.name.startswith(".1.staging-")
-    assert (left / "saved_model.pb").is_file()
-    surgery.convert(source(NAME), destination)
+    assert (left / "content" / "saved_model.pb").is_file()
+    assert len(list(temporary.iterdir())) == 2
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with scratch_folder() as folder:
+        assert list(temporary.iterdir()) == [folder.parent]
+    surgery.convert(archive, destination)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["1"]
 
 

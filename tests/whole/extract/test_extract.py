@@ -3,6 +3,10 @@
 import gzip
 import json
 import random
+import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +16,8 @@ import tensorflow as tf
 
 import surgery
 from surgery.beam import shards
+from tests.support.running import environment
+from tests.triton.serving import descendants, running
 
 BUNDLE_RUNNER = "--runner=apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 
@@ -100,8 +106,12 @@ def test_the_same_arguments_give_the_same_bytes_and_other_processes_the_same_row
 ):
     folder, _ = corpus
     monkeypatch.setattr(shards.Layout.__new__, "__defaults__", (500_000, 1_000_000))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # a module of the current folder, which no worker imports
+    (tmp_path / "here" / "json.py").write_text("open('ran', 'w').close()\n")
     for name, options in {"one": {"processes": 1}, "again": {"processes": 1}, "two": {"processes": 2}}.items():
         surgery.extract(text_export, [folder / "*"], tmp_path / name, outputs=["sequence_output"], **options)
+    assert not (tmp_path / "here" / "ran").exists()
     assert content(tmp_path / "one") == content(tmp_path / "again")
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
     assert one.keys() == two.keys()
@@ -218,6 +228,15 @@ def test_a_failed_run_leaves_nothing_and_what_was_there(text_export, corpus, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+def test_neither_the_corpus_nor_the_export_is_overwritten(text_export, corpus, tmp_path):
+    folder, _ = corpus
+    (tmp_path / "_extraction.json").touch()
+    shutil.copy(folder / "a.txt", tmp_path)
+    for place, reason in ((tmp_path, "it contains"), (text_export, "it is"), (text_export / "new", "it lies inside")):
+        with pytest.raises(surgery.UsageError, match=reason):
+            surgery.extract(text_export, tmp_path / "a.txt", place, overwrite=True)
+
+
 def test_progress_counts_texts_up_to_all_that_were_read(text_export, corpus, tmp_path):
     folder, lines = corpus
     seen = []
@@ -246,3 +265,24 @@ def test_sentencepiece_exports_have_tokens_too(text_exports, tmp_path):
     assert row["tokens"][0] == "[CLS]"
     assert row["tokens"][-1] == "[SEP]"
     assert len(row["tokens"]) == len(row["input_word_ids"]) > 2
+
+
+def test_workers_end_with_a_run_that_is_killed_while_they_start(text_export, corpus, tmp_path):
+    folder, _ = corpus
+    words = ["extract", text_export, folder / "a.txt", "--output", tmp_path / "out", "--processes", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "surgery", *map(str, words)],
+        env=environment(TMPDIR=str(tmp_path)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 120
+    while len(workers := descendants(process.pid)) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    while running(workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not running(workers)

@@ -97,6 +97,15 @@ def test_examples_that_do_not_fit_the_signature_are_refused(converted):
     assert model.run([]) == []
 
 
+@pytest.mark.parametrize(("key", "value"), [("input_mask", 2), ("input_mask", -1), ("input_type_ids", 99)])
+def test_values_that_mean_nothing_are_refused_by_example_and_value(key, value, converted):
+    model = SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
+    examples = tokens((3, 5))
+    examples[1][key][4] = value
+    with pytest.raises(surgery.UsageError, match=f"input {key}, row 1, position 4: expected .*, found {value}"):
+        model.run(examples)
+
+
 def test_a_model_that_sees_padding_is_not_padded(converted, load):
     """MobileBERT's embedding joins each token with the next: beside a longer row it would return something else."""
     model = SavedModelHandler(converted("g4_mobilebert").export).load_model()

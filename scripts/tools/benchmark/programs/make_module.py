@@ -8,8 +8,9 @@ changes its input visibly, and different in every variable, so that a swapped or
 import pathlib
 import shutil
 import sys
-import tempfile
 from typing import Any
+
+from surgery.scratch import scratch_folder
 
 SIZES: dict[str, dict[str, int]] = {
     "base": {
@@ -71,10 +72,10 @@ def write_module(folder: pathlib.Path, size: str) -> None:
     )
     pretrainer(pretrainer.inputs)
     fill_randomly(pretrainer.variables)
-    with tempfile.TemporaryDirectory() as scratch:
-        vocab = pathlib.Path(scratch, "vocab.txt")
+    with scratch_folder() as scratch:
+        vocab = scratch / "vocab.txt"
         write_vocab(vocab, config.vocab_size)
-        prefix = str(pathlib.Path(scratch, "pretrainer"))
+        prefix = str(scratch / "pretrainer")
         checkpoint = tf.train.Checkpoint(**pretrainer.checkpoint_items).save(prefix)
         staged = folder.with_name(folder.name + ".partial")
         shutil.rmtree(staged, ignore_errors=True)

@@ -92,13 +92,18 @@ def read_request(folder: Path) -> Request:
     return Request(export=about["export"], signatures=signatures, batches=batches, lists=tuple(about["lists"]))
 
 
+def answer_folder() -> Path:
+    """The folder for the answer. The program's own files belong there as well: whoever asked removes it."""
+    return Path(sys.argv[2])
+
+
 def answer(open_signature: Callable[[Request, Signature], Opened | None], version: str) -> None:
     """Answers the request in the folder `sys.argv[1]`, and writes the answer into the folder `sys.argv[2]`.
 
     If a signature fails, the others are still tried. A signature to which this runtime does not apply opens as None,
     and is left out.
     """
-    request, folder = read_request(Path(sys.argv[1])), Path(sys.argv[2])
+    request, folder = read_request(Path(sys.argv[1])), answer_folder()
     outcomes = {}
     for signature in request.signatures:
         try:

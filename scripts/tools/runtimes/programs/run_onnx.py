@@ -1,33 +1,31 @@
 """An export in ONNX Runtime. tf2onnx's own command converts one signature at a time."""
 
 import sys
-import tempfile
-from pathlib import Path
 from unittest import mock
 
 import onnxruntime
 import tensorflow as tf
 import tf2onnx.convert
 
-from scripts.tools.runtimes.programs.exchange import Arrays, Opened, Request, Signature, answer
+from scripts.tools.runtimes.programs.exchange import Arrays, Opened, Request, Signature, answer, answer_folder
 
 OPSET = "17"
 
 
 def open_signature(request: Request, signature: Signature) -> Opened:
     """Converts a signature to ONNX and opens it in a session of ONNX Runtime."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        options = {
-            "--saved-model": request.export,
-            "--signature_def": signature.name,
-            "--opset": OPSET,
-            "--output": str(file),
-        }
-        command = ["tf2onnx", *(word for option in options.items() for word in option)]
-        with mock.patch.object(sys, "argv", command):
-            tf2onnx.convert.main()
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    file = answer_folder() / "model.onnx"
+    options = {
+        "--saved-model": request.export,
+        "--signature_def": signature.name,
+        "--opset": OPSET,
+        "--output": str(file),
+    }
+    command = ["tf2onnx", *(word for option in options.items() for word in option)]
+    with mock.patch.object(sys, "argv", command):
+        tf2onnx.convert.main()
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    file.unlink()
     names = [output.name for output in session.get_outputs()]
 
     def run(inputs: Arrays) -> Arrays:

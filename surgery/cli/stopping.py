@@ -1,0 +1,31 @@
+"""The end of a command that a signal stops: everything is cleaned up, the message says what had been published."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from surgery.cli.terminal import tell
+from surgery.export.publish import PUBLISHED
+from surgery.signals import Stopped, raised_as_exceptions
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Exits with 128 plus the signal's number, as shells count, when SIGINT, SIGTERM or SIGHUP ends the block."""
+    published_before = len(PUBLISHED)
+    try:
+        with raised_as_exceptions():
+            yield
+        return
+    except KeyboardInterrupt:
+        number = int(signal.SIGINT)
+    except Stopped as stopped:
+        number = stopped.number
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    published = [str(path) for path in PUBLISHED[published_before:]]
+    state = f"before that, it published {', '.join(published)}" if published else "nothing was published"
+    tell(f"stopped by {name}: {state}", style="red")
+    sys.exit(128 + number)
