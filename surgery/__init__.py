@@ -1,10 +1,11 @@
-"""surgery opens TF Hub's BERT modules: inspect, plan, convert, verify, edit, tap, serve, and run over a corpus.
+"""surgery opens TF Hub's BERT modules: inspect, scan, plan, convert, verify, edit, tap, serve, and run over a corpus.
 
 Importing this package, inspecting and planning never import TensorFlow. The folders are the stages of one pipeline, and
 imports point downward only, from the last line of this map to the first:
 
     limits · boundary                          how much is read, and how every failure comes out
     formats → graphs → module → sources        what is in the folder
+    scanning                                   what it could do besides computing, and the gate before every run
     tables → families → explanation            what it means, and why
     planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
@@ -23,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
-from surgery.api.reading import graph, inspect, plan
+from surgery.api.reading import graph, inspect, plan, scan
 from surgery.api.using import extract, serving, verify
 from surgery.errors import (
     ContradictionError,
@@ -31,6 +32,7 @@ from surgery.errors import (
     ParityError,
     SurgeryError,
     UnexplainedError,
+    UntrustedError,
     UsageError,
     WriteError,
 )
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Tap
     from surgery.proof.parity import ParityReport
+    from surgery.scanning.findings import Finding, Scan
 
 __version__ = "0.1.0"
 
@@ -60,6 +63,7 @@ __all__ = [
     "EditedModel",
     "Extracted",
     "Feature",
+    "Finding",
     "GraphListing",
     "Inspection",
     "ModuleError",
@@ -67,11 +71,13 @@ __all__ = [
     "ParityReport",
     "Plan",
     "Preprocessor",
+    "Scan",
     "Serving",
     "SurgeryError",
     "Tap",
     "Tapping",
     "UnexplainedError",
+    "UntrustedError",
     "UsageError",
     "Verification",
     "WriteError",
@@ -83,6 +89,7 @@ __all__ = [
     "inspect",
     "plan",
     "preprocess",
+    "scan",
     "serving",
     "tap",
     "verify",
@@ -95,11 +102,13 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "EditedModel": "surgery.jobs.edit",
     "Extracted": "surgery.jobs.extract",
     "Feature": "surgery.planning.requests",
+    "Finding": "surgery.scanning.findings",
     "GraphListing": "surgery.graph_taps.listing",
     "Inspection": "surgery.explanation.inspection",
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
+    "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
     "Tap": "surgery.planning.requests",
     "Tapping": "surgery.jobs.tap",

@@ -8,7 +8,8 @@
     ├── UnexplainedError         4  a sound module, but no weight table explains it, or evidence is missing
     │   └── ContradictionError   4  two pieces of evidence disagree
     ├── ParityError              5  the export is not the same function as the module; nothing was published
-    └── WriteError               6  the destination, or a scratch folder in TMPDIR, cannot be written
+    ├── WriteError               6  the destination, or a scratch folder in TMPDIR, cannot be written
+    └── UntrustedError           7  the module could do more than compute, and nobody said to trust it; nothing was run
 
 A signal that stops a command is no error. The command cleans up, says what it has published, and exits with 128 plus
 the signal's number: 130 after Ctrl-C (SIGINT), 143 after SIGTERM, 129 after SIGHUP.
@@ -114,3 +115,9 @@ class WriteError(SurgeryError):
     """The destination, or a scratch folder in TMPDIR, cannot be written. The destination is as it was before."""
 
     exit_code = 6
+
+
+class UntrustedError(SurgeryError):
+    """The module could do more than compute, and is not trusted. Nothing of it was run."""
+
+    exit_code = 7

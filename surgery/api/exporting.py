@@ -25,6 +25,7 @@ def convert(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
     *,
+    trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
@@ -50,6 +51,7 @@ def convert(
     Args:
         module: As for `inspect`.
         destination: The folder to write; None for `exported/<name>/<next version>`.
+        trust: Runs a module even if it could do more than compute (see `scan`). Say so only if you trust who made it.
         overwrite: Replaces the destination, after the new export has passed.
         keep_failed: Keeps the staged export when it fails, to look at.
         allow_nonfinite: Accepts weights that are NaN or infinite.
@@ -88,6 +90,7 @@ def convert(
     return convert_module(
         str(module),
         None if destination is None else Path(destination),
+        trust=trust,
         overwrite=overwrite,
         keep_failed=keep_failed,
         allow_nonfinite=allow_nonfinite,
@@ -139,6 +142,7 @@ def preprocess(
     seq_length: int | None = None,
     vocab: PathOrHandle | None = None,
     lower_case: bool | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     limits: Limits = None,
     progress: Progress | None = None,
@@ -151,6 +155,7 @@ def preprocess(
         seq_length: The tokens that a row is packed to; None for 128, or the encoder's positions if they are fewer.
         vocab: As for `convert`.
         lower_case: As for `convert`.
+        trust: As for `convert`.
         overwrite: Replaces the destination, after the new preprocessor has passed.
         limits: As for `inspect`.
         progress: As for `convert`.
@@ -174,6 +179,7 @@ def preprocess(
         str(module),
         None if destination is None else Path(destination),
         _texts(seq_length, vocab, lower_case),
+        trust=trust,
         overwrite=overwrite,
         progress=progress or silent,
     )
@@ -186,6 +192,7 @@ def tap(
     tensors: OneOrMore[str],
     *,
     signature: str | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
     timeout: int | None = None,
@@ -199,6 +206,7 @@ def tap(
         destination: The folder to write.
         tensors: Names that `graph` lists, each `"NAME"` or `"NAME=OUTPUT"` with the key of its output.
         signature: As for `graph`.
+        trust: As for `convert`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
         timeout: The most seconds that a signature may run on one batch; None for the limit `batch_seconds`.
@@ -224,6 +232,7 @@ def tap(
         Path(destination),
         one_or_more(tensors),
         signature=signature,
+        trust=trust,
         overwrite=overwrite,
         keep_failed=keep_failed,
         progress=progress or silent,

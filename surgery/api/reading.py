@@ -1,4 +1,4 @@
-"""Functions that read a module without TensorFlow: inspect it, plan a conversion, list a graph's tensors."""
+"""Functions that read a module without TensorFlow: inspect it, scan it, plan a conversion, list a graph's tensors."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from surgery.graph_taps.listing import GraphListing
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Layers, Tap
+    from surgery.scanning.findings import Scan
 
 
 @public
@@ -46,6 +47,33 @@ def inspect(module: PathOrHandle, *, limits: Limits = None) -> Inspection:
 
     with open_module(str(module), with_weights=False) as found:
         return explain_module(found)
+
+
+@public
+def scan(module: PathOrHandle, *, limits: Limits = None) -> Scan:
+    """Looks for what a module could do besides computing. Nothing of the module is run. Needs no TensorFlow.
+
+    Args:
+        module: As for `inspect`. Any SavedModel can be scanned.
+        limits: As for `inspect`.
+
+    Returns:
+        The module's operations by what they do, and its findings: the operations that are not on the allowlist, with
+        the places where they stand, attributes and asset paths that lead out of the module. `.clean` is True if there
+        are none.
+
+    Raises:
+        ModuleError: The module is missing, damaged, or no module.
+
+    Examples:
+        >>> surgery.scan("g4_bert_mlm.tar.gz").clean
+        True
+    """
+    from surgery.scanning.scan import scan_files
+    from surgery.sources.location import locate
+
+    with locate(str(module), with_weights=False) as files:
+        return scan_files(files)
 
 
 @public

@@ -24,6 +24,7 @@ def verify(
     exported: PathOrHandle,
     *,
     allow_nonfinite: bool = False,
+    trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     timeout: int | None = None,
     limits: Limits = None,
@@ -37,6 +38,7 @@ def verify(
         module: As for `inspect`.
         exported: The folder of the export.
         allow_nonfinite: As for `convert`.
+        trust: As for `convert`.
         assume: As for `convert`.
         timeout: As for `tap`.
         limits: As for `inspect`.
@@ -59,6 +61,7 @@ def verify(
     return verify_export(
         str(module),
         Path(exported),
+        trust=trust,
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
         progress=progress or silent,
@@ -74,6 +77,7 @@ def serving(
     length: int | None = None,
     output: PathOrHandle | None = None,
     warmup: bool = False,
+    trust: bool = False,
     overwrite: bool = False,
     limits: Limits = None,
     progress: Progress | None = None,
@@ -88,6 +92,7 @@ def serving(
         output: The folder for the files; None if they are not written.
         warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
             and replayed.
+        trust: As for `convert`.
         overwrite: Replaces files of `output`, and warm-up requests.
         limits: As for `inspect`.
         progress: As for `convert`.
@@ -115,6 +120,7 @@ def serving(
         length=length,
         output=None if output is None else Path(output),
         warmup=warmup,
+        trust=trust,
         overwrite=overwrite,
         progress=progress or silent,
     )
@@ -134,6 +140,7 @@ def extract(
     processes: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     beam_options: OneOrMore[str] = (),
+    trust: bool = False,
     overwrite: bool = False,
     limits: Limits = None,
     progress: Progress | None = None,
@@ -156,6 +163,7 @@ def extract(
         batch_tokens: The most tokens of a batch.
         beam_options: Options of Apache Beam, such as `"--runner=FlinkRunner"`; without a runner it runs on this
             machine.
+        trust: As for `convert`.
         overwrite: Replaces the destination when the new one is complete.
         limits: As for `inspect`.
         progress: As for `convert`; a unit is a text.
@@ -185,6 +193,7 @@ def extract(
         batch_tokens=batch_tokens,
         processes=processes,
         beam_options=one_or_more(beam_options),
+        trust=trust,
         overwrite=overwrite,
         progress=progress or silent,
     )

@@ -41,12 +41,14 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         outputs: The outputs to return; None for all. Other outputs are not computed.
         threads: Computing threads in a worker process. None takes every core, which is too many where several
             processes share a machine.
+        trust: Runs a SavedModel that could do more than compute (see `surgery.scan`).
         **batching: Options of every ModelHandler: `min_batch_size`, `max_batch_size`, `max_batch_weight` with
             `element_size_fn`, `batch_length_fn`, `large_model`, ...
 
     Raises (in the worker):
         ModuleError: The path cannot be opened, or is no SavedModel.
         UsageError: The signature or an output does not exist.
+        UntrustedError: The SavedModel could do more than compute, and `trust` is False.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         outputs: Sequence[str] | None = None,
         *,
         threads: int | None = None,
+        trust: bool = False,
         **batching: Any,
     ) -> None:
         super().__init__(**batching)
@@ -64,6 +67,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         self._outputs = None if outputs is None else tuple(outputs)
         self._threads = threads
         self._limits = dict(limits.changed())  # a worker is another process
+        self._trust = trust
 
     def load_model(self) -> LoadedSignature:
         """The signature, ready to run. Beam calls this once per worker process."""
@@ -73,7 +77,9 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
             from surgery.tf.signature_runner import LoadedSignature
 
         with limits.raised(self._limits):
-            return LoadedSignature(self._saved_model, self._signature, self._outputs, threads=self._threads)
+            return LoadedSignature(
+                self._saved_model, self._signature, self._outputs, threads=self._threads, trust=self._trust
+            )
 
     def run_inference(
         self, batch: Sequence[Any], model: LoadedSignature, inference_args: Mapping[str, Any] | None = None

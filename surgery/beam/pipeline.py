@@ -32,6 +32,7 @@ class Extraction:
         limit: The most tokens of a row.
         batch_tokens: About the most tokens of a batch, padding included.
         threads: Computing threads in each worker process; None for one per core.
+        trust: Runs a SavedModel that could do more than compute.
     """
 
     files: tuple[str, ...]
@@ -43,6 +44,7 @@ class Extraction:
     limit: int
     batch_tokens: int = BATCH_TOKENS
     threads: int | None = None
+    trust: bool = False
 
 
 class ReadBatches(beam.DoFn):  # type: ignore[misc]
@@ -90,6 +92,7 @@ def build(pipeline: Any, extraction: Extraction, folder: str, progress: str | No
         extraction.signature,
         [tensor.key for tensor in extraction.layout.outputs],
         threads=extraction.threads,
+        trust=extraction.trust,
     )
     read = (
         pipeline

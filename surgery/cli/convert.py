@@ -15,6 +15,7 @@ from surgery.cli.options import (
     MODULE,
     NONFINITE,
     OVERWRITE,
+    TRUST,
     VERBOSE,
     Command,
     assumed,
@@ -41,6 +42,7 @@ from surgery.cli.terminal import show, working
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
 @click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
+@TRUST
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
 @NONFINITE
@@ -52,6 +54,7 @@ from surgery.cli.terminal import show, working
 def convert(
     module: str,
     destination: Path | None,
+    trust: bool,
     overwrite: bool,
     keep_failed: bool,
     allow_nonfinite: bool,
@@ -71,6 +74,7 @@ def convert(
         done = surgery.convert(
             module,
             destination,
+            trust=trust,
             overwrite=overwrite,
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,

@@ -14,6 +14,7 @@ from surgery.cli.options import (
     LIMIT,
     MODULE,
     OVERWRITE,
+    TRUST,
     VERBOSE,
     Command,
     assumed,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     "--prune-heads", "pruned", multiple=True, metavar="HEADS[@LAYERS]", help="Remove heads from blocks. Repeatable."
 )
 @chooses_outputs
+@TRUST
 @OVERWRITE
 @ASSUME
 @LIMIT

@@ -8,7 +8,7 @@ import click
 
 import surgery
 from surgery.batching import BATCH_TOKENS
-from surgery.cli.options import JSON, LIMIT, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, TRUST, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
 BEAM = "surgery.beam_options"
@@ -58,6 +58,7 @@ class WithBeamOptions(Command):
     help="The most tokens of a batch.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DIR when the new one is complete.")
+@TRUST
 @LIMIT
 @JSON
 @VERBOSE

@@ -22,6 +22,7 @@ from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
 from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
+from surgery.cli.scan import scan
 from surgery.cli.serving import serving
 from surgery.cli.stopping import stoppable
 from surgery.cli.tap import tap
@@ -34,7 +35,8 @@ from surgery.wording import shown
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
 or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
-write the destination, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
+write the destination, 7 not clean: the module could do more than compute, 130
+stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 
 RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
@@ -82,7 +84,7 @@ def main() -> None:
     """The group of all commands."""
 
 
-for listed in (inspect, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
+for listed in (inspect, scan, plan, taps, convert, verify, edit, graph, tap, preprocess, serving, extract):
     main.add_command(listed)
 
 

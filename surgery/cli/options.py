@@ -150,6 +150,7 @@ ASSUME = click.option(
     metavar="FIELD=VALUE",
     help="Supply a hyperparameter for which the module has no evidence. Repeatable.",
 )
+TRUST = click.option("--trust", is_flag=True, help="Run it even if surgery scan finds that it is not clean.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
 
 OUTPUTS = (

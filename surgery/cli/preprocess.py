@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, MODULE, OVERWRITE, VERBOSE, Command, reads_texts, reports_errors
+from surgery.cli.options import JSON, LIMIT, MODULE, OVERWRITE, TRUST, VERBOSE, Command, reads_texts, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -23,6 +23,7 @@ from surgery.cli.terminal import show, working
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
 @reads_texts
+@TRUST
 @OVERWRITE
 @LIMIT
 @JSON

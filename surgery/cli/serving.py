@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, TRUST, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -29,6 +29,7 @@ from surgery.cli.terminal import show, working
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the files there.")
 @click.option("--warmup", is_flag=True, help="Write warm-up requests into EXPORTED, each read back and replayed.")
 @click.option("--overwrite", is_flag=True, help="Replace files of DIR, and warm-up requests.")
+@TRUST
 @LIMIT
 @JSON
 @VERBOSE
@@ -40,6 +41,7 @@ def serving(
     length: int | None,
     output: Path | None,
     warmup: bool,
+    trust: bool,
     overwrite: bool,
     as_json: bool,
     verbose: bool,
@@ -59,6 +61,7 @@ def serving(
             length=length,
             output=output,
             warmup=warmup,
+            trust=trust,
             overwrite=overwrite,
             progress=progress,
         )

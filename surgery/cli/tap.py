@@ -14,6 +14,7 @@ from surgery.cli.options import (
     SAVED_MODEL,
     SIGNATURE,
     TIMEOUT,
+    TRUST,
     VERBOSE,
     Command,
     reports_errors,
@@ -41,6 +42,7 @@ from surgery.cli.terminal import show, working
     "character that is no letter or digit. Repeatable.",
 )
 @SIGNATURE
+@TRUST
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
 @TIMEOUT
@@ -53,6 +55,7 @@ def tap(
     destination: Path,
     tensors: tuple[str, ...],
     signature: str | None,
+    trust: bool,
     overwrite: bool,
     keep_failed: bool,
     as_json: bool,
@@ -72,6 +75,7 @@ def tap(
             destination,
             tensors,
             signature=signature,
+            trust=trust,
             overwrite=overwrite,
             keep_failed=keep_failed,
             progress=progress,

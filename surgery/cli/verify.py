@@ -15,6 +15,7 @@ from surgery.cli.options import (
     MODULE,
     NONFINITE,
     TIMEOUT,
+    TRUST,
     VERBOSE,
     Command,
     assumed,
@@ -32,6 +33,7 @@ from surgery.cli.terminal import show, tell, working
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@TRUST
 @TIMEOUT
 @LIMIT
 @JSON
@@ -41,6 +43,7 @@ def verify(
     module: str,
     exported: Path,
     allow_nonfinite: bool,
+    trust: bool,
     assume: tuple[str, ...],
     as_json: bool,
     verbose: bool,
@@ -57,6 +60,7 @@ def verify(
             module,
             exported,
             allow_nonfinite=allow_nonfinite,
+            trust=trust,
             assume=assumed(assume),
             progress=progress,
         )

@@ -27,14 +27,16 @@ class Companions:
         texts: The tokenizer and the length of the text export; None for no text export.
         text_destination: The folder of the text export, or None.
         warmup: True for warm-up requests in every export.
+        trust: Runs the exports even if they are not clean, as the module that they were made of.
     """
 
     texts: Texts | None = None
     text_destination: Path | None = None
     warmup: bool = False
+    trust: bool = False
 
     @classmethod
-    def of(cls, destination: Path, texts: Texts | None, *, warmup: bool, overwrite: bool) -> Companions:
+    def of(cls, destination: Path, texts: Texts | None, *, warmup: bool, trust: bool, overwrite: bool) -> Companions:
         """The companions of the export at `destination`, before anything slow happens.
 
         Raises UsageError if the text export's destination is taken, or the extra for warm-up requests is missing.
@@ -42,7 +44,7 @@ class Companions:
         place = choose_destination(text_destination(destination), "", overwrite=overwrite) if texts else None
         if warmup:
             require_serving("writing warm-up requests")
-        return cls(texts=texts, text_destination=place, warmup=warmup)
+        return cls(texts=texts, text_destination=place, warmup=warmup, trust=trust)
 
     def check_apart(self, destination: Path, *sources: str) -> None:
         """Raises UsageError where an export would be written over the module, its vocabulary, or into one of them."""
@@ -69,10 +71,12 @@ class Companions:
             text_folder = staged.enter_context(staging(self.text_destination))
             tokenization = self.texts.tokenization(plan.module, dict(constants))
             length, right_context = self.texts.resolved(plan.inference), plan.inference.family.right_context
-            write_texts(folder, tokenization, length, right_context, text_folder, self.text_destination)
+            write_texts(
+                exported, tokenization, length, right_context, text_folder, self.text_destination, trust=self.trust
+            )
             exports[text_folder] = self.text_destination
             if self.warmup:
-                opened[text_folder] = open_export(text_folder)
+                opened[text_folder] = open_export(text_folder, trust=self.trust)
         if not self.warmup:
             return exports, {}
         return exports, {exports[at]: warm_staged(export, exports[at], progress) for at, export in opened.items()}

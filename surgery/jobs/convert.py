@@ -21,8 +21,8 @@ from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.scanning.gate import open_to_run
 from surgery.sources.location import module_name
-from surgery.sources.opening import open_module
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,7 @@ def convert_module(
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
+    trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     request: Request | None = None,
     texts: Texts | None = None,
@@ -68,9 +69,9 @@ def convert_module(
     Raises a SurgeryError that names the cause; the destinations are then as they were before.
     """
     destination = choose_destination(destination, module_name(module), overwrite=overwrite)
-    companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
+    companions = Companions.of(destination, texts, warmup=warmup, trust=trust, overwrite=overwrite)
     progress("inspect", 0, 0)
-    with open_module(module, with_weights=True) as source, ExitStack() as staged:
+    with open_to_run(module, trust=trust) as source, ExitStack() as staged:
         companions.check_apart(destination, module, source.folder)
         plan = make_plan(source, destination, assume, request)
         companions.check(plan)
@@ -78,7 +79,7 @@ def convert_module(
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
         recorded = rebuild(opened, folder, progress)
-        exported = open_export(folder)
+        exported = open_export(folder, trust=trust)
         report = judge(recorded, exported, progress)
         if not report.passed:
             raise _no_parity(plan, report, folder, keep_failed=keep_failed)

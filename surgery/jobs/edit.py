@@ -33,6 +33,7 @@ from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.scanning.gate import open_to_run
 from surgery.scratch import scratch_folder
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
@@ -72,6 +73,7 @@ class EditedModel:
         overwrite: bool = False,
         keep_failed: bool = False,
         allow_nonfinite: bool = False,
+        trust: bool = False,
         text: bool = False,
         seq_length: int | None = None,
         vocab: PathOrHandle | None = None,
@@ -95,6 +97,7 @@ class EditedModel:
             overwrite: As for `surgery.convert`.
             keep_failed: As for `surgery.convert`.
             allow_nonfinite: As for `surgery.convert`.
+            trust: As for `surgery.convert`.
             text: As for `surgery.convert`.
             seq_length: As for `surgery.convert`.
             vocab: As for `surgery.convert`.
@@ -125,6 +128,7 @@ class EditedModel:
             overwrite=overwrite,
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,
+            trust=trust,
             texts=texts if text else None,
             warmup=warmup,
             progress=progress or silent,
@@ -174,6 +178,7 @@ def export_edited(
     overwrite: bool = False,
     keep_failed: bool = False,
     allow_nonfinite: bool = False,
+    trust: bool = False,
     texts: Texts | None = None,
     warmup: bool = False,
     battery: MakeBattery = make_battery,
@@ -184,10 +189,10 @@ def export_edited(
     Raises a SurgeryError that names the cause; the destination is then as it was before.
     """
     destination = choose_destination(destination, module_name(model.module) + "_edited", overwrite=overwrite)
-    companions = Companions.of(destination, texts, warmup=warmup, overwrite=overwrite)
+    companions = Companions.of(destination, texts, warmup=warmup, trust=trust, overwrite=overwrite)
     progress("inspect", 0, 0)
     with (
-        open_module(model.module, with_weights=True) as source,
+        open_to_run(model.module, trust=trust) as source,
         scratch_folder() as scratch,
         ExitStack() as staged,
     ):
@@ -199,14 +204,14 @@ def export_edited(
 
         opened = open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress)
         recorded = rebuild(opened, scratch / "unedited", progress)
-        unedited = open_export(scratch / "unedited")
+        unedited = open_export(scratch / "unedited", trust=trust)
         whole = judge(recorded, unedited, progress)
         if not whole.passed:
             raise ParityError(f"rebuilding {source.name} before the edit: {whole.failure()}")
 
         weights = Weights(edited.plan.weights, opened.tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
         in_memory = write_edited(edited, weights, opened.battery, folder, progress)
-        exported = open_export(folder)
+        exported = open_export(folder, trust=trust)
         report = judge_edited(edited, in_memory, exported, unedited, progress)
         if not report.passed:
             raise ParityError(

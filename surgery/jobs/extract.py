@@ -18,8 +18,8 @@ from surgery.errors import WriteError
 from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import open_to_run
 from surgery.scratch import scratch_folder
-from surgery.sources.opening import open_module
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
@@ -70,6 +70,7 @@ def extract_features(
     batch_tokens: int = BATCH_TOKENS,
     processes: int | None = None,
     beam_options: Sequence[str] = (),
+    trust: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Extracted:
@@ -84,11 +85,11 @@ def extract_features(
     from surgery.beam.plan import plan_extraction
 
     runner = running.choose_runner(beam_options, processes)
-    with open_module(exported, with_weights=True) as module:
+    with open_to_run(exported, trust=trust) as module:
         plan = plan_extraction(module, exported, corpus, signature=signature, outputs=outputs, with_text=with_text)
         if "://" not in destination:
             check_apart([Path(destination)], [exported, module.folder, *plan.files])
-        plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads)
+        plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads, trust=trust)
         record = {
             "exported": exported,
             "sha256": dict(module.fingerprint),

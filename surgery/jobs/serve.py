@@ -11,6 +11,7 @@ from surgery.errors import UsageError, WriteError
 from surgery.export.publish import publish, publish_file, staging
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import clear_folder
 from surgery.tfserving import commands as client_code
 from surgery.tfserving.config_files import (
     BATCHING_CONFIG,
@@ -67,6 +68,7 @@ def serve_export(
     length: int | None = None,
     output: Path | None = None,
     warmup: bool = False,
+    trust: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Serving:
@@ -80,7 +82,10 @@ def serve_export(
     if warmup:
         check_warmup(served.folder, overwrite=overwrite)
     files = _files(served)
-    kept = write_warmup(served, served.model, overwrite=overwrite, progress=progress) if warmup else None
+    kept = None
+    if warmup:
+        permission = clear_folder(served.folder, trust=trust)
+        kept = write_warmup(served, permission, served.model, overwrite=overwrite, progress=progress)
     if output is not None:
         _write(files, output)
     configs = Path.cwd() if output is None else output.absolute()

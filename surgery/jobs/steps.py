@@ -22,6 +22,7 @@ from surgery.proof.comparison import Outputs, Recording, compare, names_of
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import inner_outputs
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
+from surgery.scanning.gate import let_through
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files
 
@@ -90,9 +91,9 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
     return _recorded(opened, runs)
 
 
-def open_export(folder: Path) -> InspectedModule:
-    """An export on disk, inspected like a module. Its outputs keep the names that they have in the file."""
-    return inspect_folder(Files(folder=folder, name=folder.name))
+def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
+    """An export on disk, inspected and let through the gate like a module. Its outputs keep the names in the file."""
+    return let_through(inspect_folder(Files(folder=folder, name=folder.name)), trust=trust)
 
 
 def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = silent) -> ParityReport:

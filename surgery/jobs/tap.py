@@ -19,6 +19,7 @@ from surgery.graph_taps.made_inputs import made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import clear, clear_folder
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
@@ -59,6 +60,7 @@ def tap_module(
     tensors: Sequence[str],
     *,
     signature: str | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
     progress: Progress = silent,
@@ -71,6 +73,7 @@ def tap_module(
     progress("read the graph", 0, 0)
     with open_graph(module, signature, with_weights=True) as listing:
         check_apart([destination], [module, listing.files.folder])
+        permission = clear(listing.files, trust=trust)
         taps = resolve_taps(listing, tensors)
         source = _inspect(listing.files)
         if source.problems:
@@ -87,16 +90,17 @@ def tap_module(
                 from surgery.tf import graph_tap
 
             progress("load the module", 0, 0)
-            with graph_tap.opened(listing, taps) as loaded:
+            with graph_tap.opened(listing, permission, taps) as loaded:
                 progress("write the SavedModel", 0, 0)
                 loaded.write(folder, left_out)
                 progress("run the module", 0, 0)
                 accepted, expected = loaded.record(batches, BATCHES)
             progress("run the result", 0, 0)
-            found = graph_tap.record_export(folder, listing.signature.name, accepted)
+            written = clear_folder(folder, trust=trust)
+            found = graph_tap.record_export(written, listing.signature.name, accepted)
             checks = compare(expected, found)
             if any(check.problem for check in checks):
-                with graph_tap.opened(listing, taps) as again:
+                with graph_tap.opened(listing, permission, taps) as again:
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)

@@ -12,10 +12,11 @@ from surgery.explanation.tokenization import Tokenization, check_vocabulary, rea
 from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.export.text_facts import TextFacts
+from surgery.module import InspectedModule
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import clear_folder, cleared, open_to_run
 from surgery.sources.location import module_name
-from surgery.sources.opening import open_module
 
 TRIED = (
     "The quick brown fox jumps over the lazy dog.",
@@ -48,7 +49,14 @@ class Preprocessor:
 
 
 def write_texts(
-    export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path, destination: Path
+    export: InspectedModule,
+    tokenization: Tokenization,
+    length: int,
+    right_context: int,
+    folder: Path,
+    destination: Path,
+    *,
+    trust: bool,
 ) -> None:
     """Writes the text export of the staged tensor export `export` into `folder`, which is staged for `destination`.
 
@@ -57,8 +65,10 @@ def write_texts(
     """
     from surgery.tf.text_export import text_differences, write_text_model
 
-    write_text_model(export, tokenization, length, right_context, folder)
-    if differences := text_differences(folder, export, tokenization, length, right_context, TRIED):
+    encoder = cleared(export)
+    write_text_model(encoder, tokenization, length, right_context, folder)
+    written = clear_folder(folder, trust=trust)
+    if differences := text_differences(written, encoder, tokenization, length, right_context, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
     facts = TextFacts(
         seq_length=length,
@@ -90,6 +100,7 @@ def write_preprocessor(
     destination: Path | None,
     texts: Texts,
     *,
+    trust: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Preprocessor:
@@ -99,7 +110,7 @@ def write_preprocessor(
     """
     destination = choose_destination(destination, f"{module_name(module)}_preprocess", overwrite=overwrite)
     progress("inspect", 0, 0)
-    with open_module(module, with_weights=True) as source, ExitStack() as staged:
+    with open_to_run(module, trust=trust) as source, ExitStack() as staged:
         check_apart([destination], [module, source.folder, texts.vocab])
         folder = staged.enter_context(staging(destination))
         texts.tokenization(source, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
@@ -115,7 +126,8 @@ def write_preprocessor(
 
         progress("write the preprocessor", 0, 0)
         text.write_preprocessor(tokenization, length, folder)
-        if differences := text.preprocessor_differences(folder, tokenization, length, TRIED):
+        written = clear_folder(folder, trust=trust)
+        if differences := text.preprocessor_differences(written, tokenization, length, TRIED):
             raise ParityError("comparing the preprocessor with Model Garden's layers: " + "; ".join(differences))
         publish(folder, destination, overwrite=overwrite)
     return Preprocessor(destination=destination, tokenization=tokenization, length=length)

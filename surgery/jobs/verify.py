@@ -18,7 +18,7 @@ from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
-from surgery.sources.opening import open_module
+from surgery.scanning.gate import open_to_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ def verify_export(
     exported: Path,
     *,
     allow_nonfinite: bool = False,
+    trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     battery: MakeBattery = make_battery,
     progress: Progress = silent,
@@ -63,8 +64,8 @@ def verify_export(
     """
     if not (exported / "saved_model.pb").is_file():
         raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
-    with open_module(module, with_weights=True) as source:
-        export = open_export(exported)
+    with open_to_run(module, trust=trust) as source:
+        export = open_export(exported, trust=trust)
         statements = read_statements(exported)
         plan, edits = _plan(source, export, statements, assume)
         if edits.plan is not None:

@@ -15,6 +15,7 @@ from surgery.errors import UsageError
 from surgery.export.publish import publish_file, staging
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import Cleared, cleared
 from surgery.tfserving.config_files import require_serving
 from surgery.tfserving.requests import WarmupRequest, warmup_requests
 from surgery.tfserving.served import WARMUP, Served, describe_served, name_of
@@ -47,6 +48,7 @@ def check_warmup(folder: Path, *, overwrite: bool) -> None:
 
 def write_warmup(
     served: Served,
+    permission: Cleared,
     model: str,
     *,
     overwrite: bool = False,
@@ -54,8 +56,8 @@ def write_warmup(
 ) -> Warmup:
     """Writes the warm-up file of an export, reads it back, runs every request, and only then puts it in place.
 
-    Raises ModuleError when the export refuses a request, and WriteError when the file cannot be written. An earlier
-    file is then unchanged.
+    `permission` is the gate's word that the export may be run. Raises ModuleError when the export refuses a request,
+    and WriteError when the file cannot be written. An earlier file is then unchanged.
     """
     check_warmup(served.folder, overwrite=overwrite)
     requests = warmup_requests(served)
@@ -68,7 +70,7 @@ def write_warmup(
         logs = [warmup.prediction_log(model, request) for request in requests]
         warmup.write_logs(logs, staged)
         warmup.replay_logs(
-            served.folder, requests, warmup.read_logs(staged, logs), progress, with_text=bool(served.text_operations)
+            permission, requests, warmup.read_logs(staged, logs), progress, with_text=bool(served.text_operations)
         )
         publish_file(staged, place)
     return Warmup(file=place, requests=requests)
@@ -77,4 +79,4 @@ def write_warmup(
 def warm_staged(staged: InspectedModule, destination: Path, progress: Progress = silent) -> int:
     """Warms up a staged export under the name that its destination gives it; returns the number of requests."""
     model, _, _ = name_of(destination.absolute())
-    return len(write_warmup(describe_served(staged), model, progress=progress).requests)
+    return len(write_warmup(describe_served(staged), cleared(staged), model, progress=progress).requests)

@@ -54,6 +54,7 @@ class InspectedModule:
             call; None where there is none.
         open_tensors: Opens the values of the variables.
         saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
+        cleared: The word of the gate that its graphs may be run (surgery.scanning.gate.Cleared); None before it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class InspectedModule:
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
     saved_model: Any = field(default=None, repr=False, compare=False)
+    cleared: Any = field(default=None, repr=False, compare=False)
 
     def trace(self, callable: str, *, training: bool) -> Trace | None:
         """The first trace of a callable for a value of `training`; inference also accepts one without the argument."""

@@ -7,7 +7,7 @@ signature comes from `surgery.tf.tapped_signature`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,12 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from surgery.errors import ModuleError, WriteError
-from surgery.formats import saved_model as saved_model_pb
-from surgery.formats.checkpoint_check import check_weights
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs import resource_variables
-from surgery.scratch import filling, scratch_folder
-from surgery.sources.files import SAVED_MODEL
+from surgery.scanning.gate import Cleared
+from surgery.tf.loading import loaded_objects
 from surgery.tf.memory import give_back
 from surgery.tf.reasons import reason
 from surgery.tf.tapped_signature import pruned, traced_again
@@ -46,11 +44,11 @@ Specs = Mapping[str, tf.TensorSpec]
 
 
 @contextmanager
-def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
+def opened(listing: GraphListing, cleared: Cleared, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
     """Loads the SavedModel of a listing. Raises ModuleError when TensorFlow cannot load it."""
     _know_operations(listing)
-    with _to_be_loaded(listing, taps) as folder:
-        loaded = Loaded(listing, taps, _load(listing, folder))
+    with _load(listing, cleared, _trainable(listing, taps)) as module:
+        loaded = Loaded(listing, cleared, taps, module)
         try:
             yield loaded
         finally:
@@ -60,8 +58,8 @@ def opened(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
 class Loaded:
     """A loaded SavedModel, of which one signature shall return more tensors."""
 
-    def __init__(self, listing: GraphListing, taps: Sequence[GraphTap], loaded: Any) -> None:
-        self._listing, self._taps, self._loaded = listing, taps, loaded
+    def __init__(self, listing: GraphListing, cleared: Cleared, taps: Sequence[GraphTap], loaded: Any) -> None:
+        self._listing, self._cleared, self._taps, self._loaded = listing, cleared, taps, loaded
 
     def close(self) -> None:
         """Frees the module's memory, so that the written SavedModel can be loaded."""
@@ -98,7 +96,12 @@ class Loaded:
 
         Raises ModuleError when the signature accepts none of the batches.
         """
-        call, specs = self._as_it_was()
+        with self._as_it_was() as (call, specs):
+            return self._record(call, specs, batches, enough)
+
+    def _record(
+        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int
+    ) -> tuple[list[MadeBatch], list[Arrays]]:
         accepted: list[MadeBatch] = []
         recorded: list[Arrays] = []
         failure: BaseException | None = None
@@ -118,7 +121,8 @@ class Loaded:
             )
         return accepted, recorded
 
-    def _as_it_was(self) -> tuple[Callable[..., Any], Specs]:
+    @contextmanager
+    def _as_it_was(self) -> Iterator[tuple[Callable[..., Any], Specs]]:
         """The plain signature of the source, and the specs of its inputs.
 
         The graph of a TensorFlow 1 module was changed for loading. The module is therefore loaded again unchanged, and
@@ -127,11 +131,12 @@ class Loaded:
         listing, name = self._listing, self._listing.signature.name
         if listing.meta_graph.object_graph_def.nodes:
             function = self._loaded.signatures[name]
-            return function, function.structured_input_signature[1]
-        original = _load(listing, listing.files.folder)
+            yield function, function.structured_input_signature[1]
+            return
         outer = [tap for tap in self._taps if len(tap.tensor.spot.address) == 1]
-        specs = original.signatures[name].structured_input_signature[1]
-        return pruned(original, listing.meta_graph.signature_def[name], outer), specs
+        with _load(listing, self._cleared, listing.meta_graph) as original:
+            specs = original.signatures[name].structured_input_signature[1]
+            yield pruned(original, listing.meta_graph.signature_def[name], outer), specs
 
     def _tapped(self) -> Any:
         """The signature as a function of the same inputs that also returns the taps."""
@@ -145,14 +150,16 @@ class Loaded:
         return tf.function(run, autograph=False).get_concrete_function(**plain.structured_input_signature[1])
 
 
-def record_export(folder: Path, signature: str, batches: Sequence[MadeBatch]) -> list[Arrays]:
+def record_export(written: Cleared, signature: str, batches: Sequence[MadeBatch]) -> list[Arrays]:
     """Outputs of a written SavedModel's signature for each batch, loaded from its files. Raises ModuleError."""
     try:
-        function = tf.saved_model.load(str(folder)).signatures[signature]
-        return [_run(function, function.structured_input_signature[1], batch, str(folder)) for batch in batches]
+        with loaded_objects(written) as loaded:
+            function = loaded.signatures[signature]
+            specs = function.structured_input_signature[1]
+            return [_run(function, specs, batch, written.folder) for batch in batches]
     except FAILURES as error:
         raise ModuleError(
-            f"running what was written to {folder}: {reason(error)}",
+            f"running what was written to {written.folder}: {reason(error)}",
             hint="TensorFlow can load and save this SavedModel, but not run the result",
         ) from error
 
@@ -175,18 +182,11 @@ def _array(value: Any) -> np.ndarray:
     return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
-@contextmanager
-def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[Path]:
-    """The folder to load.
-
-    For a TensorFlow 1 graph it is a temporary one, with a graph whose variables can be trained and saved.
-    """
-    folder = listing.files.folder
+def _trainable(listing: GraphListing, taps: Sequence[GraphTap]) -> Any:
+    """The meta graph to load. That of a TensorFlow 1 module gets variables that can be trained and saved."""
     if listing.meta_graph.object_graph_def.nodes:
-        yield folder
-        return
-    model = saved_model_pb.SavedModel(saved_model_schema_version=1)
-    meta_graph = model.meta_graphs.add()
+        return listing.meta_graph
+    meta_graph = type(listing.meta_graph)()
     meta_graph.CopyFrom(listing.meta_graph)
     resource_variables.mark_trainable(meta_graph)
     if resource_variables.has_references(meta_graph):
@@ -197,26 +197,20 @@ def _to_be_loaded(listing: GraphListing, taps: Sequence[GraphTap]) -> Iterator[P
                 f"making resource variables of the reference variables of {listing.files.name}: {error}",
                 hint="save the model again with tf.compat.v1.enable_resource_variables()",
             ) from error
-    with scratch_folder() as scratch:
-        for path in folder.iterdir():
-            if path.is_dir():
-                (scratch / path.name).symlink_to(path.resolve(), target_is_directory=True)
-        graph = model.SerializeToString()
-        with filling(scratch, f"writing the graph of {listing.files.name}", len(graph)):
-            (scratch / SAVED_MODEL).write_bytes(graph)
-        yield scratch
+    return meta_graph
 
 
-def _load(listing: GraphListing, folder: Path) -> Any:
-    check_weights(folder)
-    tags = None if listing.meta_graph.object_graph_def.nodes else list(listing.tags)
-    try:
-        return tf.saved_model.load(str(folder), tags=tags)
-    except FAILURES as error:
-        raise ModuleError(
-            f"loading {listing.files.name}: {reason(error)}",
-            hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
-        ) from error
+@contextmanager
+def _load(listing: GraphListing, cleared: Cleared, meta_graph: Any) -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            loaded = stack.enter_context(loaded_objects(cleared, meta_graph=meta_graph))
+        except FAILURES as error:
+            raise ModuleError(
+                f"loading {listing.files.name}: {reason(error)}",
+                hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
+            ) from error
+        yield loaded
 
 
 def _know_operations(listing: GraphListing) -> None:

@@ -20,7 +20,7 @@ def with_tags(saved_model: Any, tags: Sequence[str]) -> Any:
 
 
 def only_variables(meta_graph: Any) -> Any:
-    """TensorFlow's MetaGraphDef with only the variables and, if the graph has one, the saver.
+    """A meta graph with only the variables and, if it has a saver, what restores them.
 
     TF1 hub.Modules have no saver: the keys of their checkpoint are the names of the variables.
     """
@@ -28,7 +28,7 @@ def only_variables(meta_graph: Any) -> Any:
     nodes = {node.name: node for node in graph.node}
     roots = [node.name for node in graph.node if node.op == "VarHandleOp"]
     if saver.restore_op_name:
-        roots += [saver.restore_op_name, saver.filename_tensor_name, saver.save_tensor_name]
+        roots += [saver.restore_op_name, saver.filename_tensor_name]
     kept = ancestors(nodes, roots)
     small = type(meta_graph)(meta_info_def=meta_graph.meta_info_def)
     if saver.restore_op_name:
@@ -36,7 +36,16 @@ def only_variables(meta_graph: Any) -> Any:
     small.graph_def.versions.CopyFrom(graph.versions)
     small.graph_def.node.extend(node for node in graph.node if node.name in kept)
     small.graph_def.library.function.extend(reachable(graph.library, small.graph_def.node))
-    return tf.compat.v1.MetaGraphDef.FromString(small.SerializeToString())
+    return small
+
+
+def variable_handles(graph: tf.Graph) -> dict[str, tf.Tensor]:
+    """Variable handles of a graph by name. A name that two variables share is left out."""
+    found: dict[str, list[tf.Tensor]] = {}
+    for operation in graph.get_operations():
+        if operation.type == "VarHandleOp":
+            found.setdefault(operation.get_attr("shared_name").decode(), []).append(operation.outputs[0])
+    return {name: handles[0] for name, handles in found.items() if len(handles) == 1}
 
 
 def restore_by_name(handles: Mapping[str, tf.Tensor], prefix: str) -> list[Any]:

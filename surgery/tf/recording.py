@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +20,8 @@ from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of
 from surgery.proof.parts import Compared, of_export, of_module
+from surgery.scanning.gate import cleared
 from surgery.tf.merged import new_merging
-from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import Imported, Runner, SavedModelSession
 
 Tick = Callable[[], None]
@@ -83,8 +82,7 @@ class LoadedModule:
     def _graph(self, *, double: bool) -> Imported:
         if self._session is None:
             tags = _serving_tags(self._module)
-            meta_graph = with_tags(self._module.saved_model, tags)
-            self._session = SavedModelSession(Path(self._module.folder), tags, variables_of=meta_graph)
+            self._session = SavedModelSession(cleared(self._module), tags, only_variables=True)
         if double not in self._graphs:
             self._graphs[double] = self._session.graph(self._merged, double=double)
         return self._graphs[double]
@@ -155,7 +153,7 @@ class LoadedExport:
 
     def __init__(self, exported: InspectedModule) -> None:
         self._exported = exported
-        self._session = SavedModelSession(Path(exported.folder), SERVE)
+        self._session = SavedModelSession(cleared(exported), SERVE)
         self.formulas: tuple[str, ...] = ()
         self.lacking: Mapping[str, tuple[str, ...]] = {}
         self.same_as: dict[str, str] = {}

@@ -7,23 +7,22 @@ precision: merged graphs are imported beside the session's variables.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from surgery.errors import ModuleError
-from surgery.formats.checkpoint_check import check_weights
 from surgery.graphs.merging import Merged
+from surgery.scanning.gate import Cleared
 from surgery.tf import time_limit
+from surgery.tf.loading import load_into, load_variables_into
 from surgery.tf.memory import trim
 from surgery.tf.merged import import_merged
-from surgery.tf.meta_graph import only_variables, restore_by_name
+from surgery.tf.meta_graph import variable_handles
 from surgery.tf.reasons import reason
 
 Batch = Mapping[str, np.ndarray]
@@ -53,17 +52,15 @@ class Imported:
 class SavedModelSession:
     """A SavedModel in a graph and session of its own. Close it, or use it in a `with` statement.
 
-    It is loaded as a whole, as a server loads it. With `variables_of`, a parsed meta graph, only the variables are
-    loaded: a Keras module has a dozen traces of every layer, which cost three times the memory and seconds of
-    optimisation. `threads` is the number of threads that compute; None leaves it to TensorFlow, which uses all cores.
-    Raises ModuleError when the SavedModel cannot be loaded.
+    It is loaded as a whole, as a server loads it; with `only_variables`, nothing but the variables. `threads` is the
+    number of threads that compute; None leaves it to TensorFlow, which uses all cores. Raises ModuleError when the
+    SavedModel cannot be loaded.
     """
 
     def __init__(
-        self, folder: Path | str, tags: Sequence[str], *, variables_of: Any = None, threads: int | None = None
+        self, cleared: Cleared, tags: Sequence[str], *, only_variables: bool = False, threads: int | None = None
     ) -> None:
-        check_weights(folder)
-        self._folder = folder
+        self._folder = cleared.folder
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
@@ -76,21 +73,14 @@ class SavedModelSession:
         self.signatures: Mapping[str, Any] = {}
         try:
             with self._graph.as_default():
-                if variables_of is not None:
-                    meta_graph = only_variables(variables_of)
-                    saver = tf.compat.v1.train.import_meta_graph(meta_graph, clear_devices=True)
-                    prefix = os.path.join(folder, "variables", "variables")
-                    if saver is not None:
-                        saver.restore(self._session, prefix)
-                    else:
-                        self._session.run(restore_by_name(self._handles, prefix))
+                if only_variables:
+                    load_variables_into(self._session, cleared, tags)
                 else:
-                    loaded = tf.compat.v1.saved_model.load(self._session, list(tags), str(folder))
-                    self.signatures = loaded.signature_def
-        except (tf.errors.OpError, RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+                    self.signatures = load_into(self._session, cleared, tags)
+        except (tf.errors.OpError, RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
             self.close()
             raise ModuleError(
-                f"loading {folder} into a session: {reason(error)}",
+                f"loading {self._folder} into a session: {reason(error)}",
                 hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
             ) from error
         trim()
@@ -173,11 +163,7 @@ class SavedModelSession:
     @cached_property
     def _handles(self) -> dict[str, tf.Tensor]:
         """Variable handles by name. A name that two variables share is left out."""
-        found: dict[str, list[tf.Tensor]] = {}
-        for operation in self._graph.get_operations():
-            if operation.type == "VarHandleOp":
-                found.setdefault(operation.get_attr("shared_name").decode(), []).append(operation.outputs[0])
-        return {name: handles[0] for name, handles in found.items() if len(handles) == 1}
+        return variable_handles(self._graph)
 
     def _run(self, outputs: Mapping[str, Any], feeds: Mapping[Any, np.ndarray]) -> Arrays:
         names = list(outputs)

@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # registers the operations of exports that take text  # noqa: F401
+from google.protobuf import message
 
 from surgery.batching import MASK
 from surgery.batching.bounds import check_values
 from surgery.batching.probing import prove
 from surgery.batching.sharing import Arrays, Layout, Shape, group, is_matrix, join, length_of, split, split_texts
-from surgery.errors import UsageError
+from surgery.errors import ModuleError, UsageError
+from surgery.formats import saved_model as saved_model_pb
 from surgery.module import SERVE
+from surgery.scanning.gate import Cleared, clear, clear_remote
+from surgery.sources.files import SAVED_MODEL, Files
+from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
 from surgery.tf.token_types import token_types
 
@@ -27,14 +32,20 @@ from surgery.tf.token_types import token_types
 class LoadedSignature:
     """A signature that has been loaded, with the outputs wanted of it (None for all).
 
-    Raises ModuleError when the SavedModel cannot be loaded, and UsageError for a signature or output that it lacks.
+    Raises ModuleError when the SavedModel cannot be loaded, UsageError for a signature or output that it lacks, and
+    UntrustedError for a SavedModel that is not clean, unless `trust` says to run it all the same.
     """
 
     def __init__(
-        self, saved_model: str, signature: str, outputs: Sequence[str] | None = None, *, threads: int | None = None
+        self,
+        saved_model: str,
+        signature: str,
+        outputs: Sequence[str] | None = None,
+        *,
+        threads: int | None = None,
+        trust: bool = False,
     ) -> None:
-        folder = saved_model if "://" in saved_model else Path(saved_model)
-        self._session = SavedModelSession(folder, SERVE, threads=threads)
+        self._session = SavedModelSession(_cleared(saved_model, trust), SERVE, threads=threads)
         known = self._session.signatures
         if signature not in known:
             self._session.close()
@@ -123,6 +134,21 @@ class LoadedSignature:
 
     def _pick(self, row: Arrays) -> dict[str, np.ndarray]:
         return {name: row[name] for name in self._wanted}
+
+
+def _cleared(saved_model: str, trust: bool) -> Cleared:
+    """Lets a folder through the gate, or an address in a remote file system."""
+    if "://" not in saved_model:
+        folder = Path(saved_model)
+        files = Files(folder=folder, name=folder.name)
+        if files.saved_model is None:
+            raise ModuleError(f"opening {folder}: expected a {SAVED_MODEL} there", hint="give the folder of an export")
+        return clear(files, trust=trust)
+    try:
+        with tf.io.gfile.GFile(f"{saved_model.rstrip('/')}/{SAVED_MODEL}", "rb") as file:
+            return clear_remote(saved_model, saved_model_pb.SavedModel.FromString(file.read()), trust=trust)
+    except (tf.errors.OpError, message.DecodeError) as error:
+        raise ModuleError(f"opening {saved_model}: {reason(error)}", hint="check the address") from error
 
 
 class _Input:

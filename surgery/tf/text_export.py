@@ -19,6 +19,8 @@ from official.nlp.tools import export_tfhub_lib
 
 from surgery.errors import ModuleError, WriteError
 from surgery.explanation.tokenization import Tokenization
+from surgery.scanning.gate import Cleared
+from surgery.tf.loading import loaded_objects
 from surgery.tf.reasons import reason
 
 TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -72,24 +74,26 @@ class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.tokenizer = packer.tokenize
 
 
-def write_text_model(export: Path, tokenization: Tokenization, length: int, right_context: int, folder: Path) -> None:
+def write_text_model(
+    export: Cleared, tokenization: Tokenization, length: int, right_context: int, folder: Path
+) -> None:
     """Saves a text export of the tensor export `export` into `folder`.
 
     Its signatures `text` and `text_pair` return the outputs of `serving_default`. For any other signature NAME of the
     tensor export that only takes tokens, `NAME_text` returns its outputs. Raises ModuleError for a damaged vocabulary,
     and WriteError when the files cannot be written.
     """
-    encoder = tf.saved_model.load(str(export))
     packer = Packer(tokenization, length, right_context)
-    signatures = {
-        name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _text_signatures(encoder)
-    }
-    try:
-        tf.saved_model.save(
-            TextModel(encoder, packer), str(folder), signatures={**signatures, "serving_default": signatures["text"]}
-        )
-    except (tf.errors.OpError, OSError) as error:
-        raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+    with loaded_objects(export) as encoder:
+        signatures = {
+            name: _text_signature(encoder.signatures[of], packer, names)
+            for name, of, names in _text_signatures(encoder)
+        }
+        signatures["serving_default"] = signatures["text"]
+        try:
+            tf.saved_model.save(TextModel(encoder, packer), str(folder), signatures=signatures)
+        except (tf.errors.OpError, OSError) as error:
+            raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
 
 
 def _text_signatures(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -113,10 +117,16 @@ def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
 
 
 def text_differences(
-    folder: Path, export: Path, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
+    written: Cleared, export: Cleared, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
     """Differences between a reloaded text export and its tensor export on Model Garden's own tokens, one line each."""
-    loaded, encoder = (tf.saved_model.load(str(path)) for path in (folder, export))
+    with loaded_objects(written) as loaded, loaded_objects(export) as encoder:
+        return _text_differences(loaded, encoder, tokenization, length, right_context, texts)
+
+
+def _text_differences(
+    loaded: Any, encoder: Any, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
+) -> tuple[str, ...]:
     packer = Packer(tokenization, length, right_context)
     # The longest text is run alone: the attention maps of a whole batch of its length would take gigabytes.
     longest = max(texts, key=len)
@@ -150,15 +160,15 @@ def write_preprocessor(tokenization: Tokenization, length: int, folder: Path) ->
 
 
 def preprocessor_differences(
-    folder: Path, tokenization: Tokenization, length: int, texts: Sequence[str]
+    written: Cleared, tokenization: Tokenization, length: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
     """Differences between a reloaded preprocessor and the layers of which it was made, one line each."""
-    loaded = tf.saved_model.load(str(folder))
     packer = Packer(tokenization, length)
     strings = tf.constant(list(texts))
     wanted = packer(strings)
     longest = wanted["input_mask"].shape[1]
-    found = loaded(strings)
+    with loaded_objects(written) as loaded:
+        found = loaded(strings)
     return tuple(
         f"{name} is not what Model Garden's layers return"
         for name in TOKENS

@@ -13,7 +13,8 @@ import tensorflow_text  # noqa: F401  registers its operations, for exports that
 from surgery.batching.probing import Tensor
 from surgery.batching.sharing import Arrays
 from surgery.errors import UsageError
-from surgery.formats.checkpoint_check import check_weights
+from surgery.scanning.gate import Cleared
+from surgery.tf.loading import loaded_objects
 from surgery.tf.token_types import token_types
 
 SELECTIONS_KEPT = 64
@@ -31,14 +32,14 @@ class TracedSignature:
         token_types: The number of token types of the model; None if it is not known.
     """
 
-    def __init__(self, folder: str, tags: Sequence[str], signature: str) -> None:
-        check_weights(folder)
-        self._loaded = tf.saved_model.load(folder, list(tags))  # kept: a signature does not own its variables
+    def __init__(self, cleared: Cleared, tags: Sequence[str], signature: str) -> None:
+        with loaded_objects(cleared, tags) as loaded:
+            self._loaded = loaded  # kept: a signature does not own its variables
         self._signature = self._loaded.signatures[signature]
         self._specs = self._signature.structured_input_signature[1]
         self.inputs = {key: _tensor(spec) for key, spec in self._specs.items()}
         self.outputs = {key: _tensor(spec) for key, spec in self._signature.structured_outputs.items()}
-        self.token_types = token_types(folder)
+        self.token_types = token_types(cleared.folder)
         self._select = lru_cache(SELECTIONS_KEPT)(self._trace)
 
     def run(self, inputs: Arrays, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:

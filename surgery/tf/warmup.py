@@ -13,6 +13,7 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
 from surgery.module import SERVE
 from surgery.progress import Progress
+from surgery.scanning.gate import Cleared
 from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
 from surgery.tfserving.requests import WarmupRequest
@@ -58,7 +59,7 @@ def read_logs(path: Path, expected: Sequence[Any]) -> list[Any]:
 
 
 def replay_logs(
-    folder: Path,
+    cleared: Cleared,
     requests: Sequence[WarmupRequest],
     logs: Sequence[Any],
     progress: Progress,
@@ -72,7 +73,7 @@ def replay_logs(
     if with_text:
         import tensorflow_text  # registers the operations  # noqa: F401
     progress("replay the warm-up", 0, len(logs))
-    with SavedModelSession(folder, SERVE) as session:
+    with SavedModelSession(cleared, SERVE) as session:
         for number, (request, log) in enumerate(zip(requests, logs, strict=True), 1):
             asked = log.predict_log.request
             try:

@@ -48,7 +48,7 @@ def serve(options: Namespace) -> None:
     from surgery.triton.repository import Batching, write_repository
 
     stop = StopSignals()
-    models = choose_signatures(find_export(options.exported), options.signature, options.name)
+    models = choose_signatures(find_export(options.exported), options.signature, options.name, trust=options.trust)
     endpoints = take_ports(
         options.address, http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.scanning.gate import let_through
 from surgery.sources.opening import open_module
 from surgery.wording import is_number
 
@@ -41,6 +42,7 @@ class Served:
         tags: Tags of the meta graph to load.
         signature: Inputs and outputs.
         batched: True if axis 0 of every input and output is free; it is then the batch.
+        trust: Runs a SavedModel that could do more than compute.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Served:
     tags: tuple[str, ...]
     signature: SignatureInfo
     batched: bool
+    trust: bool = False
 
 
 NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -73,12 +76,13 @@ def find_export(path: Path) -> Path:
     )
 
 
-def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> list[Served]:
+def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None, *, trust: bool = False) -> list[Served]:
     """The signatures to serve, each as a Triton model.
 
     The model of a single signature, or of serving_default, has the name NAME; the others are NAME.SIGNATURE. Without
     `wanted`, serving_default is served, or the only signature of the export. Raises UsageError for a signature or a
-    name that cannot be served, and ModuleError for a damaged export.
+    name that cannot be served, ModuleError for a damaged export, and UntrustedError for one that could do more than
+    compute, unless `trust` says to run it all the same.
     """
     base, version = (folder.parent.name, int(folder.name)) if is_number(folder.name) else (folder.name, 1)
     model = _checked_name(name) if name is not None else re.sub(r"[^A-Za-z0-9_.-]", "_", base) or "model"
@@ -87,6 +91,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> 
     with open_module(str(folder), with_weights=False) as module:
         if module.problems:
             raise ModuleError(f"serving {folder}: " + "; ".join(module.problems), hint="fetch or convert it again")
+        let_through(module, trust=trust)
         tags = next((graph.tags for graph in module.meta_graphs if "train" not in graph.tags), ())
         signatures = [module.signatures[key] for key in _chosen(module, wanted, folder)]
     several = len(signatures) > 1
@@ -104,6 +109,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None) -> 
             tags=tags,
             signature=signature,
             batched=_is_batched(signature),
+            trust=trust,
         )
         for signature in map(_servable, signatures)
     ]

@@ -13,6 +13,7 @@ from typing import Any
 from surgery.batching.bounds import Bounds, check_size, check_values, within
 from surgery.batching.probing import learn_layout
 from surgery.batching.sharing import Arrays, Layout, group, join, rows_of, split
+from surgery.scanning.gate import clear_folder
 from surgery.tf.reasons import reason
 from surgery.tf.traced_signature import TracedSignature, is_about_the_inputs, use_threads
 from surgery.triton.repository import LAYOUT_FILE
@@ -28,15 +29,16 @@ class TritonPythonModel:
     """The class that tritonserver calls: `initialize` once, `execute` for each batch that its scheduler forms."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Loads the signature and learns which requests may share a run. Raises whatever TensorFlow raises."""
+        """Loads the signature and learns which requests may share a run. Raises what the gate or TensorFlow raises."""
         import triton_python_backend_utils  # exists only in Triton's own processes
 
         self._triton = triton_python_backend_utils
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         tags = json.loads(parameters["tags"])
+        permission = clear_folder(Path(parameters["saved_model"]), trust=bool(parameters["trust"]))
         use_threads(int(parameters["threads"]))
-        self._signature = TracedSignature(parameters["saved_model"], tags, parameters["signature"])
+        self._signature = TracedSignature(permission, tags, parameters["signature"])
         self._layout, sentence = Layout(alone=True), "each request runs alone: the signature has no batch axis"
         if parameters["batched"]:
             self._layout, sentence = learn_layout(self._signature.inputs, self._signature.outputs, self._signature.run)

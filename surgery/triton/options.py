@@ -102,6 +102,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         default=0,
         help="threads of TensorFlow in a run (default: one per core)",
     )
+    add("--trust", action="store_true", help="serve an export that could do more than compute, see surgery scan")
     add("--verbose", action="store_true", help="show all messages of Triton and TensorFlow")
     return parser.parse_args(arguments)
 

@@ -67,6 +67,7 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
                 "signature": served.signature.name,
                 "batched": "1" if served.batched else "",
                 "threads": str(threads),
+                "trust": "1" if served.trust else "",
                 "bounds": json.dumps(asdict(batching.bounds)),
             }.items()
         },

@@ -27,7 +27,7 @@ from tests.support.sample_names import (
 )
 
 HELP = "docs/reference/commands.md"
-WITHOUT_TENSORFLOW = ("inspect", "plan", "taps", "graph")
+WITHOUT_TENSORFLOW = ("inspect", "scan", "plan", "taps", "graph")
 SHOWN = [screen for page in PAGES if page != HELP for screen in screens(page)]
 TYPED = [command for page in PAGES if page != HELP for command in commands(page)]
 

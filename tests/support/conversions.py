@@ -102,11 +102,11 @@ def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
     from surgery.jobs.steps import record
     from surgery.planning.plan import make_plan
     from surgery.proof.battery import make_battery
-    from surgery.sources.opening import open_module
+    from surgery.scanning.gate import open_to_run
 
     @cache
     def make(name: str, battery: MakeBattery = make_battery) -> Recorded:
-        with open_module(str(source(name)), with_weights=True) as module:
+        with open_to_run(str(source(name)), trust=False) as module:
             return record(open_weights(make_plan(module, Path()), battery))
 
     return make

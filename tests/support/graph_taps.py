@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.graphs.merging import Input, Part
+from surgery.scanning.gate import clear_folder
 from surgery.tf.merged import new_merging
-from surgery.tf.meta_graph import with_tags
 from surgery.tf.session import SavedModelSession
 from tests.support.builders import others, plain_models
 from tests.support.editing import inspected
@@ -60,8 +60,7 @@ def fetched(module: Path, signature: str, names: list[str], inputs: Mapping[str,
     )
     merging = new_merging()
     merging.add(part)
-    meta_graph = with_tags(found.saved_model, ["serve"])
-    with SavedModelSession(module, ["serve"], variables_of=meta_graph) as session:
+    with SavedModelSession(clear_folder(module), ["serve"], only_variables=True) as session:
         values = session.graph(merging.result()).run(inputs, names)
     return [values[name] for name in names]
 
@@ -75,7 +74,7 @@ def fetched_tf1(module: Path, tags: list[str], tensors: Mapping[str, str], feeds
 
 def served(folder: Path, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every output of a signature as a server computes it: by a session, from the files alone."""
-    with SavedModelSession(folder, ["serve"]) as session:
+    with SavedModelSession(clear_folder(folder), ["serve"]) as session:
         return session.signature(signature)(inputs)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from surgery.scanning.gate import clear_folder
 from surgery.tf.session import SavedModelSession
 
 FIELDS = {"float32": "float_val", "int32": "int_val", "object": "string_val"}
@@ -36,7 +37,7 @@ class Loopback(NamedTuple):
 @contextmanager
 def serving(export: Path, model: str, version: int = 1) -> Iterator[Loopback]:
     """Serves an export as a model until the block ends."""
-    with SavedModelSession(export, ["serve"]) as session:
+    with SavedModelSession(clear_folder(export), ["serve"]) as session:
 
         class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             def Predict(self, request, context):

@@ -11,6 +11,7 @@ import numpy as np
 from surgery.jobs.convert import Conversion
 from surgery.planning.plan import Plan
 from surgery.planning.taps import offered
+from surgery.scanning.gate import clear_folder
 from surgery.tf.session import SavedModelSession
 from tests.support.sample_names import COMPOSED, TERMS
 
@@ -76,6 +77,6 @@ def given_inputs(source: Path) -> dict[str, np.ndarray] | None:
 
 def run_signatures(export: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """What every signature that takes these inputs returns, loaded as a server loads it."""
-    with SavedModelSession(export, ("serve",)) as session:
+    with SavedModelSession(clear_folder(export), ("serve",)) as session:
         names = [name for name, signature in session.signatures.items() if set(signature.inputs) == set(inputs)]
         return {name: session.signature(name)(inputs) for name in names}

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from surgery.batching.probing import learn_layout
+from surgery.scanning.gate import clear_folder
 from surgery.tf.traced_signature import TracedSignature
 from tests.triton.serving import ROOT, assert_same, descendants, running, token_inputs
 
@@ -117,7 +118,7 @@ def test_without_pytriton_the_error_names_the_script_that_brings_it(export, tmp_
 )
 def test_padding_is_exact_for_all_but_mobilebert_whose_embeddings_see_the_next_token(name, padded, modules):
     tags, signature = ([], "tokens") if name.startswith("tf1") else (["serve"], "serving_default")
-    runner = TracedSignature(str(modules(name)), tags, signature)
+    runner = TracedSignature(clear_folder(modules(name)), tags, signature)
     layout, _ = learn_layout(runner.inputs, runner.outputs, runner.run)
     assert bool(layout.padded) is padded
     if padded:
@@ -128,7 +129,7 @@ def test_padding_is_exact_for_all_but_mobilebert_whose_embeddings_see_the_next_t
 
 
 def test_a_run_computes_the_outputs_that_are_asked_for_and_no_others(export):
-    runner = TracedSignature(str(export), ["serve"], "serving_default")
+    runner = TracedSignature(clear_folder(export), ["serve"], "serving_default")
     inputs = token_inputs(np.random.default_rng(0), 16, 90)
 
     def seconds(wanted):

@@ -31,6 +31,7 @@ from scripts.tools.runtimes.sample import convert_sample
 from surgery.cli.stopping import stoppable
 from surgery.cli.terminal import WIDTH_WHEN_PIPED
 from surgery.errors import SurgeryError
+from surgery.scanning.gate import clear_folder
 from surgery.scratch import scratch_folder
 from surgery.wording import all_shown
 
@@ -47,7 +48,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/runtimes",
-        usage="%(prog)s [-h] [EXPORTED] [--only NAME [NAME ...]] [--outputs] [--json]",
+        usage="%(prog)s [-h] [EXPORTED] [--only NAME [NAME ...]] [--outputs] [--trust] [--json]",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -62,6 +63,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
         help=f"these runtimes only, of {', '.join(NAMES)}",
     )
     parser.add_argument("--outputs", action="store_true", help="also show the error of every output in every runtime")
+    parser.add_argument("--trust", action="store_true", help="run EXPORTED even if surgery scan finds it not clean")
     parser.add_argument("--json", action="store_true", help="print the same facts as JSON")
     return parser.parse_args(arguments)
 
@@ -120,6 +122,7 @@ def main(arguments: Sequence[str]) -> int:
             places = [(place, str(place.relative_to(folder / "sample"))) for place in convert_sample(folder / "sample")]
         try:
             for number, (place, name) in enumerate(places):
+                clear_folder(place.resolve(), trust=options.trust)
                 results = run_everywhere(place, name, runtimes, folder / str(number))
                 exports.append(report.as_data(name, results))
         except SurgeryError as error:

@@ -16,6 +16,7 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import surgery
+from surgery.scanning.gate import clear_folder
 from surgery.tf.session import SavedModelSession
 from surgery.tfserving.reply_size import LIMIT, VARYING, tensor_bytes
 from tests.support.loopback import decimal, reply_json, response, serving
@@ -46,7 +47,7 @@ def local(export, found):
     """What the printed request is answered with, from the SavedModel itself."""
     asked = example(found)
     dtypes = {t.key: object if t.dtype == "string" else t.dtype for t in found.served.first.signature.inputs}
-    with SavedModelSession(export, ["serve"]) as session:
+    with SavedModelSession(clear_folder(export), ["serve"]) as session:
         inputs = {key: np.array(value, dtypes[key]) for key, value in asked["inputs"].items()}
         return session.signature(asked["signature_name"])(inputs)
 
@@ -162,7 +163,7 @@ def test_no_value_that_is_not_negative_takes_more_than_is_counted(dtype):
 
 def test_integers_are_bounded_and_floats_still_make_most_of_a_reply(exports):
     found = surgery.serving(exports[1], signatures=["text"], batch=4, length=24)
-    with SavedModelSession(exports[1], ["serve"]) as session:
+    with SavedModelSession(clear_folder(exports[1]), ["serve"]) as session:
         arrays = session.signature("text")({"text": np.array([b"word " * 40] * 4, object)})
     real = response(arrays, "bert_text", 7, "text").ByteSize()
     told = found.served.first.reply
@@ -174,7 +175,7 @@ def test_integers_are_bounded_and_floats_still_make_most_of_a_reply(exports):
 def test_a_rest_reply_has_about_the_bytes_that_are_told(exports):
     found = surgery.serving(exports[0], batch=3, length=20)
     random = np.random.default_rng(1)
-    with SavedModelSession(exports[0], ["serve"]) as session:
+    with SavedModelSession(clear_folder(exports[0]), ["serve"]) as session:
         inputs = {k: np.ones((3, 20), np.int32) for k in ("input_mask", "input_type_ids", "input_word_ids")}
         inputs["input_word_ids"] = random.integers(1, 1000, (3, 20)).astype(np.int32)
         arrays = session.signature("serving_default")(inputs)
@@ -197,7 +198,7 @@ def test_padding_with_a_tensors_first_value_would_change_the_numbers_and_repeate
     def padded(first_value):
         return {k: np.pad(v, ((0, 0), (0, 4)), constant_values=v.flat[0] if first_value else 0) for k, v in row.items()}
 
-    with SavedModelSession(exports[0], ["serve"]) as session:
+    with SavedModelSession(clear_folder(exports[0]), ["serve"]) as session:
         run = session.signature("serving_default")
         alone = run(row)["pooled_output"]
         np.testing.assert_allclose(run(padded(False))["pooled_output"], alone, atol=1e-5)

@@ -20,7 +20,7 @@ from surgery.jobs import verify as verifying
 from surgery.jobs.steps import open_export
 from surgery.jobs.verify_edited import judge_again, record_edited, stated_edits
 from surgery.planning.plan import make_plan
-from surgery.sources.opening import open_module
+from surgery.scanning.gate import open_to_run
 from tests.support.conversions import few_batches, first_batches
 from tests.support.editing import edited, replace_constants
 from tests.support.tampering import with_tensors
@@ -54,7 +54,7 @@ def recorded_edits(source, edited_export):
     @cache
     def make(name):
         folder = edited_export(name)
-        with open_module(str(source(NAME)), with_weights=True) as module:
+        with open_to_run(str(source(NAME)), trust=False) as module:
             plan = make_plan(module, Path())
             request = read_request(folder, open_export(folder).signatures)
             made = stated_edits(read_manifest(folder)["edits"], plan, request)

@@ -1,0 +1,153 @@
+"""Which file an operation would open: where the name that it is given comes from.
+
+A name is followed back through the graph, through calls to their callers, and through variables to what is assigned to
+them. The only files of a module's own are its assets, and, where variables are saved and restored, the checkpoint that
+the loader names.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from surgery.formats.saved_model import asset_files
+from surgery.graphs.calls import CALLS
+from surgery.graphs.functions import functions_of
+from surgery.graphs.reach import owner
+from surgery.scanning.places import called
+
+ASSET = "an asset"
+CHECKPOINT = "the checkpoint"
+
+TAKES: Mapping[str, tuple[int, ...]] = {
+    "MergeV2Checkpoints": (0, 1),
+    "InitializeTableFromTextFile": (1,),
+    "InitializeTableFromTextFileV2": (1,),
+}
+"""The inputs of an operation that are names of files; of every other one, the first."""
+HANDED_ON = frozenset({"Identity", "PlaceholderWithDefault", "ShardedFilename"})
+"""Operations whose first input is the name, or its beginning."""
+ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
+GRAPH = ""
+"""Stands for the graph itself among the names of functions."""
+
+Tensor = tuple[str, str]
+"""The function in which a tensor is, and the tensor's name there."""
+
+
+class FileNames:
+    """The names of files in a meta graph."""
+
+    def __init__(self, meta_graph: Any) -> None:
+        graph, objects = meta_graph.graph_def, meta_graph.object_graph_def
+        self._functions = functions_of(graph)
+        self._nodes: dict[str, dict[str, Any]] = {GRAPH: {node.name: node for node in graph.node}}
+        self._nodes |= {name: {n.name: n for n in f.node_def} for name, f in self._functions.items()}
+        self._assets = {owner(asset.tensor_info.name) for asset in asset_files(meta_graph)}
+        self._saver = owner(meta_graph.saver_def.filename_tensor_name)
+        self._callers: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+        self._assigned: dict[str, list[str]] = defaultdict(list)
+        for body, nodes in self._nodes.items():
+            for node in nodes.values():
+                for name in called(node, self._functions):
+                    self._callers[name].append((body, node))
+        for node in graph.node:
+            if node.op in ASSIGNS and len(node.input) > 1:
+                self._assigned[owner(node.input[0])].append(node.input[1])
+        self._bound: dict[str, list[str]] = {}
+        for function, concrete in objects.concrete_functions.items():
+            kinds = [
+                objects.nodes[i].WhichOneof("kind") if i < len(objects.nodes) else "" for i in concrete.bound_inputs
+            ]
+            self._bound[function] = [ASSET if kind == "asset" else f"a captured {kind or 'object'}" for kind in kinds]
+
+    def of(self, body: str, node: Any) -> frozenset[str]:
+        """Where the names come from that an operation takes: `ASSET`, `CHECKPOINT`, or a description of anything else.
+
+        Args:
+            body: The function in which it is; "" for the graph itself.
+            node: The operation.
+        """
+        inputs = [feed for feed in node.input if not feed.startswith("^")]
+        if any(number >= len(inputs) for number in TAKES.get(node.op, (0,))):
+            return frozenset({"nothing"})
+        stack: list[Tensor] = [(body, inputs[number]) for number in TAKES.get(node.op, (0,))]
+        seen: set[Tensor] = set()
+        found: set[str] = set()
+        while stack:
+            tensor = stack.pop()
+            if tensor not in seen:
+                seen.add(tensor)
+                for end in self._back(*tensor):
+                    if isinstance(end, str):
+                        found.add(end)
+                    else:
+                        stack.append(end)
+        return frozenset(found)
+
+    def _back(self, body: str, tensor: str) -> Iterator[Tensor | str]:
+        """One step back: tensors before this one, or where it comes from."""
+        name = owner(tensor)
+        node = self._nodes[body].get(name)
+        if node is None:
+            yield from self._argument(body, name)
+            return
+        inputs = [(body, feed) for feed in node.input if not feed.startswith("^")]
+        if body == GRAPH and name == self._saver:
+            yield CHECKPOINT
+        elif body == GRAPH and name in self._assets:
+            yield ASSET
+        elif node.op in HANDED_ON and inputs:
+            yield inputs[0]
+        elif node.op == "Pack" and inputs:
+            yield from inputs
+        elif node.op == "StringJoin" and inputs:
+            yield inputs[0]
+            yield from (f"a name joined with {text!r}" for ending in inputs[1:] for text in self._outside(*ending))
+        elif (
+            node.op == "ReadVariableOp" and inputs and body == GRAPH and (given := self._assigned[owner(inputs[0][1])])
+        ):
+            yield from ((GRAPH, feed) for feed in given)
+        elif node.op == "Const":
+            yield f"the constant {b' '.join(node.attr['value'].tensor.string_val)[:200]!r}"
+        else:
+            yield f"the operation {name} ({node.op})"
+
+    def _argument(self, function: str, name: str) -> Iterator[Tensor | str]:
+        arguments = (
+            [a.name for a in self._functions[function].signature.input_arg] if function in self._functions else []
+        )
+        if name not in arguments:
+            yield f"the missing operation {name}"
+            return
+        number = arguments.index(name)
+        for body, node in self._callers[function]:
+            given = [feed for feed in node.input if not feed.startswith("^")]
+            if node.op in CALLS and number < len(given):
+                yield body, given[number]
+            else:
+                yield f"an argument that {node.name} ({node.op}) gives"
+        if function in self._bound:
+            bound = self._bound[function]
+            position = number - (len(arguments) - len(bound))
+            yield bound[position] if position >= 0 else "an input of a callable"
+        elif not self._callers[function]:
+            yield "an argument that nothing gives"
+
+    def _outside(self, body: str, tensor: str) -> Iterator[str]:
+        """Endings of a name that lead out of the folder of its beginning, or that are not constants."""
+        stack, seen = [tensor], set()
+        while stack:
+            name = owner(stack.pop())
+            node = self._nodes[body].get(name)
+            if name in seen:
+                continue
+            seen.add(name)
+            if node is not None and node.op in ("Identity", "Select"):
+                stack += node.input[0 if node.op == "Identity" else 1 :]
+            elif node is None or node.op != "Const":
+                yield name
+            else:
+                texts = (text.decode(errors="replace") for text in node.attr["value"].tensor.string_val)
+                yield from (text for text in texts if ".." in text)
