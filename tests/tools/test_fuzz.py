@@ -29,7 +29,7 @@ def packed(tmp_path_factory):
 
 
 def test_300_changed_modules_end_in_a_result_or_an_error_of_surgery(packed, tmp_path):
-    options = ["--inputs", "300", "--seed", "15", "--commands", "inspect", "graph", "--samples", packed]
+    options = ["--inputs", "300", "--seed", "15", "--commands", "inspect", "scan", "--samples", packed]
     command = [sys.executable, "-m", "scripts.tools.fuzz", *map(str, options), "--kept", str(tmp_path / "kept")]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
