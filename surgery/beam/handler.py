@@ -66,8 +66,8 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         self._signature = signature
         self._outputs = None if outputs is None else tuple(outputs)
         self._threads = threads
-        self._limits = dict(limits.changed())  # a worker is another process
         self._trust = trust
+        self._limits = dict(limits.changed())  # a worker is another process
 
     def load_model(self) -> LoadedSignature:
         """The signature, ready to run. Beam calls this once per worker process."""

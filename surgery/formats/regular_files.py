@@ -8,7 +8,7 @@ from surgery.errors import ModuleError
 
 
 def check_regular(path: Path) -> None:
-    """Raises ModuleError for a folder, a pipe or a device, links followed. A missing file is left to the next step."""
+    """Raises ModuleError for a folder, a pipe or a device, links followed. A missing file is left to its reader."""
     if path.exists() and not path.is_file():
         raise ModuleError(
             f"reading {path}: it is a folder, a pipe or a device, expected a file",

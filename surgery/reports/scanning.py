@@ -62,7 +62,11 @@ def text(console: Console, data: Data) -> None:
         console.print("clean: every operation is on the allowlist")
         return
     title(console, f"Not clean: {len(data['findings']):,} findings")
-    lines(console, (f"{f['operation']} ({f['node']})\n  in {f['place']}\n  {f['could']}" for f in data["findings"]))
+    for finding in data["findings"]:
+        lines(
+            console,
+            (f"{finding['operation']} ({finding['node']})", f"  in {finding['place']}", f"  {finding['could']}"),
+        )
 
 
 def _count(counts: dict[str, int]) -> int:

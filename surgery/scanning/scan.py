@@ -174,14 +174,13 @@ def _group(operation: str, place: Place) -> str:
 
 def _inside(folder: Path | None, file: str) -> bool:
     """Whether an asset lies in the module's folder, links resolved."""
-    if folder is None:
-        path = PurePosixPath(file)
-        return not path.is_absolute() and ".." not in path.parts
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        return False
     try:
-        inside(folder, f"assets/{file}")
+        return folder is None or bool(inside(folder, f"assets/{file}"))
     except ModuleError:
         return False
-    return True
 
 
 def _outside(file: str, tags: tuple[str, ...]) -> Finding:

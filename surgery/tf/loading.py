@@ -47,12 +47,11 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
         return
     meta_graph = restored_by_us(meta_graph)
     meta_graph.ClearField("object_graph_def")  # with one, TensorFlow would load objects
-    model = saved_model_pb.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
+    graph = saved_model_pb.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph]).SerializeToString()
     with scratch_folder() as scratch:
         for path in Path(cleared.folder).iterdir():
             if path.is_dir():
                 (scratch / path.name).symlink_to(path.resolve(), target_is_directory=True)
-        graph = model.SerializeToString()
         with filling(scratch, f"writing the graph of {cleared.folder}", len(graph)):
             (scratch / SAVED_MODEL).write_bytes(graph)
         yield tf.saved_model.load(str(scratch), list(meta_graph.meta_info_def.tags))

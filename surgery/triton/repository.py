@@ -67,8 +67,8 @@ def configuration(served: Served, batching: Batching, threads: int) -> dict[str,
                 "signature": served.signature.name,
                 "batched": "1" if served.batched else "",
                 "threads": str(threads),
-                "trust": "1" if served.trust else "",
                 "bounds": json.dumps(asdict(batching.bounds)),
+                "trust": "1" if served.trust else "",
             }.items()
         },
     }
