@@ -51,7 +51,10 @@ LIMITS = {
         Limit(name="files", default=10_000, unit="files", bounds="the files and folders of an archive"),
         # Parsed, a message can take fifty times the bytes that it has in the file.
         Limit(
-            name="saved_model_bytes", default=24 * MIB, unit="bytes", bounds="saved_model.pb, or a checkpoint's graph"
+            name="saved_model_bytes",
+            default=24 * MIB,
+            unit="bytes",
+            bounds="saved_model.pb, and other graphs of a module",
         ),
         Limit(name="index_bytes", default=8 * MIB, unit="bytes", bounds="the index of a checkpoint"),
         Limit(name="text_bytes", default=32 * MIB, unit="bytes", bounds="a vocabulary, or a file of JSON"),

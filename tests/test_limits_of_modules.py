@@ -16,6 +16,7 @@ from surgery.errors import LimitError, ModuleError
 from surgery.formats import saved_model as saved_model_pb
 from surgery.formats.checkpoint_index import read_index
 from surgery.formats.saved_model import SavedModel
+from surgery.sources.checkpoint_tensors import CheckpointTensors
 from tests.support.builders.checkpoints import build_released
 from tests.support.editing import edited, node_defs, objects
 from tests.support.synthetic import CNN, Function, write_saved_model
@@ -50,6 +51,18 @@ def test_more_operations_and_variables_than_any_model_has(modules, checkpoint):
     refused("variables", surgery.inspect, checkpoint, limits={"variables": 10})
     refused("text_bytes", surgery.inspect, checkpoint, limits={"text_bytes": 1000})
     refused("variables", lambda: read_index_within(modules("g3_small"), 10))
+
+
+def test_graphs_beside_the_graph(modules, tmp_path):
+    module = shutil.copytree(modules("g3_small"), tmp_path / "module")
+    size = (module / "saved_model.pb").stat().st_size
+    (module / "keras_metadata.pb").write_bytes(bytes(size + 1))
+    assert (
+        "keras_metadata.pb"
+        in refused("saved_model_bytes", surgery.scan, module, limits={"saved_model_bytes": size}).message
+    )
+    with limits.raised({"saved_model_bytes": 1000}):
+        refused("saved_model_bytes", CheckpointTensors, module / "variables" / "variables")
 
 
 def read_index_within(module, variables):
