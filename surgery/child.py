@@ -1,7 +1,7 @@
 """A Python program as a child process that ends when its parent ends, and never imports from the current folder.
 
-    python surgery/child.py PARENT -m MODULE [ARGUMENT ...]
-    python surgery/child.py PARENT PROGRAM [ARGUMENT ...]
+    python surgery/child.py PARENT [--while FILE] -m MODULE [ARGUMENT ...]
+    python surgery/child.py PARENT [--while FILE] PROGRAM [ARGUMENT ...]
 
 `python -m` would put the current folder first on the child's path: a file named `json.py` there would run. `-P` and
 PYTHONSAFEPATH prevent that from Python 3.11 on, and `-I` would hide packages that a user has installed for himself.
@@ -10,7 +10,8 @@ What PYTHONPATH and site name stays. Scripts that people start give `-` for PARE
 
 The command line has the number of the parent, and the child compares it with its own parent again and again. A child
 therefore also ends if its parent was killed before the child ran its first line, which PR_SET_PDEATHSIG of Linux alone
-would miss. It works alike on Linux and macOS. This file imports the standard library only, so any Python can run it.
+would miss. With a file, it also ends when the file is gone. It works alike on Linux and macOS. This file imports only
+the standard library, so any Python can run it.
 """
 
 from __future__ import annotations
@@ -33,15 +34,18 @@ def command(*arguments: str, python: str = sys.executable) -> list[str]:
     return [python, str(Path(__file__).resolve()), str(os.getpid()), *arguments]
 
 
-def end_with_parent(parent: int) -> None:
-    """Ends this process at once if `parent` is not its parent, or as soon as it no longer is."""
+def end_with_parent(parent: int, file: str | None = None) -> None:
+    """Ends this process as soon as `parent` is not its parent or `file` does not exist, which may be at once."""
+
+    def wanted() -> bool:
+        return os.getppid() == parent and (file is None or os.path.exists(file))
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while wanted():
             time.sleep(EVERY)
         os._exit(ORPHANED)
 
-    if os.getppid() != parent:
+    if not wanted():
         os._exit(ORPHANED)
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
 
@@ -49,8 +53,11 @@ def end_with_parent(parent: int) -> None:
 def main() -> None:
     """Runs what the command line names, as Python itself would."""
     parent, *arguments = sys.argv[1:]
+    file = None
+    if arguments[0] == "--while":
+        file, arguments = arguments[1], arguments[2:]
     if parent != "-":
-        end_with_parent(int(parent))
+        end_with_parent(int(parent), file)
     if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
         del sys.path[0]  # Python has put the folder of this file there
     if arguments[0] == "-m":

@@ -99,7 +99,12 @@ LIMITS = {
             bounds="the smallest inputs on which tap can compare a signature",
         ),
         Limit(name="text_characters", default=1_000_000, unit="characters", bounds="a text of a corpus"),
-        Limit(name="batch_seconds", default=600, unit="seconds", bounds="the run of a signature on one batch"),
+        Limit(
+            name="batch_seconds",
+            default=600,
+            unit="seconds",
+            bounds="the run of a signature on one batch, and the set-up of a module",
+        ),
     )
 }
 """Every limit by its name."""

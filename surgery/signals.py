@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -64,6 +64,28 @@ def held_back() -> Iterator[None]:
             signal.signal(number, handler)
         for held in dict.fromkeys(received):
             signal.raise_signal(held)
+
+
+@contextmanager
+def before_signals(action: Callable[[], object]) -> Iterator[None]:
+    """Calls `action` when SIGINT or one of ENDING arrives in the block, before the signal takes effect.
+
+    A signal that is ignored, or that ends the process without a handler of Python's, does not call it.
+    """
+    numbers: tuple[int, ...] = (signal.SIGINT, *ENDING) if _in_main_thread() else ()
+    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+
+    def first(number: int, frame: FrameType | None) -> None:
+        action()
+        handlers[number](number, frame)
+
+    try:
+        for number in handlers:
+            signal.signal(number, first)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _in_main_thread() -> bool:

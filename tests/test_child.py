@@ -80,3 +80,13 @@ def test_a_module_is_run_as_python_runs_it_without_the_current_folder_or_that_of
         given, path = json.loads(done.stdout)
         assert given == ["x"]
         assert not {"", str(tmp_path), str(Path(child.__file__).parent)} & set(path)
+
+
+def test_a_child_ends_when_the_file_of_its_command_line_is_gone(tmp_path):
+    program, file = tmp_path / "program.py", tmp_path / "running"
+    program.write_text(PROGRAM)
+    file.touch()
+    process = subprocess.Popen(child.command("--while", str(file), str(program)))
+    assert wait_until(program.with_suffix(".started").exists)
+    file.unlink()
+    assert process.wait(20) == child.ORPHANED

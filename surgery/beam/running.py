@@ -26,6 +26,8 @@ from surgery.beam.pipeline import Extraction, build
 from surgery.beam.shards import PARTS, SUMMARY
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
 from surgery.progress import Progress
+from surgery.scratch import scratch_folder
+from surgery.signals import before_signals
 
 LOCAL = (None, "DirectRunner", "FnApiRunner")
 EVERY = 0.25
@@ -140,16 +142,13 @@ def run(
     `reports` is a local folder in which workers report their progress. Raises ModuleError with the reason
     when a worker fails, WriteError when it cannot write.
     """
-    engine: Any = None
-    if runner.processes is not None:
-        engine = _local_engine(runner.processes)
-    else:
-        reports = None
+    local = runner.processes is not None
     started = time.monotonic()
     try:
-        with _quiet_threads(), _watching(reports, progress):
+        with _quiet_threads(), _watching(reports if local else None, progress), _while_running() as running:
+            engine = None if runner.processes is None else _local_engine(runner.processes, running)
             pipeline = beam.Pipeline(runner=engine, options=runner.options)
-            build(pipeline, extraction, folder, reports)
+            build(pipeline, extraction, folder, reports if local else None)
             pipeline.run().wait_until_finish()
         place = FileSystems.join(folder, SUMMARY)
         with FileSystems.open(place, compression_type=CompressionTypes.UNCOMPRESSED) as file:
@@ -162,7 +161,20 @@ def run(
     return summary, time.monotonic() - started
 
 
-def _local_engine(processes: int) -> Any:
+@contextmanager
+def _while_running() -> Iterator[Path]:
+    """A file that exists while workers shall run. Its removal ends them, and a signal removes it before it raises.
+
+    Beam would otherwise wait for ever, as it cleans up, for a worker that a signal to this process finds starting.
+    """
+    with scratch_folder() as folder:
+        file = folder / "running"
+        file.touch()
+        with before_signals(lambda: file.unlink(missing_ok=True)):
+            yield file
+
+
+def _local_engine(processes: int, file: Path) -> Any:
     """Beam's runner on this machine, with worker processes that end when this one ends; one process is this one.
 
     Beam starts its own worker processes without that: where this process is killed while they start, they stay. Those
@@ -173,7 +185,7 @@ def _local_engine(processes: int) -> Any:
 
     if processes == 1:
         return FnApiRunner()
-    worker = child.command("-m", "apache_beam.runners.worker.sdk_worker_main")
+    worker = child.command("--while", str(file), "-m", "apache_beam.runners.worker.sdk_worker_main")
     # Beam hands the line to a shell. With `exec`, the worker takes the shell's place as a child of this process.
     line = f"exec {shlex.join(worker)}"
     return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(line))

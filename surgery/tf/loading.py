@@ -24,6 +24,7 @@ from surgery.scratch import filling, scratch_folder
 from surgery.sources.common import INIT_OP_SIGNATURE, VARIABLES
 from surgery.sources.files import SAVED_MODEL
 from surgery.tf.meta_graph import only_variables, restore_by_name, variable_handles, with_tags
+from surgery.tf.time_limit import exceeded, run_options, time_limit
 
 INIT_OPS = ("saved_model_main_op", "legacy_init_op")
 """Collections with the name of the operation that sets up tables, where no signature names it."""
@@ -43,7 +44,9 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
     if meta_graph is None:
         meta_graph = own[0] if tags is None else with_tags(cleared.saved_model, tags)
     if len(own) == 1 and own[0].HasField("object_graph_def"):
-        yield tf.saved_model.load(cleared.folder, None if tags is None else list(tags))
+        with time_limit(f"setting up {cleared.folder}"):
+            loaded = tf.saved_model.load(cleared.folder, None if tags is None else list(tags))
+        yield loaded
         return
     meta_graph = restored_by_us(meta_graph)
     meta_graph.ClearField("object_graph_def")  # with one, TensorFlow would load objects
@@ -54,7 +57,9 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
                 (scratch / path.name).symlink_to(path.resolve(), target_is_directory=True)
         with filling(scratch, f"writing the graph of {cleared.folder}", len(graph)):
             (scratch / SAVED_MODEL).write_bytes(graph)
-        yield tf.saved_model.load(str(scratch), list(meta_graph.meta_info_def.tags))
+        with time_limit(f"setting up {cleared.folder}"):
+            loaded = tf.saved_model.load(str(scratch), list(meta_graph.meta_info_def.tags))
+        yield loaded
 
 
 def load_into(session: Any, cleared: Cleared, tags: Sequence[str]) -> Mapping[str, Any]:
@@ -68,7 +73,10 @@ def load_into(session: Any, cleared: Cleared, tags: Sequence[str]) -> Mapping[st
     if initialiser is not None:
         assets = os.path.join(cleared.folder, "assets")
         feeds = {a.tensor_info.name: os.path.join(assets, a.filename) for a in asset_files(meta_graph)}
-        session.run(session.graph.as_graph_element(initialiser), feeds)
+        try:
+            session.run(session.graph.as_graph_element(initialiser), feeds, options=run_options())
+        except tf.errors.DeadlineExceededError as error:
+            raise exceeded(f"setting up {cleared.folder}") from error
     return dict(_of_tensorflow(meta_graph).signature_def)
 
 

@@ -82,7 +82,7 @@ class LoadedModule:
     def _graph(self, *, double: bool) -> Imported:
         if self._session is None:
             tags = _serving_tags(self._module)
-            self._session = SavedModelSession(cleared(self._module), tags, only_variables=True)
+            self._session = SavedModelSession(cleared(self._module), tags, only_variables=True, few_runs=True)
         if double not in self._graphs:
             self._graphs[double] = self._session.graph(self._merged, double=double)
         return self._graphs[double]
@@ -153,7 +153,7 @@ class LoadedExport:
 
     def __init__(self, exported: InspectedModule) -> None:
         self._exported = exported
-        self._session = SavedModelSession(cleared(exported), SERVE)
+        self._session = SavedModelSession(cleared(exported), SERVE, few_runs=True)
         self.formulas: tuple[str, ...] = ()
         self.lacking: Mapping[str, tuple[str, ...]] = {}
         self.same_as: dict[str, str] = {}

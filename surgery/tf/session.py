@@ -53,12 +53,19 @@ class SavedModelSession:
     """A SavedModel in a graph and session of its own. Close it, or use it in a `with` statement.
 
     It is loaded as a whole, as a server loads it; with `only_variables`, nothing but the variables. `threads` is the
-    number of threads that compute; None leaves it to TensorFlow, which uses all cores. Raises ModuleError when the
+    number of threads that compute; None leaves it to TensorFlow, which uses all cores. `few_runs` says that each set of
+    outputs is run on a few batches only, so that the time of optimising a graph counts. Raises ModuleError when the
     SavedModel cannot be loaded.
     """
 
     def __init__(
-        self, cleared: Cleared, tags: Sequence[str], *, only_variables: bool = False, threads: int | None = None
+        self,
+        cleared: Cleared,
+        tags: Sequence[str],
+        *,
+        only_variables: bool = False,
+        threads: int | None = None,
+        few_runs: bool = False,
     ) -> None:
         self._folder = cleared.folder
         self._graph = tf.Graph()
@@ -68,7 +75,8 @@ class SavedModelSession:
         # Without threads of its own, a session uses those of the first session in the process.
         config.use_per_session_threads = threads is not None
         # For each new set of outputs TensorFlow places and optimises the whole graph, unless it is told to prune first.
-        config.graph_options.place_pruned_graph = True
+        # It then no longer leaves out what a called function computes for outputs that nobody wants.
+        config.graph_options.place_pruned_graph = few_runs
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self.signatures: Mapping[str, Any] = {}
         try:

@@ -13,6 +13,7 @@ import surgery
 from surgery.cli.main import main
 from surgery.export.publish import publish, staging
 from surgery.scratch import scratch_folder
+from surgery.signals import Stopped, before_signals, raised_as_exceptions
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,11 @@ def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
         assert "stopped" not in CliRunner().invoke(main, ["convert", "module"]).stderr
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_an_action_comes_before_what_a_signal_raises():
+    done = []
+    with pytest.raises(Stopped), raised_as_exceptions(), before_signals(lambda: done.append("workers ended")):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert done == ["workers ended"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

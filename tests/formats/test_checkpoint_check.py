@@ -49,7 +49,8 @@ def entries(modules) -> dict[bytes, bytes]:
     "change",
     [
         shaped(-2, 4),
-        shaped(*[1] * 255),
+        shaped(-1, size=0),
+        shaped(*[1] * 255, size=4),
         shaped(HUGE),
         shaped(HUGE, HUGE, HUGE),
         shaped(HUGE, size=-HUGE),

@@ -67,7 +67,7 @@ def test_a_worker_and_a_server_process_refuse(modules, marker, tmp_path, monkeyp
     with pytest.raises(UntrustedError, match="planted"):
         SavedModelHandler(bad).load_model()
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", ModuleType("triton_python_backend_utils"))
-    given = {"saved_model": str(bad), "tags": "serve", "signature": "serving_default", "threads": "0", "trust": ""}
+    given = {"saved_model": str(bad), "tags": '["serve"]', "signature": "serving_default", "threads": "0", "trust": ""}
     config = {"parameters": {key: {"string_value": value} for key, value in given.items()}}
     with pytest.raises(UntrustedError, match="planted"):
         TritonPythonModel().initialize({"model_config": json.dumps(config)})

@@ -16,6 +16,7 @@ import surgery
 from surgery import limits
 from surgery.cli.main import main
 from surgery.errors import LimitError, ModuleError, ParityError
+from surgery.scanning.gate import clear_folder
 from surgery.tf import graph_tap
 from surgery.tf.session import SavedModelSession
 from tests.support.graph_taps import MODELS
@@ -210,7 +211,7 @@ def test_a_loop_that_never_ends_is_ended(tmp_path):
         surgery.tap(module, tmp_path / "1", ["mul=scaled"], timeout=1)
     assert not (tmp_path / "1").exists()
     with (
-        SavedModelSession(module, ["serve"]) as session,
+        SavedModelSession(clear_folder(module), ["serve"]) as session,
         limits.raised({"batch_seconds": 1}),
         pytest.raises(LimitError, match="batch_seconds"),
     ):
