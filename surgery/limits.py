@@ -49,7 +49,13 @@ LIMITS = {
     for row in (
         Limit(name="unpacked_bytes", default=3 * GIB, unit="bytes", bounds="all files of an archive, unpacked"),
         Limit(name="files", default=10_000, unit="files", bounds="the files and folders of an archive"),
-        Limit(name="saved_model_bytes", default=128 * MIB, unit="bytes", bounds="saved_model.pb"),
+        # Parsed, a message can take fifty times the bytes that it has in the file.
+        Limit(
+            name="saved_model_bytes",
+            default=24 * MIB,
+            unit="bytes",
+            bounds="saved_model.pb, and other graphs of a module",
+        ),
         Limit(name="index_bytes", default=8 * MIB, unit="bytes", bounds="the index of a checkpoint"),
         Limit(name="text_bytes", default=32 * MIB, unit="bytes", bounds="a vocabulary, or a file of JSON"),
         Limit(
@@ -60,6 +66,7 @@ LIMITS = {
             fixed=True,
         ),
         Limit(name="json_depth", default=200, unit="levels", bounds="objects and lists of a JSON file in one another"),
+        Limit(name="nodes", default=1_000_000, unit="operations", bounds="a graph and the functions of its library"),
         Limit(name="functions", default=50_000, unit="functions", bounds="the function library of a graph"),
         Limit(name="call_depth", default=100, unit="calls", bounds="functions of a graph that call one another"),
         Limit(
@@ -76,6 +83,7 @@ LIMITS = {
             bounds="the paths of a module's objects, all together",
         ),
         Limit(name="constant_elements", default=64 * MIB, unit="elements", bounds="a constant of a graph"),
+        Limit(name="variables", default=50_000, unit="variables", bounds="a module, or the tensors of a checkpoint"),
         Limit(name="config_number", default=10_000_000, unit="", bounds="a number of a model's configuration"),
         Limit(name="blocks", default=1_000, unit="blocks", bounds="the blocks of an encoder"),
         Limit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ from typing import Any
 import pytest
 
 import surgery
+from surgery import limits
 from surgery.errors import LimitError, ModuleError
 from surgery.formats import saved_model as saved_model_pb
+from surgery.formats.checkpoint_index import read_index
 from surgery.formats.saved_model import SavedModel
+from surgery.sources.checkpoint_tensors import CheckpointTensors
+from tests.support.builders.checkpoints import build_released
 from tests.support.editing import edited, node_defs, objects
 from tests.support.synthetic import CNN, Function, write_saved_model
 
@@ -29,6 +34,40 @@ def refused(name: str, look: Any, *arguments: object, **options: object) -> Limi
 def checkpoint(modules, tmp_path) -> Path:
     """A Hugging Face checkpoint whose blocks share their weights, so that only its config counts them."""
     return shutil.copytree(modules("hf_albert"), tmp_path / "albert")
+
+
+@pytest.mark.parametrize("name", ["bert_config.json", "bert_model.ckpt.index"])
+def test_what_is_no_regular_file_is_not_opened(name, tmp_path):
+    """A folder stands for a pipe, for whose writer a test without the check would wait for ever."""
+    folder = build_released(tmp_path / "released")
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(ModuleError, match=rf"{re.escape(name)}: it is a folder, a pipe or a device, expected a file"):
+        surgery.inspect(folder)
+
+
+def test_more_operations_and_variables_than_any_model_has(modules, checkpoint):
+    refused("nodes", surgery.inspect, modules("g3_small"), limits={"nodes": 1000})
+    refused("variables", surgery.inspect, checkpoint, limits={"variables": 10})
+    refused("text_bytes", surgery.inspect, checkpoint, limits={"text_bytes": 1000})
+    refused("variables", lambda: read_index_within(modules("g3_small"), 10))
+
+
+def test_graphs_beside_the_graph(modules, tmp_path):
+    module = shutil.copytree(modules("g3_small"), tmp_path / "module")
+    size = (module / "saved_model.pb").stat().st_size
+    (module / "keras_metadata.pb").write_bytes(bytes(size + 1))
+    assert (
+        "keras_metadata.pb"
+        in refused("saved_model_bytes", surgery.scan, module, limits={"saved_model_bytes": size}).message
+    )
+    with limits.raised({"saved_model_bytes": 1000}):
+        refused("saved_model_bytes", CheckpointTensors, module / "variables" / "variables")
+
+
+def read_index_within(module, variables):
+    with limits.raised({"variables": variables}):
+        read_index(module / "variables" / "variables.index")
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])

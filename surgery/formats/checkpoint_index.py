@@ -23,6 +23,7 @@ from tensorboard.compat.proto import tensor_shape_pb2
 from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.declared import declare
+from surgery.formats.regular_files import check_regular
 from surgery.formats.slice_keys import SLICE_KEY, Extent, Slice, slice_key
 from surgery.formats.tensors import Shape, dtype_name, shape_of
 
@@ -81,6 +82,7 @@ def read_index(path: Path) -> Index:
     Raises ModuleError when the file is no index, is cut short, has a wrong checksum, belongs to big-endian values, or
     has entries that no writer makes, and LimitError when it is too large.
     """
+    check_regular(path)
     try:
         limits.check("index_bytes", path.stat().st_size, f"reading {path}")
         data = path.read_bytes()
@@ -88,6 +90,7 @@ def read_index(path: Path) -> Index:
         raise ModuleError(f"reading {path}: {error.strerror}", hint="check the path and its permissions") from error
     try:
         found = dict(_table(data))
+        limits.check("variables", len(found), f"reading {path}")
         header = _Header.FromString(found.pop(b""))
         slices = {key: _entry(value, {}) for key, value in found.items() if key.startswith(SLICE_KEY)}
         entries = {key.decode(): _entry(value, slices, key) for key, value in found.items() if key not in slices}

@@ -60,7 +60,10 @@ def read(path: Path) -> Any:
             f"{doing}: expected at least one meta graph, found none in {len(data)} bytes",
             hint="the file is empty, truncated or no SavedModel: fetch the module again",
         )
-    limits.check("functions", max(len(g.graph_def.library.function) for g in saved_model.meta_graphs), doing)
+    for graph in (meta_graph.graph_def for meta_graph in saved_model.meta_graphs):
+        functions = graph.library.function
+        limits.check("functions", len(functions), doing)
+        limits.check("nodes", len(graph.node) + sum(len(function.node_def) for function in functions), doing)
     return saved_model
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery import limits
+from surgery.formats.regular_files import check_regular
 
 
 def read_json(path: Path) -> Any:
@@ -21,8 +22,10 @@ def read_json(path: Path) -> Any:
 def read_text(path: Path) -> str:
     """A text file in UTF-8.
 
-    Raises OSError when it cannot be read, ValueError when it is not UTF-8, and LimitError when it is too large.
+    Raises OSError when it cannot be read, ValueError when it is not UTF-8, ModuleError when it is a pipe or a
+    device, and LimitError when it is too large.
     """
+    check_regular(path)
     limits.check("text_bytes", path.stat().st_size, f"reading {path}")
     return path.read_text(encoding="utf-8")
 

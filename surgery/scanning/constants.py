@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import message
 from tensorboard.compat.proto import graph_pb2
 
+from surgery import limits
 from surgery.formats.declared import declare
 
 KERAS_METADATA = "keras_metadata.pb"
@@ -101,6 +102,7 @@ def _metadata(folder: Path | None, saved_model: Any) -> Iterator[tuple[str, str]
                 yield f"object {number}", node.user_object.metadata
     if folder is None or not (path := folder / KERAS_METADATA).is_file():
         return
+    limits.check("saved_model_bytes", path.stat().st_size, f"reading {path}")
     data = path.read_bytes()
     try:
         saved = _SavedMetadata.FromString(data)

@@ -15,6 +15,7 @@ import numpy as np
 from google.protobuf import message
 from tensorboard.compat.proto import trackable_object_graph_pb2
 
+from surgery import limits
 from surgery.errors import LimitError, ModuleError
 from surgery.formats.checkpoint_values import CheckpointValues
 from surgery.formats.object_graph import path_names
@@ -35,6 +36,8 @@ class CheckpointTensors:
             self._values = CheckpointValues(prefix)
             self._graph: Any = None
             if OBJECT_GRAPH_KEY in self._values.entries:
+                size = self._values.entries[OBJECT_GRAPH_KEY].nbytes
+                limits.check("saved_model_bytes", size, f"reading the object graph of {self._prefix}.*")
                 self._graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
                     self._values.read(OBJECT_GRAPH_KEY).item()
                 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.text_files import read_json
 from surgery.module import InspectedModule, VariableInfo
@@ -57,8 +58,11 @@ def inspect(files: Files) -> InspectedModule:
             hint="the weights do not show their head count, activation or epsilon: fetch config.json too",
         )
     config = common.read_config(files.path(KNOWN_BY))
+    _check_header(weights)
     with _Opened(weights) as opened:
-        variables = tuple(_variable(name, opened.get_slice(name)) for name in sorted(opened.keys()))
+        names = sorted(opened.keys())
+        limits.check("variables", len(names), f"reading {weights}")
+        variables = tuple(_variable(name, opened.get_slice(name)) for name in names)
     return InspectedModule(
         name=files.name,
         folder=str(files.folder),
@@ -71,6 +75,14 @@ def inspect(files: Files) -> InspectedModule:
         config=config,
         open_tensors=partial(SafeTensors, weights),
     )
+
+
+def _check_header(path: Path) -> None:
+    """Raises LimitError for a header that is too large. The library reads whole headers of up to 100 MB."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length <= path.stat().st_size:
+        limits.check("text_bytes", length, f"reading the header of {path}")
 
 
 class SafeTensors:

@@ -14,6 +14,7 @@ from typing import Any
 from google.protobuf import message
 from tensorboard.compat.proto import meta_graph_pb2
 
+from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.checkpoint_index import read_index
 from surgery.graphs.flat import FlatGraph
@@ -106,6 +107,7 @@ def _config(files: Files) -> Config:
 
 
 def _graph(path: Path) -> FlatGraph:
+    limits.check("saved_model_bytes", path.stat().st_size, f"reading {path}")
     try:
         meta_graph: Any = meta_graph_pb2.MetaGraphDef.FromString(path.read_bytes())
     except (OSError, message.DecodeError) as error:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from scripts.tools.fuzz import ends, index_tables, inputs, samples, trial
-from surgery.cli.main import main
 from surgery.errors import ModuleError
 from tests.support.builders.common import PACKED
 from tests.support.running import ROOT, environment
@@ -30,7 +29,7 @@ def packed(tmp_path_factory):
 
 
 def test_300_changed_modules_end_in_a_result_or_an_error_of_surgery(packed, tmp_path):
-    options = ["--inputs", "300", "--seed", "15", "--commands", "inspect", "graph", "--samples", packed]
+    options = ["--inputs", "300", "--seed", "15", "--commands", "inspect", "scan", "--samples", packed]
     command = [sys.executable, "-m", "scripts.tools.fuzz", *map(str, options), "--kept", str(tmp_path / "kept")]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -110,7 +109,7 @@ def goes_on_in_a_child(run):
     ],
 )
 def test_every_end_of_a_command_has_its_name(run, outcome, tmp_path, monkeypatch):
-    monkeypatch.setattr(main, "main", run)
+    monkeypatch.setattr("surgery.cli.main.command", run)
     limits = trial.Limits(cpu=1, wall=1 if outcome == ends.WALL else 60, memory=None, resident=1 << 40)
     (tmp_path / "area").mkdir()
     step = trial.Step(arguments=["inspect"], area=tmp_path / "area", report=tmp_path / "report.txt")

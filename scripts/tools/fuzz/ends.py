@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgery import errors
-from surgery.cli.main import main
+from surgery.cli import main as command_line
 
 RESULT, OTHER, SIGNAL, ESCAPED = "result", "other exception", "signal", "files elsewhere"
 CPU, WALL, MEMORY = "over the CPU time", "over the time", "over the memory"
@@ -67,7 +67,8 @@ def run(arguments: Sequence[str], note: Path) -> tuple[str, str]:
 def _outcome(arguments: Sequence[str]) -> tuple[str, str]:
     """Runs the command; returns its outcome and the detail."""
     try:
-        main.main(args=[*arguments], prog_name="surgery")
+        sys.argv = ["surgery", *arguments]
+        command_line.command()
     except SystemExit as end:
         if not end.code:
             return RESULT, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from scripts.tools.fuzz.messages import LARGE
 from scripts.tools.fuzz.nodes import choose
 from surgery.graphs.calls import CALLS
 
@@ -64,7 +65,15 @@ def deepen(rng: Random, meta_graph: Any) -> str:
 
 def multiply(rng: Random, meta_graph: Any) -> str:
     node, nodes = choose(rng, meta_graph)
-    for number in range(MANY):
+    copies = min(MANY, LARGE // max(1, node.ByteSize()))
+    for number in range(copies):
         nodes.add().CopyFrom(node)
         nodes[-1].name = f"{node.name}_{number}"
-    return f"{node.name} {MANY} times"
+    return f"{node.name} {copies} times"
+
+
+def empty_nodes(rng: Random, meta_graph: Any) -> str:
+    """Many nodes of two bytes each, which take fifty times as much when they are parsed."""
+    count = rng.choice((100_000, 2_000_000))
+    meta_graph.graph_def.MergeFromString(b"\n\0" * count)
+    return f"{count} empty nodes"

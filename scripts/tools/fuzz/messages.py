@@ -10,6 +10,8 @@ from scripts.tools.fuzz import values
 DESCENDS = 0.85
 """How likely a change goes on into a part that is a message, rather than changing the part as a whole."""
 COPIES = 1000
+LARGE = 32 << 20
+"""Bytes that copies of a part may have together."""
 
 
 def change(rng: Random, message: Any, path: str = "") -> str:
@@ -94,8 +96,9 @@ def _change_repeated(rng: Random, items: Any, path: str) -> str:
         items.append(item)
         return f"{path}[{at}] appended"
     if how < 0.97:
-        items.extend([items[at]] * COPIES)
-        return f"{path}[{at}] appended {COPIES} times"
+        copies = min(COPIES, LARGE // max(1, item.ByteSize() if is_message else len(str(item))))
+        items.extend([item] * copies)
+        return f"{path}[{at}] appended {copies} times"
     del items[:]
     return f"{path} cleared"
 

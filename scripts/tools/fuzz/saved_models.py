@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from scripts.tools.fuzz import messages, values
-from scripts.tools.fuzz.large_graphs import add_calls, deepen, multiply
+from scripts.tools.fuzz.large_graphs import add_calls, deepen, empty_nodes, multiply
 from scripts.tools.fuzz.nodes import bodies, choose
 from surgery.formats.saved_model import SavedModel
 from surgery.graphs.calls import CALLS
@@ -183,4 +183,4 @@ COMMON: tuple[Callable[[Random, Any], str], ...] = (
     _change_assets,
     _change_objects,
 )
-CHANGES = (*COMMON * 4, add_calls, deepen, multiply)
+CHANGES = (*COMMON * 4, add_calls, deepen, multiply, empty_nodes)
