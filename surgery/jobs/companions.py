@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from surgery.export.publish import check_apart, choose_destination, staging
-from surgery.jobs.steps import open_export
 from surgery.jobs.texts import write_texts
 from surgery.jobs.warmup import warm_staged
 from surgery.module import InspectedModule
@@ -71,12 +70,11 @@ class Companions:
             text_folder = staged.enter_context(staging(self.text_destination))
             tokenization = self.texts.tokenization(plan.module, dict(constants))
             length, right_context = self.texts.resolved(plan.inference), plan.inference.family.right_context
-            write_texts(
+            written = write_texts(
                 exported, tokenization, length, right_context, text_folder, self.text_destination, trust=self.trust
             )
             exports[text_folder] = self.text_destination
-            if self.warmup:
-                opened[text_folder] = open_export(text_folder, trust=self.trust)
+            opened[text_folder] = written
         if not self.warmup:
             return exports, {}
         return exports, {exports[at]: warm_staged(export, exports[at], progress) for at, export in opened.items()}

@@ -12,6 +12,7 @@ from surgery.explanation.tokenization import Tokenization, check_vocabulary, rea
 from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.export.text_facts import TextFacts
+from surgery.jobs.steps import open_export
 from surgery.module import InspectedModule
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
@@ -57,18 +58,18 @@ def write_texts(
     destination: Path,
     *,
     trust: bool,
-) -> None:
+) -> InspectedModule:
     """Writes the text export of the staged tensor export `export` into `folder`, which is staged for `destination`.
 
     `length` is the most tokens of a row. `right_context` is the family's (see surgery.tables.family). The manifest
-    names the tokenizer and its vocabulary. Raises ParityError when the two exports differ.
+    names the tokenizer and its vocabulary. Returns the text export. Raises ParityError when the two exports differ.
     """
     from surgery.tf.text_export import text_differences, write_text_model
 
     encoder = cleared(export)
     write_text_model(encoder, tokenization, length, right_context, folder)
-    written = clear_folder(folder, trust=trust)
-    if differences := text_differences(written, encoder, tokenization, length, right_context, TRIED):
+    written = open_export(folder, trust=trust)
+    if differences := text_differences(cleared(written), encoder, tokenization, length, right_context, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
     facts = TextFacts(
         seq_length=length,
@@ -78,6 +79,7 @@ def write_texts(
     write_manifest(
         {"schema": SCHEMA, "text": {**asdict(facts), "lower_case": tokenization.lower_case}}, folder, destination
     )
+    return written
 
 
 def _vocabulary_within(vocabulary: Path, export: Path) -> Path:

@@ -35,11 +35,12 @@ def run(*arguments: object):
 
 def test_a_defect_is_reported_without_a_stack_and_with_one_where_it_is_asked_for(monkeypatch):
     monkeypatch.setattr(surgery, "inspect", lambda module: {}["a key"])
+    monkeypatch.setattr("sys.argv", ["surgery", "inspect", "a module"])
     done = run("inspect", "m")
     assert done.exit_code == 1
     assert "a defect of surgery 0.1.0: KeyError: 'a key', at " in done.stderr
     assert "please report these lines" in done.stderr
-    assert "the command: surgery " in done.stderr
+    assert "the command: surgery inspect 'a module'" in done.stderr
     assert "Traceback" not in done.stderr
     monkeypatch.setenv("SURGERY_TRACEBACK", "1")
     assert "Traceback (most recent call last)" in run("inspect", "m").stderr

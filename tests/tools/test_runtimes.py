@@ -230,7 +230,7 @@ def test_a_runtime_that_cannot_be_made_or_dies_stops_nobody(script, exports, mon
 def test_what_is_no_export_is_refused_in_one_line_and_a_wrong_name_lists_the_right_ones(modules, tmp_path):
     code, out, err = run(tmp_path / "none")
     assert (code, out) == (3, "")
-    assert "No such file" in err
+    assert "there is no such folder" in err
     assert "Traceback" not in err
     code, out, err = run(modules(NAME))
     assert (code, out) == (3, "")

@@ -152,7 +152,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
-    """Tries everything, and returns it in the order of the inputs."""
+    """Tries everything, or what it can until Ctrl-C, and returns it in the order of the inputs."""
     context = get_context("fork")
     reading = [name for name in given.commands if name in commands.READING]
     running = [name for name in given.commands if name in commands.RUNNING]
@@ -182,11 +182,16 @@ def fuzz(given: argparse.Namespace, scratch: Path) -> list[outcomes.Tried]:
         tried += [runners.submit(attempt, part) for part in jobs(heavy, rarely, running, 1)]
         done: list[outcomes.Tried] = []
         said = time.monotonic()
-        for part in as_completed(tried):
-            done += part.result()
-            if time.monotonic() - said > SAYS_EVERY:
-                said = time.monotonic()
-                print(f"{len(done)} runs done", file=sys.stderr, flush=True)
+        try:
+            for part in as_completed(tried):
+                done += part.result()
+                if time.monotonic() - said > SAYS_EVERY:
+                    said = time.monotonic()
+                    print(f"{len(done)} runs done", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print(f"stopped after {len(done)} runs", file=sys.stderr, flush=True)
+            for pool in (readers, runners):
+                pool.shutdown(wait=False, cancel_futures=True)
         return sorted(done, key=lambda one: one.number)
 
 

@@ -33,7 +33,7 @@ def test_a_conversion_parses_the_source_once_and_the_export_once(name, source, t
     surgery.convert(source(name), tmp_path / "out" / "1")
     assert parsed.pop(source(name)) == 1
     ((staged, times),) = parsed.items()
-    assert staged.parent == tmp_path / "out"
+    assert staged.parents[1] == tmp_path / "out"
     assert times == 1
 
 
@@ -42,7 +42,7 @@ def test_a_conversion_with_text_and_warm_up_parses_each_of_its_two_exports_once(
         pytest.skip("needs the extra serving")
     surgery.convert(source("g3_small"), tmp_path / "out" / "1", text=True, warmup=True)
     assert parsed.pop(source("g3_small")) == 1
-    assert {(staged.parent.name, times) for staged, times in parsed.items()} == {("out", 1), ("out_text", 1)}
+    assert {(staged.parents[1].name, times) for staged, times in parsed.items()} == {("out", 1), ("out_text", 1)}
 
 
 def test_a_verification_parses_either_side_once(converted, tmp_path, parsed):
