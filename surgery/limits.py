@@ -52,7 +52,7 @@ LIMITS = {
         # Parsed, a message can take fifty times the bytes that it has in the file.
         Limit(
             name="saved_model_bytes",
-            default=24 * MIB,
+            default=32 * MIB,
             unit="bytes",
             bounds="saved_model.pb, and other graphs of a module",
         ),
