@@ -52,8 +52,8 @@ def output_shapes(node: Any, count: int) -> list[Shape | None]:
 def output_index(port: str, node: Any, definition: Any) -> int:
     """The number of an output among all outputs of a node, as in a GraphDef.
 
-    `port` is "output:1", which counts within one output argument, or already the number. Raises KeyError for an output
-    argument that the operation does not have.
+    `port` is "output:1", which counts within one output argument, or already the number. Raises ValueError for an
+    output argument that the operation does not have.
     """
     argument, _, index = port.rpartition(":")
     if not argument:
@@ -63,7 +63,7 @@ def output_index(port: str, node: Any, definition: Any) -> int:
         if output.name == argument:
             return offset + int(index)
         offset += len(_argument_types(output, node, definition))
-    raise KeyError(f"{node.op} has no output {argument}")
+    raise ValueError(f"it reads the output {argument} of {node.name}, which {node.op} does not have")
 
 
 def handed_on(op: str, port: str) -> int | None:

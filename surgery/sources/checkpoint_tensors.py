@@ -77,17 +77,22 @@ class CheckpointTensors:
             return variable.name
         node = 0
         for name in path_names(variable.path):
-            children = {child.local_name: child.node_id for child in self._graph.nodes[node].children}
+            children = {child.local_name: child.node_id for child in self._object(node).children}
             if name not in children:
                 raise ModuleError(
                     f"reading {variable.name} from {self._prefix}.*: the checkpoint's object graph has no "
                     f"'{name}' on the way {variable.path}"
                 )
             node = children[name]
-        keys = [attribute.checkpoint_key for attribute in self._graph.nodes[node].attributes]
+        keys = [attribute.checkpoint_key for attribute in self._object(node).attributes]
         if len(keys) != 1:
             raise ModuleError(f"reading {variable.name} from {self._prefix}.*: expected one tensor, found {keys}")
         return str(keys[0])
+
+    def _object(self, number: int) -> Any:
+        """An object of the checkpoint's graph. A damaged graph may name one that is not there: then it has nothing."""
+        graph = self._graph
+        return graph.nodes[number] if 0 <= number < len(graph.nodes) else type(graph)().nodes.add()
 
 
 def _reason(error: Exception) -> str:

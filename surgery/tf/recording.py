@@ -105,7 +105,7 @@ def _merge(compared: Compared) -> tuple[Merged, Mapping[str, str]]:
     for part in compared.parts:
         try:
             merging.add(part)
-        except ValueError as error:
+        except (ValueError, LookupError) as error:  # such as a function or an output that does not exist
             problems[", ".join(part.outputs)] = str(error)
     return merging.result(), problems
 

@@ -46,7 +46,7 @@ def test_one_argument_may_be_several_outputs_and_ports_count_within_it(meta_grap
     loop = node("While")
     loop.attr["T"].list.type.extend([types_pb2.DT_INT32, types_pb2.DT_VARIANT])
     assert output_types(loop, definitions) == ["int32", "variant"]
-    with pytest.raises(KeyError, match="Split has no output nothing"):
+    with pytest.raises(ValueError, match=r"the output nothing of .*, which Split does not have"):
         output_index("nothing:0", split, definitions["Split"])
 
 

@@ -205,3 +205,18 @@ def test_a_weight_that_is_not_float32_is_refused_before_anything_slow(modules, t
 
     with pytest.raises(SurgeryError, match=r"pooler_transform/bias[\s\S]*float16"):
         surgery.plan(edited(modules("g4_electra"), tmp_path / "module", edit))
+
+
+def test_an_object_graph_of_a_checkpoint_that_has_not_what_it_names(modules):
+    module = inspected(modules("g3_small"))
+    variable = next(variable for variable in module.variables if variable.path is not None)
+    tensors = module.open_tensors()
+    for number in (-1, 10**6):
+        for node in tensors._graph.nodes:
+            for child in node.children:
+                child.node_id = number
+        with pytest.raises(ModuleError, match=r"the checkpoint's object graph has no |expected one tensor, found"):
+            tensors.check([variable])
+    del tensors._graph.nodes[:]
+    with pytest.raises(ModuleError, match="the checkpoint's object graph has no "):
+        tensors.check([variable])
