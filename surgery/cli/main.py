@@ -90,9 +90,10 @@ for listed in (inspect, scan, plan, taps, convert, verify, edit, graph, tap, pre
 
 def command() -> None:
     """The console command: `main` with the arguments of the process. Commands that run a module go on in a child."""
-    if set(sys.argv[1:2]) & RUNNING:
-        try:
-            go_on_in_child()
-        except SurgeryError as error:
-            report(error, click.Context(main))
-    main()
+    with stoppable():
+        if set(sys.argv[1:2]) & RUNNING:
+            try:
+                go_on_in_child()
+            except SurgeryError as error:
+                report(error, click.Context(main))
+        main()
