@@ -18,8 +18,9 @@ import signal
 import sys
 
 from surgery.errors import ModuleError
+from surgery.processes.signals import STOPPING
 
-ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+ENDING = frozenset(STOPPING)
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when its parent ends."""
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end, beside SIGINT."""
+STOPPING = (signal.SIGINT, *ENDING)
+Handlers = Mapping[int, Any]
+"""What signals do, as `signal.signal` takes it."""
 
 
 class Stopped(BaseException):
@@ -34,14 +38,8 @@ def raised_as_exceptions() -> Iterator[None]:
     A signal that is ignored (as under nohup) or has a handler keeps it. Outside the main thread nothing changes:
     Python does not allow it.
     """
-    changed = [number for number in ENDING if _in_main_thread() and signal.getsignal(number) == signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, _raise)
-    try:
+    with _handled({n: _raise for n, handler in _handlers().items() if n in ENDING and handler == signal.SIG_DFL}):
         yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
@@ -53,15 +51,10 @@ def held_back() -> Iterator[None]:
     def keep(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    numbers = (signal.SIGINT, *ENDING) if _in_main_thread() else ()
-    handlers = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
     try:
-        for number in handlers:
-            signal.signal(number, keep)
-        yield
+        with _handled(dict.fromkeys(_handlers(), keep)):
+            yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         for held in dict.fromkeys(received):
             signal.raise_signal(held)
 
@@ -72,24 +65,34 @@ def before_signals(action: Callable[[], object]) -> Iterator[None]:
 
     A signal that is ignored, or that ends the process without a handler of Python's, does not call it.
     """
-    numbers: tuple[int, ...] = (signal.SIGINT, *ENDING) if _in_main_thread() else ()
-    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    handlers = {number: handler for number, handler in _handlers().items() if callable(handler)}
 
     def first(number: int, frame: FrameType | None) -> None:
         action()
         handlers[number](number, frame)
 
+    with _handled(dict.fromkeys(handlers, first)):
+        yield
+
+
+@contextmanager
+def _handled(handlers: Handlers) -> Iterator[None]:
+    """Signals have these handlers until the block ends, and then those that they had before."""
+    before = {number: signal.getsignal(number) for number in handlers}
     try:
-        for number in handlers:
-            signal.signal(number, first)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         yield
     finally:
-        for number, handler in handlers.items():
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def _handlers() -> Handlers:
+    """The handlers of STOPPING, of those that Python knows; none outside the main thread, which cannot change them."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: handler for number in STOPPING if (handler := signal.getsignal(number)) is not None}
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
