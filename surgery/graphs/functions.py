@@ -11,13 +11,13 @@ def functions_of(graph_def: Any) -> dict[str, Any]:
 
 
 def called_functions(node: Any) -> tuple[str, ...]:
-    """Names of the functions in all attributes of an operation: those that it calls."""
+    """Names of the functions in all attributes of an operation, and in the attributes of those: what it calls."""
     names: list[str] = []
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        if value.HasField("func"):
-            names.append(value.func.name)
-        names += [function.name for function in value.list.func]
+    values = [node.attr[key] for key in sorted(node.attr)]
+    for value in values:  # which grows
+        for function in [value.func] if value.HasField("func") else value.list.func:
+            names.append(function.name)
+            values += function.attr.values()
     return tuple(names)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from surgery.formats import object_graph
 from surgery.formats.saved_model import tensor_names
-from surgery.graphs.functions import functions_of
+from surgery.graphs.functions import called_functions, functions_of
 from surgery.graphs.reach import ancestors
 from surgery.sources.common import INIT_OP_SIGNATURE
 
@@ -69,19 +69,9 @@ class Places:
     functions: Mapping[str, Place]
 
 
-def called(node: Any, functions: Mapping[str, Any]) -> Iterator[str]:
+def called(node: Any, functions: Mapping[str, Any]) -> list[str]:
     """The functions of a library that an operation calls or is handed, also within the attributes of a function."""
-    if node.op in functions:
-        yield node.op
-    stack = list(node.attr.values())
-    while stack:
-        value = stack.pop()
-        kind = value.WhichOneof("value")
-        given = [value.func] if kind == "func" else value.list.func if kind == "list" else ()
-        for function in given:
-            if function.name in functions:
-                yield function.name
-            stack.extend(function.attr.values())
+    return [name for name in (node.op, *called_functions(node)) if name in functions]
 
 
 def places_of(meta_graph: Any) -> Places:
