@@ -35,6 +35,8 @@ def convert(
     features: OneOrMore[str | Feature] = (),
     depths: OneOrMore[int] = (),
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
+    graph: str = "fused",
+    packed: bool = False,
     text: bool = False,
     seq_length: int | None = None,
     vocab: PathOrHandle | None = None,
@@ -63,6 +65,10 @@ def convert(
         depths: Numbers of blocks; each is a signature `depth_<number>` that runs so many blocks.
         signatures: Signatures composed of outputs: `"probe=query_0,pooled_output"` or
             `{"probe": ["query_0", "pooled_output"]}`.
+        graph: The form of the graphs for inference: `"fused"`, which TensorFlow runs faster on a CPU, or
+            `"model_garden"`, the operations of Model Garden's own layers.
+        packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose
+            outputs do not show padding, such as pooled ones, leave it out in any case.
         text: Also writes a SavedModel that takes strings, beside the destination.
         seq_length: The most tokens of a row of the text export; None for all positions of the encoder.
         vocab: The vocabulary file, if the module has none.
@@ -95,7 +101,15 @@ def convert(
         keep_failed=keep_failed,
         allow_nonfinite=allow_nonfinite,
         assume=assume,
-        request=Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures),
+        request=Request.of(
+            taps=taps,
+            layers=layers,
+            features=features,
+            depths=depths,
+            signatures=signatures,
+            graph=graph,
+            packed=packed,
+        ),
         texts=_texts(seq_length, vocab, lower_case) if text else None,
         warmup=warmup,
         progress=progress or silent,

@@ -87,6 +87,8 @@ def plan(
     features: OneOrMore[str | Feature] = (),
     depths: OneOrMore[int] = (),
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
+    graph: str = "fused",
+    packed: bool = False,
     limits: Limits = None,
 ) -> Plan:
     """Plans a conversion. Needs no TensorFlow, and does not touch the destination.
@@ -100,6 +102,8 @@ def plan(
         features: As for `convert`.
         depths: As for `convert`.
         signatures: As for `convert`.
+        graph: As for `convert`.
+        packed: As for `convert`.
         limits: As for `inspect`.
 
     Returns:
@@ -122,7 +126,9 @@ def plan(
     from surgery.planning.requests import Request
     from surgery.sources.opening import open_module
 
-    request = Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures)
+    request = Request.of(
+        taps=taps, layers=layers, features=features, depths=depths, signatures=signatures, graph=graph, packed=packed
+    )
     with open_module(str(module), with_weights=False) as found:
         wanted = None if destination is None else Path(destination)
         return make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume, request)

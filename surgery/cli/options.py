@@ -19,6 +19,7 @@ from surgery import limits
 from surgery.boundary import STACK, boundary
 from surgery.cli.terminal import tell
 from surgery.errors import InternalError, SurgeryError, UsageError
+from surgery.planning.requests import GRAPHS
 from surgery.wording import is_number
 
 MODULES = (
@@ -178,6 +179,14 @@ OUTPUTS = (
         metavar="NAME=OUT,OUT",
         help="Compose a signature of outputs. Repeatable.",
     ),
+    click.option(
+        "--graph",
+        type=click.Choice(GRAPHS),
+        default=GRAPHS[0],
+        show_default=True,
+        help="Inference in the form that TensorFlow fuses, or as Model Garden's layers trace it.",
+    ),
+    click.option("--packed", is_flag=True, help="Leave padding out of all signatures; its rows are then zeros."),
 )
 
 TOKENIZER = (

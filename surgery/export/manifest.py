@@ -15,8 +15,9 @@ from surgery.module import SignatureInfo
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
 from surgery.planning.outputs import TAPS
+from surgery.planning.padding import zeroed
 from surgery.planning.plan import Plan
-from surgery.planning.requests import Request, Tap
+from surgery.planning.requests import MODEL_GARDEN, Request, Tap
 from surgery.proof.parity import ParityReport, report_data
 from surgery.wording import is_number
 
@@ -65,11 +66,18 @@ def make_manifest(
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
         "kept": [*(v.attribute for v in plan.weights.kept), *module.constants],
         "outputs": plain(plan.signatures),
+        "packed": packed_data(plan),
         "request": plain(plan.outputs.request.short),
         **({"edits": edits_data(edited)} if edited is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
     }
+
+
+def packed_data(plan: Plan) -> dict[str, list[str]]:
+    """The signatures that leave padding out, each with its outputs whose rows of padding are zeros."""
+    found = plan.outputs.signatures
+    return {name: [*zeroed(plan.inference, plan.outputs, name)] for name in found if found[name].packed}
 
 
 def edits_data(edited: EditedPlan) -> dict[str, Any]:
@@ -119,6 +127,8 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
             features=tuple(map(str, request["features"])),
             depths=tuple(map(int, request["depths"])),
             signatures=tuple(map(str, request["signatures"])),
+            graph=str(request.get("graph", MODEL_GARDEN)),  # version 0.2 knew no other
+            packed=request.get("packed", False) is True,
         )
     except FileNotFoundError:
         return _request_of(signatures)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, read_manifest
+from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, packed_data, read_manifest
 from surgery.module import InspectedModule
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
@@ -79,8 +79,12 @@ def check_statements(
     own = statements.names(plan.module)
     facts = _facts(plan, exported, hashes, edited, own=own)
     stated = _stated(statements.values, plan, own=own)
-    if "request" not in stated:  # version 0.1 did not write it
-        del facts["request"]
+    for key in ("request", "packed"):  # earlier versions did not write them
+        if key not in stated:
+            del facts[key]
+    for key in ("graph", "packed") if isinstance(stated.get("request"), dict) else ():
+        if key not in stated["request"]:
+            del facts["request"][key]
     return tuple(f"{MANIFEST}: {line}" for line in _differences(stated, facts, ""))
 
 
@@ -112,6 +116,7 @@ def _facts(
             name: sorted(tensor.key for tensor in signature.outputs) for name, signature in exported.signatures.items()
         },
         "request": plain(plan.outputs.request.short),
+        "packed": packed_data(plan),
         "parity": {"passed": True},
     }
     if own:
@@ -196,6 +201,7 @@ KNOWN = frozenset(
         "kept",
         "outputs",
         "request",
+        "packed",
         "edits",
         "parity",
         "packages",

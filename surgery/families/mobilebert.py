@@ -8,7 +8,7 @@ own, from the block's input, or from the block's bottleneck; the graph shows whi
 from __future__ import annotations
 
 from surgery.families.bert import BERT
-from surgery.families.shared.taps import HIDDEN, INNER, attention_taps
+from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
 from surgery.tables.evidence import GraphEvidence
@@ -196,6 +196,7 @@ MOBILEBERT = Family(
     fixed={"trigram_size": 3},
     counts={"layer": "num_hidden_layers", "ffn": "num_feedforward_networks"},
     lists={"encoder_outputs": 1, "attention_scores": 0},
+    axes={**BERT.axes, "attention_scores": MAP},
     inputs=(
         InputAnchor(name="input_word_ids", table=f"{EMBEDDING}/word_embedding/embeddings"),
         InputAnchor(name="input_mask", table=None),

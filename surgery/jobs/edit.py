@@ -70,6 +70,8 @@ class EditedModel:
         features: OneOrMore[str | Feature] = (),
         depths: OneOrMore[int] = (),
         signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
+        graph: str = "fused",
+        packed: bool = False,
         overwrite: bool = False,
         keep_failed: bool = False,
         allow_nonfinite: bool = False,
@@ -94,6 +96,8 @@ class EditedModel:
             features: As for `surgery.convert`.
             depths: As for `surgery.convert`.
             signatures: As for `surgery.convert`.
+            graph: As for `surgery.convert`.
+            packed: As for `surgery.convert`.
             overwrite: As for `surgery.convert`.
             keep_failed: As for `surgery.convert`.
             allow_nonfinite: As for `surgery.convert`.
@@ -124,7 +128,15 @@ class EditedModel:
         return export_edited(
             self,
             None if destination is None else Path(destination),
-            request=Request.of(taps=taps, layers=layers, features=features, depths=depths, signatures=signatures),
+            request=Request.of(
+                taps=taps,
+                layers=layers,
+                features=features,
+                depths=depths,
+                signatures=signatures,
+                graph=graph,
+                packed=packed,
+            ),
             overwrite=overwrite,
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,
@@ -197,7 +209,7 @@ def export_edited(
         ExitStack() as staged,
     ):
         companions.check_apart(destination, model.module, source.folder)
-        plan = make_plan(source, destination, model.assume)
+        plan = make_plan(source, destination, model.assume, (request or Request()).form)
         edited = apply_edits(plan, model.edits, request)
         companions.check(edited.plan)
         folder = staged.enter_context(staging(destination, keep_failed=keep_failed))

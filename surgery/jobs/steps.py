@@ -18,7 +18,8 @@ from surgery.planning.plan import Plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
-from surgery.proof.comparison import Outputs, Recording, compare, names_of
+from surgery.proof.calls import CALL
+from surgery.proof.comparison import Arrays, Outputs, Recording, compare, names_of
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import inner_outputs
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
@@ -164,6 +165,15 @@ def _try_encoder(
     give_back()  # Keras's cycles hold the encoder's variables
 
 
+def _called(expected: Arrays, names: Iterable[str]) -> Arrays:
+    """The outputs of the call among the expected ones, by plain name.
+
+    Those that no signature returns in the same way have names of their own.
+    """
+    by_name = {name: next((n for n in (f"{CALL}.{name}", name) if n in expected), None) for name in names}
+    return {name: expected[found] for name, found in by_name.items() if found is not None}
+
+
 def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
     """The recording of the whole battery, in the battery's order."""
     from surgery.tf.recording import REFERENCE
@@ -205,8 +215,7 @@ def _look(name: str, traces: Traces, batches: Sequence[Batch], expected: Sequenc
     encoder = InMemory(traces, tapped=bool(traces.outputs.taps))
     found = [encoder.run(batch) for batch in batches]
     shown = [
-        Outputs(float64={output: value for output, value in outputs.float64.items() if output in got.float64})
-        for outputs, got in zip(expected, found, strict=True)
+        Outputs(float64=_called(outputs.float64, got.float64)) for outputs, got in zip(expected, found, strict=True)
     ]
     failed = [diff for diff in compare(batches, shown, found) if not diff.passed]
     if failed:

@@ -69,7 +69,7 @@ def verify_export(
         statements = read_statements(exported)
         plan, edits = _plan(source, export, statements, assume)
         if edits.plan is not None:
-            unedited = make_plan(source, exported, assume)
+            unedited = make_plan(source, exported, assume, plan.outputs.request.form)
             recorded = record_edited(edits.plan, unedited, battery, allow_nonfinite=allow_nonfinite, progress=progress)
             report = judge_again(edits.plan, recorded, export, progress)
         else:

@@ -21,10 +21,12 @@ class Signature:
     Attributes:
         outputs: Its outputs by name.
         depth: How many blocks it runs; None for all.
+        packed: True if it leaves padding out.
     """
 
     outputs: tuple[str, ...]
     depth: int | None = None
+    packed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

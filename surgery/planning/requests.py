@@ -22,6 +22,9 @@ from surgery.arguments import OneOrMore, one_or_more
 
 MIXES = ("none", "mean", "sum", "concat")
 POOLINGS = ("none", "cls", "mean", "max", "mean_max", "mean_sqrt_len")
+FUSED, MODEL_GARDEN = "fused", "model_garden"
+GRAPHS = (FUSED, MODEL_GARDEN)
+"""The forms of a graph for inference: the one that TensorFlow fuses, and the one that Model Garden's layers trace."""
 FEATURE_FORM = "NAME=MIX@LAYERS/POOLING"
 TAP_FORM = "NAME[@LAYERS]"
 
@@ -101,6 +104,8 @@ class Request:
         features: Features, or their short forms.
         depths: Numbers of blocks, each a signature of an encoder that ends there.
         signatures: Composed signatures in their short form.
+        graph: The form of the graphs for inference, one of GRAPHS.
+        packed: True if signatures whose outputs show padding leave it out, too.
     """
 
     taps: tuple[str | Tap, ...] = ()
@@ -108,6 +113,8 @@ class Request:
     features: tuple[str | Feature, ...] = ()
     depths: tuple[int, ...] = ()
     signatures: tuple[str, ...] = ()
+    graph: str = FUSED
+    packed: bool = False
 
     @classmethod
     def of(
@@ -118,6 +125,8 @@ class Request:
         features: OneOrMore[str | Feature] = (),
         depths: OneOrMore[int] = (),
         signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
+        graph: str = FUSED,
+        packed: bool = False,
     ) -> Request:
         """The request of a public function's arguments: one of a kind or several, `signatures` also as a mapping."""
         if isinstance(signatures, Mapping):
@@ -128,7 +137,14 @@ class Request:
             features=one_or_more(features),
             depths=one_or_more(depths),
             signatures=one_or_more(signatures),
+            graph=graph,
+            packed=packed,
         )
+
+    @property
+    def form(self) -> Request:
+        """A request for graphs of the same form, without any further output."""
+        return Request(graph=self.graph, packed=self.packed)
 
     @property
     def short(self) -> Request:

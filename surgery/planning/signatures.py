@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from surgery.arguments import argument
@@ -16,6 +17,7 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
 from surgery.planning.features import NAME, ResolvedFeature, resolve_features
 from surgery.planning.outputs import SERVING, TAPS, ExportOutputs, Signature
+from surgery.planning.padding import check_graph, packed_where_hidden
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, resolve_taps, select_layers
 from surgery.wording import did_you_mean
@@ -26,6 +28,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
 
     Raises UsageError, which names the argument, for an output that the encoder cannot have.
     """
+    check_graph(request)
     names, blocks = inference.outputs, inference.architecture.blocks
     taps = resolve_taps(inference, request.taps)
     features = resolve_features(request.features, blocks)
@@ -47,7 +50,8 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
         signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
         taken.add(name)
     _refuse_collisions(features, base, {*inference.submodels, SERVING, TAPS})
-    return ExportOutputs(request=request, taps=taps, features=features, signatures=signatures)
+    resolved = ExportOutputs(request=request, taps=taps, features=features, signatures=signatures)
+    return replace(resolved, signatures=packed_where_hidden(inference, resolved, signatures))
 
 
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
@@ -65,13 +69,6 @@ def signature_outputs(inference: Inference, outputs: ExportOutputs) -> dict[str,
         logits = inference.family.encoder.submodels[submodel].logits
         signatures[submodel] = tuple(name for name in (*names, logits) if name in convention.outputs)
     return signatures
-
-
-def called_only(inference: Inference, outputs: ExportOutputs) -> dict[str, str]:
-    """The outputs that `__call__` returns and `serving_default` does not, as paths in the call by export name."""
-    return {
-        name: path for name, path in inference.outputs.paths.items() if name not in outputs.signatures[SERVING].outputs
-    }
 
 
 def _served(names: EncoderOutputs, layers: str | None) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from surgery.tables.family import Tap as TapRow
 from surgery.tables.rules import fill
 from surgery.wording import did_you_mean
 
+POSITION = "seq"
+"""The name of an axis that counts positions."""
 BYTES_PER_VALUE = 4
 """Outputs are float32."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from surgery.explanation.architecture import Inference
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.outputs import SERVING, ExportOutputs
+from surgery.planning.padding import called_only, position_axes, zeroed
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs, Recording
 from surgery.proof.constants import as_computed
@@ -53,11 +54,31 @@ def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensor
             elif output in tensors:
                 wanted[f"{signature}.{output}"] = tensors[output]
     served = outputs.signatures[SERVING].outputs
-    hidden = [name for name in wanted if "." not in name and name not in served]
-    for name in hidden:
-        # The call returns it, the signature does not.
-        wanted[f"__call__.{name}"] = wanted.pop(name)
+    own = {name: value for name, value in tensors.items() if "." not in name}
+    for name in called_only(inference, outputs):
+        if name in own:
+            wanted[f"__call__.{name}"] = own[name]
+    for name in [name for name in own if name in wanted and name not in served]:
+        del wanted[name]  # the call returns it, the signature does not
+    mask = batch.inputs["input_mask"]
+    for signature in outputs.signatures:
+        for output in zeroed(inference, outputs, signature):
+            name = output if signature == SERVING else f"{signature}.{output}"
+            if name in wanted:
+                wanted[name] = _without_padding(wanted[name], mask, position_axes(inference, outputs, output))
     return wanted
+
+
+def _without_padding(x: np.ndarray, mask: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """An output whose rows of padding are zeros, in each of its axes that count positions.
+
+    Position 0 always has a row (see surgery.tf.token_rows).
+    """
+    kept = mask != 0
+    kept[:, 0] = True
+    for axis in axes:
+        x = np.where(np.expand_dims(kept, [n for n in range(1, x.ndim) if n != axis]), x, np.zeros_like(x))
+    return x
 
 
 def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input, Part
 from surgery.module import InspectedModule, Trace
 from surgery.planning.outputs import SERVING, TAPS, ExportOutputs
-from surgery.planning.signatures import called_only, signature_inputs
+from surgery.planning.padding import called_only
+from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import TapAtBlock
 from surgery.proof.calls import CALL, call_output, call_roles, is_promised, structure_of
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors

@@ -89,6 +89,7 @@ class Family:
         counts: Architecture field by numbered hole of the rows.
         lists: Outputs that are a list with one entry per block, and the number of entries before the first block.
             MobileBERT's `encoder_outputs` begin with the embedding.
+        axes: Axes of an output by name, where they are not those of the block outputs, "batch seq hidden".
         repeated: Scope of the targets that all blocks share; None where every block has its own.
         depth: Where the number of blocks is read when all blocks share their weights.
         right_context: How many positions after its last token influence a text's outputs even when masked (MobileBERT's
@@ -110,6 +111,7 @@ class Family:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, str] = field(default_factory=lambda: {"layer": "num_hidden_layers"})
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
+    axes: Mapping[str, str] = field(default_factory=lambda: {"pooled_output": "batch hidden"})
     repeated: str | None = None
     depth: GraphEvidence | None = None
     right_context: int = 0
@@ -120,3 +122,7 @@ class Family:
     def output_names(self) -> tuple[str, ...]:
         """Outputs of an export of this family, a list as one name."""
         return (*self.encoder.outputs.values(), "embedding_output")
+
+    def output_axes(self, output: str) -> tuple[str, ...]:
+        """The axes of an output, or of each entry of a list: ("batch", "seq", "hidden")."""
+        return tuple(self.axes.get(output, "batch seq hidden").split())

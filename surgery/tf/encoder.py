@@ -13,9 +13,12 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.planning.edits import EditedBlock
-from surgery.planning.taps import TapAtBlock
+from surgery.planning.requests import FUSED, MODEL_GARDEN
+from surgery.planning.taps import POSITION, TapAtBlock
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
+from surgery.tf.fused import fused
 from surgery.tf.layers import Watched, layers_at, passing, watched
+from surgery.tf.token_rows import TokenRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,13 @@ class Encoder:
         training: bool,
         taps: Sequence[TapAtBlock] = (),
         depth: int | None = None,
+        graph: str = MODEL_GARDEN,
+        packed: bool = False,
     ) -> dict[str, Any]:
         """Runs the network, or its first `depth` blocks, on int32 [batch, seq] inputs.
+
+        `graph` is the form of its layers, one of requests.GRAPHS; the fused one is for inference only. With `packed`,
+        it leaves padding out: rows of padding in the outputs are zeros.
 
         Returns its outputs by export name, all float32: `pooled_output` [batch, hidden], `sequence_output` and
         `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of [batch, seq, hidden], and each tap as a
@@ -60,7 +68,11 @@ class Encoder:
         blocks = layers_at(self.network, recipe.blocks)
         shared = self.inference.family.repeated is not None
         absent = [optional.layer for name, optional in recipe.optional.items() if name not in present.names]
+        (mask,) = (inputs[anchor.name] for anchor in self.inference.family.inputs if anchor.table is None)
+        rows = TokenRows(mask, packed=packed)
         with ExitStack() as stack:
+            if graph == FUSED:
+                stack.enter_context(fused(self.network, blocks, rows))
             # A shallower encoder has no pooled output of its own: the source never pools an inner block.
             unused = [] if depth is None else [optional.layer for optional in recipe.optional.values()]
             for path in dict.fromkeys([*absent, *unused]):
@@ -87,8 +99,20 @@ class Encoder:
         for tap in taps:
             passed = seen[tap.layer_path, 0 if shared else tap.block]
             tensors = passed.inputs if tap.row.side == "input" else passed.outputs
-            outputs.setdefault(tap.name, []).append(tensors[tap.block if shared else 0])
-        return outputs
+            tensor = tensors[tap.block if shared else 0]
+            sizes = tap.offer.shape(self.inference)[2:]
+            outputs.setdefault(tap.name, []).append(rows.placed(tensor, sizes) if tensor.shape.rank == 2 else tensor)
+        if not packed:
+            return outputs
+        axes = {name: self.inference.family.output_axes(name) for name in outputs}
+        axes |= {tap.name: tap.offer.axes for tap in taps}
+        places = {name: [n for n, axis in enumerate(axes[name]) if axis == POSITION] for name in outputs}
+        return {
+            name: [rows.shown(x, places[name]) for x in value]
+            if isinstance(value, list)
+            else rows.shown(value, places[name])
+            for name, value in outputs.items()
+        }
 
     def submodel(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Logits of a sub-model, float32 [batch, positions, vocab].

@@ -20,6 +20,7 @@ from surgery.explanation.convention import Convention
 from surgery.explanation.outputs import BLOCKS, entry_name
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
+from surgery.planning.requests import MODEL_GARDEN
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
 from surgery.tf.reasons import reason
@@ -103,25 +104,27 @@ class Traces:
     """The encoder's concrete functions. Each is traced once, when it is first asked for; all share its variables.
 
     A function returns the encoder's outputs. A tapped one also returns the taps. One with a depth only runs the first
-    blocks.
+    blocks. A packed one leaves padding out. Traces for inference have the form that the request names; those for
+    training are Model Garden's own.
     """
 
     def __init__(self, encoder: Encoder, outputs: ExportOutputs) -> None:
         self.encoder, self.outputs = encoder, outputs
         names = [anchor.name for anchor in encoder.inference.family.inputs]
         self.specs: Specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
-        self._made: dict[tuple[bool, bool, int | None], Any] = {}
+        self._made: dict[tuple[bool, bool, int | None, bool], Any] = {}
 
-    def __call__(self, *, training: bool, tapped: bool = False, depth: int | None = None) -> Any:
+    def __call__(self, *, training: bool, tapped: bool = False, depth: int | None = None, packed: bool = False) -> Any:
         """A concrete function of int32 [batch, seq] inputs, in the specs' order; its outputs are those of `encode`."""
-        key = (training, tapped, depth)
+        key = (training, tapped, depth, packed)
         if key not in self._made:
+            graph = MODEL_GARDEN if training else self.outputs.request.graph
             taps = [tap for tap in self.outputs.taps if tapped and (depth is None or tap.block < depth)]
 
             @tf.function(input_signature=list(self.specs.values()), autograph=False)  # type: ignore[untyped-decorator]
             def encode(*inputs: tf.Tensor) -> dict[str, Any]:
                 named = dict(zip(self.specs, inputs, strict=True))
-                return self.encoder.encode(named, training=training, taps=taps, depth=depth)
+                return self.encoder.encode(named, training=training, taps=taps, depth=depth, graph=graph, packed=packed)
 
             self._made[key] = encode.get_concrete_function()
         return self._made[key]
@@ -131,7 +134,7 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
     """A signature with these outputs. It calls the smallest trace that computes them."""
     outputs = encode.outputs
     tapped = any(name in outputs.tap_names for name in wanted.outputs)
-    function = encode(training=False, tapped=tapped, depth=wanted.depth)
+    function = encode(training=False, tapped=tapped, depth=wanted.depth, packed=wanted.packed)
     entry = encode.encoder.inference.outputs.entry
 
     def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:

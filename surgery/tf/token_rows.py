@@ -1,0 +1,77 @@
+"""Tokens as rows: an encoder's blocks compute on [tokens, width] instead of [batch, seq, width].
+
+Dense layers, activations, residuals and norms act on each token alone. Only attention needs to know which row stands at
+which position. Where padding is left out, no row stands for it: what Zhai et al. (ByteTransformer, arXiv:2210.03052) do
+in kernels of their own is done here by gathers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class TokenRows:
+    """The rows of all positions, or with `packed` those of the kept positions only.
+
+    Kept are the positions that the mask shows, and position 0 of each text, which the pooled output reads: no text is
+    without a row.
+    """
+
+    def __init__(self, mask: tf.Tensor, *, packed: bool) -> None:
+        """`mask` is int32 [batch, seq]."""
+        self._sizes = tf.unstack(tf.shape(mask))
+        self._made: dict[int, tuple[Any, tf.Tensor]] = {}
+        self._kept = self._places = self._row_at = None
+        if packed:
+            self._kept = tf.concat([tf.ones_like(mask[:, :1], tf.bool), mask[:, 1:] != 0], axis=1)
+            flat = tf.reshape(self._kept, [-1])
+            self._places = tf.reshape(tf.where(flat), [-1])
+            # A position of padding reads the row of the last kept position before it: the mask hides it again.
+            self._row_at = tf.cumsum(tf.cast(flat, tf.int32)) - 1
+
+    def of(self, x: tf.Tensor) -> tf.Tensor:
+        """The rows [tokens, width] of a tensor [batch, seq, width]."""
+        if id(x) in self._made:
+            return self._made[id(x)][1]
+        rows = tf.reshape(x, [-1, x.shape[-1]])
+        return rows if self._places is None else tf.gather(rows, self._places)
+
+    def placed(self, rows: tf.Tensor, sizes: Sequence[int | None] = ()) -> tf.Tensor:
+        """Rows [tokens, width] as [batch, seq, width], or with a width that is split into axes of these sizes.
+
+        Padding that has no rows is zero.
+        """
+        x = self._spread(rows)
+        if len(sizes) > 1:
+            x = tf.reshape(x, [*self._sizes, *sizes])
+        x = self.shown(x, [1])
+        self._made[id(x)] = (x, rows)  # kept alive, so that no other tensor gets its id
+        return x
+
+    def shown(self, x: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
+        """A tensor with zeros at padding that has no rows. `axes` are those that count positions."""
+        if self._kept is None or id(x) in self._made:
+            return x
+        for axis in axes:
+            sizes = [1] * x.shape.rank
+            sizes[0], sizes[axis] = self._sizes
+            x = tf.where(tf.reshape(self._kept, sizes), x, tf.zeros_like(x))
+        return x
+
+    def heads(self, rows: tf.Tensor, heads: int) -> tf.Tensor:
+        """Rows [tokens, heads * size] as [batch, heads, seq, size]. Padding that has no rows is anything finite."""
+        x = tf.reshape(self._spread(rows), [*self._sizes, heads, rows.shape[-1] // heads])
+        return tf.transpose(x, [0, 2, 1, 3])
+
+    def joined(self, x: tf.Tensor) -> tf.Tensor:
+        """The rows [tokens, heads * size] of a tensor [batch, heads, seq, size]."""
+        rows = tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, x.shape[1] * x.shape[3]])
+        return rows if self._places is None else tf.gather(rows, self._places)
+
+    def _spread(self, rows: tf.Tensor) -> tf.Tensor:
+        if self._row_at is not None:
+            rows = tf.gather(rows, self._row_at)
+        return tf.reshape(rows, [*self._sizes, rows.shape[-1]])
