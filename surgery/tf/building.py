@@ -13,30 +13,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
-import tf_keras
 
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference
 from surgery.export.weights import Weights
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
+from surgery.tf.activations import ACTIVATIONS
 from surgery.tf.encoder import Encoder
 from surgery.tf.layers import layers_at
 
 SCOPE = "encoder"
 """The network's name, which is not part of its variables' names."""
-
-
-def gelu(x: tf.Tensor) -> tf.Tensor:
-    """GELU by the error function."""
-    return tf_keras.activations.gelu(x, approximate=False)
-
-
-def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    """GELU's approximation by tanh, which BERT's own code uses."""
-    return tf_keras.activations.gelu(x, approximate=True)
-
-
-ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activations.relu}
 
 
 def build_encoder(inference: Inference, weights: Weights) -> Encoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -108,9 +109,7 @@ class Encoder:
         axes |= {tap.name: tap.offer.axes for tap in taps}
         places = {name: [n for n, axis in enumerate(axes[name]) if axis == POSITION] for name in outputs}
         return {
-            name: [rows.shown(x, places[name]) for x in value]
-            if isinstance(value, list)
-            else rows.shown(value, places[name])
+            name: tf.nest.map_structure(partial(rows.shown, axes=places[name]), value)
             for name, value in outputs.items()
         }
 

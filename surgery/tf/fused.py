@@ -20,6 +20,7 @@ import tensorflow as tf
 import tf_keras
 from official.nlp.modeling import layers as garden
 
+from surgery.tf.activations import ACTIVATIONS
 from surgery.tf.layers import called_instead
 from surgery.tf.token_rows import TokenRows
 
@@ -62,18 +63,37 @@ def _dense(layer: Any, _: TokenRows) -> Call:
 
     def run(x: tf.Tensor) -> tf.Tensor:
         width = x.shape[-1]
-        y = tf.matmul(x if x.shape.rank == 2 else tf.reshape(x, [-1, width]), _matrix(layer.kernel, width))
+        kernel = _read(layer.kernel, [width, layer.kernel.shape.num_elements() // width])
+        y = tf.matmul(x if x.shape.rank == 2 else tf.reshape(x, [-1, width]), kernel)
         if layer.bias is not None:
-            y = tf.nn.bias_add(y, tf.reshape(layer.bias, [-1]) if layer.bias.shape.rank > 1 else layer.bias)
-        y = y if layer.activation is None else layer.activation(y)
+            y = tf.nn.bias_add(y, _read(layer.bias, kernel.shape[1:]))
+        y = FUSED_ACTIVATIONS.get(layer.activation, layer.activation)(y)
         return y if x.shape.rank == 2 else tf.reshape(y, tf.concat([tf.shape(x)[:-1], y.shape[-1:]], axis=0))
 
     return run
 
 
-def _matrix(kernel: Any, width: int) -> Any:
-    """A kernel as a matrix with `width` rows."""
-    return kernel if kernel.shape.rank == 2 else tf.reshape(kernel, [width, -1])
+def _read(variable: Any, shape: Sequence[int]) -> tf.Tensor:
+    """A variable's value in this shape.
+
+    The reshape stays where it changes nothing: a server optimises each function of a SavedModel by itself, where the
+    shape of a variable is not known, and what follows would not be fused.
+    """
+    return tf.reshape(variable, shape)
+
+
+def _activation(layer: Any, _: TokenRows) -> Call:
+    """An activation of rows. GELU's approximation is written out, with a cube that TensorFlow recognises."""
+    return FUSED_ACTIVATIONS.get(layer.activation, layer.activation)
+
+
+def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+    """GELU's approximation by tanh (Hendrycks and Gimpel, arXiv:1606.08415).
+
+    `tf.nn.gelu` writes the cube as `tf.pow(x, 3)`. Whether TensorFlow fuses that depends on the order in which its
+    optimiser comes by; products it always fuses.
+    """
+    return 0.5 * x * (1.0 + tf.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
 def _norm(layer: Any, _: TokenRows) -> Call:
@@ -81,7 +101,8 @@ def _norm(layer: Any, _: TokenRows) -> Call:
 
     def run(x: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)
-        return (x - mean) * tf.math.rsqrt(variance + layer.epsilon) * layer.gamma + layer.beta
+        gamma, beta = (_read(variable, x.shape[-1:]) for variable in (layer.gamma, layer.beta))
+        return (x - mean) * tf.math.rsqrt(variance + layer.epsilon) * gamma + beta
 
     return run
 
@@ -108,10 +129,34 @@ def _attention(layer: Any, rows: TokenRows) -> Call:
         logits = tf.matmul(queries, keys, transpose_b=True) * (1.0 / math.sqrt(float(layer._key_dim)))
         if mixed:
             logits = _mixed(logits, layer._pre_softmax_weight)
-        probabilities = layer._masked_softmax(logits, attention_mask)
+        probabilities = layer._softmax(logits, attention_mask)
         weights = _mixed(probabilities, layer._post_softmax_weight) if mixed else probabilities
-        output = layer._output_dense(rows.joined(tf.matmul(layer._dropout_layer(weights, training=False), values)))
+        context = tf.matmul(layer._dropout_layer(weights, training=False), values)
+        output = layer._output_dense(rows.joined(context, query))
         return (output, probabilities) if return_attention_scores else output
+
+    return run
+
+
+def _softmax(layer: Any, _: TokenRows) -> Call:
+    """The softmax of attention logits [batch, heads, seq, seq], to which a mask [batch, 1, seq] adds -1e9.
+
+    What is added to the logits is a product with a new axis. In a sum of two products, TensorFlow would look for the
+    scaled logits in the first only, and it sorts them by their names.
+    """
+
+    def run(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        added = (1.0 - tf.cast(mask, logits.dtype)) * MASKED
+        return tf.nn.softmax(logits + tf.expand_dims(added, axis=1))
+
+    return run
+
+
+def _dropout(_: Any, __: TokenRows) -> Call:
+    """No dropout. Keras's own writes an Identity, through which no residual is fused."""
+
+    def run(x: tf.Tensor, **_: Any) -> tf.Tensor:
+        return x
 
     return run
 
@@ -128,16 +173,24 @@ def _mask(_: Any, __: TokenRows) -> Call:
 
     def run(inputs: Any, to_mask: tf.Tensor | None = None) -> tf.Tensor:
         states, mask = inputs if to_mask is None else (inputs, to_mask)
-        return tf.expand_dims(tf.cast(mask, states.dtype), axis=1)
+        batch, length = tf.unstack(tf.shape(mask))
+        return tf.reshape(tf.cast(mask, states.dtype), [batch, 1, length])
 
     return run
 
 
+MASKED = -1e9
+"""What Keras's own softmax adds to the logits of padding in float32."""
+FUSED_ACTIVATIONS: Mapping[Any, Any] = {ACTIVATIONS["gelu_tanh"]: _gelu_tanh}
+"""Activations with another form here, by that of the rebuilt encoder."""
 INSIDE: Mapping[type, Callable[[Any, TokenRows], Call]] = {
+    tf_keras.layers.Activation: _activation,
+    tf_keras.layers.Dropout: _dropout,
     tf_keras.layers.EinsumDense: _dense,
     tf_keras.layers.LayerNormalization: _norm,
     tf_keras.layers.MultiHeadAttention: _attention,
     garden.TalkingHeadsAttention: _attention,
+    tf_keras.layers.Softmax: _softmax,
 }
 """The fused form by the class of a layer inside a block. Layers of other classes act on each element alone."""
 OUTSIDE: Mapping[type, Callable[[Any, TokenRows], Call]] = {

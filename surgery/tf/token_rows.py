@@ -51,9 +51,12 @@ class TokenRows:
         self._made[id(x)] = (x, rows)  # kept alive, so that no other tensor gets its id
         return x
 
-    def shown(self, x: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-        """A tensor with zeros at padding that has no rows. `axes` are those that count positions."""
-        if self._kept is None or id(x) in self._made:
+    def shown(self, x: tf.Tensor | None, axes: Sequence[int]) -> tf.Tensor | None:
+        """A tensor with zeros at padding that has no rows; None for the None of a block that is not run.
+
+        `axes` are those that count positions.
+        """
+        if self._kept is None or x is None or id(x) in self._made:
             return x
         for axis in axes:
             sizes = [1] * x.shape.rank
@@ -66,10 +69,17 @@ class TokenRows:
         x = tf.reshape(self._spread(rows), [*self._sizes, heads, rows.shape[-1] // heads])
         return tf.transpose(x, [0, 2, 1, 3])
 
-    def joined(self, x: tf.Tensor) -> tf.Tensor:
-        """The rows [tokens, heads * size] of a tensor [batch, heads, seq, size]."""
-        rows = tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, x.shape[1] * x.shape[3]])
-        return rows if self._places is None else tf.gather(rows, self._places)
+    def joined(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        """The rows [tokens, heads * size] of a tensor [batch, heads, seq, size].
+
+        They are as many as the rows `like`. The reshape says so, because TensorFlow fuses a residual only where it
+        knows that both addends have one shape.
+        """
+        x = tf.transpose(x, [0, 2, 1, 3])
+        width = x.shape[2] * x.shape[3]
+        if self._places is not None:
+            return tf.gather(tf.reshape(x, [-1, width]), self._places)
+        return tf.reshape(x, tf.concat([tf.shape(like)[:1], [width]], axis=0))
 
     def _spread(self, rows: tf.Tensor) -> tf.Tensor:
         if self._row_at is not None:
