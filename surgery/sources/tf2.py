@@ -5,14 +5,11 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
 from surgery.formats import object_graph
 from surgery.formats.tensors import dtype_name, shape_of
 from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
-from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.sources.structures import argument_names, structure
 
@@ -72,7 +69,7 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
             *common.missing_assets(files, asset_files),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
-        open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
+        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
         saved_model=saved_model,
     )
 
@@ -99,7 +96,7 @@ def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableIn
                 listed=node in trainable,
                 path=path,
                 attribute=own.get(node),
-                nbytes=int(np.prod(sizes, dtype=np.int64)) * common.item_size(dtype),
+                nbytes=common.size_in_bytes(dtype, sizes),
             )
         )
     return tuple(found)
