@@ -12,7 +12,6 @@ the process of their caller.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -36,6 +35,8 @@ def go_on_in_child() -> None:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
+        import ctypes
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it has ended before the line above
             os._exit(1)

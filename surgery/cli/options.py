@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial, wraps
@@ -95,9 +92,13 @@ def report(error: SurgeryError, context: click.Context) -> NoReturn:
     """Prints an error to stderr and exits with its code. A defect is printed with the command line that showed it."""
     message = error.spelled(partial(as_option, context.command))
     if isinstance(error, InternalError):
+        import shlex
+
         message += f"\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
     with suppress(OSError):  # the exit code is right even if stderr cannot be written
         if os.environ.get(STACK):
+            import traceback
+
             traceback.print_exception(error)
         tell(f"error: {message}", style="red")
     sys.exit(error.exit_code)
@@ -203,6 +204,8 @@ def chooses_outputs(command: Any) -> Any:
 
 def assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
     """The `FIELD=VALUE` options as Python values by field. A value that is no JSON is text."""
+    import json
+
     found: dict[str, Any] = {}
     for pair in pairs:
         field, equals, text = pair.partition("=")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from surgery.cli.terminal import tell
-from surgery.export.publish import PUBLISHED
+from surgery.export.published import PUBLISHED
 from surgery.processes.signals import Stopped, raised_as_exceptions
 
 

@@ -22,7 +22,7 @@ KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_
 
 def accepts(files: Files) -> bool:
     """True for a SavedModel that has an object graph."""
-    return with_objects(files) is not None
+    return files.with_objects is not None
 
 
 def inspect(files: Files) -> InspectedModule:
@@ -30,29 +30,23 @@ def inspect(files: Files) -> InspectedModule:
     return inspect_below(files, object_graph.ROOT)
 
 
-def with_objects(files: Files) -> Any:
-    """The meta graph that has the object graph; None where none has one."""
-    meta_graphs = files.saved_model.meta_graphs if files.saved_model is not None else ()
-    return next((meta_graph for meta_graph in meta_graphs if meta_graph.object_graph_def.nodes), None)
-
-
 def inspect_below(files: Files, root: int) -> InspectedModule:
     """The module whose root is the node `root` of the object graph.
 
     Its variables keep their paths from the graph's own root.
     """
-    saved_model, folder = files.saved_model, files.folder
-    meta_graph = with_objects(files)
-    graph = meta_graph.object_graph_def
-    where = object_graph.paths(graph)
+    saved_model, folder, meta_graph = files.saved_model, files.folder, files.with_objects
+    assert meta_graph is not None, "`accepts` is true only where there is one"
+    graph, where = meta_graph.object_graph_def, files.object_paths
+    kinds = object_graph.kinds(graph, sorted(where))
     own = {node: name for name, node in object_graph.children(graph, root).items()}
     asset_files = [f"assets/{asset.filename}" for asset in meta_graph.asset_file_def]
     assets = {
         own.get(node, where[node]): asset_files[graph.nodes[node].asset.asset_file_def_index]
-        for node in sorted(where)
-        if graph.nodes[node].WhichOneof("kind") == "asset"
+        for node, kind in kinds.items()
+        if kind == "asset"
     }
-    variables = _variables(graph, where, root)
+    variables = _variables(graph, where, [node for node, kind in kinds.items() if kind == "variable"], root)
     return InspectedModule(
         name=files.name,
         folder=str(folder),
@@ -74,13 +68,12 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
     )
 
 
-def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableInfo, ...]:
+def _variables(graph: Any, where: dict[int, str], nodes: list[int], root: int) -> tuple[VariableInfo, ...]:
+    """The variables at these nodes of the object graph."""
     trainable = _trainable(graph, root)
     own = {node: name for name, node in object_graph.children(graph, root).items()}
     found = []
-    for node in sorted(where):
-        if graph.nodes[node].WhichOneof("kind") != "variable":
-            continue
+    for node in nodes:
         saved = graph.nodes[node].variable
         shape = shape_of(saved.shape) or ()
         dtype = dtype_name(saved.dtype)
