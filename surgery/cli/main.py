@@ -59,7 +59,7 @@ class Main(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's, which writes the help of commands here."""
-        with stoppable(), writing():
+        with writing():
             try:
                 return super().invoke(ctx)
             except click.ClickException as error:
@@ -67,11 +67,12 @@ class Main(click.Group):
                 raise
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """As click's, which reports only its own errors."""
-        try:
-            return super().main(*args, **kwargs)
-        except SurgeryError as error:
-            report(error, click.Context(self))
+        """As click's, which reports only its own errors, and calls a signal an error."""
+        with stoppable():
+            try:
+                return super().main(*args, **kwargs)
+            except SurgeryError as error:
+                report(error, click.Context(self))
 
 
 @click.group(

@@ -16,6 +16,7 @@ from surgery import limits
 from surgery.boundary import STACK, boundary
 from surgery.cli.terminal import tell
 from surgery.errors import InternalError, SurgeryError, UsageError
+from surgery.processes.signals import raise_again
 from surgery.wording import is_number
 
 MODULES = (
@@ -89,7 +90,11 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def report(error: SurgeryError, context: click.Context) -> NoReturn:
-    """Prints an error to stderr and exits with its code. A defect is printed with the command line that showed it."""
+    """Prints an error to stderr and exits with its code. A defect is printed with the command line that showed it.
+
+    Raises Stopped if a signal has come before: TensorFlow may have turned what it raised into this error.
+    """
+    raise_again()
     message = error.spelled(partial(as_option, context.command))
     if isinstance(error, InternalError):
         import shlex
