@@ -146,11 +146,18 @@ class FlatGraph:
 
     @cached_property
     def order(self) -> dict[Node, int]:
-        """A number for each node that is larger than those of all nodes that feed it."""
+        """A number for each node that is larger than those of all nodes that feed it.
+
+        Raises ValueError for a graph that feeds itself.
+        """
         numbers: dict[Node, int] = {}
         for node in feeds_first(self.nodes, lambda node: [feed.node for feed in node.inputs], numbers):
             numbers[node] = len(numbers)
         return numbers
+
+    def check_order(self) -> None:
+        """Raises ValueError for a graph that feeds itself."""
+        _ = self.order
 
     @cached_property
     def consumers(self) -> dict[Node, list[tuple[Node, int]]]:

@@ -123,6 +123,18 @@ def test_an_output_that_is_computed_a_second_time_is_an_alias(modules, tmp_path)
     assert found.aliases == {"default": "pooled_output"}
 
 
+def test_a_graph_that_feeds_itself_is_refused(modules, tmp_path):
+    def turn(saved_model):
+        for meta_graph in saved_model.meta_graphs:
+            for node in meta_graph.graph_def.node:
+                if node.name.endswith("pooler/dense/BiasAdd"):
+                    node.input[0] = node.name
+
+    module = inspect_edited(modules("tf1_bert_small"), tmp_path / "turned", turn)
+    with pytest.raises(ValueError, match="feeds itself"):
+        infer_architecture(module)
+
+
 def test_graphs_are_only_compared_for_an_output_that_is_no_other_s_tensor(modules, monkeypatch):
     monkeypatch.setattr("surgery.explanation.convention.Fingerprints", None)
     assert infer_architecture(inspected(modules("g4_electra"))).convention.aliases == {"default": "pooled_output"}
