@@ -61,7 +61,6 @@ def read_convention(
 
     Raises:
         UnexplainedError: There is no such trace, or it has an input or output that the encoder does not have.
-        ValueError: The graph of the trace feeds itself.
     """
     trace = module.trace(callable_name, training=False)
     if trace is None or graph is None:
@@ -130,7 +129,6 @@ def _inputs(
 def _outputs(
     module: InspectedModule, known: set[str], taps: re.Pattern[str], trace: Trace, graph: Anchors
 ) -> tuple[dict[str, str], dict[str, str]]:
-    graph.graph.check_order()
     own: dict[str, Tensor] = {}
     outputs: dict[str, str] = {}
     aliases: dict[str, str] = {}

@@ -55,7 +55,7 @@ def test_constants_that_do_not_fit_their_shape_are_damaged(read):
         tensor("float32", (-1,), [1.0]),
         tensor("float32", (1,) * 255, [1.0]),
     ):
-        with pytest.raises(ValueError, match="a (constant|int32) of|cannot reshape"):
+        with pytest.raises(ValueError, match=r"a (constant|int32) of|cannot reshape"):
             read(damaged)
     with limits.raised({"constant_elements": 10}), pytest.raises(LimitError, match="constant_elements"):
         read(tensor("float32", (11,), [1.0]))

@@ -12,7 +12,7 @@ HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_hub", "tensorflow_text",
 EXTRAS = ("apache_beam", "pyarrow", "tensorflow_serving", "grpc")
 UNREAD = ("numpy", "ml_dtypes", "google_crc32c", "fsspec", "asyncio", "subprocess", "tarfile", "zipfile", "tempfile")
 """What only those modules need that are archives or handles, or whose weights are read."""
-PROBE = f"""
+PROBE = """
 import json, sys
 from surgery.cli.main import main
 code = 0
