@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import inspect
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -114,6 +113,8 @@ def _noted(progress: Callable[..., Any], own: list[Exception]) -> Callable[..., 
 
 def _place(error: Exception) -> str:
     """The line of this package from which an exception came, or the last line where it passed none."""
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if PACKAGE in Path(frame.filename).parents and frame.filename != __file__]
     if not (chosen := own or frames):

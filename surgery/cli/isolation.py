@@ -12,11 +12,11 @@ the process of their caller.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 
+from surgery.cli.stopping import exit_stopped
 from surgery.errors import ModuleError
 from surgery.processes.signals import STOPPING
 
@@ -28,7 +28,8 @@ PR_SET_PDEATHSIG = 1
 def go_on_in_child() -> None:
     """Returns in a child process. The parent waits for it, and exits as it does.
 
-    Raises ModuleError in the parent if the child was ended by other than a signal that asks for it.
+    Raises ModuleError in the parent if the child was ended by other than a signal that asks for it, and no such signal
+    has come before.
     """
     if sys.platform != "linux":
         return
@@ -36,29 +37,36 @@ def go_on_in_child() -> None:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
+        import ctypes
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it has ended before the line above
             os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
-    _exit_as(_status_of(child))
+    _exit_as(*_status_of(child))
 
 
-def _status_of(child: int) -> int:
-    """The status with which a child has ended. Signals that were sent to this process alone are handed on to it."""
+def _status_of(child: int) -> tuple[int, int | None]:
+    """The status with which a child has ended, and the last signal before that asked for its end, or None.
+
+    Signals that were sent to this process alone are handed on to the child.
+    """
+    asked = None
     while True:
         received = signal.sigwaitinfo(ENDING | {signal.SIGCHLD})
         if received.si_signo != signal.SIGCHLD:
+            asked = received.si_signo
             if received.si_code <= 0:  # from kill(2); the terminal sends its own to both
                 os.kill(child, received.si_signo)
             continue
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended == child:
-            return status
+            return status, asked
 
 
-def _exit_as(status: int) -> None:
-    """Exits as a child has, or raises the error that its end is."""
+def _exit_as(status: int, asked: int | None) -> None:
+    """Exits as a child has, or raises the error that its end is. TensorFlow may abort because of a signal, too."""
     if os.WIFEXITED(status):
         sys.exit(os.WEXITSTATUS(status))
     number = os.WTERMSIG(status)
@@ -66,6 +74,8 @@ def _exit_as(status: int) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         os.kill(os.getpid(), number)
+    if asked is not None:
+        exit_stopped(asked, "the destination is as it was, or whole and new")
     ended = f"its process ({signal.Signals(number).name})"
     raise ModuleError(
         "running the command: "

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial, wraps
@@ -20,6 +17,7 @@ from surgery.boundary import STACK, boundary
 from surgery.cli.terminal import tell
 from surgery.errors import InternalError, SurgeryError, UsageError
 from surgery.planning.requests import GRAPHS
+from surgery.processes.signals import raise_again
 from surgery.wording import is_number
 
 MODULES = (
@@ -93,12 +91,20 @@ def reports_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def report(error: SurgeryError, context: click.Context) -> NoReturn:
-    """Prints an error to stderr and exits with its code. A defect is printed with the command line that showed it."""
+    """Prints an error to stderr and exits with its code. A defect is printed with the command line that showed it.
+
+    Raises Stopped if a signal has come before: TensorFlow may have turned what it raised into this error.
+    """
+    raise_again()
     message = error.spelled(partial(as_option, context.command))
     if isinstance(error, InternalError):
+        import shlex
+
         message += f"\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
     with suppress(OSError):  # the exit code is right even if stderr cannot be written
         if os.environ.get(STACK):
+            import traceback
+
             traceback.print_exception(error)
         tell(f"error: {message}", style="red")
     sys.exit(error.exit_code)
@@ -212,6 +218,8 @@ def chooses_outputs(command: Any) -> Any:
 
 def assumed(pairs: tuple[str, ...]) -> dict[str, Any]:
     """The `FIELD=VALUE` options as Python values by field. A value that is no JSON is text."""
+    import json
+
     found: dict[str, Any] = {}
     for pair in pairs:
         field, equals, text = pair.partition("=")

@@ -6,9 +6,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from surgery.cli.terminal import tell
-from surgery.export.publish import PUBLISHED
+from surgery.export.published import PUBLISHED
 from surgery.processes.signals import Stopped, raised_as_exceptions
 
 
@@ -24,8 +25,12 @@ def stoppable() -> Iterator[None]:
         number = int(signal.SIGINT)
     except Stopped as stopped:
         number = stopped.number
-    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     published = [str(path) for path in PUBLISHED[published_before:]]
-    state = f"before that, it published {', '.join(published)}" if published else "nothing was published"
+    exit_stopped(number, f"before that, it published {', '.join(published)}" if published else "nothing was published")
+
+
+def exit_stopped(number: int, state: str) -> NoReturn:
+    """Says which signal has ended the command, and in which state it has left the destination; then exits."""
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     tell(f"stopped by {name}: {state}", style="red")
     sys.exit(128 + number)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 import os
 import sys
 import warnings
@@ -15,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from surgery.errors import WriteError
-from surgery.processes.scratch import holding_temporary_files
 from surgery.progress import Progress
 from surgery.wording import all_shown, shown
 
@@ -32,9 +28,13 @@ def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], 
     escapes. Text for a pipe is 160 columns wide, unless COLUMNS is set, and has no trailing blanks.
     """
     if as_json:
+        import json
+
         with writing():
             click.echo(json.dumps(data, indent=1))
         return
+    import io
+
     from rich.console import Console
 
     data = all_shown(data)
@@ -83,6 +83,8 @@ def _stderr() -> Console:
 @contextmanager
 def working(verbose: bool, unit: str = "") -> Iterator[Progress]:
     """What a command needs that starts TensorFlow: progress, quiet libraries, and one folder for temporary files."""
+    from surgery.processes.scratch import holding_temporary_files
+
     with holding_temporary_files(), _showing(verbose, unit) as progress:
         yield progress
 
@@ -135,6 +137,8 @@ def _quiet_stderr() -> Iterator[None]:
 
     TensorFlow's C++ code writes to file descriptor 2, which therefore points to the null device in the meantime.
     """
+    import logging
+
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     sys.stderr.flush()

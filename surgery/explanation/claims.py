@@ -68,8 +68,14 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
     """Compares every variable with every row. Exactly one row must claim each variable, and no row may stay idle."""
     claims, unclaimed, ambiguous = [], [], []
     used: Used = {}
+    rules = [(rule, rule.beginning) for rule in dialect.rules]
     for variable in variables:
-        found = [(rule, holes) for rule in dialect.rules if (holes := rule.match(variable.name)) is not None]
+        name = variable.name
+        found = [
+            (rule, holes)
+            for rule, beginning in rules
+            if name.startswith(beginning) and (holes := rule.match(name)) is not None
+        ]
         for rule, holes in found:
             used.setdefault(rule, []).append(holes)
         if len(found) == 1:
@@ -129,8 +135,9 @@ def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list
 def _wanted(rule: WeightRule, numbers: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
     """Every combination of holes for which a row must find a variable: its alternatives, for each number in use."""
     counted = [hole for hole, _ in holes_of(rule.pattern) if hole in numbers]
+    alternatives = rule.alternatives
     for chosen in product(*(numbers[hole] for hole in counted)):
-        for alternative in rule.alternatives:
+        for alternative in alternatives:
             yield {**dict(zip(counted, chosen, strict=True)), **alternative}
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.outputs import EMBEDDING
-from surgery.graphs.fingerprints import Fingerprints
+from surgery.graphs.fingerprints import Fingerprints, see_through
+from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
@@ -128,8 +129,7 @@ def _inputs(
 def _outputs(
     module: InspectedModule, known: set[str], taps: re.Pattern[str], trace: Trace, graph: Anchors
 ) -> tuple[dict[str, str], dict[str, str]]:
-    prints = Fingerprints(graph.graph, {})
-    first_with: dict[bytes, str] = {}
+    own: dict[str, Tensor] = {}
     outputs: dict[str, str] = {}
     aliases: dict[str, str] = {}
     by_name = sorted(
@@ -144,10 +144,10 @@ def _outputs(
     for name, path, tensor in by_name:
         if taps.fullmatch(path.partition("[")[0]):
             continue  # an export of this tool, with taps: they are made anew, or not, as a conversion asks
-        same_as = first_with.setdefault(prints.of(tensor), name)
         if path_stem(name, path) in known:
             outputs[name] = path
-        elif same_as != name:
+            own.setdefault(name, tensor)
+        elif (same_as := _same(tensor, own, graph.graph)) is not None:
             aliases[name] = same_as
         else:
             raise UnexplainedError(
@@ -155,6 +155,19 @@ def _outputs(
                 hint=f"the encoder gives {', '.join(sorted(known))}",
             )
     return outputs, aliases
+
+
+def _same(tensor: Tensor, own: Mapping[str, Tensor], graph: FlatGraph) -> str | None:
+    """The name of the output that is this tensor, or that is computed in the same way; None where there is none.
+
+    Most aliases are the same tensor. Only for others the whole graph is compared.
+    """
+    behind = see_through(tensor)
+    for name, other in own.items():
+        if see_through(other) == behind:
+            return name
+    prints = Fingerprints(graph, {})
+    return next((name for name, other in own.items() if prints.of(other) == prints.of(tensor)), None)
 
 
 def tap_names(family: Family) -> re.Pattern[str]:

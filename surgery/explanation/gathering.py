@@ -7,8 +7,9 @@ one must agree.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from surgery import limits
@@ -111,7 +112,8 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
     seen = [observation for observation in observations if isinstance(observation, Seen)]
     unseen = [observation for observation in observations if isinstance(observation, Unseen)]
     first: dict[str, Seen] = {}
-    evidence: dict[tuple[str, str], Evidence] = {}
+    evidence: dict[tuple[str, str], Seen] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for sight in seen:
         defining = first.setdefault(sight.field, sight)
         if defining.value != sight.value:
@@ -120,19 +122,17 @@ def fold(name: str, observations: Iterable[Observation]) -> Findings:
                 f"(read at {defining.place}), but {sight.value} at {sight.place}",
                 hint=f"the module mixes two values of one hyperparameter, or an {argument('assume')} is wrong",
             )
-        key = (sight.field, sight.kind)
-        before = evidence.get(key)
-        evidence[key] = (
-            Evidence(field=sight.field, value=sight.value, kind=sight.kind, place=sight.place)
-            if before is None
-            else replace(before, count=before.count + 1)
-        )
+        evidence.setdefault((sight.field, sight.kind), sight)
+        counts[sight.field, sight.kind] += 1
     assumed = {sight.field for sight in seen if sight.kind == OPTION}
     unreadable = {lack.field: lack.because for lack in unseen if lack.unreadable}
     reasons = {lack.field: lack.because for lack in reversed(unseen)} | unreadable  # the first, or an unreadable place
     return Findings(
         values={field: sight.value for field, sight in first.items()},
-        evidence=tuple(evidence.values()),
+        evidence=tuple(
+            Evidence(field=sight.field, value=sight.value, kind=sight.kind, place=sight.place, count=counts[key])
+            for key, sight in evidence.items()
+        ),
         places=frozenset(sight.place for sight in seen),
         missing={
             field: reasons[field]

@@ -10,6 +10,7 @@ from itertools import product
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim
 from surgery.explanation.gathering import Observation, Seen, Unseen
+from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule
 from surgery.tables.anchors import Anchors
 from surgery.tables.evidence import GraphEvidence
@@ -33,11 +34,13 @@ class Graphs:
     @property
     def bare(self) -> Anchors | None:
         """The graph of unknown purpose that lies beside a checkpoint; None where there is none."""
-        open_graph = self.module.bare_graph
-        return None if open_graph is None else Anchors(open_graph(), self.targets)
+        return None if self.module.bare_graph is None else self._checked(self.module.bare_graph())
 
     def anchored(self, callable_name: str, *, training: bool) -> Anchors | None:
-        """The graph of a callable's trace; None where the module has no such trace."""
+        """The graph of a callable's trace; None where the module has no such trace.
+
+        Raises ValueError for a graph that feeds itself.
+        """
         return self._anchored(callable_name, training)
 
     @cached_property
@@ -45,9 +48,14 @@ class Graphs:
         @cache
         def anchored(callable_name: str, training: bool) -> Anchors | None:
             trace = self.module.trace(callable_name, training=training)
-            return None if trace is None else Anchors(trace.open_graph(), self.targets)
+            return None if trace is None else self._checked(trace.open_graph())
 
         return anchored
+
+    def _checked(self, graph: FlatGraph) -> Anchors:
+        """A graph as the readers see it. They follow it against the flow of data, so it must not feed itself."""
+        graph.check_order()
+        return Anchors(graph, self.targets)
 
 
 @dataclass(frozen=True, kw_only=True)

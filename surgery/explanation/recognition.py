@@ -18,10 +18,12 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
         UnexplainedError: None does; the details list the variables that the nearest table could not explain.
     """
     weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
-    tried = [(family, explain(dialect, weights)) for family, dialect in _dialects(module)]
-    for family, explanation in tried:
+    tried = []
+    for family, dialect in _dialects(module):
+        explanation = explain(dialect, weights)
         if explanation.complete:
             return family, explanation
+        tried.append((family, explanation))
     family, nearest = max(tried, key=lambda pair: (len(pair[1].claims), -len(pair[1].idle)))
     label = f"{family.name}, {' or '.join(nearest.dialect.generation.values())}"
     raise UnexplainedError(

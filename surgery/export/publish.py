@@ -13,6 +13,7 @@ from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
+from surgery.export.published import PUBLISHED
 from surgery.processes.scratch import RANDOM, make_locked, remove_abandoned
 from surgery.processes.signals import held_back
 from surgery.wording import is_number
@@ -21,8 +22,6 @@ EXCHANGE = 2
 """RENAME_EXCHANGE of Linux's renameat2(2): swaps two paths atomically."""
 AT_FDCWD = -100
 STAGING = re.compile(rf"\..+\.staging-{RANDOM}")
-PUBLISHED: list[Path] = []
-"""What this process has put into place, in this order. An interrupted command says so with it."""
 
 
 def choose_destination(

@@ -26,6 +26,7 @@ from surgery.formats.declared import declare
 from surgery.formats.regular_files import check_regular
 from surgery.formats.slice_keys import SLICE_KEY, Extent, Slice, slice_key
 from surgery.formats.tensors import Shape, dtype_name, shape_of
+from surgery.formats.varints import varint
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER = 48
@@ -33,8 +34,6 @@ FOOTER = 48
 TRAILER = 5
 """Bytes after each block: one for its compression, and four for a masked CRC-32C of the block and that byte."""
 UNCOMPRESSED = 0
-MOST_AXES = 254
-"""The most axes of a tensor in TensorFlow, which aborts for more."""
 LITTLE_ENDIAN = 0
 
 
@@ -125,7 +124,7 @@ def masked(checksum: int) -> int:
 def _entry(value: bytes, slices: Mapping[bytes, Entry], key: bytes = b"") -> Entry:
     entry = _Entry.FromString(value)
     shape = shape_of(entry.shape)
-    if shape is None or None in shape or len(shape) > MOST_AXES:
+    if shape is None or None in shape:
         raise ValueError(f"a tensor with {len(entry.shape.dim)} axes, or with an axis of no known size")
     if min(entry.shard_id, entry.offset, entry.size) < 0:
         raise ValueError("a tensor with a negative shard, position or size")
@@ -201,22 +200,6 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
     # A reader that seeks begins at a restart point. All of them are entries, or it would read others than we do.
     if restarts - {0}:
         raise ValueError(f"the block at byte {offset} has a restart point where no entry begins")
-
-
-def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number in groups of seven bits that begins at a position, and the position after it.
-
-    Raises ValueError for a number of more than 64 bits, IndexError where the data end.
-    """
-    value = shift = 0
-    while shift < 64:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
-    raise ValueError(f"a number of more than 64 bits at byte {at}")
 
 
 _MESSAGES = declare(

@@ -22,8 +22,9 @@ import google_crc32c
 import ml_dtypes
 import numpy as np
 
-from surgery.formats.checkpoint_index import Entry, masked, masked_crc32c, read_index, varint
+from surgery.formats.checkpoint_index import Entry, masked, masked_crc32c, read_index
 from surgery.formats.slice_keys import Slice, slice_key
+from surgery.formats.varints import varint
 
 STRING = "string"
 LENGTHS_CHECKSUM = 4

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from surgery.formats.checkpoint_index import varint
+from surgery.formats.varints import varint
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types, in the three lowest bits of a field's tag."""

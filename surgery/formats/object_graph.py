@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from surgery import limits
@@ -29,21 +29,28 @@ def paths(graph: Any) -> dict[int, str]:
     Raises LimitError for objects too deep below the root, and for paths that are too long together: each path repeats
     that of its owner.
     """
-    found, queue, characters = {ROOT: ""}, deque([(ROOT, 1)]), 0
+    nodes, found, queue, characters = graph.nodes, {ROOT: ""}, deque([(ROOT, 1)]), 0
     deepest, longest = limits.limit("object_depth"), limits.limit("object_paths")
     while queue:
         node, depth = queue.popleft()
-        for child in graph.nodes[node].children:
-            if child.node_id not in found:
+        owner = found[node]
+        for child in nodes[node].children:
+            if (number := child.node_id) not in found:
                 name = child.local_name.replace(".", "..").replace("/", ".S")
-                path = found[child.node_id] = f"{found[node]}/{name}" if found[node] else name
-                queue.append((child.node_id, depth + 1))
+                path = found[number] = f"{owner}/{name}" if owner else name
+                queue.append((number, depth + 1))
                 characters += len(path)
                 if depth > deepest:
                     raise limits.exceeded("object_depth", None, "following the object graph")
                 if characters > longest:
                     raise limits.exceeded("object_paths", None, "following the object graph")
     return found
+
+
+def kinds(graph: Any, numbers: Iterable[int]) -> dict[int, str | None]:
+    """The kind of each of these objects, such as "variable", by node id; None where the file names none."""
+    nodes = graph.nodes
+    return {number: nodes[number].WhichOneof("kind") for number in numbers}
 
 
 def path_names(path: str) -> Iterator[str]:

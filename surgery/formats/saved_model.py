@@ -16,7 +16,6 @@ from tensorboard.compat.proto import meta_graph_pb2
 from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.declared import declare
-from surgery.formats.nesting import deeper
 
 SavedModel = declare(
     """
@@ -49,6 +48,8 @@ def read(path: Path) -> Any:
     try:
         saved_model.ParseFromString(data)
     except (message.DecodeError, RecursionError) as error:
+        from surgery.formats.nesting import deeper  # only a file that does not parse is looked at
+
         if deeper(SavedModel.DESCRIPTOR, data, limits.limit("message_depth")):
             raise limits.exceeded("message_depth", None, doing) from error
         raise ModuleError(

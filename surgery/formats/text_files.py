@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ def read_text(path: Path) -> str:
 
 def parse_json(text: str, doing: str) -> Any:
     """The value of a JSON text. Raises ValueError for other text, and LimitError for one that is too deep."""
+    import json
+
     try:
         value = json.loads(text)
     except RecursionError as error:

@@ -125,18 +125,20 @@ class Body:
         passed: dict[tuple[Body, str], None] = {}
         body = self
         while (owner := body._owners.get(reference)) is None:
+            name, _, port = reference.partition(":")
+            argument = reference.removesuffix(":0")
+            handed_in = argument in body.arguments
+            if body.caller is None if handed_in else name not in body.calls:
+                owner = body._owners[reference] = Port(body, name, port or "0")
+                break
             if (body, reference) in passed:
                 raise ValueError(f"{reference} is the result of a call that only returns its own result")
             passed[body, reference] = None
-            name, _, port = reference.partition(":")
-            if (argument := reference.removesuffix(":0")) in body.arguments and body.caller is not None:
+            if handed_in and body.caller is not None:
                 body, reference = body.caller, body.arguments[argument]
-            elif argument not in body.arguments and name in body.calls:
+            else:
                 body = body.calls[name]
                 reference = body.results[int(port.rpartition(":")[2] or 0)]
-            else:
-                owner = Port(body, name, port or "0")
-                break
         for passed_body, passed_reference in passed:
             passed_body._owners[passed_reference] = owner
         return owner

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from surgery.formats.tensors import to_array
+from surgery.formats.tensors import to_float32, to_number
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import Node, Tensor
 
@@ -16,6 +14,8 @@ PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "Batch
 """Operations that multiply matrices."""
 SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
 """Operations that add two tensors."""
+FLOAT32_DIGITS = 9
+"""The digits that tell every float32 from its neighbours."""
 
 
 def upstream(tensor: Tensor, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
@@ -55,17 +55,19 @@ def through_shapes(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def constant(tensor: Tensor) -> np.ndarray | None:
-    """The value of a constant, seen through casts and identities; None for anything computed."""
+def constant(tensor: Tensor) -> float | None:
+    """The number of a constant with one element, seen through casts and identities; None for anything else."""
     tensor = see_through(tensor)
     while tensor.node.op == "Cast":
         tensor = see_through(tensor.node.inputs[0])
     if tensor.node.op == "Sub":  # `1 - rate`, which TF 1.13 left to the graph
         left, right = (constant(feed) for feed in tensor.node.inputs)
-        return None if left is None or right is None else left - right
-    return to_array(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
+        return None if left is None or right is None else to_float32(left - right)
+    return to_number(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None
 
 
 def shortest_decimal(value: float) -> float:
     """The shortest decimal with this float32 value: graphs hold 9.99999996e-13 where their authors wrote 1e-12."""
-    return float(str(np.float32(value)))
+    rounded = to_float32(value)
+    texts = (f"{rounded:.{digits}g}" for digits in range(1, FLOAT32_DIGITS + 1))
+    return next((float(text) for text in texts if to_float32(float(text)) == rounded), rounded)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
-from surgery.graphs.op_types import handed_on
+from surgery.graphs.op_types import TRANSPARENT, handed_on
 from surgery.graphs.ordering import feeds_first
 
 
@@ -20,9 +20,10 @@ def see_through(tensor: Tensor, opaque: frozenset[str] = frozenset()) -> Tensor:
 
     Raises ValueError for operations that feed themselves.
     """
-    passed = set()
+    passed: set[Node] = set()
     while (
-        tensor.node.inputs
+        tensor.node.op in TRANSPARENT
+        and tensor.node.inputs
         and tensor.node.op not in opaque
         and (number := handed_on(tensor.node.op, tensor.port)) is not None
     ):
@@ -41,6 +42,7 @@ class Fingerprints:
 
     def __init__(self, graph: FlatGraph, labels: Mapping[int, str]) -> None:
         self._known: dict[Node, bytes] = {}
+        self._feeds: dict[Node, tuple[Tensor, ...]] = {}
         for path, node in graph.variables.items():
             self._known[node] = _digest(b"variable", path.encode())
         for position, node in enumerate(graph.inputs):
@@ -52,17 +54,17 @@ class Fingerprints:
         It is computed without recursion, because a deep encoder exceeds Python's stack.
         """
         tensor = see_through(tensor)
-        for node in feeds_first([tensor.node], lambda node: [feed.node for feed in _feeds(node)], self._known):
-            self._known[node] = _digest(
-                node.op.encode(),
-                *_attributes(node),
-                *(self._known[feed.node] + _index(feed.port) for feed in _feeds(node)),
-            )
-        return self._known[tensor.node] + _index(tensor.port)
+        known = self._known
+        for node in feeds_first([tensor.node], self._feeding, known):
+            feeds = [known[feed.node] + _index(feed.port) for feed in self._feeds[node]]
+            known[node] = _digest(node.op.encode(), *_attributes(node), *feeds)
+        return known[tensor.node] + _index(tensor.port)
 
-
-def _feeds(node: Node) -> list[Tensor]:
-    return [see_through(feed) for feed in node.inputs]
+    def _feeding(self, node: Node) -> list[Node]:
+        """The nodes that feed a node, behind those that only pass on."""
+        if node not in self._feeds:
+            self._feeds[node] = tuple([see_through(feed) for feed in node.inputs])
+        return [feed.node for feed in self._feeds[node]]
 
 
 def _attributes(node: Node) -> list[bytes]:
@@ -77,8 +79,5 @@ def _index(port: str) -> bytes:
 
 
 def _digest(*parts: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(len(part).to_bytes(4, "little"))
-        digest.update(part)
-    return digest.digest()
+    lengths_and_parts = b"".join([piece for part in parts for piece in (len(part).to_bytes(4, "little"), part)])
+    return hashlib.blake2b(lengths_and_parts, digest_size=16).digest()

@@ -94,6 +94,7 @@ class FlatGraph:
         """`free` holds a placeholder for each argument, inputs first; `variables` are the arguments for variables."""
         self.root, self._free = root, free
         self._nodes: dict[tuple[Body, str], Node] = {}
+        self._scopes: dict[Body, str] = {}
         self.inputs = tuple(free.values())[:inputs]
         self.variables = {free[name].path: free[name] for name in variables}
         self.outputs = tuple(self.tensor(root.owner(name)) for name in outputs)
@@ -145,11 +146,18 @@ class FlatGraph:
 
     @cached_property
     def order(self) -> dict[Node, int]:
-        """A number for each node that is larger than those of all nodes that feed it."""
+        """A number for each node that is larger than those of all nodes that feed it.
+
+        Raises ValueError for a graph that feeds itself.
+        """
         numbers: dict[Node, int] = {}
         for node in feeds_first(self.nodes, lambda node: [feed.node for feed in node.inputs], numbers):
             numbers[node] = len(numbers)
         return numbers
+
+    def check_order(self) -> None:
+        """Raises ValueError for a graph that feeds itself."""
+        _ = self.order
 
     @cached_property
     def consumers(self) -> dict[Node, list[tuple[Node, int]]]:
@@ -163,9 +171,12 @@ class FlatGraph:
     def tensor(self, port: Port) -> Tensor:
         """The tensor at a port of the root or of a body below it."""
         body, name, output = port
-        if port.is_free:
+        if body is self.root and port.is_free:
             return Tensor(self._free[f"{name}:{output}".removesuffix(":0")], "0")
-        if (body, name) not in self._nodes:
+        node = self._nodes.get((body, name))
+        if node is None:
+            if body not in self._scopes:
+                self._scopes[body] = scoped(body.address, "")
             proto = body.nodes[name]
-            self._nodes[body, name] = Node(scoped(body.address, name), proto.op, proto, body, self)
-        return Tensor(self._nodes[body, name], output)
+            node = self._nodes[body, name] = Node(self._scopes[body] + name, proto.op, proto, body, self)
+        return Tensor(node, output)

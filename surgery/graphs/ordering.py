@@ -20,13 +20,14 @@ def feeds_first(
         stack = [root]
         while stack:
             item = stack[-1]
-            missing = [feed for feed in feeds(item) if feed not in done] if item not in done else []
-            if missing:
+            if item in done:
+                stack.pop()
+                continue
+            if missing := [feed for feed in feeds(item) if feed not in done]:
                 if item in begun:
                     raise ValueError(f"{item} feeds itself")
                 begun.add(item)
                 stack.extend(missing)
                 continue
-            if item not in done:
-                yield item
+            yield item
             stack.pop()

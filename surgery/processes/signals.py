@@ -1,6 +1,8 @@
 """SIGINT (Ctrl-C), SIGTERM and SIGHUP: raised as exceptions, so that a run cleans up, or held back.
 
 Python raises KeyboardInterrupt for SIGINT by itself. The other two would end the process at once, without a clean-up.
+An exception that is raised while native code calls Python may come out of that code as another one, or not at all. What
+has been raised is therefore remembered.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 STOPPING = (signal.SIGINT, *ENDING)
 Handlers = Mapping[int, Any]
 """What signals do, as `signal.signal` takes it."""
+_RAISED: list[int] = []
+"""The signals that were raised in the blocks of `raised_as_exceptions` that have not ended, in their order."""
 
 
 class Stopped(BaseException):
@@ -33,13 +37,24 @@ class Stopped(BaseException):
 
 @contextmanager
 def raised_as_exceptions() -> Iterator[None]:
-    """Raises Stopped in the main thread for each of ENDING, until the block ends.
+    """Raises Stopped in the main thread for each of STOPPING, until the block ends.
 
-    A signal that is ignored (as under nohup) or has a handler keeps it. Outside the main thread nothing changes:
-    Python does not allow it.
+    A signal that is ignored (as under nohup) or has a handler of somebody's keeps it. Outside the main thread nothing
+    changes: Python does not allow it.
     """
-    with _handled({n: _raise for n, handler in _handlers().items() if n in ENDING and handler == signal.SIG_DFL}):
-        yield
+    before = len(_RAISED)
+    own = (signal.SIG_DFL, signal.default_int_handler)
+    try:
+        with _handled({number: _raise for number, handler in _handlers().items() if handler in own}):
+            yield
+    finally:
+        del _RAISED[before:]
+
+
+def raise_again() -> None:
+    """Raises Stopped if a signal was raised in this block of `raised_as_exceptions`, whatever became of it since."""
+    if _RAISED:
+        raise Stopped(_RAISED[-1])
 
 
 @contextmanager
@@ -96,4 +111,5 @@ def _handlers() -> Handlers:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    _RAISED.append(number)
     raise Stopped(number)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from surgery.errors import ModuleError
 from surgery.formats.saved_model import asset_files
-from surgery.formats.tensors import dtype_name, shape_of
+from surgery.formats.tensors import ITEM_SIZES, dtype_name, shape_of
 from surgery.formats.text_files import read_json
-from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo
+from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.wording import is_number
 
@@ -105,12 +104,19 @@ def read_config(path: Path) -> Config:
     return Config(file=path.name, values=values)
 
 
-def item_size(dtype: str) -> int:
-    """Bytes of an element; 0 for strings and other dtypes without a fixed size in numpy."""
-    try:
-        return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
-    except TypeError:
-        return 0
+def size_in_bytes(dtype: str, shape: Iterable[int]) -> int:
+    """Bytes of a tensor; 0 for strings and other dtypes whose elements have no fixed size."""
+    return math.prod(shape) * ITEM_SIZES.get(dtype, 0)
+
+
+def open_checkpoint(prefix: Path) -> Tensors:
+    """The values of the checkpoint `PREFIX.index`, `PREFIX.data-*`. Only those who read them import numpy.
+
+    Raises ModuleError when the checkpoint is missing or damaged.
+    """
+    from surgery.sources.checkpoint_tensors import CheckpointTensors
+
+    return CheckpointTensors(prefix)
 
 
 def _sha256(path: Path) -> str:

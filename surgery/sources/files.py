@@ -53,6 +53,19 @@ class Files:
             self._check_below(self.path(name))
         return saved_model_pb.read(path)
 
+    @cached_property
+    def with_objects(self) -> Any | None:
+        """The meta graph of `saved_model.pb` that has the object graph; None where none has one."""
+        meta_graphs = self.saved_model.meta_graphs if self.saved_model is not None else ()
+        return next((meta_graph for meta_graph in meta_graphs if meta_graph.object_graph_def.nodes), None)
+
+    @cached_property
+    def object_paths(self) -> dict[int, str]:
+        """The path of each object of the object graph, by node id, see `object_graph.paths`; empty without one."""
+        from surgery.formats.object_graph import paths
+
+        return {} if self.with_objects is None else paths(self.with_objects.object_graph_def)
+
     def path(self, name: str) -> Path:
         """The path of a file, given relative to the folder. Raises ModuleError for one that is not inside."""
         return inside(self.folder, name)

@@ -42,8 +42,8 @@ def inspect(files: Files) -> InspectedModule:
         )
     ((path, node),) = layers.items()
     module = tf2.inspect_below(files, node)
-    graph = tf2.with_objects(files).object_graph_def
-    where = object_graph.paths(graph)
+    assert files.with_objects is not None, "`accepts` is true only where there is one"
+    graph, where = files.with_objects.object_graph_def, files.object_paths
     inside = {where[found] for found in _below(graph, node)}
     owners = _owners(graph, where)
     return replace(
@@ -61,12 +61,11 @@ def _layers(files: Files) -> dict[str, int]:
 
     Only modules with floating-point variables count.
     """
-    meta_graph = tf2.with_objects(files)
-    if meta_graph is None:
+    if files.with_objects is None:
         return {}
-    graph = meta_graph.object_graph_def
+    graph = files.with_objects.object_graph_def
     found = {}
-    for node, path in object_graph.paths(graph).items():
+    for node, path in files.object_paths.items():
         owner, _, name = path.rpartition("/")
         if name == MODULE and owner and any(_is_weight(graph.nodes[below]) for below in _below(graph, node)):
             found[owner] = node

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from surgery import limits
 from surgery.errors import ModuleError
@@ -20,6 +18,9 @@ from surgery.module import InspectedModule, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import Files
 from surgery.sources.tf1_checkpoint import vocabularies
+
+if TYPE_CHECKING:
+    import numpy as np
 
 KNOWN_BY = "config.json"
 WEIGHTS = "model.safetensors"
@@ -96,6 +97,8 @@ class SafeTensors:
 
     def read(self, variable: VariableInfo) -> np.ndarray:
         """The value of a variable, in the shape in which the checkpoint stores it."""
+        import numpy as np
+
         with _Opened(self._path) as opened:
             return np.asarray(opened.get_tensor(variable.name))
 
@@ -146,12 +149,14 @@ def _weights(files: Files) -> Path:
 def _variable(name: str, part: Any) -> VariableInfo:
     shape = tuple(part.get_shape())
     dtype = DTYPES.get(part.get_dtype(), part.get_dtype())
-    size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
+    size = common.size_in_bytes(dtype, shape)
     return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
 def _tokenizer(path: Path) -> dict[str, Any]:
     """`do_lower_case`, if the tokenizer's configuration states it; else no constant."""
+    import numpy as np
+
     try:
         config = read_json(path)
     except (OSError, ValueError):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from surgery.errors import ModuleError
-from surgery.processes import child
-from surgery.processes.scratch import scratch_folder
 from surgery.sources import EXPECTED, module_folders
-from surgery.sources.archives import unpack
 from surgery.sources.files import Files
 from surgery.wording import is_number
 
@@ -48,6 +44,8 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
     if path.is_file() and module.endswith(ARCHIVES):
+        from surgery.processes.scratch import scratch_folder
+
         with scratch_folder() as scratch:
             yield _unpack(path, scratch, with_weights=with_weights)
         return
@@ -95,6 +93,8 @@ def _checkpoint_prefix(path: Path) -> Path | None:
 
 
 def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
+    from surgery.sources.archives import unpack
+
     left_out = unpack(archive, scratch, stays_packed=lambda name: not with_weights and bool(SHARD.search(name)))
     folders = module_folders(scratch, depth=DEEPEST)
     if not folders:
@@ -106,6 +106,10 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
 
 def _resolve(handle: str) -> Path:
     """Downloads and caches a handle with tensorflow_hub, in a separate process: this one must not load TensorFlow."""
+    import subprocess
+
+    from surgery.processes import child
+
     done = subprocess.run(
         child.command("-m", "surgery.tf.resolve", handle), capture_output=True, text=True, check=False
     )

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
 from google.protobuf import message_factory
 from tensorboard.compat.proto import variable_pb2
 
@@ -20,7 +19,6 @@ from surgery.formats.tensors import dtype_name, shape_of, to_array
 from surgery.graphs.flat import VARIABLES, FlatGraph
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.sources import common
-from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import SAVED_MODEL, Files
 
 KNOWN_BY = SAVED_MODEL
@@ -65,7 +63,7 @@ def inspect(files: Files) -> InspectedModule:
             *common.missing_assets(files, assets.values()),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
-        open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
+        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
         saved_model=saved_model,
     )
 
@@ -82,7 +80,7 @@ def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
             continue
         dtype = dtype_name(node.attr["dtype"].type)
         shape = tuple(size or 0 for size in shape_of(node.attr["shape"].shape) or ())
-        size = int(np.prod(shape, dtype=np.int64)) * common.item_size(dtype)
+        size = common.size_in_bytes(dtype, shape)
         found.append(
             VariableInfo(name=node.name, dtype=dtype, shape=shape, trainable=node.name in trainable, nbytes=size)
         )

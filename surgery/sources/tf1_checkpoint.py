@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import message
-from tensorboard.compat.proto import meta_graph_pb2
 
 from surgery import limits
 from surgery.errors import ModuleError
-from surgery.formats.checkpoint_index import read_index
 from surgery.graphs.flat import FlatGraph
 from surgery.module import Config, InspectedModule, VariableInfo
 from surgery.sources import common
-from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import Files
 
 KNOWN_BY = "*.index"
@@ -40,6 +37,8 @@ def inspect(files: Files) -> InspectedModule:
     Raises ModuleError when config or index is missing or damaged, when several checkpoints are there and none was
     named, and for an object-based checkpoint of TensorFlow 2.
     """
+    from surgery.formats.checkpoint_index import read_index
+
     prefix = _prefix(files)
     config = _config(files)
     index = read_index(files.path(f"{prefix}.index"))
@@ -70,7 +69,7 @@ def inspect(files: Files) -> InspectedModule:
         problems=common.checkpoint_problems(files, prefix),
         config=config,
         bare_graph=cache(partial(_graph, meta)) if meta.is_file() else None,
-        open_tensors=partial(CheckpointTensors, files.folder / prefix),
+        open_tensors=partial(common.open_checkpoint, files.folder / prefix),
     )
 
 
@@ -107,6 +106,8 @@ def _config(files: Files) -> Config:
 
 
 def _graph(path: Path) -> FlatGraph:
+    from tensorboard.compat.proto import meta_graph_pb2
+
     limits.check("saved_model_bytes", path.stat().st_size, f"reading {path}")
     try:
         meta_graph: Any = meta_graph_pb2.MetaGraphDef.FromString(path.read_bytes())

@@ -5,14 +5,11 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
 from surgery.formats import object_graph
 from surgery.formats.tensors import dtype_name, shape_of
 from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
-from surgery.sources.checkpoint_tensors import CheckpointTensors
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.sources.structures import argument_names, structure
 
@@ -25,7 +22,7 @@ KERAS_CHILDREN = frozenset({"variables", "trainable_variables", "regularization_
 
 def accepts(files: Files) -> bool:
     """True for a SavedModel that has an object graph."""
-    return with_objects(files) is not None
+    return files.with_objects is not None
 
 
 def inspect(files: Files) -> InspectedModule:
@@ -33,29 +30,23 @@ def inspect(files: Files) -> InspectedModule:
     return inspect_below(files, object_graph.ROOT)
 
 
-def with_objects(files: Files) -> Any:
-    """The meta graph that has the object graph; None where none has one."""
-    meta_graphs = files.saved_model.meta_graphs if files.saved_model is not None else ()
-    return next((meta_graph for meta_graph in meta_graphs if meta_graph.object_graph_def.nodes), None)
-
-
 def inspect_below(files: Files, root: int) -> InspectedModule:
     """The module whose root is the node `root` of the object graph.
 
     Its variables keep their paths from the graph's own root.
     """
-    saved_model, folder = files.saved_model, files.folder
-    meta_graph = with_objects(files)
-    graph = meta_graph.object_graph_def
-    where = object_graph.paths(graph)
+    saved_model, folder, meta_graph = files.saved_model, files.folder, files.with_objects
+    assert meta_graph is not None, "`accepts` is true only where there is one"
+    graph, where = meta_graph.object_graph_def, files.object_paths
+    kinds = object_graph.kinds(graph, sorted(where))
     own = {node: name for name, node in object_graph.children(graph, root).items()}
     asset_files = [f"assets/{asset.filename}" for asset in meta_graph.asset_file_def]
     assets = {
         own.get(node, where[node]): asset_files[graph.nodes[node].asset.asset_file_def_index]
-        for node in sorted(where)
-        if graph.nodes[node].WhichOneof("kind") == "asset"
+        for node, kind in kinds.items()
+        if kind == "asset"
     }
-    variables = _variables(graph, where, root)
+    variables = _variables(graph, where, [node for node, kind in kinds.items() if kind == "variable"], root)
     return InspectedModule(
         name=files.name,
         folder=str(folder),
@@ -72,18 +63,17 @@ def inspect_below(files: Files, root: int) -> InspectedModule:
             *common.missing_assets(files, asset_files),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
-        open_tensors=partial(CheckpointTensors, folder / common.VARIABLES),
+        open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
         saved_model=saved_model,
     )
 
 
-def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableInfo, ...]:
+def _variables(graph: Any, where: dict[int, str], nodes: list[int], root: int) -> tuple[VariableInfo, ...]:
+    """The variables at these nodes of the object graph."""
     trainable = _trainable(graph, root)
     own = {node: name for name, node in object_graph.children(graph, root).items()}
     found = []
-    for node in sorted(where):
-        if graph.nodes[node].WhichOneof("kind") != "variable":
-            continue
+    for node in nodes:
         saved = graph.nodes[node].variable
         shape = shape_of(saved.shape) or ()
         dtype = dtype_name(saved.dtype)
@@ -99,7 +89,7 @@ def _variables(graph: Any, where: dict[int, str], root: int) -> tuple[VariableIn
                 listed=node in trainable,
                 path=path,
                 attribute=own.get(node),
-                nbytes=int(np.prod(sizes, dtype=np.int64)) * common.item_size(dtype),
+                nbytes=common.size_in_bytes(dtype, sizes),
             )
         )
     return tuple(found)

@@ -132,10 +132,8 @@ class Anchors:
                 seen.add(user)
                 if user.op == "Softmax":
                     return user, tuple(scalings)
-                if user.op in ("Mul", "RealDiv") and (factor := constant(user.inputs[1 - position])) is not None:
-                    value = float(factor) if factor.size == 1 else None
-                    if value:
-                        scalings.append((user, value if user.op == "Mul" else 1.0 / value))
+                if user.op in ("Mul", "RealDiv") and (factor := constant(user.inputs[1 - position])):
+                    scalings.append((user, factor if user.op == "Mul" else 1.0 / factor))
                 queue.append(user)
         return None, ()
 
@@ -150,8 +148,8 @@ class Anchors:
             return None
         for position, feed in enumerate(total.inputs):
             node = through_shapes(feed).node
-            values = [value for addend in node.inputs if (value := constant(addend)) is not None and value.size == 1]
-            if node.op == "Mul" and values and float(values[0]) < 0:
+            values = [value for addend in node.inputs if (value := constant(addend)) is not None]
+            if node.op == "Mul" and values and values[0] < 0:
                 return MaskAdded(logits=total.inputs[1 - position], mask=node, adder=float(values[0]))
         return None
 

@@ -94,10 +94,10 @@ def _unscaled(tensor: Tensor) -> tuple[Tensor, float]:
     """The tensor before its scaling, and the scale: `x * scale` since TF 1.14, `x / keep_prob` before."""
     tensor = see_through(tensor)
     node = tensor.node
-    if node.op == "RealDiv" and (divisor := constant(node.inputs[1])) is not None and divisor.size == 1:
-        return see_through(node.inputs[0]), 1.0 / float(divisor.item())
+    if node.op == "RealDiv" and (divisor := constant(node.inputs[1])) is not None:
+        return see_through(node.inputs[0]), 1.0 / float(divisor)
     for position in (0, 1) if node.op == "Mul" else ():
         factor = constant(node.inputs[position])
-        if factor is not None and factor.size == 1:
-            return see_through(node.inputs[1 - position]), float(factor.item())
+        if factor is not None:
+            return see_through(node.inputs[1 - position]), float(factor)
     return tensor, 1.0

@@ -13,9 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Group = tuple[str, ...]
 """Axes stored as one; a plain axis is a group of one."""
@@ -49,6 +51,8 @@ class Layout:
 
         Raises ValueError when the array's shape is not the sentence's.
         """
+        import numpy as np
+
         if (expected := shape_of(self.left, sizes)) != array.shape:
             raise ValueError(f"layout '{self.sentence}' wants shape {list(expected)}, found {list(array.shape)}")
         split = array.reshape([sizes[axis] for axis in self.axes])

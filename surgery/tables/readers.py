@@ -115,7 +115,7 @@ def _activation(nodes: tuple[Any, ...] | None, place: str) -> Reading | None:
 def constant_of(node: Node) -> float | None:
     """The value of a scalar constant node."""
     value = constant(Tensor(node, "0")) if node.op == "Const" else None
-    return float(value) if value is not None and not value.shape else None
+    return float(value) if value is not None and not node.attr["value"].tensor.tensor_shape.dim else None
 
 
 def head_size(graph: Anchors, query_bias: str) -> Reading | None:

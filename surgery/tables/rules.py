@@ -57,6 +57,11 @@ class WeightRule:
         }
         return tuple(dict(zip(listed, texts, strict=True)) for texts in product(*listed.values()))
 
+    @property
+    def beginning(self) -> str:
+        """The text before the first hole, with which every name that matches begins."""
+        return self.pattern.partition("{")[0]
+
     def match(self, name: str) -> dict[str, str] | None:
         """The text of each hole when the whole name matches, else None."""
         found = _compile(self.pattern).fullmatch(name)

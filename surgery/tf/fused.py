@@ -84,7 +84,8 @@ def _read(variable: Any, shape: Sequence[int]) -> tf.Tensor:
 
 def _activation(layer: Any, _: TokenRows) -> Call:
     """An activation of rows. GELU's approximation is written out, with a cube that TensorFlow recognises."""
-    return FUSED_ACTIVATIONS.get(layer.activation, layer.activation)
+    found: Call = FUSED_ACTIVATIONS.get(layer.activation, layer.activation)
+    return found
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:

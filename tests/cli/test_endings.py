@@ -85,6 +85,28 @@ def test_a_process_that_ends_without_a_word_is_an_error(number, tmp_path):
     assert number.name in done.stderr
 
 
+def test_a_process_that_aborts_because_of_a_signal_was_stopped_by_it():
+    code = """if True:
+        import os, time, surgery
+        from surgery.cli.main import command
+        def abort(*_, **__):
+            try:
+                print("started", flush=True)
+                time.sleep(60)
+            except BaseException:
+                os.abort()
+        surgery.convert = abort
+        command()
+    """
+    program = [sys.executable, "-c", code, "convert", "m"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(program, **pipes, text=True, env=environment()) as command:
+        assert command.stdout.readline() == "started\n"
+        command.send_signal(signal.SIGINT)
+        assert command.wait(10) == 130
+        assert "stopped by Ctrl-C: the destination is as it was, or whole and new\n" in command.stderr.read()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_process_that_runs_a_module_ends_with_the_command(number):
     program = [sys.executable, "-c", DYING, "convert", "m"]

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli.main import main
+from surgery.cli.main import Main, main
 from surgery.export.publish import publish, staging
 from surgery.processes.scratch import scratch_folder
 from surgery.processes.signals import Stopped, before_signals, raised_as_exceptions
@@ -45,6 +45,34 @@ def test_a_signal_cleans_up_and_says_what_was_published(number, name, code, when
     left = [path.name for path in tmp_path.rglob("*")]
     assert sorted(left) == sorted(["temporary", *([] if when == "before" else ["out", "1", "saved_model.pb"])])
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_tensorflow_turns_into_another_exception_is_no_defect(number, code, monkeypatch):
+    def convert(*_, **__):
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException as error:
+            raise RuntimeError("Exception encountered when calling layer") from error
+
+    def fail(*_, **__):
+        raise KeyError("a key")
+
+    monkeypatch.setattr(surgery, "convert", convert)
+    monkeypatch.setattr(surgery, "verify", fail)
+    done = CliRunner().invoke(main, ["convert", "module"])
+    assert done.exit_code == code
+    assert done.stderr.endswith(": nothing was published\n")
+    assert "defect" not in done.stderr
+    later = CliRunner().invoke(main, ["verify", "module", "export"])
+    assert later.exit_code == 1
+    assert "a defect of surgery" in later.stderr
+
+
+def test_a_signal_before_the_command_is_known_ends_it_in_the_same_way(monkeypatch):
+    monkeypatch.setattr(Main, "parse_args", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    done = CliRunner().invoke(main, ["convert", "module"])
+    assert (done.exit_code, done.stderr) == (130, "stopped by Ctrl-C: nothing was published\n")
 
 
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):

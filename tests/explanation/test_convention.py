@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surgery.errors import UnexplainedError
+from surgery.explanation import recognition
 from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.outputs import entry_name, split_entry
 from tests.support.editing import inspect_edited, inspected, keep_traces, node_defs, objects
@@ -101,6 +102,52 @@ def test_an_output_that_the_encoder_does_not_have_is_refused_by_name(modules, tm
     module = inspect_edited(modules("g4_electra"), tmp_path / "extra", split)
     with pytest.raises(UnexplainedError, match="no place in the rebuilt encoder for default"):
         infer_architecture(module)
+
+
+def test_an_output_that_is_computed_a_second_time_is_an_alias(modules, tmp_path):
+    def copy(saved_model):
+        """`default` becomes the result of a second call of the same function."""
+        for function in saved_model.meta_graphs[0].graph_def.library.function:
+            if "model_layer_call_fn" in function.signature.name:
+                first = function.signature.output_arg[0].name
+                name = function.ret[first].partition(":")[0]
+                nodes = {node.name: node for node in function.node_def}
+                while nodes[name].op == "Identity":
+                    name = nodes[name].input[0].partition(":")[0]
+                again = function.node_def.add()
+                again.CopyFrom(nodes[name])
+                again.name = "again"
+                function.ret[first] = "again:output:0"
+
+    found = infer_architecture(inspect_edited(modules("g4_electra"), tmp_path / "copied", copy)).convention
+    assert found.aliases == {"default": "pooled_output"}
+
+
+@pytest.mark.parametrize("end", ["pooler/dense/BiasAdd", "attention/self/query/Reshape"])
+def test_a_graph_that_feeds_itself_is_refused(end: str, modules, tmp_path):
+    def turn(saved_model):
+        for meta_graph in saved_model.meta_graphs:
+            for node in meta_graph.graph_def.node:
+                if node.name.endswith(end):
+                    node.input[0] = node.name
+
+    module = inspect_edited(modules("tf1_bert_small"), tmp_path / "turned", turn)
+    with pytest.raises(ValueError, match="feeds itself"):
+        infer_architecture(module)
+
+
+def test_graphs_are_only_compared_for_an_output_that_is_no_other_s_tensor(modules, monkeypatch):
+    monkeypatch.setattr("surgery.explanation.convention.Fingerprints", None)
+    assert infer_architecture(inspected(modules("g4_electra"))).convention.aliases == {"default": "pooled_output"}
+
+
+def test_tables_are_tried_until_one_explains_the_module(modules, monkeypatch):
+    tried = []
+    real = recognition.explain
+    monkeypatch.setattr(recognition, "explain", lambda *args: tried.append(real(*args)) or tried[-1])
+    _, found = recognition.find_family(inspected(modules("g4_electra")))
+    assert [explanation.complete for explanation in tried] == [False] * (len(tried) - 1) + [True]
+    assert found is tried[-1]
 
 
 def test_a_module_without_an_inference_trace_is_refused(modules, tmp_path):

@@ -207,7 +207,7 @@ def test_a_handle_that_cannot_be_resolved_is_told_with_the_reason(monkeypatch):
     class Done:
         returncode, stdout, stderr = 1, "", "Traceback\nURLError: no route to host"
 
-    monkeypatch.setattr("surgery.sources.location.subprocess.run", lambda *args, **kwargs: Done())
+    monkeypatch.setattr("subprocess.run", lambda *args, **kwargs: Done())
     error = refused("https://tfhub.invalid/google/bert/1", "https://tfhub.invalid/google/bert/1", "no route to host")
     assert "network" in error.hint
 
@@ -217,7 +217,7 @@ def test_a_handle_is_opened_where_it_was_cached(monkeypatch, modules):
         returncode, stderr = 0, ""
         stdout = f"a word before\n{modules('g3_small')}\n"
 
-    monkeypatch.setattr("surgery.sources.location.subprocess.run", lambda *args, **kwargs: Done())
+    monkeypatch.setattr("subprocess.run", lambda *args, **kwargs: Done())
     found = surgery.plan("https://tfhub.dev/tensorflow/bert_small/2")
     assert found.module.name == "bert_small"
     assert found.destination == Path("exported/bert_small/1")

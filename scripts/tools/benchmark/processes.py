@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from scripts.tools.benchmark.progress import say
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
+"""Without byte code, each process would compile this package anew. An installed package has its byte code."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ def run(command: list[str], folder: pathlib.Path, cores: Collection[int] | None 
     os.sync()  # otherwise, flushing the pages of an earlier process would count as this one's time
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env={**os.environ, **QUIET}, stdout=out, stderr=err)
+        process = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=out, stderr=err)
         if cores is not None:  # long before the process imports a library that counts them
             os.sched_setaffinity(process.pid, cores)
         try:
@@ -58,6 +60,10 @@ def run(command: list[str], folder: pathlib.Path, cores: Collection[int] | None 
             raise SystemExit(f"{' '.join(command)}\nended with exit code {process.returncode}:\n{tail}")
     peak_unit = 1 if sys.platform == "darwin" else 1024
     return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss * peak_unit / 2**20, output=output)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in {**os.environ, **QUIET}.items() if name not in UNWANTED}
 
 
 def by_turns(sides: Mapping[str, Callable[[], Cost]], repeats: int) -> dict[str, list[Cost]]:

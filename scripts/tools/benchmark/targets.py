@@ -48,8 +48,8 @@ class Target:
 
 
 TARGETS = (
-    Target(topic="inspect", quantity="wall", measure="median", bound=0.4),
-    Target(topic="inspect", quantity="wall", measure="speed-up", bound=15),
+    Target(topic="inspect", quantity="wall", measure="median", bound=0.25),
+    Target(topic="inspect", quantity="wall", measure="speed-up", bound=30),
     Target(topic="convert", quantity="wall", measure="ratio", bound=0.85),
     Target(topic="convert", quantity="peak memory", measure="ratio", bound=0.85),
     Target(topic="load", quantity="tf.saved_model", measure="ratio", bound=0.45),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from click import Context
 from click.testing import CliRunner
 
 from surgery.cli.main import main as surgery
@@ -27,7 +28,7 @@ def help_of(name: str) -> str:
 def page() -> str:
     """The whole page: the group's own help, then one section per command, in alphabetical order."""
     sections = [HEAD]
-    for name in ("", *sorted(surgery.commands)):
+    for name in ("", *surgery.list_commands(Context(surgery))):
         command = f"surgery {name}".rstrip()
         sections.append(f"## `{command}`\n\n```\n$ {command} --help\n{help_of(name)}\n```\n")
     return "\n".join(sections)

@@ -13,7 +13,8 @@ from tensorboard.compat.proto import trackable_object_graph_pb2
 
 from scripts.tools.fuzz import messages, values
 from scripts.tools.fuzz.index_tables import Pairs, number_as_varint, read_fields, read_table, table, write_fields
-from surgery.formats.checkpoint_index import masked_crc32c, varint
+from surgery.formats.checkpoint_index import masked_crc32c
+from surgery.formats.varints import varint
 
 OBJECT_GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 OFFSET, SIZE, CHECKSUM = 4, 5, 6

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from surgery.formats.checkpoint_index import FOOTER, MAGIC, masked_crc32c, varint
+from surgery.formats.checkpoint_index import FOOTER, MAGIC, masked_crc32c
+from surgery.formats.varints import varint
 
 Pairs = list[tuple[bytes, bytes]]
 """Keys and values of a table."""
