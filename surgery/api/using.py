@@ -83,7 +83,7 @@ def serving(
     limits: Limits = None,
     progress: Progress | None = None,
 ) -> Serving:
-    """Shows how to put an export behind TensorFlow Serving. Needs no TensorFlow, except for `warmup` and `mixed_precision`.
+    """Shows how to put an export behind TensorFlow Serving. Only `warmup` and `mixed_precision` need TensorFlow.
 
     Args:
         exported: The folder of the export.

@@ -56,8 +56,8 @@ def serving(
     """Show how to put an export behind TensorFlow Serving.
 
     Shows the inputs and outputs of each signature, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow
-    Serving's command line and configuration files; a curl line and a Python client. Only --warmup and --mixed-precision need
-    TensorFlow.
+    Serving's command line and configuration files; a curl line and a Python client. Only --warmup and
+    --mixed-precision need TensorFlow.
     """
     from surgery.reports import serving as report
 

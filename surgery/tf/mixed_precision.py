@@ -1,8 +1,8 @@
 """`python -m surgery.tf.mixed_precision`: what TensorFlow Serving's `--mixed_precision=bfloat16` does to an export.
 
 A process of its own, because oneDNN is switched on by a variable that TensorFlow reads as it is imported. It reads a
-request as JSON from stdin (see `surgery.jobs.mixed_precision`), and writes lines of JSON to stdout: progress, and at the
-end the costs by signature or an error.
+request as JSON from stdin (see `surgery.jobs.mixed_precision`), and writes lines of JSON to stdout: progress, and at
+the end the costs by signature or an error.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def measure(
             run, run_mixed = plain.signature(signature.name), mixed.signature(signature.name)
             errors, unlike = _errors(exact, run(inputs), run_mixed(inputs))
             precisions = _products(mixed.optimised(signature.name, inputs))
-            times = by_turns([lambda r=run, i=inputs: r(i), lambda r=run_mixed, i=inputs: r(i)])
+            times = by_turns([partial(run, inputs), partial(run_mixed, inputs)])
             costs.append(
                 SignatureCost(
                     signature=signature.name,

@@ -94,8 +94,8 @@ def cannot_tell(processor: Processor) -> str:
         return f"cannot tell: this system does not list the processor's instructions, so {wanted} are not known"
     name = processor.name or "it"
     return (
-        f"cannot tell: the processor of this machine ({name}) has neither {wanted}. Without them {PRECISION} is emulated "
-        "or not used at all, so neither its errors nor its times would be those of a server that has them"
+        f"cannot tell: the processor of this machine ({name}) has neither {wanted}. Without them {PRECISION} is "
+        "emulated or not used at all, so neither its errors nor its times would be those of a server that has them"
     )
 
 
