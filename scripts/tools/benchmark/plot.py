@@ -8,9 +8,9 @@ from html import escape
 from scripts.tools.benchmark.grid import FILLS, SHAPES, Cell, Grid
 from scripts.tools.benchmark.sides import FUSED, HAND_WRITTEN, MATMULS, MEAN, MODEL_GARDEN, POOLED, SOURCE, SOURCE_AGAIN
 
-LABELS, COLUMN, BAR, ROW, HEAD, GAP = 250, 165, 84, 19, 50, 26
+LABELS, COLUMN, BAR, ROW, HEAD, GAP = 250, 178, 84, 19, 50, 26
 """Widths of the labels, of a column and of the source's bar; heights of a row, of a section's head, and below it."""
-MOST = 1.5
+MOST = 1.4
 """The longest bar that is drawn, as a ratio. A longer one is cut, and an arrow says so."""
 KINDS = {
     SOURCE: "source",
@@ -23,11 +23,13 @@ KINDS = {
     MATMULS: "floor",
 }
 STYLE = """
+.page { fill: #ffffff; }
 text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .head { font-weight: 600; } .small { font-size: 11px; }
 .source { fill: #8c959f; } .own { fill: #0f8b8d; } .other { fill: #c4741a; }
 .floor { fill: none; stroke: #8c959f; } .one { stroke: #8c959f; stroke-dasharray: 2 3; }
 @media (prefers-color-scheme: dark) {
+  .page { fill: #1d232a; }
   text { fill: #d6dde4; } .source { fill: #6b7681; } .own { fill: #35b5b0; } .other { fill: #e39a4a; }
   .floor, .one { stroke: #8c959f; }
 }
@@ -55,8 +57,9 @@ def draw(grid: Grid, title: str) -> str:
     width = LABELS + len(SHAPES) * COLUMN
     caption = f"{title}: time of a request, in milliseconds; the dashed line is the source's"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -6 {width + 24} {top}" role="img">\n'
         f"<title>{escape(caption)}</title>\n<style>{STYLE}</style>\n"
+        + f'<rect class="page" x="-12" y="-6" width="{width + 24}" height="{top}"/>\n'
         + "\n".join([text(0, 14, caption, "head"), *parts])
         + "\n</svg>\n"
     )

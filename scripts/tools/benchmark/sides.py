@@ -61,7 +61,7 @@ SIDES = (
     Side(
         name=MATMULS,
         model="matmuls",
-        about="the source's matrix products in TensorFlow and nothing else: no export can be faster with padding",
+        about="the source's matrix products in TensorFlow, of all positions, and nothing else",
         is_checked=False,
     ),
 )
