@@ -19,6 +19,7 @@ from surgery.cli.terminal import show, working
         "surgery serving exported/bert/1 --batch 32 --length 128",
         "surgery serving exported/bert/1 --output serving       # models.config, batching.config, client.py",
         "surgery serving exported/bert/1 --warmup --signature serving_default",
+        "surgery serving exported/bert/1 --mixed-precision bfloat16 --batch 8",
         "surgery serving exported/bert/1 --json | jq -r .commands.curl | sh",
     ),
 )
@@ -28,6 +29,11 @@ from surgery.cli.terminal import show, working
 @click.option("--length", type=click.IntRange(min=1), help="Tokens of a row.  [default: 128, or the longest]")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the files there.")
 @click.option("--warmup", is_flag=True, help="Write warm-up requests into EXPORTED, each read back and replayed.")
+@click.option(
+    "--mixed-precision",
+    type=click.Choice(["bfloat16"]),
+    help="Measure what this flag of TensorFlow Serving costs in error and gains in time.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files of DIR, and warm-up requests.")
 @TRUST
 @LIMIT
@@ -41,6 +47,7 @@ def serving(
     length: int | None,
     output: Path | None,
     warmup: bool,
+    mixed_precision: str | None,
     trust: bool,
     overwrite: bool,
     as_json: bool,
@@ -49,11 +56,12 @@ def serving(
     """Show how to put an export behind TensorFlow Serving.
 
     Shows the inputs and outputs of each signature, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow
-    Serving's command line and configuration files; a curl line and a Python client. Only --warmup needs TensorFlow.
+    Serving's command line and configuration files; a curl line and a Python client. Only --warmup and
+    --mixed-precision need TensorFlow.
     """
     from surgery.reports import serving as report
 
-    with working(verbose) if warmup else nullcontext() as progress:
+    with working(verbose) if warmup or mixed_precision else nullcontext() as progress:
         found = surgery.serving(
             exported,
             signatures=signatures,
@@ -61,6 +69,7 @@ def serving(
             length=length,
             output=output,
             warmup=warmup,
+            mixed_precision=mixed_precision,
             trust=trust,
             overwrite=overwrite,
             progress=progress,

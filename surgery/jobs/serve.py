@@ -9,6 +9,7 @@ from pathlib import Path
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
 from surgery.export.publish import publish, publish_file, staging
+from surgery.jobs.mixed_precision import measure_mixed_precision
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import clear_folder
@@ -22,6 +23,7 @@ from surgery.tfserving.config_files import (
     models_config,
     require_serving,
 )
+from surgery.tfserving.mixed_precision import PRECISION, MixedPrecision
 from surgery.tfserving.notes import notes
 from surgery.tfserving.served import Served, open_served
 
@@ -41,6 +43,7 @@ class Serving:
         notes: Advice for serving the export, one line each.
         written: The folder that the files were written to, None where they were only made.
         warmup: The warm-up file, None where none was asked for.
+        mixed_precision: What mixed precision costs and gains, None where it was not asked for.
     """
 
     served: Served
@@ -53,6 +56,7 @@ class Serving:
     notes: tuple[str, ...]
     written: Path | None
     warmup: Warmup | None
+    mixed_precision: MixedPrecision | None = None
 
     @property
     def fits(self) -> bool:
@@ -68,14 +72,22 @@ def serve_export(
     length: int | None = None,
     output: Path | None = None,
     warmup: bool = False,
+    mixed_precision: str | None = None,
     trust: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Serving:
     """Describes an export for serving. With `output` the files are written, with `warmup` the warm-up requests.
 
+    With `mixed_precision`, "bfloat16", its errors and times are measured where this processor can show them.
+
     Raises a SurgeryError that names the cause. A file is then either complete, or as it was before.
     """
+    if mixed_precision not in (None, PRECISION):
+        raise UsageError(
+            f"{argument('mixed_precision', mixed_precision)}: TensorFlow Serving knows no such mixed precision",
+            hint=f"the only one is {PRECISION}",
+        )
     served = open_served(folder, signatures, batch=batch, length=length)
     if output is not None:
         _check_output(output, overwrite=overwrite)
@@ -86,6 +98,9 @@ def serve_export(
     if warmup:
         permission = clear_folder(served.folder, trust=trust)
         kept = write_warmup(served, permission, served.model, overwrite=overwrite, progress=progress)
+    measured = None
+    if mixed_precision is not None:
+        measured = measure_mixed_precision(served, trust=trust, progress=progress)
     if output is not None:
         _write(files, output)
     configs = Path.cwd() if output is None else output.absolute()
@@ -100,6 +115,7 @@ def serve_export(
         notes=notes(served),
         written=output,
         warmup=kept,
+        mixed_precision=measured,
     )
 
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from surgery.jobs.serve import Serving
 from surgery.module import TensorInfo
+from surgery.reports import mixed_precision
 from surgery.reports.page import Data, facts, table_of, title
 from surgery.tfserving.notes import advice
 from surgery.tfserving.reply_size import LIMIT
@@ -50,6 +51,7 @@ def data(serving: Serving) -> Data:
             "written": None if warmup is None else str(warmup.file),
             "requests": [{"signature": r.signature, "size": r.label} for r in warmup.requests] if warmup else None,
         },
+        "mixed_precision": mixed_precision.data(serving.mixed_precision),
     }
 
 
@@ -63,6 +65,8 @@ def text(console: Console, data: Data) -> None:
     facts(console, [*overview, ("warm-up", _warmup(data["warmup"]))])
     for name, signature in data["signatures"].items():
         _signature_text(console, name, signature, data)
+    if data["mixed_precision"] is not None:
+        mixed_precision.text(console, data["mixed_precision"], f"{data['batch']} x {data['length']}")
     if data["notes"]:
         title(console, "Notes")
         for note in data["notes"]:

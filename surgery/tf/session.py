@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import rewriter_config_pb2
 
 from surgery.errors import ModuleError
 from surgery.graphs.merging import Merged
@@ -54,8 +55,8 @@ class SavedModelSession:
 
     It is loaded as a whole, as a server loads it; with `only_variables`, nothing but the variables. `threads` is the
     number of threads that compute; None leaves it to TensorFlow, which uses all cores. `few_runs` says that each set of
-    outputs is run on a few batches only, so that the time of optimising a graph counts. Raises ModuleError when the
-    SavedModel cannot be loaded.
+    outputs is run on a few batches only, so that the time of optimising a graph counts. `bfloat16` is TensorFlow
+    Serving's `--mixed_precision=bfloat16`. Raises ModuleError when the SavedModel cannot be loaded.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SavedModelSession:
         only_variables: bool = False,
         threads: int | None = None,
         few_runs: bool = False,
+        bfloat16: bool = False,
     ) -> None:
         self._folder = cleared.folder
         self._graph = tf.Graph()
@@ -77,6 +79,9 @@ class SavedModelSession:
         # For each new set of outputs TensorFlow places and optimises the whole graph, unless it is told to prune first.
         # It then no longer leaves out what a called function computes for outputs that nobody wants.
         config.graph_options.place_pruned_graph = few_runs
+        if bfloat16:
+            rewrite = config.graph_options.rewrite_options
+            rewrite.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self.signatures: Mapping[str, Any] = {}
         try:
@@ -122,6 +127,16 @@ class SavedModelSession:
                     if key in wanted
                 }
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
+
+    def optimised(self, name: str, batch: Batch) -> list[Any]:
+        """The graphs that TensorFlow runs for a signature on a batch, after optimisation. Raises as running it does."""
+        signature, run = self.signatures[name], tf.compat.v1.RunMetadata()
+        feeds = {info.name: batch[key] for key, info in signature.inputs.items()}
+        options = time_limit.run_options()
+        options.output_partition_graphs = True
+        outputs = {key: info.name for key, info in signature.outputs.items()}
+        self._run(outputs, feeds, options=options, run_metadata=run)
+        return list(run.partition_graphs)
 
     def graph(self, merged: Merged, *, double: bool = False) -> Imported:
         """Imports a merged graph beside the session's variables, as it is or in double precision.
@@ -173,11 +188,18 @@ class SavedModelSession:
         """Variable handles by name. A name that two variables share is left out."""
         return variable_handles(self._graph)
 
-    def _run(self, outputs: Mapping[str, Any], feeds: Mapping[Any, np.ndarray]) -> Arrays:
+    def _run(
+        self,
+        outputs: Mapping[str, Any],
+        feeds: Mapping[Any, np.ndarray],
+        options: Any = None,
+        run_metadata: Any = None,
+    ) -> Arrays:
         names = list(outputs)
+        options = options or time_limit.run_options()
         try:
             values = self._session.run(
-                [outputs[name] for name in names], feed_dict=dict(feeds), options=time_limit.run_options()
+                [outputs[name] for name in names], feed_dict=dict(feeds), options=options, run_metadata=run_metadata
             )
         except tf.errors.DeadlineExceededError as error:
             raise time_limit.exceeded(f"running {self._folder}") from error

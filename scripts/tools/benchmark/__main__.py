@@ -1,4 +1,4 @@
-"""Measure inspect, convert, extract and the exports, each beside an alternative.
+"""Measure inspect, convert, extract and inference, each beside an alternative.
 
 All figures of a run are taken on one machine in one go, with the two sides by turns. Measuring is not a test: a target
 that is missed is reported as missed, and the exit code stays 0. The measured module is made once, in .benchmark/;
@@ -9,7 +9,7 @@ import argparse
 import pathlib
 import sys
 
-from scripts.tools.benchmark import results, topics
+from scripts.tools.benchmark import page, results, topics
 from scripts.tools.benchmark.fixture import Fixture
 from scripts.tools.benchmark.machine import describe_machine
 from scripts.tools.benchmark.progress import say
@@ -41,7 +41,8 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         "--repeats",
         type=positive,
         metavar="N",
-        help="fresh processes per side (default: 5 for inspect, 3 for convert and load)",
+        help="fresh processes per side, or turns of inference (default: 5 for inspect, 3 for convert and load, and for "
+        "inference 15 to 7 by the size of requests)",
     )
     parser.add_argument(
         "--only",
@@ -57,9 +58,18 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         help="also write all raw samples, medians and targets to this file",
     )
     parser.add_argument(
+        "--page",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="also write the tables and the plot of the topic inference into this page, such as docs/measured.md",
+    )
+    parser.add_argument(
         "--small", action="store_true", help="measure a tiny model, to try this script; targets do not apply"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.page and "inference" not in options.only:
+        parser.error("--page shows the topic inference, which --only leaves out")
+    return options
 
 
 def main(arguments: list[str]) -> None:
@@ -75,6 +85,9 @@ def main(arguments: list[str]) -> None:
             say(f"== {name}")
             comparisons += topics.TOPICS[name](fixture, options.repeats)
     results.print_table(comparisons, machine, size)
+    if options.page:
+        page.update(options.page, comparisons, machine, size)
+        say(f"wrote {options.page}")
     if options.json:
         results.write_json(options.json, comparisons, machine, size)
         say(f"wrote {options.json}")

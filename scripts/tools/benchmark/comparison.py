@@ -18,6 +18,8 @@ class Comparison:
         reference_samples: Samples of the reference.
         is_noise: True if both sides are the same thing. The ratio then shows the resolution of the measurement.
         is_paired: True if the n-th samples of both sides were taken in the same turn.
+        floor: The ratio of the reference's matrix products alone to the reference, measured in the same turns; None
+            where they were not measured.
     """
 
     topic: str
@@ -29,6 +31,7 @@ class Comparison:
     reference_samples: list[float]
     is_noise: bool = False
     is_paired: bool = False
+    floor: float | None = None
 
     @property
     def subject_median(self) -> float:

@@ -1,7 +1,6 @@
 """Measures `surgery extract` beside the loop of TF Hub's pages, beside transformers, and by number of processes."""
 
 import functools
-import importlib.util
 import json
 import os
 import pathlib
@@ -10,12 +9,14 @@ from collections.abc import Callable
 
 from scripts.tools.benchmark.comparison import Comparison
 from scripts.tools.benchmark.fixture import Fixture
+from scripts.tools.benchmark.models import Unavailable, interpreter
 from scripts.tools.benchmark.processes import Cost, by_turns
 from scripts.tools.benchmark.progress import say
+from scripts.tools.benchmark.sides import TORCH
 
 TEXTS = {"base": 600, "small": 2000}
 TEXTS_BY_PROCESSES = {"base": 8000, "small": 20000}
-EXTRACT, HUB, TORCH = "surgery extract", "the Hub loop", "transformers on torch"
+EXTRACT, HUB = "surgery extract", "the Hub loop"
 
 
 def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
@@ -25,11 +26,13 @@ def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
         EXTRACT: functools.partial(extract, fixture, corpus, 1),
         HUB: lambda: fixture.program("hub_loop", str(fixture.module), str(fixture.preprocessor()), str(corpus)),
     }
-    if importlib.util.find_spec("torch") and importlib.util.find_spec("transformers") and fixture.size == "base":
-        vocabulary = fixture.module / "assets" / "vocab.txt"
-        sides[TORCH] = lambda: fixture.program("torch_loop", str(vocabulary), str(corpus))
-    else:
-        say("torch and transformers are not both installed (or the model is not base): not compared with them")
+    if fixture.size == "base":
+        try:
+            python = interpreter("torch")
+            vocabulary = fixture.module / "assets" / "vocab.txt"
+            sides[TORCH] = lambda: fixture.program("torch_loop", str(vocabulary), str(corpus), python=python)
+        except Unavailable as reason:
+            say(f"not compared with {TORCH}: {reason}")
     fixture.text_export()
     fixture.preprocessor()
     costs = by_turns(sides, repeats or 3)

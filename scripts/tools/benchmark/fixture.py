@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import sys
 
 from scripts.tools.benchmark.processes import Cost, run
 from scripts.tools.benchmark.progress import say
@@ -23,6 +24,7 @@ class Fixture:
         self.naive = root / ".benchmark" / f"naive_{size}"
         self._exported_now = False
         self._exported_text_now = False
+        self._forms_now: set[str] = set()
 
     def prepare(self) -> None:
         """Make the module unless an earlier run did, and read it once, so that the disk is warm for every side."""
@@ -33,9 +35,9 @@ class Fixture:
         for file in files_of(self.module):
             read_through(file)
 
-    def program(self, name: str, *arguments: str) -> Cost:
-        """Run a program of the folder `programs` as a process of its own."""
-        return run(child.command("-m", f"{PROGRAMS}.{name}", *arguments), self.root)
+    def program(self, name: str, *arguments: str, python: str = sys.executable) -> Cost:
+        """Run a program of the folder `programs` as a process of its own, by the Python of any environment."""
+        return run(child.command("-m", f"{PROGRAMS}.{name}", *arguments, python=python), self.root)
 
     def surgery(self, *arguments: str, cores: list[int] | None = None) -> Cost:
         """Run this project's command line, on the named cores only; None for all cores."""
@@ -77,6 +79,35 @@ class Fixture:
         cost = self.program("naive_convert", str(self.module), str(self.naive))
         shutil.rmtree(self.naive)
         return cost
+
+    def naive_export(self) -> pathlib.Path:
+        """Return the naive script's export, which an earlier run may have made."""
+        folder = self.beside("hand_written")
+        if not folder.is_dir():
+            say("exporting with the naive script (once)")
+            staged = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(staged, ignore_errors=True)
+            self.program("naive_convert", str(self.module), str(staged))
+            staged.rename(folder)
+        return folder
+
+    def graph_export(self, form: str) -> pathlib.Path:
+        """Return an export in one of the forms of `--graph` that this run has made.
+
+        Its signatures `pooled` and `mean` have outputs that do not show padding.
+        """
+        folder = self.beside(f"exported_{form}")
+        if form not in self._forms_now:
+            say(f"converting with --graph {form} (not measured)")
+            shutil.rmtree(folder, ignore_errors=True)
+            options = ["--graph", form, "--signature=pooled=pooled_output", "--feature=mean=mean@-1/mean", "--json"]
+            self.surgery("convert", str(self.module), str(folder), *options)
+            self._forms_now.add(form)
+        return folder
+
+    def beside(self, name: str) -> pathlib.Path:
+        """Return the path of something that is made from this module."""
+        return self.root / ".benchmark" / f"{name}_{self.size}"
 
     def corpus(self, count: int) -> pathlib.Path:
         """Return a file with this number of texts."""

@@ -2,14 +2,21 @@
 
 import importlib.metadata
 import os
-import pathlib
 import platform
+
+from surgery.tfserving.processor import read_processor
+
+NOTED = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+"""The instruction sets on which the speed of matrix products depends."""
 
 
 def describe_machine() -> dict[str, str | int | float]:
-    """Return processor, usable cores, memory in GiB, system, and versions of Python and packages."""
+    """Return processor with instruction sets, cores, memory in GiB, system, and versions of Python and packages."""
+    processor = read_processor()
     return {
-        "cpu": cpu_model(),
+        "cpu": processor.name or platform.processor() or platform.machine(),
+        "instructions": " ".join(name for name in NOTED if name in (processor.flags or ())),
+        "flags": " ".join(sorted(processor.flags or ())),
         "cores": usable_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
@@ -22,21 +29,10 @@ def describe_machine() -> dict[str, str | int | float]:
 def one_line(machine: dict[str, str | int | float]) -> str:
     """Return the description as one line of text."""
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB memory, "
+        f"{machine['cpu']} ({machine['instructions']}), {machine['cores']} cores, {machine['memory_gib']} GiB memory, "
         f"{machine['system']}, Python {machine['python']}, TensorFlow {machine['tensorflow']}, "
         f"Model Garden {machine['tf_models_official']}"
     )
-
-
-def cpu_model() -> str:
-    """Return the processor's name, from the kernel if it gives one."""
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def usable_cores() -> int:

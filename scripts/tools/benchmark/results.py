@@ -39,7 +39,7 @@ def print_table(comparisons: list[Comparison], machine: dict[str, Any], size: st
             row.reference,
             figure(row.reference_samples, row.reference_median, row.unit),
             f"{row.ratio:.3f} x",
-            "noise floor" if row.is_noise else "\n".join(target.text(row.unit) for target in targets),
+            "noise floor" if row.is_noise else "\n".join(target.text(row) for target in targets),
             "\n".join("yes" if target.is_reached(row) else "NO" for target in targets),
         )
     console = Console()
@@ -82,7 +82,7 @@ def as_data(comparison: Comparison) -> dict[str, Any]:
         "targets": [
             {
                 "measure": target.measure,
-                "bound": target.bound,
+                "bound": target.bound_of(comparison),
                 "measured": target.measured(comparison),
                 "reached": target.is_reached(comparison),
             }

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from scripts.tools.benchmark.comparison import Comparison
 from scripts.tools.benchmark.extract_topics import measure_extract, measure_processes
 from scripts.tools.benchmark.fixture import Fixture, files_of
+from scripts.tools.benchmark.inference import measure_inference
 from scripts.tools.benchmark.processes import Cost, by_turns, run
 from scripts.tools.benchmark.progress import say
 
@@ -78,26 +79,6 @@ def measure_load(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     ]
 
 
-def measure_latency(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare calls of `serving_default`, with all models in one process. Its number of turns is fixed."""
-    say("calling both models by turns, in one process")
-    cost = fixture.program("time_calls", str(fixture.module), str(fixture.export()))
-    return [
-        Comparison(
-            topic="latency",
-            quantity=shape,
-            unit="ms",
-            subject=name,
-            subject_samples=milliseconds[name],
-            reference="source",
-            reference_samples=milliseconds["source"],
-            is_noise=name == NOISE,
-        )
-        for shape, milliseconds in json.loads(cost.output).items()
-        for name in ("export", NOISE)
-    ]
-
-
 def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     """Compare calls with block outputs, attention maps and every tap with the source's, and depths with all blocks."""
     export = fixture.tapped()
@@ -162,7 +143,7 @@ TOPICS: dict[str, Callable[[Fixture, int | None], list[Comparison]]] = {
     "inspect": measure_inspect,
     "convert": measure_convert,
     "load": measure_load,
-    "latency": measure_latency,
+    "inference": measure_inference,
     "taps": measure_taps,
     "convert taps": measure_convert_taps,
     "sizes": measure_sizes,

@@ -7,11 +7,29 @@ the source. The second copy shows how much two copies of the same model differ.
 
 import json
 import sys
+import time
+from typing import Any
 
-from scripts.tools.benchmark.programs.time_calls import make_batch, time_by_turns
+from scripts.tools.benchmark.programs.inputs import FULL, Case, make_inputs
 
 TURNS = {(1, 128): 72, (8, 128): 24}
 """Timed turns by rows and length, so many that every side is first equally often."""
+WARM_UP = 3
+
+
+def time_by_turns(sides: dict[str, Any], batch: dict[str, Any], turns: int) -> dict[str, list[float]]:
+    """Call every side once per turn, and return the milliseconds of the calls after the warm-up."""
+    names = list(sides)
+    milliseconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(-WARM_UP, turns):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            started = time.perf_counter()
+            sides[name](**batch)
+            elapsed = (time.perf_counter() - started) * 1000
+            if turn >= 0:
+                milliseconds[name].append(elapsed)
+    return milliseconds
 
 
 def main(source: str, export: str) -> None:
@@ -31,10 +49,11 @@ def main(source: str, export: str) -> None:
     sides.update({name: exported.signatures[name] for name in depths})
     variables = {variable.name: variable for variable in models["source"].variables}
     vocab_size = int(variables["word_embeddings/embeddings:0"].shape[0])
-    timings = {
-        f"{rows} x {length}": time_by_turns(sides, make_batch(rows, length, vocab_size), turns)
-        for (rows, length), turns in TURNS.items()
-    }
+    timings = {}
+    for (rows, length), turns in TURNS.items():
+        inputs = make_inputs(Case(rows, length, FULL), vocab_size)
+        batch = {name: tf.constant(array) for name, array in inputs.items()}
+        timings[f"{rows} x {length}"] = time_by_turns(sides, batch, turns)
     print(json.dumps(timings))
 
 

@@ -18,9 +18,10 @@ def features(vocabulary: str, corpus: str) -> dict[str, float]:
     import torch
     import transformers
 
-    tokenizer = transformers.BertTokenizerFast(vocab_file=vocabulary, do_lower_case=True)
+    tokenizer = transformers.BertTokenizerFast(vocab=vocabulary, do_lower_case=True)
     model = transformers.BertModel(transformers.BertConfig()).eval()
     lines = pathlib.Path(corpus).read_text(encoding="utf-8").splitlines()
+    assert tokenizer.unk_token_id not in tokenizer(lines[0])["input_ids"], f"{vocabulary} was not read"
     loaded = time.perf_counter()
     with torch.inference_mode():
         for start in range(0, len(lines), BATCH):
