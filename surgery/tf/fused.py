@@ -94,7 +94,8 @@ def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
     `tf.nn.gelu` writes the cube as `tf.pow(x, 3)`. Whether TensorFlow fuses that depends on the order in which its
     optimiser comes by; products it always fuses.
     """
-    return 0.5 * x * (1.0 + tf.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))))
+    with tf.name_scope("Gelu"):
+        return 0.5 * x * (1.0 + tf.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
 def _norm(layer: Any, _: TokenRows) -> Call:

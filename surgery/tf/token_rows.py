@@ -44,10 +44,7 @@ class TokenRows:
 
         Padding that has no rows is zero.
         """
-        x = self._spread(rows)
-        if len(sizes) > 1:
-            x = tf.reshape(x, [*self._sizes, *sizes])
-        x = self.shown(x, [1])
+        x = self.shown(self._spread(rows, sizes or rows.shape[-1:]), [1])
         self._made[id(x)] = (x, rows)  # kept alive, so that no other tensor gets its id
         return x
 
@@ -66,8 +63,7 @@ class TokenRows:
 
     def heads(self, rows: tf.Tensor, heads: int) -> tf.Tensor:
         """Rows [tokens, heads * size] as [batch, heads, seq, size]. Padding that has no rows is anything finite."""
-        x = tf.reshape(self._spread(rows), [*self._sizes, heads, rows.shape[-1] // heads])
-        return tf.transpose(x, [0, 2, 1, 3])
+        return tf.transpose(self._spread(rows, [heads, rows.shape[-1] // heads]), [0, 2, 1, 3])
 
     def joined(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         """The rows [tokens, heads * size] of a tensor [batch, heads, seq, size].
@@ -81,7 +77,8 @@ class TokenRows:
             return tf.gather(tf.reshape(x, [-1, width]), self._places)
         return tf.reshape(x, tf.concat([tf.shape(like)[:1], [width]], axis=0))
 
-    def _spread(self, rows: tf.Tensor) -> tf.Tensor:
+    def _spread(self, rows: tf.Tensor, sizes: Sequence[int | None]) -> tf.Tensor:
+        """Rows at their positions, [batch, seq, …], with a width that is split into axes of these sizes."""
         if self._row_at is not None:
             rows = tf.gather(rows, self._row_at)
-        return tf.reshape(rows, [*self._sizes, rows.shape[-1]])
+        return tf.reshape(rows, [*self._sizes, *sizes])

@@ -82,14 +82,19 @@ def source(modules: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Converted]:
-    """The export of a module by name; not to be changed by a test."""
+    """The export of a module by name, and by the form of its graphs (form_of); not to be changed by a test."""
 
     @cache
-    def make(name: str) -> Converted:
+    def make(name: str, form: str = "fused") -> Converted:
         export = tmp_path_factory.mktemp("exported") / name / "1"
-        return Converted(source(name), export, surgery.convert(source(name), export))
+        return Converted(source(name), export, surgery.convert(source(name), export, **form_of(form)))
 
     return make
+
+
+def form_of(name: str) -> dict[str, Any]:
+    """The arguments of `surgery.convert` for a form of graphs: "fused", "model_garden", or "packed"."""
+    return {"packed": True} if name == "packed" else {"graph": name}
 
 
 @pytest.fixture(scope="session")
@@ -101,13 +106,14 @@ def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
     from surgery.jobs.opened import open_weights
     from surgery.jobs.steps import record
     from surgery.planning.plan import make_plan
+    from surgery.planning.requests import Request
     from surgery.proof.battery import make_battery
     from surgery.scanning.gate import open_to_run
 
     @cache
-    def make(name: str, battery: MakeBattery = make_battery) -> Recorded:
+    def make(name: str, battery: MakeBattery = make_battery, form: str = "fused") -> Recorded:
         with open_to_run(str(source(name)), trust=False) as module:
-            return record(open_weights(make_plan(module, Path()), battery))
+            return record(open_weights(make_plan(module, Path(), None, Request.of(**form_of(form))), battery))
 
     return make
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,13 +24,16 @@ class Found(NamedTuple):
     node: Any
 
 
-def functions(saved_model: Any, training: bool) -> Iterator[Any]:
-    """The functions in which the encoder is computed: those with dropout, or those without it."""
-    for function in saved_model.meta_graphs[0].graph_def.library.function:
-        if function.signature.name.startswith("__inference_encode_"):
-            draws = any(node.op == "RandomUniform" for node in function.node_def)
-            if draws == training:
-                yield function
+def functions(saved_model: Any, training: bool) -> list[Any]:
+    """The functions in which the encoder is computed: those with dropout, or those without it.
+
+    Of the latter only those that leave padding out, if there are any.
+    """
+    library = saved_model.meta_graphs[0].graph_def.library.function
+    encoders = [f for f in library if f.signature.name.startswith("__inference_encode_")]
+    found = [f for f in encoders if any(node.op == "RandomUniform" for node in f.node_def) == training]
+    packed = [f for f in found if any(node.op == "Where" for node in f.node_def)]
+    return packed or found
 
 
 def find(saved_model: Any, pattern: str, *, training: bool) -> list[Found]:
@@ -110,7 +113,7 @@ def with_another_head_split(pattern: str, training: bool) -> Edit:
 
     def edit(saved_model: Any) -> None:
         for function, node in find(saved_model, pattern, training=training):
-            tensor = f"{node.name}:z:0"
+            tensor = f"{node.name}:{RESULTS.get(node.op, 'output')}:0"
             shape = add(function, f"{node.name}/sizes", "Shape", [tensor], out_type=INT32)
             order = constant(function, f"{node.name}/order", np.array([0, 1, 3, 2], np.int32))
             turned = add(function, f"{node.name}/turned", "Transpose", [tensor, order], Tperm=INT32)

@@ -18,6 +18,9 @@ FAMILIES = (BERT, ALBERT, MOBILEBERT, TALKING_HEADS)
 
 TRAINING = "__call__(training=True)"
 
+FORMS = ("fused", "model_garden", "packed")
+"""The forms of the graphs for inference; packed ones are fused, too."""
+
 First = Mapping[str, str]
 """The first output to diverge by sample; "" where no output may."""
 
@@ -34,6 +37,7 @@ class Mutation:
         graph: Makes it in the protobuf of saved_model.pb.
         files: Makes it in the files of a copy of the export.
         told: What else must be said: a pattern for each line. No other line may be there.
+        inference: True if it is made in the graphs for inference, whose form a request chooses.
     """
 
     row: str
@@ -43,6 +47,7 @@ class Mutation:
     graph: Edit | None = None
     files: Callable[[Path], None] | None = None
     told: tuple[str, ...] = ()
+    inference: bool = False
 
     def make(self, export: Path, folder: Path) -> frozenset[str]:
         """Makes the mutated copy of an export in a folder. Returns the names of the weights that it changes."""
@@ -52,6 +57,11 @@ class Mutation:
         if self.files is not None:
             self.files(folder)
         return frozenset()
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of the graphs in which it is made: all of them where it is made in graphs for inference."""
+        return FORMS if self.inference else FORMS[:1]
 
     @property
     def named_by(self) -> str:

@@ -29,10 +29,19 @@ from tests.support.mutations.mutation import (
 
 ATTENTION = r"(?:layer_1/(?:self_)?attention|^transformer/self_attention)"
 GAMMA = r"(?:layer_1/|^transformer/)(?:self_attention_layer_norm|attention/norm)/gamma"
-SCALE = r"(?:layer_1/(?:self_)?attention/Mul|transformer/self_attention/Mul_1)/y"
-LOGITS = r"(?:layer_1/(?:self_)?attention/einsum|transformer/self_attention/einsum_2)/Einsum"
-PROJECTIONS = r"(?:layer_1/(?:self_)?attention/(?:query|key|value)/add|/self_attention/(?:query|key|value)/add_1)"
-EPSILON = r"(?:layer_1/(?:self_attention_layer_norm|attention/norm)/batchnorm|attention_layer_norm/batchnorm_1)/add/y"
+SCALE = r"(?:layer_1/(?:self_)?attention/[Mm]ul|transformer/self_attention/[Mm]ul_1)/y"
+LOGITS = (
+    r"(?:(?:layer_1/(?:self_)?attention/einsum|transformer/self_attention/einsum_2)/Einsum"
+    r"|layer_1/(?:self_)?attention/MatMul|transformer/self_attention/MatMul_2)"
+)
+PROJECTIONS = (
+    r"(?:layer_1/(?:self_)?attention/(?:query|key|value)/add|/self_attention/(?:query|key|value)/add_1"
+    r"|layer_1/(?:self_)?attention/Reshape(?:_1|_2)?|transformer/self_attention/Reshape_[456])"
+)
+EPSILON = (
+    r"(?:layer_1/(?:self_attention_layer_norm|attention/norm)/(?:batchnorm/)?add"
+    r"|/transformer/self_attention_layer_norm/(?:batchnorm_1/add|add_2))/y"
+)
 GELU = r"(?:transformer[/_]layer_1/.*Gelu|transformer/activation\w*/Gelu_1)"
 ADDER = r"softmax\w*/mul\w*/y"
 EMBEDDING_DROPOUT = r"encoder(?:_\d+)?/(?:mobile_bert_embedding(?:_\d+)?/)?(?:embedding_)?dropout(?:_\d+)?/dropout"
@@ -66,6 +75,7 @@ MUTATIONS = (
         row="swapped query and key",
         where="operands of the einsum of the logits",
         graph=graphs.with_swapped_operands(LOGITS, training=False),
+        inference=True,
         first=first(*FAMILIES),
     ),
     Mutation(
@@ -90,13 +100,15 @@ MUTATIONS = (
         row="another GELU",
         where="a block of the inference trace",
         graph=graphs.with_another_gelu(GELU, training=False),
+        inference=True,
         first=first(*FAMILIES, logits=False),
         told=(r"hidden_act is .* but gelu.* at .*(layer_1/|Gelu_1/)",),
     ),
     Mutation(
         row="GELU's constant 0.044715 x 1.0001",
         where="a block of the inference trace",
-        graph=graphs.scaled(f"{GELU}/Cast/x", 1.0001, training=False),
+        graph=graphs.scaled(f"{GELU}/(?:Cast|mul_3)/x", 1.0001, training=False),
+        inference=True,
         first=first(BERT, ALBERT, TALKING_HEADS, SHARP),
         told=(r"no evidence for hidden_act\n.*(layer_1/|add_1)",),
     ),
@@ -104,6 +116,7 @@ MUTATIONS = (
         row="another epsilon",
         where="one layer norm: 1e-12 → 1e-11",
         graph=graphs.scaled(EPSILON, 10, training=False),
+        inference=True,
         first=silent(*FAMILIES, TF1_SHARP),
         told=(
             r"layer_norm_eps is 1e-12 .* but 1e-11 at .*(layer_1/|_1/)",
@@ -114,6 +127,7 @@ MUTATIONS = (
         row="the wrong head split",
         where="query, key and value of a block: [size, heads]",
         graph=graphs.with_another_head_split(PROJECTIONS, training=False),
+        inference=True,
         first=first(*FAMILIES),
     ),
     Mutation(
@@ -126,6 +140,7 @@ MUTATIONS = (
         row="the attention scale x 1.0001",
         where="a block of the inference trace",
         graph=graphs.scaled(SCALE, 1.0001, training=False),
+        inference=True,
         first=first(*FAMILIES, SHARP, TF1_SHARP),
     ),
     Mutation(
@@ -173,6 +188,7 @@ MUTATIONS = (
         row="another mask adder",
         where="the inference trace",
         graph=graphs.scaled(ADDER, 1e-4, training=False),
+        inference=True,
         first=silent(*FAMILIES),
         told=(r"^attention_mask_adder: .*, the export -100000, in __call__",),
     ),
