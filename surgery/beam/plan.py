@@ -55,7 +55,8 @@ def plan_extraction(
     )
     _check_layout(layout, chosen)
     return Extraction(
-        files=files,
+        files=tuple(files),
+        size=sum(files.values()),
         columns=columns,
         saved_model=str(folder),
         signature=chosen.name,
