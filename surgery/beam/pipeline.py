@@ -132,19 +132,21 @@ class RunShare(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: Any) -> Iterator[tuple[int, Any]]:
         """Yields the files of the share, and the tallies in it."""
-        shards = ShardWriter(self._folder, self._layout, self._progress)
-        rejected = RejectedWriter(self._folder)
         # Engines give a group in any order. In its own, the same share gives the same files.
         parts: list[tuple[Place, Part]] = sorted(element[1], key=lambda placed: placed[0])
-        for _, part in parts:
-            if isinstance(part, Tally):
-                yield ALL, part
-            elif isinstance(part, Rejected):
-                rejected.add(part)
-            else:
-                for row, outputs in zip(part, self._run(part), strict=True):
-                    yield from ((ALL, shard) for shard in shards.add(row, outputs))
-        yield from ((ALL, shard) for shard in (*shards.close(), *rejected.close()))
+        with (
+            ShardWriter(self._folder, self._layout, self._progress) as shards,
+            RejectedWriter(self._folder) as rejected,
+        ):
+            for _, part in parts:
+                if isinstance(part, Tally):
+                    yield ALL, part
+                elif isinstance(part, Rejected):
+                    rejected.add(part)
+                else:
+                    for row, outputs in zip(part, self._run(part), strict=True):
+                        yield from ((ALL, shard) for shard in shards.add(row, outputs))
+            yield from ((ALL, shard) for shard in (*shards.close(), *rejected.close()))
 
     def _run(self, batch: Batch) -> Iterator[dict[str, Any]]:
         model = self._shared.acquire(self._handler.load_model)

@@ -106,6 +106,13 @@ class ShardWriter:
         self._bytes = self._unreported = 0
         self._writer: Any = None
 
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:  # the run has failed, and nobody will read the file
+            self._file.close()
+
     def add(self, row: Row, outputs: dict[str, np.ndarray]) -> list[Shard]:
         """Takes one row. Returns the file that it completes, if any."""
         self._rows.append((row, outputs))
@@ -163,6 +170,13 @@ class RejectedWriter:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._file: Any = None
+
+    def __enter__(self) -> RejectedWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def add(self, rejected: Rejected) -> None:
         """Writes one line; bytes that are not UTF-8 stand as \\xNN."""
