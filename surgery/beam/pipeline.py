@@ -40,6 +40,7 @@ class Extraction:
 
     Attributes:
         files: The files to read.
+        folder: The folder from which relative paths of files go.
         size: The bytes of all files.
         columns: The columns to read of Parquet files.
         saved_model: The folder of the SavedModel, which every worker opens.
@@ -54,6 +55,7 @@ class Extraction:
     """
 
     files: tuple[str, ...]
+    folder: str
     size: int
     columns: Columns
     saved_model: str
@@ -104,7 +106,7 @@ class ReadFiles(beam.DoFn):  # type: ignore[misc]
             yield rejected.pop()
 
     def _rows(self, path: str, rejected: list[Rejected]) -> Iterator[Row]:
-        for row in read_rows(path, self._extraction.columns):
+        for row in read_rows(path, self._extraction.columns, self._extraction.folder):
             if isinstance(row, Rejected):
                 rejected.append(row)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def plan_extraction(
     _check_layout(layout, chosen)
     return Extraction(
         files=tuple(files),
+        folder=os.getcwd(),
         size=sum(files.values()),
         columns=columns,
         saved_model=str(folder),

@@ -86,6 +86,7 @@ def test_a_worker_writes_nothing_when_the_run_has_ended(tmp_path):
 def extraction(files, **changes):
     return Extraction(
         files=tuple(map(str, files)),
+        folder="",
         columns=Columns(("text",)),
         saved_model="anywhere",
         signature="text",

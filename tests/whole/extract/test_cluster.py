@@ -15,7 +15,7 @@ import pytest
 
 import surgery
 from surgery.processes import child
-from tests.support.running import environment
+from tests.support.running import ROOT, environment
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -29,7 +29,11 @@ def started(log, *arguments, **variables):
     """A process of Dask, which is ended with the block, and with this process."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            child.command("-m", *map(str, arguments)), env=environment(**variables), stdout=output, stderr=output
+            child.command("-m", *map(str, arguments)),
+            cwd=ROOT,
+            env=environment(**variables),
+            stdout=output,
+            stderr=output,
         )
     try:
         yield process
@@ -74,14 +78,15 @@ def by_line(folder):
     return found
 
 
-def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(text_exports, tmp_path):
+def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(text_exports, tmp_path, monkeypatch):
     _, export = text_exports("g3_small")
-    corpus = tmp_path / "corpus.txt"
+    monkeypatch.chdir(tmp_path)  # the workers of the cluster have another folder
+    corpus = Path("corpus.txt")
     lines = [b"a b c d e f g " * (number % 20) for number in range(1000)]
     lines[700] = b"\xff"
     corpus.write_bytes(b"\n".join(lines) + b"\n")
-    surgery.extract(export, [corpus], tmp_path / "here", outputs="pooled_output", processes=1)
-    words = ["extract", export, corpus, "--output", tmp_path / "there", "--outputs", "pooled_output", "--json"]
+    surgery.extract(export, corpus, "here", outputs="pooled_output", processes=1)
+    words = ["extract", export, corpus, "--output", "there", "--outputs", "pooled_output", "--json"]
     with cluster(tmp_path) as (address, reached, workers):
         words += ["--", "--runner=DaskRunner", f"--dask_client_address={address}"]
         with subprocess.Popen(
