@@ -60,9 +60,14 @@ def write_list(folder: str, found: Iterable[Shard | Tally]) -> None:
 def complete(folder: str, layout: Layout) -> dict[str, Any]:
     """Gives the shards of a finished run their names, in the order of their first rows. Returns the summary of the run.
 
-    Raises ModuleError, and names nothing, if the shards have not exactly the rows that were read.
+    Raises ModuleError, and names nothing, if the shards have not exactly the rows that were read, or no list is there.
     """
     place = FileSystems.join(folder, LIST)
+    if not FileSystems.exists(place):
+        raise ModuleError(
+            "extracting features: the runner ended before its work did: nobody has listed the files",
+            hint="its log has the reason; a scheduler that was stopped, for example",
+        )
     with FileSystems.open(place, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         listed = json.load(file)
     shards = sorted(

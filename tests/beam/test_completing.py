@@ -73,6 +73,13 @@ def test_a_rejected_line_that_is_lost_is_found_out(tmp_path):
         complete(str(tmp_path), LAYOUT)
 
 
+def test_an_engine_that_ends_early_is_found_out(tmp_path):
+    with while_running(str(tmp_path)):
+        shard(tmp_path, ROWS)
+    with pytest.raises(ModuleError, match="ended before its work did"):
+        complete(str(tmp_path), LAYOUT)
+
+
 def test_a_worker_writes_nothing_when_the_run_has_ended(tmp_path):
     folder = tmp_path / "out"
     with while_running(str(folder)):
