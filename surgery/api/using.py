@@ -167,8 +167,8 @@ def extract(
         with_text: Writes each text, beside its file and line.
         processes: Workers on this machine; None for one per core.
         batch_tokens: The most tokens of a batch.
-        beam_options: Options of Apache Beam, such as `"--runner=FlinkRunner"`; without a runner it runs on this
-            machine.
+        beam_options: Options of Apache Beam, such as `("--runner=DaskRunner",
+            "--dask_client_address=tcp://HOST:8786")`; without a runner it runs on this machine.
         trust: As for `convert`.
         overwrite: Replaces the destination when the new one is complete.
         limits: As for `inspect`.

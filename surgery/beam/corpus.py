@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -86,16 +87,18 @@ def is_parquet(path: str) -> bool:
     return path.lower().endswith(PARQUET)
 
 
-def read_rows(path: str, columns: Columns) -> Iterator[Row | Rejected]:
+def read_rows(path: str, columns: Columns, folder: str = "") -> Iterator[Row | Rejected]:
     """The rows of one file in their order, and the lines that are no text. Beam's file systems open `path`.
 
-    A damaged file gives the rows before the damage and one Rejected for the rest.
+    A relative path is opened from `folder`, by default the current one: workers may have another. A damaged file gives
+    the rows before the damage and one Rejected for the rest.
     """
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 
     # Beam's own decompression takes a cut-off gzip file for a whole one.
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+    place = path if "://" in path else os.path.join(folder, path)
+    with FileSystems.open(place, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         if is_parquet(path):
             yield from _parquet_rows(path, file, columns)
         elif path.lower().endswith(".gz"):

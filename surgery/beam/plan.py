@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,9 @@ def plan_extraction(
     )
     _check_layout(layout, chosen)
     return Extraction(
-        files=files,
+        files=tuple(files),
+        folder=os.getcwd(),
+        size=sum(files.values()),
         columns=columns,
         saved_model=str(folder),
         signature=chosen.name,

@@ -2,89 +2,42 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import shlex
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
 from surgery.arguments import argument
+from surgery.beam.completing import complete, while_running
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
-from surgery.beam.shards import PARTS, SUMMARY
+from surgery.beam.runners import Runner
 from surgery.errors import ModuleError, SurgeryError, UsageError, WriteError
 from surgery.processes import child
 from surgery.processes.scratch import scratch_folder
 from surgery.processes.signals import before_signals
 from surgery.progress import Progress
 
-LOCAL = (None, "DirectRunner", "FnApiRunner")
 EVERY = 0.25
 """Seconds between two reads of the workers' progress."""
 
 
-class Runner(NamedTuple):
-    """Where a pipeline runs.
+def find_files(patterns: Sequence[str]) -> dict[str, int]:
+    """The files that paths and globs name, each once, and their bytes.
 
-    Attributes:
-        options: Beam's PipelineOptions.
-        processes: Worker processes of a run on this machine; None for another runner.
-        threads: Computing threads in each of them; None for another runner.
+    Raises UsageError for a path or glob without a file.
     """
-
-    options: Any
-    processes: int | None
-    threads: int | None
-
-
-def choose_runner(flags: Sequence[str], processes: int | None) -> Runner:
-    """The runner that Beam's options name; by default this machine, with one process per core.
-
-    The local runner is always the one that is part of the Python package: for "DirectRunner" Beam may download another.
-    Raises UsageError for options that Beam does not have.
-    """
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            options = PipelineOptions(list(flags))
-            unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options()))
-    except SystemExit as error:  # argparse's way to refuse a value, with all options and the reason last
-        reason = said.getvalue().strip().rpartition("error: ")[2] or "not understood"
-        raise UsageError(f"options for Beam: {reason}", hint="see Beam's documentation") from error
-    if unknown:
-        raise UsageError(
-            f"options for Beam: it has no --{', --'.join(unknown)}", hint="after -- stand Beam's own options"
-        )
-    if options.view_as(StandardOptions).runner not in LOCAL:
-        if processes is not None:
-            raise UsageError(
-                f"{argument('processes', processes)}: the runner {options.view_as(StandardOptions).runner} has its own "
-                "workers",
-                hint="use that runner's option for their number",
-            )
-        return Runner(options, None, None)
-    cores = len(os.sched_getaffinity(0))
-    direct = options.view_as(DirectOptions)
-    count = processes or (direct.direct_num_workers if "direct_num_workers" in " ".join(flags) else 0) or cores
-    direct.direct_num_workers = count
-    direct.direct_running_mode = "in_memory"  # the other modes start processes that outlive this one (`_local_engine`)
-    return Runner(options, count, max(cores // count, 1))
-
-
-def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """The files that paths and globs name, each once. Raises UsageError for a path or glob without a file."""
-    found: dict[str, None] = {}
+    found: dict[str, int] = {}
     for pattern in patterns:
         if "://" not in pattern and Path(pattern).is_dir():
             raise UsageError(f"reading {pattern}: it is a folder", hint=f"name its files: '{pattern.rstrip('/')}/*'")
@@ -92,17 +45,17 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
             (match,) = FileSystems.match([pattern])
         except (BeamIOError, ValueError) as error:
             raise UsageError(f"reading {pattern}: {error}") from error
-        paths = sorted(metadata.path for metadata in match.metadata_list)
-        if not paths:
+        sizes = {metadata.path: metadata.size_in_bytes for metadata in match.metadata_list}
+        if not sizes:
             raise UsageError(f"reading {pattern}: there is no such file", hint="give files or a glob in quotes")
-        found.update(dict.fromkeys(paths))
+        found.update(sorted(sizes.items()))
     for path in found:
         if "://" not in path and not os.access(path, os.R_OK):
             raise UsageError(f"reading {path}: not permitted", hint="check its permissions")
-    return tuple(found)
+    return found
 
 
-def check_columns(files: Sequence[str], columns: Columns, *, named: bool) -> None:
+def check_columns(files: Iterable[str], columns: Columns, *, named: bool) -> None:
     """Raises UsageError when a Parquet file lacks a column, or when a text file would need columns.
 
     `named` is True if the request names columns; otherwise columns have the names of the signature's inputs.
@@ -145,20 +98,35 @@ def run(
     local = runner.processes is not None
     started = time.monotonic()
     try:
-        with _quiet_threads(), _watching(reports if local else None, progress), _while_running() as running:
-            engine = None if runner.processes is None else _local_engine(runner.processes, running)
+        with (
+            _quiet_threads(),
+            _watching(reports if local else None, progress),
+            _while_running() as running,
+            while_running(folder),
+        ):
+            engine = runner.engine if runner.processes is None else _local_engine(runner.processes, running)
             pipeline = beam.Pipeline(runner=engine, options=runner.options)
             build(pipeline, extraction, folder, reports if local else None)
-            pipeline.run().wait_until_finish()
-        place = FileSystems.join(folder, SUMMARY)
-        with FileSystems.open(place, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            summary: dict[str, Any] = json.load(file)
-        FileSystems.delete([place, *_leftovers(folder)])
+            _finish(pipeline.run())
+        summary = complete(folder, extraction.layout)
     except SurgeryError:
         raise
     except Exception as error:  # each runner wraps a worker's failure in an exception of its own
         raise _worker_error(error) from error
     return summary, time.monotonic() - started
+
+
+def _finish(result: Any) -> None:
+    """Waits for a pipeline's end. Whatever ends the wait otherwise, such as Ctrl-C, ends the pipeline, too."""
+    try:
+        result.wait_until_finish()
+    except BaseException:
+        with suppress(Exception):  # of a runner that cannot, or whose pipeline has ended
+            result.cancel()
+        raise
+    finally:
+        if (client := getattr(result, "client", None)) is not None:
+            client.close()  # DaskRunner leaves it open
 
 
 @contextmanager
@@ -204,11 +172,6 @@ def write_record(folder: str, name: str, record: dict[str, Any]) -> None:
     """Writes the file that marks a remote folder as complete."""
     with FileSystems.create(FileSystems.join(folder, name)) as file:
         file.write(json.dumps(record, indent=1).encode())
-
-
-def _leftovers(folder: str) -> list[str]:
-    parts = FileSystems.join(folder, PARTS)
-    return [parts] if FileSystems.exists(parts) else []
 
 
 @contextmanager

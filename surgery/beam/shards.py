@@ -1,14 +1,13 @@
-"""Parquet shards, written by workers under temporary names and renamed when all of them are complete."""
+"""Parquet shards, as workers write them: under new names, which nobody but the list of a finished run tells."""
 
 from __future__ import annotations
 
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,13 +16,14 @@ from apache_beam.io.filesystems import FileSystems
 
 from surgery.beam.arrow import column, column_type
 from surgery.beam.corpus import Rejected, Row
+from surgery.beam.tally import Tally, tally, total
 from surgery.module import TensorInfo
 
 PARTS = "_parts"
 """Folder of shards that may be incomplete; a complete run removes it."""
 IDS = "input_word_ids"
-REJECTED = "_rejected.jsonl"
-SUMMARY = "_shards.json"
+RUNNING = "running"
+"""The file in PARTS that exists while a run may write."""
 ROW_GROUP_BYTES = 64 * 2**20
 SHARD_BYTES = 512 * 2**20
 ROWS_BETWEEN_REPORTS = 50
@@ -79,71 +79,70 @@ class Layout(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """A written file.
+    """A written file, of rows or of rejected lines.
 
     Attributes:
         file: Its temporary name.
         first: File and line of its first row in the corpus.
-        rows: Rows, or rejected lines.
+        tally: What it holds.
         tokens: Tokens without padding.
-        rejected: Whether it holds rejected lines instead of rows.
     """
 
     file: str
     first: tuple[str, int]
-    rows: int
+    tally: Tally
     tokens: int
-    rejected: bool = False
 
 
-class WriteShards(beam.DoFn):  # type: ignore[misc]
-    """Writes (Row, PredictionResult) to Parquet files under `folder`, and yields the complete ones.
+class ShardWriter:
+    """Writes rows with their outputs to Parquet files under `folder`. At most one row group is held in memory.
 
-    At most one row group is held in memory. A bundle that is retried leaves files behind that no Shard names.
+    A writer that is never closed leaves a file behind that no Shard names. `progress` is a folder for progress reports.
     """
 
     def __init__(self, folder: str, layout: Layout, progress: str | None) -> None:
         self._folder, self._layout, self._progress = folder, layout, progress
-
-    def start_bundle(self) -> None:
-        """No file is open."""
         self._rows: list[tuple[Row, dict[str, np.ndarray]]] = []
         self._bytes = self._unreported = 0
         self._writer: Any = None
 
-    def process(self, element: tuple[Row, Any]) -> Iterator[Shard]:
-        """Takes one row. Writes when a row group is full."""
-        row, result = element
-        self._rows.append((row, result.inference))
-        self._bytes += sum(array.nbytes for array in result.inference.values())
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:  # the run has failed, and nobody will read the file
+            self._file.close()
+
+    def add(self, row: Row, outputs: dict[str, np.ndarray]) -> list[Shard]:
+        """Takes one row. Returns the file that it completes, if any."""
+        self._rows.append((row, outputs))
+        self._bytes += sum(array.nbytes for array in outputs.values())
         self._unreported += 1
         if self._unreported == ROWS_BETWEEN_REPORTS:
             self._report()
         if self._bytes >= self._layout.row_group_bytes:
             self._flush()
             if self._written >= self._layout.shard_bytes:
-                yield self._close()
+                return [self._close()]
+        return []
 
-    def finish_bundle(self) -> Iterator[Any]:
-        """Writes the rest."""
+    def close(self) -> list[Shard]:
+        """Writes the rest. Returns the last file, if there is a rest."""
         self._report()
         if self._rows:
             self._flush()
-        if self._writer is not None:
-            yield beam.utils.windowed_value.WindowedValue(self._close(), 0, [beam.window.GlobalWindow()])
+        return [] if self._writer is None else [self._close()]
 
     def _flush(self) -> None:
         table = self._layout.table(self._rows)
         if self._writer is None:
-            self._path = FileSystems.join(self._folder, PARTS, f"{uuid.uuid4().hex}.parquet")
-            self._file = FileSystems.create(self._path, compression_type=CompressionTypes.UNCOMPRESSED)
+            self._path, self._file = _new_file(self._folder, "parquet")
             self._writer = open_writer(self._file, self._layout)
             self._first = (self._rows[0][0].source, self._rows[0][0].line)
-            self._count = self._tokens = self._written = 0
+            self._tally, self._tokens, self._written = Tally(), 0, 0
         self._writer.write_table(table, row_group_size=len(table))
-        tokens = sum(len(outputs.get(IDS, ())) for _, outputs in self._rows)
-        self._count += len(table)
-        self._tokens += tokens
+        self._tally = total([self._tally, tally(rows=[row for row, _ in self._rows])])
+        self._tokens += sum(len(outputs.get(IDS, ())) for _, outputs in self._rows)
         self._written += self._bytes
         self._rows, self._bytes = [], 0
 
@@ -155,7 +154,7 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
         self._writer.close()
         self._file.close()
         self._writer = None
-        return Shard(self._path, self._first, self._count, self._tokens)
+        return Shard(self._path, self._first, self._tally, self._tokens)
 
 
 def open_writer(file: Any, layout: Layout) -> Any:
@@ -165,74 +164,47 @@ def open_writer(file: Any, layout: Layout) -> Any:
     return pq.ParquetWriter(file, schema, compression="zstd", compression_level=1, use_dictionary=strings)
 
 
-class WriteRejected(beam.DoFn):  # type: ignore[misc]
-    """Writes rejected lines as JSON lines under `folder`, and yields the files."""
+class RejectedWriter:
+    """Writes rejected lines as JSON lines to one file under `folder`."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-
-    def start_bundle(self) -> None:
-        """No file is open."""
         self._file: Any = None
 
-    def process(self, rejected: Rejected) -> None:
-        """Writes one line; bytes that are not UTF-8 stand as \\xNN."""
-        if self._file is None:
-            self._path = FileSystems.join(self._folder, PARTS, f"{uuid.uuid4().hex}.jsonl")
-            self._file = FileSystems.create(self._path, compression_type=CompressionTypes.UNCOMPRESSED)
-            self._first, self._count = (rejected.source, rejected.line), 0
-        said = {**rejected._asdict(), "content": rejected.content.decode("utf-8", "backslashreplace")}
-        self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
-        self._count += 1
+    def __enter__(self) -> RejectedWriter:
+        return self
 
-    def finish_bundle(self) -> Iterator[Any]:
-        """Closes the file."""
+    def __exit__(self, *error: object) -> None:
         if self._file is not None:
             self._file.close()
-            shard = Shard(self._path, self._first, self._count, 0, rejected=True)
-            yield beam.utils.windowed_value.WindowedValue(shard, 0, [beam.window.GlobalWindow()])
+
+    def add(self, rejected: Rejected) -> None:
+        """Writes one line; bytes that are not UTF-8 stand as \\xNN."""
+        if self._file is None:
+            self._path, self._file = _new_file(self._folder, "jsonl")
+            self._first, self._tally = (rejected.source, rejected.line), Tally()
+        said = {**rejected._asdict(), "content": rejected.content.decode("utf-8", "backslashreplace")}
+        self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
+        self._tally = total([self._tally, tally(rejected=[rejected])])
+
+    def close(self) -> list[Shard]:
+        """Returns the file, if there is one."""
+        if self._file is None:
+            return []
+        self._file.close()
+        return [Shard(self._path, self._first, self._tally, 0)]
 
 
-class Complete(beam.DoFn):  # type: ignore[misc]
-    """Gives the whole shards their final names, in the order of their first rows, and writes the summary last."""
-
-    def __init__(self, folder: str, layout: Layout) -> None:
-        self._folder, self._layout = folder, layout
-
-    def process(self, shards: list[Shard]) -> None:
-        """Takes every shard of the run at once."""
-        written = sorted((shard for shard in shards if not shard.rejected), key=lambda shard: shard.first)
-        names = [f"part-{i:05d}-of-{max(len(written), 1):05d}.parquet" for i in range(max(len(written), 1))]
-        if written:
-            FileSystems.rename([shard.file for shard in written], [self._place(name) for name in names])
-        else:  # a reader finds the columns of a corpus without texts, too
-            with FileSystems.create(self._place(names[0]), compression_type=CompressionTypes.UNCOMPRESSED) as file:
-                open_writer(file, self._layout).close()
-        rejected = sorted((shard for shard in shards if shard.rejected), key=lambda shard: shard.first)
-        if rejected:
-            with FileSystems.create(self._place(REJECTED), compression_type=CompressionTypes.UNCOMPRESSED) as file:
-                for line in sorted(_lines(rejected), key=lambda line: (line["source"], line["line"])):
-                    file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        summary = {
-            "texts": sum(shard.rows for shard in written),
-            "tokens": sum(shard.tokens for shard in written),
-            "rejected": sum(shard.rows for shard in rejected),
-            "shards": [
-                {"file": name, "rows": shard.rows, "tokens": shard.tokens}
-                for name, shard in zip(names, written, strict=False)
-            ],
-        }
-        with FileSystems.create(self._place(SUMMARY), compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            file.write(json.dumps(summary).encode())
-
-    def _place(self, name: str) -> str:
-        return str(FileSystems.join(self._folder, name))
+def check_running(folder: str) -> None:
+    """Raises RuntimeError in a worker whose run has ended without it: what it would write nobody would remove."""
+    if not FileSystems.exists(FileSystems.join(folder, PARTS, RUNNING)):
+        raise RuntimeError(f"the extraction into {folder} has ended")
 
 
-def _lines(shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:
-    for shard in shards:
-        with FileSystems.open(shard.file, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            yield from map(json.loads, file)
+def _new_file(folder: str, ending: str) -> tuple[str, Any]:
+    check_running(folder)
+    path = FileSystems.join(folder, PARTS, f"{uuid.uuid4().hex}.{ending}")
+    return path, FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 def report_progress(folder: str | None, *, read: int = 0, done: int = 0) -> None:

@@ -32,7 +32,8 @@ class WithBeamOptions(Command):
         "surgery extract exported/bert_text/1 corpus.txt --output features --outputs pooled_output",
         "surgery extract exported/bert_text/1 'texts/*.txt.gz' --output features --processes 8",
         "surgery extract exported/bert_text/1 docs.parquet --column body --id-column doc --output features",
-        "surgery extract /mnt/bert_text/1 '/mnt/texts/*.gz' --output /mnt/features -- --runner=FlinkRunner",
+        "surgery extract /mnt/bert_text/1 '/mnt/texts/*.gz' --output /mnt/features"
+        " -- --runner=DaskRunner --dask_client_address=tcp://HOST:8786",
     ),
 )
 @click.argument("exported", metavar="EXPORTED")

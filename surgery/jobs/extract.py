@@ -83,13 +83,14 @@ def extract_features(
     require_beam()
     from surgery.beam import running
     from surgery.beam.plan import plan_extraction
+    from surgery.beam.runners import choose_runner
 
-    runner = running.choose_runner(beam_options, processes)
+    runner = choose_runner(beam_options, processes)
     with open_to_run(exported, trust=trust) as module:
         plan = plan_extraction(module, exported, corpus, signature=signature, outputs=outputs, with_text=with_text)
         if "://" not in destination:
             check_apart([Path(destination)], [exported, module.folder, *plan.files])
-        plan = replace(plan, batch_tokens=batch_tokens, threads=runner.threads, trust=trust)
+        plan = replace(plan, batch_tokens=batch_tokens, least_shares=runner.shares, threads=runner.threads, trust=trust)
         record = {
             "exported": exported,
             "sha256": dict(module.fingerprint),

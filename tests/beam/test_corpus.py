@@ -22,6 +22,11 @@ def test_each_line_is_a_text_with_its_number(tmp_path):
     assert {row.source for row in read(path)} == {str(path)}
 
 
+def test_a_relative_path_is_opened_from_the_folder_that_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n")
+    assert list(read_rows("a.txt", TEXT, str(tmp_path))) == [Row("a.txt", 1, None, ("one",))]
+
+
 def test_an_empty_file_has_no_texts(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"")

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scripts.tools.benchmark.comparison import Comparison
 from scripts.tools.benchmark.fixture import Fixture
@@ -23,7 +23,7 @@ def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     """Compare one process of `surgery extract` with the loop of TF Hub's pages on one corpus, as whole processes."""
     corpus = fixture.corpus(TEXTS[fixture.size])
     sides: dict[str, Callable[[], Cost]] = {
-        EXTRACT: functools.partial(extract, fixture, corpus, 1),
+        EXTRACT: functools.partial(extract, fixture, corpus, ("--processes", "1")),
         HUB: lambda: fixture.program("hub_loop", str(fixture.module), str(fixture.preprocessor()), str(corpus)),
     }
     if fixture.size == "base":
@@ -68,7 +68,8 @@ def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]
     cores = sorted(os.sched_getaffinity(0))
     counts_of_processes = [count for count in (1, 2, 4, 8, 16, 32) if count <= len(cores)]
     sides = {
-        named(count): functools.partial(extract, fixture, corpus, count, cores[:count]) for count in counts_of_processes
+        named(count): functools.partial(extract, fixture, corpus, ("--processes", str(count)), cores[:count])
+        for count in counts_of_processes
     }
     costs = by_turns(sides, repeats or 3)
     wall = {name: [json.loads(cost.output)["seconds"] for cost in costs[name]] for name in sides}
@@ -92,13 +93,18 @@ def named(count: int) -> str:
     return "1 process" if count == 1 else f"{count} processes"
 
 
-def extract(fixture: Fixture, corpus: pathlib.Path, processes: int, cores: list[int] | None = None) -> Cost:
-    """Extract pooled outputs of a corpus, on the named cores only; None for all cores."""
+def extract(
+    fixture: Fixture,
+    corpus: pathlib.Path,
+    options: Sequence[str],
+    cores: list[int] | None = None,
+    after: Sequence[str] = (),
+) -> Cost:
+    """Extract pooled outputs of a corpus, on the named cores only; None for all cores. `after` ends the command."""
     folder = fixture.root / ".benchmark" / "features"
     shutil.rmtree(folder, ignore_errors=True)
-    options = ["--processes", str(processes), "--outputs", "pooled_output", "--json"]
     arguments = ["extract", str(fixture.text_export()), str(corpus), "--output", str(folder), *options]
-    return fixture.surgery(*arguments, cores=cores)
+    return fixture.surgery(*arguments, "--outputs", "pooled_output", "--json", *after, cores=cores)
 
 
 def counts(cost: Cost) -> tuple[int, int]:

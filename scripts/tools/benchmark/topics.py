@@ -6,6 +6,7 @@ import pathlib
 import sys
 from collections.abc import Callable
 
+from scripts.tools.benchmark.cluster_topic import measure_cluster
 from scripts.tools.benchmark.comparison import Comparison
 from scripts.tools.benchmark.extract_topics import measure_extract, measure_processes
 from scripts.tools.benchmark.fixture import Fixture, files_of
@@ -149,4 +150,5 @@ TOPICS: dict[str, Callable[[Fixture, int | None], list[Comparison]]] = {
     "sizes": measure_sizes,
     "extract": measure_extract,
     "processes": measure_processes,
+    "cluster": measure_cluster,
 }

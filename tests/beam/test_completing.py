@@ -1,0 +1,124 @@
+"""The end of a run: what was read must be what was written, whatever the engine did, and whatever runs again."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from surgery.beam.completing import complete, while_running, write_list
+from surgery.beam.corpus import Columns, Rejected, Row
+from surgery.beam.pipeline import SHARE_BYTES, Extraction, ReadFiles
+from surgery.beam.shards import Layout, RejectedWriter, ShardWriter
+from surgery.beam.tally import Tally, tally, total
+from surgery.errors import ModuleError
+
+LAYOUT = Layout(("text",), False, (), ())
+ROWS = [Row("a.txt", number, None, (f"text {number}",)) for number in range(1, 7)]
+BAD = Rejected("a.txt", 7, "not UTF-8", b"\xff")
+
+
+def shard(folder, rows):
+    with ShardWriter(str(folder), LAYOUT, None) as writer:
+        assert not [done for row in rows for done in writer.add(row, {})]
+        (found,) = writer.close()
+    return found
+
+
+def rejected(folder):
+    with RejectedWriter(str(folder)) as writer:
+        writer.add(BAD)
+        (found,) = writer.close()
+    return found
+
+
+READ = [tally(ROWS[:3]), tally(ROWS[3:], [BAD])]
+
+
+def test_whole_shards_get_their_names_in_the_order_of_their_rows(tmp_path):
+    with while_running(str(tmp_path)):
+        shard(tmp_path, ROWS[:3])  # of a worker that died, whose shard was written again
+        late, early = shard(tmp_path, ROWS[3:]), shard(tmp_path, ROWS[:3])
+        write_list(str(tmp_path), [late, READ[0], rejected(tmp_path), early, READ[1]])
+        write_list(str(tmp_path), [])  # the step runs again: the first list stays
+    summary = complete(str(tmp_path), LAYOUT)
+    assert (summary["texts"], summary["rejected"]) == (6, 1)
+    assert [s["rows"] for s in summary["shards"]] == [3, 3]
+    assert pq.read_table(tmp_path / "part-00000-of-00002.parquet")["line"].to_pylist() == [1, 2, 3]
+    names = ["_rejected.jsonl", "part-00000-of-00002.parquet", "part-00001-of-00002.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert json.loads((tmp_path / "_rejected.jsonl").read_text())["content"] == "\\xff"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        [ROWS[:3]],
+        [ROWS[:3], ROWS[3:], ROWS[:3]],
+        [ROWS[:3], ROWS[:3]],  # as many rows as were read
+    ],
+    ids=["lost", "repeated", "both"],
+)
+def test_an_engine_that_loses_or_repeats_rows_is_found_out(tmp_path, kept):
+    with while_running(str(tmp_path)):
+        write_list(str(tmp_path), [*READ, rejected(tmp_path), *(shard(tmp_path, rows) for rows in kept)])
+    with pytest.raises(ModuleError, match="the runner lost or repeated rows: 6 texts and 1 other lines"):
+        complete(str(tmp_path), LAYOUT)
+    assert not list(tmp_path.glob("part-*"))
+
+
+def test_a_rejected_line_that_is_lost_is_found_out(tmp_path):
+    with while_running(str(tmp_path)):
+        write_list(str(tmp_path), [*READ, shard(tmp_path, ROWS)])
+    with pytest.raises(ModuleError, match="lost or repeated"):
+        complete(str(tmp_path), LAYOUT)
+
+
+def test_an_engine_that_ends_early_is_found_out(tmp_path):
+    with while_running(str(tmp_path)):
+        shard(tmp_path, ROWS)
+    with pytest.raises(ModuleError, match="ended before its work did"):
+        complete(str(tmp_path), LAYOUT)
+
+
+def test_a_worker_writes_nothing_when_the_run_has_ended(tmp_path):
+    folder = tmp_path / "out"
+    with while_running(str(folder)):
+        pass
+    for write in (lambda: shard(folder, ROWS), lambda: rejected(folder), lambda: write_list(str(folder), READ)):
+        with pytest.raises(RuntimeError, match="has ended"):
+            write()
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def extraction(files, **changes):
+    return Extraction(
+        files=tuple(map(str, files)),
+        folder="",
+        columns=Columns(("text",)),
+        saved_model="anywhere",
+        signature="text",
+        inputs=("text",),
+        layout=LAYOUT,
+        limit=16,
+        **{"size": 0, **changes},
+    )
+
+
+def test_large_corpora_have_more_shares_as_many_for_each_worker():
+    sizes = {0: 3, 3 * SHARE_BYTES: 3, 3 * SHARE_BYTES + 1: 6, 10 * SHARE_BYTES: 12}
+    assert {size: extraction((), size=size, least_shares=3).shares for size in sizes} == sizes
+
+
+def test_readers_deal_out_every_row_once_and_say_how_many(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\n".join([b"a b c"] * 100) + b"\n\xff\n")
+    (tmp_path / "b.txt").write_bytes(b"one\n")
+    files = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    reader = ReadFiles(extraction(files, batch_tokens=50, least_shares=4), None)
+    found = [*reader.process((2, tuple(files)))]
+    assert {share for share, _ in found} == {0, 1, 2, 3}
+    assert [place for _, (place, _) in found] == [(2, number) for number in range(len(found))]
+    *parts, read = (part for _, (_, part) in found)
+    rows = [row for part in parts if isinstance(part, list) for row in part]
+    bad = [part for part in parts if isinstance(part, Rejected)]
+    assert [(len(rows), len(bad)), read] == [(101, 1), tally(rows, bad)]
+    assert total([read, Tally()]) == read
