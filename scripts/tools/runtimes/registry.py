@@ -32,6 +32,7 @@ RUNTIMES = (
     Runtime(name="call", title="TensorFlow, call", program="run_call.py", must_load=True),
     Runtime(name="signature", title="TensorFlow, signature", program="run_signature.py", must_load=True),
     Runtime(name="session", title="v1 Session", program="run_session.py", must_load=True),
+    Runtime(name="xla", title="TensorFlow, XLA", program="run_xla.py"),
     Runtime(name="c", title="C API", program="run_c_api.py"),
     Runtime(name="openvino", title="OpenVINO, its default", program="run_openvino.py", environment="openvino"),
     Runtime(
