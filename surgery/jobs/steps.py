@@ -15,6 +15,7 @@ from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
+from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
@@ -29,11 +30,6 @@ from surgery.sources.files import Files
 if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
-
-KEPT_OPEN = 64 * 2**20
-"""The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
-and three copies of a large model cost too much memory."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
@@ -78,17 +74,25 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
     """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
-    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
-    the first batches; the others are then not recorded, and nothing is written.
+    The other batches are recorded while the encoder is written: to trace and to save it keeps one core busy. Raises
+    ParityError when the encoder fails on the first batches; the others are then not recorded, and nothing is written.
     """
+    from surgery.tf.export import Export, write_saved_model
+    from surgery.tf.memory import give_back
+
     first, rest = first_look(opened.battery)
-    with reference_of(opened) as reference:
+    with reference_of(opened) as reference, background("module") as thread:
         early = run(opened, reference, first, progress)
-        if opened.plan.module.weight_bytes > KEPT_OPEN:
-            reference.close()
-        _try_encoder(opened, list(first.values()), early, folder, progress)
-        runs = [early, run(opened, reference, rest, progress)]
-    return _recorded(opened, runs)
+        traces = _tried_encoder(opened, list(first.values()), early, progress)
+        others = thread.start(lambda: run(opened, reference, rest, thread.go_on))
+        if folder is not None:
+            progress("write the SavedModel", 0, 0)
+            constants = opened.weights.constants()
+            write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
+        del traces
+        give_back()  # Keras's cycles hold the encoder's variables
+        progress("run the module", 0, 0)
+        return _recorded(opened, [early, others.result()])
 
 
 def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
@@ -107,11 +111,12 @@ def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = si
     with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
-    with LoadedExport(exported) as loaded:
-        bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
+    with LoadedExport(exported) as loaded, background("hashes") as thread:
         tick = counting(progress, "run the export", len(recorded.battery))
         replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
+        hashes = thread.start(lambda: loaded.hashes(list(recorded.hashes)))
         outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
+        bits = compare_weights(recorded.hashes, hashes.result())
     return make_report(recorded, outputs, bits, contract, loaded)
 
 
@@ -144,24 +149,17 @@ def make_report(
     )
 
 
-def _try_encoder(
-    opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path | None, progress: Progress
-) -> None:
+def _tried_encoder(opened: Opened, looked_at: Sequence[Batch], early: Ran, progress: Progress) -> Traces:
+    """The filled encoder, which has been compared with the module's first outputs."""
     from surgery.tf.building import build_encoder
-    from surgery.tf.export import Export, Traces, write_saved_model
-    from surgery.tf.memory import give_back
+    from surgery.tf.export import Traces
 
     plan = opened.plan
     progress("build the encoder", 0, 0)
     traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
     progress("compare the encoder", 0, 0)
     _look(plan.module.name, traces, looked_at, list(early.outputs.values()))
-    if folder is not None:
-        progress("write the SavedModel", 0, 0)
-        constants = opened.weights.constants()
-        write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
-    del traces
-    give_back()  # Keras's cycles hold the encoder's variables
+    return traces
 
 
 def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
@@ -203,7 +201,7 @@ def _look(name: str, traces: Traces, batches: Sequence[Batch], expected: Sequenc
     from surgery.tf.in_memory import InMemory
 
     encoder = InMemory(traces, tapped=bool(traces.outputs.taps))
-    found = [encoder.run(batch) for batch in batches]
+    found = encoder.record(batches)
     shown = [
         Outputs(float64={output: value for output, value in outputs.float64.items() if output in got.float64})
         for outputs, got in zip(expected, found, strict=True)
