@@ -17,6 +17,7 @@ from surgery.cli.convert import convert
 from surgery.cli.edit import edit
 from surgery.cli.extract import extract
 from surgery.cli.graph import graph
+from surgery.cli.imports import leave_out_optional_packages
 from surgery.cli.inspect import inspect
 from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
@@ -96,4 +97,5 @@ def command() -> None:
                 go_on_in_child()
             except SurgeryError as error:
                 report(error, click.Context(main))
+            leave_out_optional_packages(sys.argv[1])
         main()

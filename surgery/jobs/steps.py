@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
 
+SMALL = 64 * 2**20
+"""The largest module, in bytes of weights, that stays open while its encoder is written: two models in memory at a time
+save seconds, and cost a large model's size."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """The module's side of a comparison. It is recorded once, and can be compared with any number of exports.
@@ -74,25 +79,29 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
     """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
-    The other batches are recorded while the encoder is written: to trace and to save it keeps one core busy. Raises
-    ParityError when the encoder fails on the first batches; the others are then not recorded, and nothing is written.
+    The other batches of a small module are recorded while its encoder is written, which keeps one core busy; those of a
+    large one when the encoder's memory is freed. Raises ParityError when the encoder fails on the first batches; the
+    others are then not recorded, and nothing is written.
     """
     from surgery.tf.export import Export, write_saved_model
     from surgery.tf.memory import give_back
 
     first, rest = first_look(opened.battery)
+    small = opened.plan.module.weight_bytes <= SMALL
     with reference_of(opened) as reference, background("module") as thread:
         early = run(opened, reference, first, progress)
+        if not small:
+            reference.close()
         traces = _tried_encoder(opened, list(first.values()), early, progress)
-        others = thread.start(lambda: run(opened, reference, rest, thread.go_on))
+        others = thread.start(lambda: run(opened, reference, rest, thread.go_on)) if small else None
         if folder is not None:
             progress("write the SavedModel", 0, 0)
             constants = opened.weights.constants()
             write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
         del traces
         give_back()  # Keras's cycles hold the encoder's variables
-        progress("run the module", 0, 0)
-        return _recorded(opened, [early, others.result()])
+        later = run(opened, reference, rest, progress) if others is None else others.result()
+    return _recorded(opened, [early, later])
 
 
 def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
@@ -111,12 +120,11 @@ def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = si
     with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
-    with LoadedExport(exported) as loaded, background("hashes") as thread:
+    with LoadedExport(exported) as loaded:
+        bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
         tick = counting(progress, "run the export", len(recorded.battery))
         replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
-        hashes = thread.start(lambda: loaded.hashes(list(recorded.hashes)))
         outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
-        bits = compare_weights(recorded.hashes, hashes.result())
     return make_report(recorded, outputs, bits, contract, loaded)
 
 
