@@ -17,7 +17,6 @@ from surgery.cli.convert import convert
 from surgery.cli.edit import edit
 from surgery.cli.extract import extract
 from surgery.cli.graph import graph
-from surgery.cli.imports import leave_out_optional_packages
 from surgery.cli.inspect import inspect
 from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
@@ -25,6 +24,7 @@ from surgery.cli.plan import plan
 from surgery.cli.preprocess import preprocess
 from surgery.cli.scan import scan
 from surgery.cli.serving import serving
+from surgery.cli.starting import prepare_tensorflow
 from surgery.cli.stopping import stoppable
 from surgery.cli.tap import tap
 from surgery.cli.taps import taps
@@ -97,5 +97,5 @@ def command() -> None:
                 go_on_in_child()
             except SurgeryError as error:
                 report(error, click.Context(main))
-            leave_out_optional_packages(sys.argv[1])
+            prepare_tensorflow(sys.argv[1])
         main()

@@ -1,4 +1,4 @@
-"""Work that another thread does while this one goes on: TensorFlow and numpy hold no lock of Python's while they compute.
+"""Work that another thread does while this one goes on. TensorFlow and numpy hold no lock of Python's in between.
 
 A block of its own says how long such work may go on, so that no thread outlives what it uses.
 """
