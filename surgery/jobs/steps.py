@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
 
-SMALL = 64 * 2**20
-"""The largest module, in bytes of weights, that stays open while its encoder is written: two models in memory at a time
-save seconds, and cost a large model's size."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """The module's side of a comparison. It is recorded once, and can be compared with any number of exports.
@@ -85,6 +80,7 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
     """
     from surgery.tf.export import Export, write_saved_model
     from surgery.tf.memory import give_back
+    from surgery.tf.recording import SMALL
 
     first, rest = first_look(opened.battery)
     small = opened.plan.module.weight_bytes <= SMALL

@@ -25,12 +25,15 @@ from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
 from surgery.proof.joining import joinable, run_joined
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.scanning.gate import cleared
+from surgery.tf.memory import trim
 from surgery.tf.merged import new_merging
 from surgery.tf.session import Imported, Runner, SavedModelSession
 
 Tick = Callable[[], None]
 
 REFERENCE = "the module's own graph in a v1 Session"
+SMALL = 64 * 2**20
+"""The largest model, in bytes of weights, for which memory does not count beside time."""
 
 
 class LoadedModule:
@@ -218,7 +221,7 @@ class LoadedExport:
         single = self._session.graph(called)
 
         def in_double(batch: Batch) -> Arrays:
-            return double.run(batch.inputs, _wanted(merged, compared, batch))
+            return self._trimmed(double.run(batch.inputs, _wanted(merged, compared, batch)))
 
         def in_float32(batch: Batch) -> Arrays:
             as_it_runs = single.run(batch.inputs, called.tensors) if called.tensors else {}
@@ -230,7 +233,7 @@ class LoadedExport:
             for name, tensor in merged.tensors.items():
                 if tensor in by_tensor:
                     as_it_runs.setdefault(name, by_tensor[tensor])
-            return as_it_runs
+            return self._trimmed(as_it_runs)
 
         def in_training(batch: Batch, wanted: Outputs) -> Arrays:
             fed = {name: wanted.float64[name] for name in compared.fed}
@@ -251,6 +254,12 @@ class LoadedExport:
                     tick()
 
         return run_batches()
+
+    def _trimmed(self, outputs: Arrays) -> Arrays:
+        """Outputs, after the memory that a large export has needed for them is given back: each thread keeps its own."""
+        if self._exported.weight_bytes > SMALL:
+            trim()
+        return outputs
 
     def _distinct_signatures(
         self, merged: Merged, inference: Inference, outputs: ExportOutputs
