@@ -15,7 +15,6 @@ from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
-from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
@@ -30,6 +29,7 @@ from surgery.sources.files import Files
 if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
@@ -74,29 +74,26 @@ def record(opened: Opened, progress: Progress = silent) -> Recorded:
 def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded:
     """Compares the filled encoder with the module, writes it into `folder` unless that is None, and records the module.
 
-    The other batches of a small module are recorded while its encoder is written, which keeps one core busy; those of a
-    large one when the encoder's memory is freed. Raises ParityError when the encoder fails on the first batches; the
-    others are then not recorded, and nothing is written.
+    The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
+    the first batches; the others are then not recorded, and nothing is written.
     """
     from surgery.tf.export import Export, write_saved_model
     from surgery.tf.memory import give_back
     from surgery.tf.recording import SMALL
 
     first, rest = first_look(opened.battery)
-    small = opened.plan.module.weight_bytes <= SMALL
-    with reference_of(opened) as reference, background("module") as thread:
+    with reference_of(opened) as reference:
         early = run(opened, reference, first, progress)
-        if not small:
+        if opened.plan.module.weight_bytes > SMALL:
             reference.close()
         traces = _tried_encoder(opened, list(first.values()), early, progress)
-        others = thread.start(lambda: run(opened, reference, rest, thread.go_on)) if small else None
         if folder is not None:
             progress("write the SavedModel", 0, 0)
             constants = opened.weights.constants()
             write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
         del traces
         give_back()  # Keras's cycles hold the encoder's variables
-        later = run(opened, reference, rest, progress) if others is None else others.result()
+        later = run(opened, reference, rest, progress)
     return _recorded(opened, [early, later])
 
 

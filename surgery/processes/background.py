@@ -17,13 +17,17 @@ T = TypeVar("T")
 class Background:
     """A thread that does one piece of work after another."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor | None) -> None:
         self._pool = pool
         self.left = False
 
     def start(self, work: Callable[[], T]) -> Future[T]:
         """Starts work when all that was started before is done. The limits of the caller apply to it."""
-        return self._pool.submit(copy_context().run, work)
+        if self._pool is not None:
+            return self._pool.submit(copy_context().run, work)
+        done: Future[T] = Future()
+        done.set_result(work())
+        return done
 
     def go_on(self, *_: object) -> None:
         """Raises CancelledError when the block has been left: work calls it between its steps, as a Progress."""
@@ -32,12 +36,16 @@ class Background:
 
 
 @contextmanager
-def background(name: str) -> Iterator[Background]:
-    """A thread for the length of the block, whose end waits for the step at work; what comes after that is dropped."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+def background(name: str, *, at_once: bool = False) -> Iterator[Background]:
+    """A thread for the length of the block, whose end waits for the step at work; what comes after that is dropped.
+
+    With `at_once`, work is done when it is started, without a thread: where it is short, threads only cost time.
+    """
+    pool = None if at_once else ThreadPoolExecutor(1, thread_name_prefix=name)
     thread = Background(pool)
     try:
         yield thread
     finally:
         thread.left = True
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)

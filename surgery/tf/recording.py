@@ -76,7 +76,7 @@ class LoadedModule:
         tick = counting(progress, "run the module", len(battery))
         double = self._graph(double=True)
         recorded: list[dict[str, np.ndarray]] = [{} for _ in battery]
-        with background("float32") as thread:
+        with background("float32", at_once=self._module.weight_bytes <= SMALL) as thread:
             as_they_run = thread.start(lambda: self._in_float32(battery, thread.go_on))
             for numbers in joinable(battery):
                 found = run_joined(battery, numbers, lambda batch: self._run(double, batch))
@@ -240,7 +240,8 @@ class LoadedExport:
             return double.run({**batch.inputs, **fed}, compared.training)
 
         def run_batches() -> Iterator[Outputs]:
-            with background("double") as one, background("float32") as other:
+            small = self._exported.weight_bytes <= SMALL
+            with background("double", at_once=small) as one, background("float32", at_once=small) as other:
                 wide: dict[int, Future[dict[int, Arrays]]] = {}
                 for numbers in joinable(battery):
                     wide |= dict.fromkeys(numbers, one.start(partial(run_joined, battery, numbers, in_double)))

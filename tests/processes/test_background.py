@@ -52,3 +52,8 @@ def test_leaving_the_block_ends_work_at_its_next_step_and_drops_what_has_not_beg
     assert isinstance(first.exception(), CancelledError)
     assert second.cancelled()
     assert not steps
+
+
+def test_at_once_there_is_no_thread():
+    with background("test", at_once=True) as thread:
+        assert thread.start(threading.current_thread).result() is threading.current_thread()
