@@ -257,7 +257,7 @@ class LoadedExport:
         return run_batches()
 
     def _trimmed(self, outputs: Arrays) -> Arrays:
-        """Outputs, after the memory that a large export has needed for them is given back: each thread keeps its own."""
+        """Outputs, after the memory that a large export took for them is given back: each thread keeps its own."""
         if self._exported.weight_bytes > SMALL:
             trim()
         return outputs
