@@ -18,6 +18,7 @@ from click.exceptions import Exit
 import surgery
 from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
+from surgery.cli.starting import prepare_tensorflow
 from surgery.cli.stopping import stoppable
 from surgery.cli.terminal import writing
 from surgery.errors import SurgeryError
@@ -100,4 +101,5 @@ def command() -> None:
                 go_on_in_child()
             except SurgeryError as error:
                 report(error, click.Context(main))
+            prepare_tensorflow(sys.argv[1])
         main()

@@ -3,10 +3,12 @@
 Every float32 type becomes float64, and every constant is widened exactly. Variables keep their float32 bits, so that
 memory does not double: a value is widened where it is computed with, behind the operations that only move it. Each
 widening waits for the other operand of its operation, or all of a model's weights would be widened before any is used.
+A variable as large as a table of word embeddings is widened in parts, where it is the kernel of a product.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from surgery.graphs.functions import called_functions
 from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
+from surgery.graphs.parts import LARGE, Product, in_parts
 from surgery.graphs.reach import ancestors, owner
 from surgery.graphs.widening import cast, copy_attributes, is_float, one_value, widen_function
 
@@ -55,6 +58,7 @@ def in_double(
     narrow: Iterable[str] = (),
     exact: Mapping[float, float] | None = None,
     has_kernel: Callable[[Any], bool] = lambda node: True,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Double:
     """Re-types a graph to double precision.
 
@@ -64,9 +68,10 @@ def in_double(
         narrow: Free names that stand for float32 tensors, not for handles of variables.
         exact: What to put in place of scalar constants, by their float32 value.
         has_kernel: Whether an operation, as it is written, can be run.
+        shapes: The shapes of variables, by the free name that stands for the handle.
     """
     taken = {node.name for node in graph_def.node}
-    widening = _Widening(type(graph_def)(), {f"{name}:0" for name in narrow}, exact or {}, taken)
+    widening = _Widening(type(graph_def)(), {f"{name}:0" for name in narrow}, exact or {}, taken, shapes or {})
     widening.graph_def.versions.CopyFrom(graph_def.versions)
     for node in graph_def.node:
         widening.add(node)
@@ -93,8 +98,16 @@ def scalars(graph_def: Any) -> tuple[float, ...]:
 class _Widening:
     """The graph that is written, and the names of its tensors that still are float32."""
 
-    def __init__(self, graph_def: Any, narrow: set[str], exact: Mapping[float, float], taken: set[str]) -> None:
+    def __init__(
+        self,
+        graph_def: Any,
+        narrow: set[str],
+        exact: Mapping[float, float],
+        taken: set[str],
+        shapes: Mapping[str, Sequence[int]],
+    ) -> None:
         self.graph_def, self._narrow, self._exact, self._taken = graph_def, narrow, exact, taken
+        self._handles, self._shapes = shapes, dict[str, Sequence[int]]()
         self._computed: set[str] = set()
 
     def add(self, node: Any) -> None:
@@ -106,6 +119,13 @@ class _Widening:
             written.CopyFrom(node)
             if is_float(node):
                 self._narrow.add(f"{node.name}:0")
+                if node.op == "ReadVariableOp" and owner(inputs[0]) in self._handles:
+                    self._shapes[f"{node.name}:0"] = self._handles[owner(inputs[0])]
+            return
+        if node.op == "MatMul" and self._is_large(inputs[1]) and inputs[0] not in self._narrow:
+            product = Product(node=node, kernel=self._shapes[inputs[1]], taken=self._taken)
+            in_parts(self.graph_def, product, self._exact)
+            self._computed.add(node.name)
             return
         later = [feed for feed in inputs if owner(feed) in self._computed]
         wide = [self.wide(feed, f"{node.name}/{position}", later[:1]) for position, feed in enumerate(inputs)]
@@ -113,6 +133,9 @@ class _Widening:
         copy_attributes(written, node, self._exact)
         if inputs:
             self._computed.add(node.name)
+
+    def _is_large(self, tensor: str) -> bool:
+        return math.prod(self._shapes.get(tensor, ())) > LARGE
 
     def wide(self, tensor: str, place: str, after: Sequence[str] = ()) -> str:
         """The tensor in float64, widened at `place` when the tensors `after` are there."""

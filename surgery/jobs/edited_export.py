@@ -42,7 +42,7 @@ def write_edited(
         encoder = edit_encoder(build_encoder(plan.inference, weights), edited.blocks)
         traces = Traces(encoder, plan.outputs)
         in_memory = InMemory(traces, tapped=bool(plan.outputs.taps))
-        recording = [in_memory.run(batch) for batch in battery]
+        recording = in_memory.record(battery)
     except (ValueError, TypeError) as error:  # Keras raises them for a layer that does not fit
         raise UsageError(
             f"running the edited encoder: {error}", hint="layers take and give [batch, seq, hidden]"

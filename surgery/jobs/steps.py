@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from surgery.tf.export import Traces
     from surgery.tf.recording import LoadedExport
 
-KEPT_OPEN = 64 * 2**20
-"""The largest module, in bytes of weights, that stays open while its encoder is written: opening it again costs time,
-and three copies of a large model cost too much memory."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
@@ -82,14 +78,24 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
     The encoder's memory is freed before the other batches are recorded. Raises ParityError when the encoder fails on
     the first batches; the others are then not recorded, and nothing is written.
     """
+    from surgery.tf.export import Export, write_saved_model
+    from surgery.tf.memory import give_back
+    from surgery.tf.recording import SMALL
+
     first, rest = first_look(opened.battery)
     with reference_of(opened) as reference:
         early = run(opened, reference, first, progress)
-        if opened.plan.module.weight_bytes > KEPT_OPEN:
+        if opened.plan.module.weight_bytes > SMALL:
             reference.close()
-        _try_encoder(opened, list(first.values()), early, folder, progress)
-        runs = [early, run(opened, reference, rest, progress)]
-    return _recorded(opened, runs)
+        traces = _tried_encoder(opened, list(first.values()), early, progress)
+        if folder is not None:
+            progress("write the SavedModel", 0, 0)
+            constants = opened.weights.constants()
+            write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
+        del traces
+        give_back()  # Keras's cycles hold the encoder's variables
+        later = run(opened, reference, rest, progress)
+    return _recorded(opened, [early, later])
 
 
 def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
@@ -145,24 +151,17 @@ def make_report(
     )
 
 
-def _try_encoder(
-    opened: Opened, looked_at: Sequence[Batch], early: Ran, folder: Path | None, progress: Progress
-) -> None:
+def _tried_encoder(opened: Opened, looked_at: Sequence[Batch], early: Ran, progress: Progress) -> Traces:
+    """The filled encoder, which has been compared with the module's first outputs."""
     from surgery.tf.building import build_encoder
-    from surgery.tf.export import Export, Traces, write_saved_model
-    from surgery.tf.memory import give_back
+    from surgery.tf.export import Traces
 
     plan = opened.plan
     progress("build the encoder", 0, 0)
     traces = Traces(build_encoder(plan.inference, opened.weights), plan.outputs)
     progress("compare the encoder", 0, 0)
     _look(plan.module.name, traces, looked_at, list(early.outputs.values()))
-    if folder is not None:
-        progress("write the SavedModel", 0, 0)
-        constants = opened.weights.constants()
-        write_saved_model(Export(module=plan.module, traces=traces, constants=constants), folder)
-    del traces
-    give_back()  # Keras's cycles hold the encoder's variables
+    return traces
 
 
 def _called(expected: Arrays, names: Iterable[str]) -> Arrays:
@@ -213,7 +212,7 @@ def _look(name: str, traces: Traces, batches: Sequence[Batch], expected: Sequenc
     from surgery.tf.in_memory import InMemory
 
     encoder = InMemory(traces, tapped=bool(traces.outputs.taps))
-    found = [encoder.run(batch) for batch in batches]
+    found = encoder.record(batches)
     shown = [
         Outputs(float64=_called(outputs.float64, got.float64)) for outputs, got in zip(expected, found, strict=True)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from surgery.graphs.flat import FlatGraph
 from surgery.graphs.merging import Input, Part
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs
+from surgery.proof.joining import joinable, run_joined
 from surgery.tf.export import Traces, flat_outputs
 from surgery.tf.merged import import_merged, new_merging
 
@@ -49,17 +51,23 @@ class InMemory:
         self._single = run.get_concrete_function()
         self._double = self._twin(specs)
 
-    def run(self, batch: Batch) -> Outputs:
-        """The encoder's outputs on a batch by export name, and those of sub-models, such as `mlm.mlm_logits`.
+    def record(self, battery: Sequence[Batch]) -> list[Outputs]:
+        """The encoder's outputs on each batch by export name, and those of sub-models, such as `mlm.mlm_logits`.
 
         On batches with taps, these are among them.
         """
-        inputs = [tf.constant(batch.inputs[name]) for name in self._names]
+        double = partial(self._run, self._double)
+        wide: dict[int, Arrays] = {}
+        for numbers in joinable(battery):
+            wide |= run_joined(battery, numbers, double)
+        return [
+            Outputs(float64=wide[number], float32=self._run(self._single, batch) if batch.float32 else {})
+            for number, batch in enumerate(battery)
+        ]
+
+    def _run(self, function: Any, batch: Batch) -> Arrays:
         left_out: Collection[str] = () if batch.taps else self._taps
-        return Outputs(
-            float64=_arrays(self._double(*inputs), left_out),
-            float32=_arrays(self._single(*inputs), left_out) if batch.float32 else {},
-        )
+        return _arrays(function(*(tf.constant(batch.inputs[name]) for name in self._names)), left_out)
 
     def _twin(self, specs: Sequence[tf.TensorSpec]) -> Any:
         """The same function in double precision, of the same variables."""

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.compat.proto import graph_pb2, types_pb2
 from tensorflow.python.framework import kernels, op_def_registry
+from tensorflow.python.ops import handle_data_util
 
 from surgery.graphs.double import Double, in_double, prune, scalars
 from surgery.graphs.merging import Merged, Merging
@@ -48,7 +49,8 @@ def import_merged(merged: Merged, bound: Mapping[str, Any], *, double: bool) -> 
         narrow = [free for free, tensor in bound.items() if tensor.dtype.base_dtype == tf.float32]
         exact = exact_values(scalars(graph_def))
         values = {constant: formula.value for constant, formula in exact.items()}
-        twin: Double = in_double(graph_def, tensors, narrow, values, has_kernel)
+        shapes = {free: shape for free in merged.variables if (shape := _shape_behind(bound[free])) is not None}
+        twin: Double = in_double(graph_def, tensors, narrow, values, has_kernel, shapes)
         graph_def, tensors, lacking = twin.graph_def, twin.tensors, twin.lacking
         formulas = tuple(dict.fromkeys(formula.name for formula in exact.values()))
     else:
@@ -66,6 +68,15 @@ def import_merged(merged: Merged, bound: Mapping[str, Any], *, double: bool) -> 
     )
     found = dict(zip((name for name in names if name not in direct), fetched, strict=True))
     return Tensors(tensors={**found, **direct}, lacking=lacking, formulas=formulas)
+
+
+def _shape_behind(handle: Any) -> list[int] | None:
+    """The shape of the variable of a handle; None where it is not known."""
+    data = handle_data_util.get_resource_handle_data(handle) if handle.dtype == tf.resource else None
+    if data is None or not data.is_set or len(data.shape_and_type) != 1:
+        return None
+    shape = tf.TensorShape(data.shape_and_type[0].shape)
+    return shape.as_list() if shape.is_fully_defined() else None
 
 
 def has_kernel(node: Any) -> bool:

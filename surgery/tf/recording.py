@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,17 +18,22 @@ from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import Offer, TapAtBlock
+from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of
+from surgery.proof.joining import joinable, run_joined
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.scanning.gate import cleared
+from surgery.tf.memory import trim
 from surgery.tf.merged import new_merging
 from surgery.tf.session import Imported, Runner, SavedModelSession
 
 Tick = Callable[[], None]
 
 REFERENCE = "the module's own graph in a v1 Session"
+SMALL = 64 * 2**20
+"""The largest model, in bytes of weights, for which memory does not count beside time."""
 
 
 class LoadedModule:
@@ -68,16 +75,34 @@ class LoadedModule:
         """
         tick = counting(progress, "run the module", len(battery))
         double = self._graph(double=True)
-        recording = []
-        for batch in battery:
-            wanted = _wanted(self._merged, self._compared, batch)
-            run = double.run(batch.inputs, wanted) if batch.double else {}
-            if batch.training:
-                run = {**run, **double.run(batch.inputs, self._compared.training)}
-            as_it_runs = self._graph(double=False).run(batch.inputs, wanted) if batch.float32 else {}
-            recording.append(Outputs(float64=self._shaped(run, batch), float32=self._shaped(as_it_runs, batch)))
-            tick()
+        recorded: list[dict[str, np.ndarray]] = [{} for _ in battery]
+        with background("float32", at_once=self._module.weight_bytes <= SMALL) as thread:
+            as_they_run = thread.start(lambda: self._in_float32(battery, thread.go_on))
+            for numbers in joinable(battery):
+                found = run_joined(battery, numbers, lambda batch: self._run(double, batch))
+                for number, outputs in found.items():
+                    recorded[number].update(outputs)
+                    tick()
+            for number, batch in enumerate(battery):
+                if batch.training:
+                    trained = double.run(batch.inputs, self._compared.training)
+                    recorded[number].update(self._shaped(trained, batch))
+            recording = [
+                Outputs(float64=wide, float32=narrow)
+                for wide, narrow in zip(recorded, as_they_run.result(), strict=True)
+            ]
         return ModuleRecording(outputs=recording, formulas=double.formulas, lacking=double.lacking)
+
+    def _in_float32(self, battery: Sequence[Batch], tick: Tick) -> list[dict[str, np.ndarray]]:
+        """The outputs of each batch as the module runs; empty for a batch that is not run in float32."""
+        recorded = []
+        for batch in battery:
+            recorded.append(self._run(self._graph(double=False), batch) if batch.float32 else {})
+            tick()
+        return recorded
+
+    def _run(self, graph: Imported, batch: Batch) -> dict[str, np.ndarray]:
+        return self._shaped(graph.run(batch.inputs, _wanted(self._merged, self._compared, batch)), batch)
 
     def _graph(self, *, double: bool) -> Imported:
         if self._session is None:
@@ -195,29 +220,47 @@ class LoadedExport:
         called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
         single = self._session.graph(called)
 
+        def in_double(batch: Batch) -> Arrays:
+            return self._trimmed(double.run(batch.inputs, _wanted(merged, compared, batch)))
+
+        def in_float32(batch: Batch) -> Arrays:
+            as_it_runs = single.run(batch.inputs, called.tensors) if called.tensors else {}
+            by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
+            for prefix, signature in signatures:
+                answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
+                as_it_runs.update(answered)
+                by_tensor.update({merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors})
+            for name, tensor in merged.tensors.items():
+                if tensor in by_tensor:
+                    as_it_runs.setdefault(name, by_tensor[tensor])
+            return self._trimmed(as_it_runs)
+
+        def in_training(batch: Batch, wanted: Outputs) -> Arrays:
+            fed = {name: wanted.float64[name] for name in compared.fed}
+            return double.run({**batch.inputs, **fed}, compared.training)
+
         def run_batches() -> Iterator[Outputs]:
-            for batch, wanted in zip(battery, expected, strict=True):
-                run = double.run(batch.inputs, _wanted(merged, compared, batch))
-                if batch.training and compared.training:
-                    fed = {name: wanted.float64[name] for name in compared.fed}
-                    run = {**run, **double.run({**batch.inputs, **fed}, compared.training)}
-                as_it_runs: dict[str, np.ndarray] = {}
-                if batch.float32:
-                    as_it_runs = single.run(batch.inputs, called.tensors)
-                    by_tensor = {merged.tensors[name]: value for name, value in as_it_runs.items()}
-                    for prefix, signature in signatures:
-                        answered = {prefix + key: value for key, value in signature(batch.inputs).items()}
-                        as_it_runs.update(answered)
-                        by_tensor.update(
-                            {merged.tensors[n]: value for n, value in answered.items() if n in merged.tensors}
-                        )
-                    for name, tensor in merged.tensors.items():
-                        if tensor in by_tensor:
-                            as_it_runs.setdefault(name, by_tensor[tensor])
-                yield Outputs(float64=run, float32=as_it_runs)
-                tick()
+            small = self._exported.weight_bytes <= SMALL
+            with background("double", at_once=small) as one, background("float32", at_once=small) as other:
+                wide: dict[int, Future[dict[int, Arrays]]] = {}
+                for numbers in joinable(battery):
+                    wide |= dict.fromkeys(numbers, one.start(partial(run_joined, battery, numbers, in_double)))
+                narrow = [other.start(partial(in_float32, b)) if b.float32 else None for b in battery]
+                for number, (batch, wanted) in enumerate(zip(battery, expected, strict=True)):
+                    run = wide.pop(number).result().pop(number)
+                    if batch.training and compared.training:
+                        run = {**run, **in_training(batch, wanted)}
+                    future, narrow[number] = narrow[number], None  # nothing keeps what has been handed out
+                    yield Outputs(float64=run, float32={} if future is None else future.result())
+                    tick()
 
         return run_batches()
+
+    def _trimmed(self, outputs: Arrays) -> Arrays:
+        """Outputs, after the memory that a large export took for them is given back: each thread keeps its own."""
+        if self._exported.weight_bytes > SMALL:
+            trim()
+        return outputs
 
     def _distinct_signatures(
         self, merged: Merged, inference: Inference, outputs: ExportOutputs

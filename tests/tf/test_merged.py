@@ -119,6 +119,28 @@ def test_a_weight_is_widened_only_when_what_it_is_multiplied_with_is_there():
     assert len(waiting) == 2, "the first product waits for the input only"
 
 
+@pytest.mark.parametrize(("transposed", "left_transposed"), [(True, False), (False, False), (False, True)])
+def test_a_large_kernel_is_widened_in_parts_one_after_another(transposed, left_transposed, monkeypatch):
+    monkeypatch.setattr("surgery.graphs.parts.LARGE", 24)
+    monkeypatch.setattr("surgery.graphs.double.LARGE", 24)
+    table = RANDOM.normal(size=(11, 8) if transposed else (8, 11)).astype(np.float32)
+    x = np.ascontiguousarray(X.T) if left_transposed else X
+
+    def compute(x, table):
+        product = tf.matmul(tf.tanh(x), table, transpose_a=left_transposed, transpose_b=transposed)
+        return {"y": product * 0.5, "table": table + 0.0}
+
+    found = run_in_double(compute, [x], {"table": table})
+    kernel = exact(table.T if transposed else table)
+    assert close(found.values["y"], np.tanh(exact(X)) @ kernel * 0.5)
+    assert found.values["table"].tobytes() == exact(table).tobytes()
+    slices = [op for op in found.operations if op.type == "Slice"]
+    assert [op.outputs[0].shape.as_list() for op in slices] == (
+        [[3, 8], [3, 8], [3, 8], [2, 8]] if transposed else [[8, 3], [8, 3], [8, 3], [8, 2]]
+    )
+    assert [waited.type for op in slices for waited in op.control_inputs] == ["Tanh", "MatMul", "MatMul", "MatMul"]
+
+
 def test_rows_are_gathered_in_float32_and_widened():
     table = {"table": RANDOM.normal(size=(11, 3)).astype(np.float32)}
     ids = np.array([[1, 10], [0, 1]], np.int32)
