@@ -99,7 +99,9 @@ def test_the_axes_that_count_positions(output, axes, inference, outputs):
 def test_the_call_alone_returns_padding_where_no_signature_does(inference, outputs):
     paths = inference().outputs.paths
     asked = {"layers": "-1", "taps": ["query@0", "query@2"]}
-    hidden = {name: f"encoder_outputs[{block}]" for block, name in enumerate(["encoder_outputs_0", "encoder_outputs_1"])}
+    hidden = {
+        name: f"encoder_outputs[{block}]" for block, name in enumerate(["encoder_outputs_0", "encoder_outputs_1"])
+    }
     assert called_only(inference(), outputs(**asked)) == hidden
     wanted = {name: path for name, path in paths.items() if name != "pooled_output"}
     wanted |= {name: name for name in ("query_0", "query_2")}
