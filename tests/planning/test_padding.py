@@ -113,7 +113,9 @@ def test_model_gardens_form_cannot_leave_padding_out(outputs):
     with pytest.raises(UsageError) as caught:
         outputs(graph="model_garden", packed=True)
     assert caught.value.message.startswith("packed=True with graph='model_garden': only the fused graph can")
-    assert on_the_command_line(caught.value).message.startswith("--packed with --graph model_garden: only the fused")
+    error = on_the_command_line(caught.value)
+    assert error.message.startswith("--packed with --graph model_garden: only the fused")
+    assert error.hint == "leave out --packed, or take --graph fused"
 
 
 def test_a_form_that_there_is_not_is_refused_with_those_that_there_are(outputs):

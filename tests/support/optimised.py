@@ -13,6 +13,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -59,7 +60,7 @@ def loaded(folder: str) -> dict[str, Counter[str]]:
     for name, run in module.signatures.items():
         inputs = dict.fromkeys(run.structured_input_signature[1], tf.ones(SHAPE, tf.int32))
         if "masked_lm_positions" not in inputs:
-            found[name] = as_called(lambda run=run, inputs=inputs: run(**inputs))
+            found[name] = as_called(partial(run, **inputs))
     return found
 
 
@@ -96,8 +97,8 @@ def here() -> list[str]:
     def attention(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(tf.matmul(x, x, transpose_b=True) * 0.5 + mask)
 
-    calls = [lambda run=dense(approximate): run(tf.ones(SHAPE)) for approximate in (True, False)]
-    calls.append(lambda: attention(tf.ones([2, 2, 8, 4]), tf.ones([2, 1, 1, 8])))
+    states, scores = tf.ones(SHAPE), (tf.ones([2, 2, 8, 4]), tf.ones([2, 1, 1, 8]))
+    calls = [partial(dense(True), states), partial(dense(False), states), partial(attention, *scores)]
     return [name.partition("{")[2].rstrip("}") for call in calls for name in as_called(call) if "{" in name]
 
 
