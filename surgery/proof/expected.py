@@ -72,9 +72,9 @@ def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensor
 def _without_padding(x: np.ndarray, mask: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     """An output whose rows of padding are zeros, in each of its axes that count positions.
 
-    Position 0 always has a row (see surgery.tf.token_rows).
+    Position 0 always has a row, and so has all of a text that the mask does not show (see surgery.tf.token_rows).
     """
-    kept = mask != 0
+    kept = (mask != 0) | ~np.any(mask > 0, axis=1, keepdims=True)
     kept[:, 0] = True
     for axis in axes:
         x = np.where(np.expand_dims(kept, [n for n in range(1, x.ndim) if n != axis]), x, np.zeros_like(x))

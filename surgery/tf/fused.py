@@ -63,23 +63,19 @@ def _dense(layer: Any, _: TokenRows) -> Call:
 
     def run(x: tf.Tensor) -> tf.Tensor:
         width = x.shape[-1]
-        kernel = _read(layer.kernel, [width, layer.kernel.shape.num_elements() // width])
+        kernel = _flat(layer.kernel, [width, -1])
         y = tf.matmul(x if x.shape.rank == 2 else tf.reshape(x, [-1, width]), kernel)
         if layer.bias is not None:
-            y = tf.nn.bias_add(y, _read(layer.bias, kernel.shape[1:]))
+            y = tf.nn.bias_add(y, _flat(layer.bias, [-1]))
         y = FUSED_ACTIVATIONS.get(layer.activation, layer.activation)(y)
         return y if x.shape.rank == 2 else tf.reshape(y, tf.concat([tf.shape(x)[:-1], y.shape[-1:]], axis=0))
 
     return run
 
 
-def _read(variable: Any, shape: Sequence[int]) -> tf.Tensor:
-    """A variable's value in this shape.
-
-    The reshape stays where it changes nothing: a server optimises each function of a SavedModel by itself, where the
-    shape of a variable is not known, and what follows would not be fused.
-    """
-    return tf.reshape(variable, shape)
+def _flat(variable: Any, shape: Sequence[int]) -> Any:
+    """A variable whose axes of heads are joined."""
+    return variable if variable.shape.rank == len(shape) else tf.reshape(variable, shape)
 
 
 def _activation(layer: Any, _: TokenRows) -> Call:
@@ -103,8 +99,7 @@ def _norm(layer: Any, _: TokenRows) -> Call:
 
     def run(x: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)
-        gamma, beta = (_read(variable, x.shape[-1:]) for variable in (layer.gamma, layer.beta))
-        return (x - mean) * tf.math.rsqrt(variance + layer.epsilon) * gamma + beta
+        return (x - mean) * tf.math.rsqrt(variance + layer.epsilon) * layer.gamma + layer.beta
 
     return run
 

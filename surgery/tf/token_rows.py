@@ -17,8 +17,8 @@ import tensorflow as tf
 class TokenRows:
     """The rows of all positions, or with `packed` those of the kept positions only.
 
-    Kept are the positions that the mask shows, and position 0 of each text, which the pooled output reads: no text is
-    without a row.
+    Kept are the positions that the mask shows, and position 0 of each text, which the pooled output reads. A text that
+    the mask does not show at all keeps everything: attention then looks at its padding, too.
     """
 
     def __init__(self, mask: tf.Tensor, *, packed: bool) -> None:
@@ -27,7 +27,8 @@ class TokenRows:
         self._made: dict[int, tuple[Any, tf.Tensor]] = {}
         self._kept = self._places = self._row_at = None
         if packed:
-            self._kept = tf.concat([tf.ones_like(mask[:, :1], tf.bool), mask[:, 1:] != 0], axis=1)
+            hidden = ~tf.reduce_any(mask > 0, axis=1, keepdims=True)
+            self._kept = tf.concat([tf.ones_like(hidden), (mask[:, 1:] != 0) | hidden], axis=1)
             flat = tf.reshape(self._kept, [-1])
             self._places = tf.reshape(tf.where(flat), [-1])
             # A position of padding reads the row of the last kept position before it: the mask hides it again.

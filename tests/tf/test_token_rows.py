@@ -14,6 +14,7 @@ MASKS = {
     "holes": [[1, 0, 1, 1, 0], [1, 1, 0, 0, 1]],
     "position 0 hidden": [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]],
     "nothing but padding": [[0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 0, 0]],
+    "nothing above 0": [[-1, 0, -2, 0, 0], [1, 0, -1, 0, 0]],
     "values other than 1": [[1, 2, -1, 0, 0], [-3, 0, 7, 0, 2]],
     "one text": [[1, 0, 1]],
     "one token": [[1], [0]],
@@ -28,7 +29,8 @@ class Case:
 
     def __init__(self, name: str, *, packed: bool) -> None:
         self.mask = np.array(MASKS[name], np.int32)
-        self.kept = (self.mask != 0) | (np.arange(self.mask.shape[1]) == 0) | (not packed)
+        unseen = ~np.any(self.mask > 0, axis=1, keepdims=True)
+        self.kept = (self.mask != 0) | (np.arange(self.mask.shape[1]) == 0) | unseen | (not packed)
         self.rows = TokenRows(tf.constant(self.mask), packed=packed)
         self.random = np.random.default_rng(3)
 
