@@ -275,6 +275,7 @@ def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...]
         "unchanged": list(unchanged),
         "changed": ["pooled_output"],
         "parity": parity.data(compared),
+        "packed": {},
         "destination": "exported/bert_edited/1",
     }
     shown = text(edit, data)

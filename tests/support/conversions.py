@@ -156,7 +156,9 @@ def text_exports(
     def make(name: str) -> tuple[Path, Path]:
         place = tmp_path_factory.mktemp("texts") / "bert" / "7"
         with few_batches():
-            done = surgery.convert(source(name), place, text=True, seq_length=24, depths=[2], signatures="cls=pooled_output")
+            done = surgery.convert(
+                source(name), place, text=True, seq_length=24, depths=[2], signatures="cls=pooled_output"
+            )
         return done.destination, done.text_destination
 
     return make
