@@ -18,8 +18,8 @@ ENDS = ("pooled_output", "sequence_output", "embedding_output")
 THREE = tuple(f"encoder_outputs_{block}" for block in range(3))
 
 
-def signature(outputs: tuple[str, ...], depth: int | None = None) -> Signature:
-    return Signature(outputs=outputs, depth=depth)
+def signature(outputs: tuple[str, ...], depth: int | None = None, packed: bool = False) -> Signature:
+    return Signature(outputs=outputs, depth=depth, packed=packed)
 
 
 def resolved(name, layers, mix, weights, pooling) -> ResolvedFeature:
@@ -111,12 +111,13 @@ def test_layers_that_there_are_not_are_refused(layers, message, refused):
 def test_a_feature_is_a_signature_that_runs_no_more_blocks_than_it_needs(spelled, feature, depth, outputs):
     found = outputs(features=[spelled])
     assert found.features == {feature.name: feature}
-    assert found.extra == {feature.name: signature((feature.name,) if feature.mix != "none" else ("text_2",), depth)}
+    made = signature((feature.name,) if feature.mix != "none" else ("text_2",), depth, feature.pooling != "none")
+    assert found.extra == {feature.name: made}
 
 
 def test_layers_that_are_not_mixed_are_an_output_each(outputs):
     found = outputs(features=["text=none@0,1/mean", "other=mean"])
-    assert found.extra["text"] == signature(("text_0", "text_1"), 2)
+    assert found.extra["text"] == signature(("text_0", "text_1"), 2, packed=True)
     assert found.feature_of("text_1") == found.features["text"]
     assert found.feature_of("other") == found.features["other"]
     assert found.feature_of("text") is None
@@ -217,7 +218,7 @@ def test_a_depth_that_is_asked_for_twice_is_there_once(outputs):
 def test_a_composed_signature_runs_no_more_blocks_than_its_outputs_need(listed, depth, outputs):
     request = {"taps": ["query"], "features": ["early=mean@:2/mean", "one=none@0"]}
     assert outputs(**request, signatures=[f"probe={listed}"]).signatures["probe"] == signature(
-        tuple(listed.split(",")), depth
+        tuple(listed.split(",")), depth, packed=listed == "early"
     )
 
 

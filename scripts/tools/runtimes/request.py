@@ -44,8 +44,15 @@ def make_request(export: Path, workplace: Path) -> Request:
             hint="give a folder that `surgery convert` wrote",
         )
     served = {key for signature in signatures for key in signature.outputs}
-    lists = [key for keys in _manifest(export).get("outputs", {}).values() for key in keys if key in served]
-    return Request(export=str(export), signatures=tuple(signatures), batches=batches, lists=tuple(dict.fromkeys(lists)))
+    manifest = _manifest(export)
+    lists = [key for keys in manifest.get("outputs", {}).values() for key in keys if key in served]
+    return Request(
+        export=str(export),
+        signatures=tuple(signatures),
+        batches=batches,
+        lists=tuple(dict.fromkeys(lists)),
+        zeroed=tuple(name for name, outputs in manifest.get("packed", {}).items() if outputs),
+    )
 
 
 def write_alone(export: Path, signature: str, folder: Path) -> None:

@@ -110,7 +110,7 @@ MUTATIONS = (
         graph=graphs.scaled(f"{GELU}/(?:Cast|mul_3)/x", 1.0001, training=False),
         inference=True,
         first=first(BERT, ALBERT, TALKING_HEADS, SHARP),
-        told=(r"no evidence for hidden_act\n.*(layer_1/|add_1)",),
+        told=(r"no evidence for hidden_act\n.*(layer_1/|add_1|BiasAdd_1)",),
     ),
     Mutation(
         row="another epsilon",
@@ -119,8 +119,8 @@ MUTATIONS = (
         inference=True,
         first=silent(*FAMILIES, TF1_SHARP),
         told=(
-            r"layer_norm_eps is 1e-12 .* but 1e-11 at .*(layer_1/|_1/)",
-            r"layer_norm_eps: .* 1e-11, in .*(layer_1/|_1/)",
+            r"layer_norm_eps is 1e-12 .* but 1e-11 at .*(layer_1/|_1/|add_2/)",
+            r"layer_norm_eps: .* 1e-11, in .*(layer_1/|_1/|add_2/)",
         ),
     ),
     Mutation(

@@ -83,7 +83,9 @@ def test_outputs_under_each_other_s_names_and_signatures_with_less_or_more_do_no
 
 def test_signatures_that_nobody_asked_for_are_not_compared_and_do_not_pass(requested):
     report = requested(features=[], depths=[], signatures=[])
-    assert {diff.name.partition(".")[0] for diff in report.outputs if "." in diff.name} == {"taps"}
+    # In training, a call gives taps by other operations than the signature does.
+    owners = {diff.name.partition(".")[0] for diff in report.outputs if "." in diff.name}
+    assert owners == {"taps", "__call__(dict, training=True)"}
     assert all(diff.passed for diff in report.outputs)
     assert not report.passed
     for name in ("text", "depth_2"):

@@ -45,12 +45,14 @@ class Request:
         signatures: Its signatures.
         batches: The inputs of all signatures for each batch: int32 [batch, seq], or texts as numpy's `str` [batch].
         lists: Keys of the outputs that the export's call returns, in the order of its lists.
+        zeroed: Signatures whose rows of padding are zeros, which the call's are not.
     """
 
     export: str
     signatures: tuple[Signature, ...]
     batches: tuple[Arrays, ...]
     lists: tuple[str, ...] = ()
+    zeroed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ def write_request(folder: Path, request: Request) -> None:
     """Writes a request into a folder, which must not exist yet."""
     folder.mkdir(parents=True)
     signatures = [asdict(signature) for signature in request.signatures]
-    about = {"export": request.export, "signatures": signatures, "lists": request.lists}
+    about = {"export": request.export, "signatures": signatures, "lists": request.lists, "zeroed": request.zeroed}
     (folder / "request.json").write_text(json.dumps(about), encoding="utf-8")
     for number, batch in enumerate(request.batches):
         _write_arrays(folder / f"inputs.{number}.npz", batch)
@@ -89,7 +91,13 @@ def read_request(folder: Path) -> Request:
     about = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     batches = tuple(_arrays(folder / f"inputs.{n}.npz") for n in range(len(list(folder.glob("inputs.*.npz")))))
     signatures = tuple(Signature(**signature) for signature in about["signatures"])
-    return Request(export=about["export"], signatures=signatures, batches=batches, lists=tuple(about["lists"]))
+    return Request(
+        export=about["export"],
+        signatures=signatures,
+        batches=batches,
+        lists=tuple(about["lists"]),
+        zeroed=tuple(about["zeroed"]),
+    )
 
 
 def answer_folder() -> Path:

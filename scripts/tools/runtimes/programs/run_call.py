@@ -1,7 +1,8 @@
 """An export's own call in TensorFlow, as Keras code and tensorflow_hub use it: from a dict to a dict with lists.
 
 The call returns the outputs of `serving_default` and `taps`, with lists in place of numbered keys. Features, depths and
-sub-models are signatures of their own, which the call does not have. A text export has no call.
+sub-models are signatures of their own, which the call does not have. A text export has no call. Signatures whose rows
+of padding are zeros return something else than the call.
 """
 
 import functools
@@ -18,7 +19,7 @@ CALLED = ("serving_default", "taps")
 
 def open_signature(request: Request, signature: Signature) -> Opened | None:
     """The export's call, with the outputs that the signature also has; None for a signature without a call."""
-    if signature.name not in CALLED or "input_word_ids" not in signature.inputs:
+    if signature.name not in CALLED or "input_word_ids" not in signature.inputs or signature.name in request.zeroed:
         return None
     model = load(request.export)
 

@@ -1,13 +1,15 @@
 """An export's signatures in TensorFlow, compiled by XLA: tf.function(signature, jit_compile=True).
 
-XLA compiles for one shape at a time. What depends on values, as the number of tokens that are no padding does, it
-cannot compile.
+XLA compiles for one shape at a time. Where a shape depends on values, as the number of tokens that are no padding does,
+it computes with the largest that it can have.
 """
+
+import re
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations of text exports
 
-from scripts.tools.runtimes.programs.exchange import Arrays, Opened, Request, Signature, answer
+from scripts.tools.runtimes.programs.exchange import Arrays, CannotLoad, Opened, Request, Signature, answer
 from scripts.tools.runtimes.programs.run_signature import load
 
 
@@ -17,7 +19,10 @@ def open_signature(request: Request, signature: Signature) -> Opened:
     compiled = tf.function(lambda inputs: function(**inputs), jit_compile=True, autograph=False)
 
     def run(inputs: Arrays) -> Arrays:
-        found = compiled({key: tf.constant(value) for key, value in inputs.items()})
+        try:
+            found = compiled({key: tf.constant(value) for key, value in inputs.items()})
+        except tf.errors.OpError as error:
+            raise CannotLoad(re.sub(r"\s*\[Op:.*", "", error.message, flags=re.DOTALL)) from error
         return {key: value.numpy() for key, value in found.items()}
 
     return Opened(run=run)
