@@ -25,7 +25,8 @@ def check_graph(request: Request) -> None:
         raise UsageError(f"{argument('graph', request.graph)}: expected one of {', '.join(GRAPHS)}")
     if request.packed and request.graph != FUSED:
         option = f"{argument('packed', True)} with {argument('graph', request.graph)}"
-        raise UsageError(f"{option}: only the {FUSED} graph can leave padding out")
+        hint = f"leave out {argument('packed', True)}, or take {argument('graph', FUSED)}"
+        raise UsageError(f"{option}: only the {FUSED} graph can leave padding out", hint=hint)
 
 
 def packed_where_hidden(

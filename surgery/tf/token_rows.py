@@ -8,6 +8,7 @@ in kernels of their own is done here by gathers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -22,7 +23,7 @@ class TokenRows:
 
     def __init__(self, mask: tf.Tensor, *, packed: bool) -> None:
         """`mask` is int32 [batch, seq]."""
-        self._sizes = tf.unstack(tf.shape(mask))
+        self._mask = mask
         self._made: dict[int, tuple[Any, tf.Tensor]] = {}
         self._kept = self._places = self._row_at = None
         if packed:
@@ -31,6 +32,12 @@ class TokenRows:
             self._places = tf.reshape(tf.where(flat), [-1])
             # A position of padding reads the row of the last kept position before it: the mask hides it again.
             self._row_at = tf.cumsum(tf.cast(flat, tf.int32)) - 1
+
+    @cached_property
+    def _sizes(self) -> Sequence[tf.Tensor]:
+        """Batch and seq. Only the fused form asks for them: Model Garden's form has no operation of ours."""
+        sizes: Sequence[tf.Tensor] = tf.unstack(tf.shape(self._mask))
+        return sizes
 
     def of(self, x: tf.Tensor) -> tf.Tensor:
         """The rows [tokens, width] of a tensor [batch, seq, width]."""

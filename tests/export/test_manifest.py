@@ -17,7 +17,10 @@ ASKED = Request(
     features=("text=mean@-4:/mean",),
     depths=(2, 4),
     signatures=("probe=query_0,text",),
+    packed=True,
 )
+EARLIER = {"taps": [], "layers": None, "features": [], "depths": [2], "signatures": []}
+"""A request as manifests had it before there were forms of graphs."""
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def export(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("asked", [ASKED, Request(), Request(layers="0")], ids=str)
+@pytest.mark.parametrize("asked", [ASKED, Request(), Request(layers="0", graph="model_garden")], ids=str)
 def test_a_request_comes_back_as_it_was(asked, export):
     assert read_request(export({"schema": 1, "request": plain(asked)}), {}) == asked
 
@@ -45,8 +48,13 @@ def test_a_request_of_objects_is_kept_in_its_short_form():
         features=Feature("text", mix="mean", layers="-4:", pooling="mean"),
         depths=[2, 4],
         signatures={"probe": ["query_0", "text"]},
+        packed=True,
     )
     assert asked.short == ASKED
+
+
+def test_an_export_of_an_earlier_version_has_model_gardens_form(export):
+    assert read_request(export({"request": EARLIER}), {}) == Request(depths=(2,), graph="model_garden")
 
 
 def test_an_export_without_a_manifest_was_asked_for_nothing(tmp_path):

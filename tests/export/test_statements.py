@@ -96,6 +96,11 @@ def setting(*path, to):
         (setting("outputs", "extra", to=["x"]), "outputs.extra says ['x'], expected nothing"),
         (setting("outputs", "depth_2", to=["x"]), "outputs.depth_2 says ['x'], expected ['embedding_output'"),
         (setting("request", "taps", to=[]), "request.taps says [], expected ['query@-1']"),
+        (setting("request", "graph", to="model_garden"), "request.graph says 'model_garden', expected 'fused'"),
+        (setting("request", "packed", to=True), "request.packed says True, expected False"),
+        (setting("packed", to={}), "packed.text says nothing, expected []"),
+        (setting("packed", "text", to=["text"]), "packed.text says ['text'], expected []"),
+        (setting("packed", "taps", to=["query_2"]), "packed.taps says ['query_2'], expected nothing"),
         (setting("parity", "passed", to=False), "parity.passed says False, expected True"),
         (setting("edits", to={"applied": []}), "edits says {'applied': []}, expected nothing"),
         (lambda manifest: manifest.pop("assignments"), "assignments."),
@@ -147,6 +152,17 @@ def test_the_history_of_an_export_is_not_compared_and_an_early_one_has_no_reques
         del manifest["request"]
 
     assert case.check(change) == ()
+
+
+def test_an_early_export_says_nothing_of_forms_of_graphs_and_of_padding(modules):
+    case = Case(make_plan(inspected(modules(NAME)), Path(), None, Request(taps=("query@-1",), graph="model_garden")))
+
+    def change(manifest):
+        del manifest["request"]["graph"], manifest["request"]["packed"], manifest["packed"]
+
+    assert case.check(change) == ()
+    (problem,) = case.check(lambda manifest: (change(manifest), setting("request", "taps", to=[])(manifest)))
+    assert "request.taps says []" in problem
 
 
 def test_keys_of_another_version_are_listed(case):
