@@ -160,7 +160,8 @@ def extract(
         exported: The folder of a text export.
         inputs: Text files with one text per line (.gz or not), Parquet files, or globs of them.
         destination: The folder to write. It appears when it is complete.
-        signature: A signature that takes strings; None for `text`, else `serving_default`.
+        signature: A signature that takes strings. None for the smallest that has `outputs` and leaves padding out, else
+            `text`, else `serving_default`.
         outputs: The outputs to compute and write; None for all.
         columns: The Parquet column of the texts, or `"INPUT=COLUMN"` for each input of the signature.
         id_column: A Parquet column to carry along as `id`.

@@ -15,9 +15,11 @@ from surgery.beam.corpus import LONGEST, Columns, Corpus
 from surgery.beam.pipeline import Extraction
 from surgery.beam.shards import IDS, Layout
 from surgery.errors import ModuleError, UsageError
+from surgery.export.manifest import read_packed
 from surgery.export.text_facts import TextFacts, read_text_facts
 from surgery.formats.text_files import read_text
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.planning.outputs import DEPTH
 from surgery.planning.texts import text_destination
 from surgery.sources.files import inside
 
@@ -41,7 +43,7 @@ def plan_extraction(
     """
     files = running.find_files(corpus.inputs)
     folder = Path(module.folder).resolve()
-    chosen = _choose_signature(module, exported, signature)
+    chosen = _choose_signature(module, exported, signature or _signature_of(module, outputs))
     inputs = tuple(tensor.key for tensor in chosen.inputs)
     columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column, limits.limit(LONGEST))
     running.check_columns(files, columns, named=bool(corpus.columns or corpus.id_column))
@@ -68,9 +70,35 @@ def plan_extraction(
     )
 
 
-def _choose_signature(module: InspectedModule, exported: str, asked: str | None) -> SignatureInfo:
-    known = {s.name: s for graph in module.meta_graphs if "train" not in graph.tags for s in graph.signatures}
-    name = asked or (TEXT if TEXT in known else "serving_default")
+def _signature_of(module: InspectedModule, outputs: Sequence[str] | None) -> str:
+    """The signature to run if none is named: the smallest that has the outputs without computing padding, else `text`.
+
+    Only the manifest of an export says that. Its outputs of one name are the same tensor in every signature but those
+    of a depth, whose `sequence_output` is that of a shallower encoder.
+    """
+    known = _signatures(module)
+    usual = TEXT if TEXT in known else "serving_default"
+    packed = read_packed(Path(module.folder))
+    if not outputs or usual not in known or usual in packed:
+        return usual
+    inputs = [tensor.key for tensor in known[usual].inputs]
+    fitting = [
+        found
+        for name, found in known.items()
+        if name in packed
+        and not name.startswith(DEPTH)
+        and [tensor.key for tensor in found.inputs] == inputs
+        and {tensor.key for tensor in found.outputs} >= set(outputs)
+    ]
+    return min(fitting, key=lambda found: len(found.outputs)).name if fitting else usual
+
+
+def _signatures(module: InspectedModule) -> dict[str, SignatureInfo]:
+    return {s.name: s for graph in module.meta_graphs if "train" not in graph.tags for s in graph.signatures}
+
+
+def _choose_signature(module: InspectedModule, exported: str, name: str) -> SignatureInfo:
+    known = _signatures(module)
     if name not in known:
         raise UsageError(
             f"{argument('signature', name)}: {module.name} has no such signature",

@@ -41,7 +41,7 @@ class WithBeamOptions(Command):
 @click.option(
     "--output", "destination", metavar="DIR", required=True, help="The folder to write; it appears when complete."
 )
-@click.option("--signature", metavar="NAME", help="A signature that takes strings.  [default: text]")
+@click.option("--signature", metavar="NAME", help="A signature that takes strings.  [default: by --outputs, else text]")
 @click.option("--outputs", metavar="NAME,NAME", help="Compute and write these only.  [default: all]")
 @click.option(
     "--column", "columns", multiple=True, metavar="[INPUT=]COLUMN", help="Of Parquet files: the column with the texts."

@@ -14,8 +14,7 @@ from surgery.formats.text_files import read_json
 from surgery.module import SignatureInfo
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
-from surgery.planning.outputs import TAPS
-from surgery.planning.padding import zeroed
+from surgery.planning.outputs import DEPTH, TAPS
 from surgery.planning.plan import Plan
 from surgery.planning.requests import MODEL_GARDEN, Request, Tap
 from surgery.proof.parity import ParityReport, report_data
@@ -66,18 +65,12 @@ def make_manifest(
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
         "kept": [*(v.attribute for v in plan.weights.kept), *module.constants],
         "outputs": plain(plan.signatures),
-        "packed": packed_data(plan),
+        "packed": plain(plan.packed),
         "request": plain(plan.outputs.request.short),
         **({"edits": edits_data(edited)} if edited is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
     }
-
-
-def packed_data(plan: Plan) -> dict[str, list[str]]:
-    """The signatures that leave padding out, each with its outputs whose rows of padding are zeros."""
-    found = plan.outputs.signatures
-    return {name: [*zeroed(plan.inference, plan.outputs, name)] for name in found if found[name].packed}
 
 
 def edits_data(edited: EditedPlan) -> dict[str, Any]:
@@ -111,6 +104,17 @@ def read_manifest(export: Path) -> Any:
     return read_json(export / MANIFEST)
 
 
+def read_packed(export: Path) -> dict[str, tuple[str, ...]]:
+    """The signatures of an export that leave padding out, each with its outputs whose rows of padding are zeros.
+
+    None are known of an export without a manifest, or with a damaged one.
+    """
+    try:
+        return {str(name): tuple(map(str, outputs)) for name, outputs in read_manifest(export)["packed"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
 def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Request:
     """The request for an export's outputs, as its manifest has it.
 
@@ -138,7 +142,7 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
 
 def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
     tapped = [split_entry(tensor.key) for tensor in signatures[TAPS].outputs] if TAPS in signatures else []
-    depths = [name.removeprefix("depth_") for name in signatures if name.startswith("depth_")]
+    depths = [name.removeprefix(DEPTH) for name in signatures if name.startswith(DEPTH)]
     return Request(
         taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
         depths=tuple(int(depth) for depth in depths if is_number(depth)),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, packed_data, read_manifest
+from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, read_manifest
 from surgery.module import InspectedModule
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
@@ -116,7 +116,7 @@ def _facts(
             name: sorted(tensor.key for tensor in signature.outputs) for name, signature in exported.signatures.items()
         },
         "request": plain(plan.outputs.request.short),
-        "packed": packed_data(plan),
+        "packed": plain(plan.packed),
         "parity": {"passed": True},
     }
     if own:

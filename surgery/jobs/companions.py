@@ -71,7 +71,14 @@ class Companions:
             tokenization = self.texts.tokenization(plan.module, dict(constants))
             length, right_context = self.texts.resolved(plan.inference), plan.inference.family.right_context
             written = write_texts(
-                exported, tokenization, length, right_context, text_folder, self.text_destination, trust=self.trust
+                exported,
+                tokenization,
+                length,
+                right_context,
+                text_folder,
+                self.text_destination,
+                packed=plan.packed,
+                trust=self.trust,
             )
             exports[text_folder] = self.text_destination
             opened[text_folder] = written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,17 +58,19 @@ def write_texts(
     folder: Path,
     destination: Path,
     *,
+    packed: Mapping[str, tuple[str, ...]],
     trust: bool,
 ) -> InspectedModule:
     """Writes the text export of the staged tensor export `export` into `folder`, which is staged for `destination`.
 
-    `length` is the most tokens of a row. `right_context` is the family's (see surgery.tables.family). The manifest
-    names the tokenizer and its vocabulary. Returns the text export. Raises ParityError when the two exports differ.
+    `length` is the most tokens of a row. `right_context` is the family's (see surgery.tables.family). `packed` are the
+    signatures of `export` that leave padding out (Plan.packed); the manifest names those that run them. It also names
+    the tokenizer and its vocabulary. Returns the text export. Raises ParityError when the two exports differ.
     """
     from surgery.tf.text_export import text_differences, write_text_model
 
     encoder = cleared(export)
-    write_text_model(encoder, tokenization, length, right_context, folder)
+    runs = write_text_model(encoder, tokenization, length, right_context, folder)
     written = open_export(folder, trust=trust)
     if differences := text_differences(cleared(written), encoder, tokenization, length, right_context, TRIED):
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
@@ -76,9 +79,12 @@ def write_texts(
         pieces=tokenization.pieces,
         vocabulary=str(_vocabulary_within(tokenization.file, folder)),
     )
-    write_manifest(
-        {"schema": SCHEMA, "text": {**asdict(facts), "lower_case": tokenization.lower_case}}, folder, destination
-    )
+    manifest = {
+        "schema": SCHEMA,
+        "text": {**asdict(facts), "lower_case": tokenization.lower_case},
+        "packed": {name: list(packed[of]) for name, of in runs.items() if of in packed},
+    }
+    write_manifest(manifest, folder, destination)
     return written
 
 

@@ -12,6 +12,8 @@ from surgery.planning.taps import TapAtBlock, blocks_by_tap
 SERVING = "serving_default"
 TAPS = "taps"
 """The signature of all taps."""
+DEPTH = "depth_"
+"""What the signatures of depths begin with; the number of blocks follows."""
 
 
 @dataclass(frozen=True, kw_only=True)

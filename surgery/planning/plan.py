@@ -12,6 +12,7 @@ from surgery.explanation.architecture import Architecture, Inference, infer_arch
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
+from surgery.planning.padding import zeroed
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
 from surgery.sources import well_formed
@@ -41,6 +42,12 @@ class Plan:
     def architecture(self) -> Architecture:
         """The hyperparameters by field."""
         return self.inference.architecture
+
+    @property
+    def packed(self) -> dict[str, tuple[str, ...]]:
+        """The signatures that leave padding out, each with its outputs whose rows of padding are zeros."""
+        found = self.outputs.signatures
+        return {name: zeroed(self.inference, self.outputs, name) for name in found if found[name].packed}
 
 
 def make_plan(

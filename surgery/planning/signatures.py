@@ -16,7 +16,7 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
 from surgery.planning.features import NAME, ResolvedFeature, resolve_features
-from surgery.planning.outputs import SERVING, TAPS, ExportOutputs, Signature
+from surgery.planning.outputs import DEPTH, SERVING, TAPS, ExportOutputs, Signature
 from surgery.planning.padding import check_graph, packed_where_hidden
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, resolve_taps, select_layers
@@ -42,7 +42,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
         if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= blocks:
             option = argument("depths", depth)
             raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
-        signatures[f"depth_{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
+        signatures[f"{DEPTH}{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
     taken = {*signatures, *inference.submodels, TAPS, "__call__"}
     for short in request.signatures:
@@ -104,7 +104,7 @@ def _refuse_collisions(features: Mapping[str, ResolvedFeature], outputs: set[str
     outputs = set(outputs)
     for feature in features.values():
         option = argument("features", f"{feature.name}=…")
-        if feature.name in signatures or re.fullmatch(r"depth_[0-9]+", feature.name):
+        if feature.name in signatures or re.fullmatch(f"{DEPTH}[0-9]+", feature.name):
             raise UsageError(f"{option}: there is a signature {feature.name} already")
         if double := [name for name in feature.outputs if name in outputs]:
             raise UsageError(f"{option}: there is an output {double[0]} already")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from surgery.reports import parity
+from surgery.plain import plain
+from surgery.reports import padding, parity
 from surgery.reports.page import Data, lines
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def data(conversion: Conversion) -> Data:
         "text_destination": None if conversion.text_destination is None else str(conversion.text_destination),
         "warmup_requests": {str(destination): count for destination, count in conversion.warmups.items()},
         "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
+        "packed": plain(conversion.plan.packed),
         "parity": parity.data(conversion.report),
     }
 
@@ -27,6 +29,8 @@ def data(conversion: Conversion) -> Data:
 def text(console: Console, data: Data) -> None:
     """The comparison, then the folders that were written."""
     parity.text(console, data["parity"])
+    if data["packed"]:
+        lines(console, [f"padding is {padding.sentence(data['packed'])}"])
     for folder in (data["destination"], data["text_destination"]):
         if folder is not None:
             requests = data["warmup_requests"].get(folder)

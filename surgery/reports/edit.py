@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from surgery.reports import parity
+from surgery.plain import plain
+from surgery.reports import padding, parity
 from surgery.reports.page import Data, lines, title
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def data(export: EditedExport) -> Data:
         "changed": list(export.changed),
         "dropped": len(edited.plan.weights.dropped),
         "signatures": {name: list(outputs) for name, outputs in edited.plan.signatures.items()},
+        "packed": plain(edited.plan.packed),
         "parity": parity.data(export.report),
     }
 
@@ -47,4 +49,6 @@ def text(console: Console, data: Data) -> None:
     outputs = "1 output is" if equal == 1 else f"{equal} outputs are"
     unchanged = f"; {outputs} bit-equal to the unedited export's" if equal else ""
     parity.verdict(console, f"the export computes the edited encoder{unchanged}", passed=True)
+    if data["packed"]:
+        lines(console, [f"padding is {padding.sentence(data['packed'])}"])
     lines(console, [f"wrote {data['destination']}"])

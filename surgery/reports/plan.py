@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from surgery.plain import plain
-from surgery.reports import architecture
+from surgery.reports import architecture, padding
 from surgery.reports.page import Data, facts, table_of, title
 from surgery.wording import shape_text, size
 
@@ -43,6 +43,7 @@ def data(plan: Plan) -> Data:
         "dropped": [{"variable": d.variable.name, "because": d.because} for d in plan.weights.dropped],
         "assets": dict(plan.module.assets),
         "signatures": {name: list(outputs) for name, outputs in plan.signatures.items()},
+        "packed": plain(plan.packed),
         "destination": str(plan.destination),
         "weight_bytes": sum(a.variable.nbytes for a in plan.weights.assignments),
     }
@@ -71,6 +72,8 @@ def text(console: Console, data: Data) -> None:
         console.print(escape(f"dropped: {dropped['variable']}: {dropped['because']}"))
     title(console, f"Would be written to {data['destination']}")
     export = [(f"signature {name}", ", ".join(outputs)) for name, outputs in data["signatures"].items()]
+    if data["packed"]:
+        export += [("padding", padding.sentence(data["packed"]))]
     export += [("assets", ", ".join(f"{key} ({file})" for key, file in data["assets"].items()) or "none")]
     export += [("weights", size(data["weight_bytes"]))]
     facts(console, export)

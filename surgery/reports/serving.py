@@ -95,6 +95,8 @@ def text(console: Console, data: Data) -> None:
 def _signature(signature: ServedSignature) -> Data:
     reply = signature.reply
     return {
+        "packed": signature.zeros is not None,
+        "zeros": list(signature.zeros or ()),
         "inputs": [_tensor(tensor) for tensor in signature.signature.inputs],
         "outputs": [{**_tensor(t), "bytes": reply.outputs[t.key]} for t in signature.signature.outputs],
         "reply_bytes": reply.total,
@@ -115,11 +117,21 @@ def _tensor(tensor: TensorInfo) -> Data:
 
 def _signature_text(console: Console, name: str, signature: Data, data: Data) -> None:
     title(console, f"signature {name}")
-    rows = [("input", t["key"], _type(t), "") for t in signature["inputs"]]
+    rows = [("input", t["key"], _type(t), "", "") for t in signature["inputs"]]
     rows += [
-        ("output", t["key"], _type(t), "?" if t["bytes"] is None else size(t["bytes"])) for t in signature["outputs"]
+        (
+            "output",
+            t["key"],
+            _type(t),
+            "?" if t["bytes"] is None else size(t["bytes"]),
+            "zeros" if t["key"] in signature["zeros"] else "",
+        )
+        for t in signature["outputs"]
     ]
-    table_of(console, ("", "key", "type", "in a reply"), rows)
+    heads = ("", "key", "type", "in a reply", *(("at padding",) if signature["zeros"] else ()))
+    table_of(console, heads, [row[: len(heads)] for row in rows])
+    if signature["packed"]:
+        console.print("padding is not computed" + ("" if signature["zeros"] else ", and no output shows it"))
     bound = "" if signature["exact"] else " at most, without strings" if _has_strings(signature) else " at most"
     most = "" if signature["largest_batch"] is None else f"; the largest batch that does: {signature['largest_batch']}"
     verdict = "fits into" if signature["fits"] else "does NOT fit into"

@@ -76,12 +76,13 @@ class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 def write_text_model(
     export: Cleared, tokenization: Tokenization, length: int, right_context: int, folder: Path
-) -> None:
+) -> dict[str, str]:
     """Saves a text export of the tensor export `export` into `folder`.
 
     Its signatures `text` and `text_pair` return the outputs of `serving_default`. For any other signature NAME of the
-    tensor export that only takes tokens, `NAME_text` returns its outputs. Raises ModuleError for a damaged vocabulary,
-    and WriteError when the files cannot be written.
+    tensor export that only takes tokens, `NAME_text` returns its outputs. Returns the signature of the tensor export
+    that each of its signatures runs. Raises ModuleError for a damaged vocabulary, and WriteError when the files cannot
+    be written.
     """
     packer = Packer(tokenization, length, right_context)
     with loaded_objects(export) as encoder:
@@ -94,6 +95,8 @@ def write_text_model(
             tf.saved_model.save(TextModel(encoder, packer), str(folder), signatures=signatures)
         except (tf.errors.OpError, OSError) as error:
             raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+        runs = {name: of for name, of, _ in _text_signatures(encoder)}
+    return {**runs, "serving_default": runs["text"]}
 
 
 def _text_signatures(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.inspection import explain_module
-from surgery.export.manifest import read_manifest
+from surgery.export.manifest import read_manifest, read_packed
 from surgery.export.text_facts import read_text_facts
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.sources import inspect_folder
@@ -33,10 +33,12 @@ class ServedSignature:
     Attributes:
         signature: Inputs and outputs.
         reply: The size of the reply to the described request.
+        zeros: Its outputs whose rows of padding are zeros, where it leaves padding out; None where it does not.
     """
 
     signature: SignatureInfo
     reply: Reply
+    zeros: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -125,7 +127,7 @@ def describe_served(
         raise UsageError(f"{argument('length', length)}: {folder} has rows of at most {longest} tokens")
     model, version, base_path = name_of(folder)
     graphs = [graph for graph in module.saved_model.meta_graphs if _is_served(graph)]
-    path = folder / WARMUP
+    path, packed = folder / WARMUP, read_packed(folder)
     return Served(
         folder=folder,
         model=model,
@@ -133,7 +135,10 @@ def describe_served(
         base_path=base_path,
         newer=_newer(base_path, version),
         signatures=tuple(
-            ServedSignature(signature=s, reply=reply_of(s, model, version or 1, batch, length)) for s in signatures
+            ServedSignature(
+                signature=s, reply=reply_of(s, model, version or 1, batch, length), zeros=packed.get(s.name)
+            )
+            for s in signatures
         ),
         batch=batch,
         length=length,

@@ -98,6 +98,19 @@ def test_what_a_plan_drops_is_shown_with_the_reason(tmp_path):
     assert "dropped: cls.predictions.bias: the pre-training head is no part of the encoder" in shown
 
 
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (False, "left out of mean"),
+        (True, "left out of serving_default, mean; its rows are zeros in the outputs of serving_default"),
+    ],
+)
+def test_a_plan_says_where_padding_is_left_out(packed: bool, said: str, modules):
+    data = plan.data(surgery.plan(modules("g3_small"), features="mean=mean/mean", packed=packed))
+    assert re.search(rf"^padding +{said} *$", text(plan, data), re.MULTILINE)
+    assert "padding" not in text(plan, plan.data(surgery.plan(modules("g3_small"))))
+
+
 def test_a_module_without_an_explanation_says_why(tmp_path):
     data = inspection.data(surgery.inspect(write_saved_model(tmp_path / "cnn", CNN)))
     assert "explanation" not in data
@@ -262,6 +275,7 @@ def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...]
         "unchanged": list(unchanged),
         "changed": ["pooled_output"],
         "parity": parity.data(compared),
+        "packed": {},
         "destination": "exported/bert_edited/1",
     }
     shown = text(edit, data)

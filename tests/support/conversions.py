@@ -149,14 +149,16 @@ def text_exports(
 ) -> Callable[[str], tuple[Path, Path]]:
     """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
 
-    Texts are cut at 24 tokens, and an encoder of two blocks stands in both.
+    Texts are cut at 24 tokens. Both have an encoder of two blocks, and a signature `cls` that leaves padding out.
     """
 
     @cache
     def make(name: str) -> tuple[Path, Path]:
         place = tmp_path_factory.mktemp("texts") / "bert" / "7"
         with few_batches():
-            done = surgery.convert(source(name), place, text=True, seq_length=24, depths=[2])
+            done = surgery.convert(
+                source(name), place, text=True, seq_length=24, depths=[2], signatures="cls=pooled_output"
+            )
         return done.destination, done.text_destination
 
     return make

@@ -15,6 +15,7 @@ from google.protobuf import text_format
 
 from surgery.cli.main import main
 from surgery.errors import ModuleError, UsageError
+from surgery.export.manifest import MANIFEST
 from surgery.jobs.serve import serve_export
 from surgery.module import SignatureInfo, TensorInfo
 from surgery.tfserving.config_files import batching_config, models_config
@@ -63,6 +64,21 @@ def test_the_text_tells_the_same_and_never_folds_what_is_to_be_copied(versioned)
             assert text.rstrip("\n") in done.stdout
     prose = done.stdout[: done.stdout.index("\nServer\n")]
     assert all(len(line) <= 40 for line in prose.splitlines())
+
+
+def test_a_signature_that_leaves_padding_out_says_so_and_where_its_outputs_are_zero(versioned):
+    manifest = versioned / MANIFEST
+    manifest.parent.mkdir(exist_ok=True)
+    zeros = {"serving_default": ["bert_encoder_1"]}
+    for packed, said in (({}, []), (zeros, zeros["serving_default"]), ({"serving_default": []}, [])):
+        manifest.write_text(json.dumps({"packed": packed}))
+        found = json.loads(run("serving", versioned, "--json").stdout)["signatures"]["serving_default"]
+        assert (found["packed"], found["zeros"]) == (bool(packed), said)
+        shown = run("serving", versioned, "--signature", "serving_default").stdout
+        rows = [line.split()[1] for line in shown.splitlines() if line.endswith(" zeros")]
+        assert rows == said
+        assert ("padding is not computed" in shown) == bool(packed)
+        assert ("no output shows it" in shown) == (bool(packed) and not said)
 
 
 def test_a_reply_that_is_too_large_says_by_how_much_and_what_to_do(versioned):

@@ -87,14 +87,18 @@ def test_every_line_has_the_numbers_of_the_signature_or_is_set_aside(text_export
         check(found[place], returned, index, names)
 
 
-def test_tokens_stand_beside_the_numbers(text_export, corpus, tmp_path):
-    folder, _ = corpus
-    surgery.extract(text_export, [folder / "a.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1)
+def test_tokens_stand_beside_numbers_that_are_computed_without_padding(text_export, signatures, corpus, tmp_path):
+    folder, lines = corpus
+    done = surgery.extract(text_export, [folder / "a.txt"], tmp_path / "out", outputs=["pooled_output"], processes=1)
+    assert done.signature == "cls_text"
     table = pq.read_table(tmp_path / "out")
     assert table.schema.names == ["source", "line", "text", "tokens", "input_word_ids", "pooled_output"]
     found = rows(tmp_path / "out")
     words = ["[CLS]", "time", "##s", ",", "e", "and", "中", "文", "!", "[SEP]"]
     assert found[str(folder / "a.txt"), 42]["tokens"] == words
+    returned = signatures["text"](text=tf.constant(list(lines.values())))
+    for index, place in enumerate(lines):
+        check(found[place], returned, index, ["pooled_output"])
 
 
 def content(folder):
