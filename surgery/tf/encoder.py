@@ -101,10 +101,16 @@ class Encoder:
             passed = seen[tap.layer_path, 0 if shared else tap.block]
             tensors = passed.inputs if tap.row.side == "input" else passed.outputs
             tensor = tensors[tap.block if shared else 0]
-            sizes = tap.offer.shape(self.inference)[2:]
-            outputs.setdefault(tap.name, []).append(rows.placed(tensor, sizes) if tensor.shape.rank == 2 else tensor)
-        if not packed:
-            return outputs
+            if tensor.shape.rank == 2:  # rows of tokens; an edit may have left fewer heads than the module has
+                *_, size = tap.offer.shape(self.inference)
+                tensor = rows.placed(tensor, size if len(tap.offer.axes) > 3 else None)
+            outputs.setdefault(tap.name, []).append(tensor)
+        return self._without_padding(outputs, taps, rows) if packed else outputs
+
+    def _without_padding(
+        self, outputs: Mapping[str, Any], taps: Sequence[TapAtBlock], rows: TokenRows
+    ) -> dict[str, Any]:
+        """The outputs with zeros at padding, on every axis that counts positions."""
         axes = {name: self.inference.family.output_axes(name) for name in outputs}
         axes |= {tap.name: tap.offer.axes for tap in taps}
         places = {name: [n for n, axis in enumerate(axes[name]) if axis == POSITION] for name in outputs}

@@ -47,12 +47,13 @@ class TokenRows:
         rows = tf.reshape(x, [-1, x.shape[-1]])
         return rows if self._places is None else tf.gather(rows, self._places)
 
-    def placed(self, rows: tf.Tensor, sizes: Sequence[int | None] = ()) -> tf.Tensor:
-        """Rows [tokens, width] as [batch, seq, width], or with a width that is split into axes of these sizes.
+    def placed(self, rows: tf.Tensor, size: int | None = None) -> tf.Tensor:
+        """Rows [tokens, width] as [batch, seq, width], or with heads of a `size` as [batch, seq, heads, size].
 
         Padding that has no rows is zero.
         """
-        x = self.shown(self._spread(rows, sizes or rows.shape[-1:]), [1])
+        width = rows.shape[-1]
+        x = self.shown(self._spread(rows, [width] if size is None else [width // size, size]), [1])
         self._made[id(x)] = (x, rows)  # kept alive, so that no other tensor gets its id
         return x
 
@@ -85,7 +86,7 @@ class TokenRows:
             return tf.gather(tf.reshape(x, [-1, width]), self._places)
         return tf.reshape(x, tf.concat([tf.shape(like)[:1], [width]], axis=0))
 
-    def _spread(self, rows: tf.Tensor, sizes: Sequence[int | None]) -> tf.Tensor:
+    def _spread(self, rows: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
         """Rows at their positions, [batch, seq, …], with a width that is split into axes of these sizes."""
         if self._row_at is not None:
             rows = tf.gather(rows, self._row_at)

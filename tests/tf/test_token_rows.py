@@ -58,7 +58,7 @@ def test_placed_rows_stand_where_they_stood_and_padding_is_zero(case):
 
 def test_placed_rows_split_their_width_into_the_axes_of_heads(case):
     states = case.states(HEADS, WIDTH // HEADS)
-    placed = case.rows.placed(tf.constant(states[case.kept].reshape(-1, WIDTH)), [HEADS, WIDTH // HEADS])
+    placed = case.rows.placed(tf.constant(states[case.kept].reshape(-1, WIDTH)), WIDTH // HEADS)
     assert np.array_equal(placed, np.where(case.kept[:, :, None, None], states, 0))
 
 

@@ -38,11 +38,11 @@ class Effort:
 
 EFFORTS = {
     (1, 16): Effort(turns=15, calls=5),
-    (1, 128): Effort(turns=13, calls=2),
-    (8, 128): Effort(turns=9, calls=1),
-    (32, 64): Effort(turns=7, calls=1),
+    (1, 128): Effort(turns=9, calls=1),
+    (8, 128): Effort(turns=5, calls=1),
+    (32, 64): Effort(turns=3, calls=1),
 }
-WARM_UP = 2
+WARM_UP = 1
 
 
 def measure_inference(fixture: Fixture, repeats: int | None) -> list[Comparison]:

@@ -76,7 +76,7 @@ def test_a_shorter_encoder_is_an_encoder_like_any_other(exported, source, tmp_pa
 
 
 def test_pruned_heads_and_their_weights_are_gone(exported, weights, tokens):
-    done, loaded = exported(PruneHeads((0, 3), "1"))
+    done, loaded = exported(PruneHeads((0, 3), "1"), taps=["query@:2", "attention_probs@1"])
     edited = dict(weights)
     name = "transformer/layer_1/self_attention/attention_output/kernel"
     edited[name] = weights[name].copy()
@@ -87,6 +87,9 @@ def test_pruned_heads_and_their_weights_are_gone(exported, weights, tokens):
     assert shapes[name] == (2, size, weights[name].shape[2])
     assert shapes["transformer/layer_1/self_attention/query/bias"] == (2, size)
     assert shapes["transformer/layer_0/self_attention/query/bias"] == (HEADS, size)
+    tapped = loaded.signatures["taps"](**{name: tf.constant(value) for name, value in tokens().items()})
+    assert [tapped[f"query_{block}"].shape[2:] for block in (0, 1)] == [(HEADS, size), (2, size)]
+    assert tapped["attention_probs_1"].shape[1] == 2
     assert done.unchanged == ("embedding_output", "encoder_outputs_0")
 
 
