@@ -80,6 +80,28 @@ def measure_load(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     ]
 
 
+def measure_families(fixture: Fixture, repeats: int | None) -> list[Comparison]:
+    """Compare the two forms of the graph in every family, on encoders of four blocks with random weights."""
+    say("calling every family's encoder in both forms by turns, in one process")
+    cost = fixture.program("time_families", str(repeats or 9))
+    return [
+        Comparison(
+            topic="families",
+            quantity=quantity,
+            unit="ms",
+            subject=side,
+            subject_samples=milliseconds[side],
+            reference="model_garden",
+            reference_samples=milliseconds["model_garden"],
+            is_noise=side != "fused",
+            is_paired=True,
+        )
+        for quantity, milliseconds in json.loads(cost.output).items()
+        for side in milliseconds
+        if side != "model_garden"
+    ]
+
+
 def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     """Compare calls with block outputs, attention maps and every tap with the source's, and depths with all blocks."""
     export = fixture.tapped()
@@ -145,6 +167,7 @@ TOPICS: dict[str, Callable[[Fixture, int | None], list[Comparison]]] = {
     "convert": measure_convert,
     "load": measure_load,
     "inference": measure_inference,
+    "families": measure_families,
     "taps": measure_taps,
     "convert taps": measure_convert_taps,
     "sizes": measure_sizes,
