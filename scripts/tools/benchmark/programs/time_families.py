@@ -1,7 +1,7 @@
 """time_families.py TURNS: print the milliseconds of each family's encoder in both forms of its graph, as JSON.
 
-The encoders have random weights and the published sizes of a block, with four blocks each. All sides run by turns in one
-process, and return all block outputs.
+The encoders have random weights and the published sizes of a block, with four blocks each. All sides run by turns in
+one process, and return all block outputs.
 """
 
 import importlib
@@ -83,7 +83,10 @@ def compiled(family: Any, network: Any, form: str) -> Callable[..., Any]:
         with fused(network, blocks, TokenRows(given["input_mask"], packed=False)):
             return network(given, training=False)["encoder_outputs"]
 
-    return tf.function(run, input_signature=[tf.TensorSpec([None, None], tf.int32)] * 3, autograph=False)
+    made: Callable[..., Any] = tf.function(
+        run, input_signature=[tf.TensorSpec([None, None], tf.int32)] * 3, autograph=False
+    )
+    return made
 
 
 def measure(turns: int) -> dict[str, dict[str, list[float]]]:
