@@ -81,11 +81,11 @@ def bits(outputs) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", COMPOSED)
-def test_taps_that_are_no_terms_of_a_residual_sum_change_no_bit_of_the_other_outputs(name, tapped):
-    outputs = tapped(name).outputs
-    served, calm = bits(outputs["serving_default"]), bits(outputs["calm"])
-    assert len(calm) > len(served)
-    assert {output: calm[output] for output in served} == served
+def test_taps_beside_other_outputs_move_those_in_their_last_bits_at_most(name, tapped):
+    outputs = tapped(name).outputs  # what is an output is not fused with what follows it
+    assert len(outputs["calm"]) > len(outputs["serving_default"])
+    for output, value in outputs["serving_default"].items():
+        assert np.abs(outputs["calm"][output] - value).max() <= 2e-5
 
 
 @pytest.mark.parametrize("name", TERMS)
