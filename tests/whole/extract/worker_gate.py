@@ -1,7 +1,8 @@
-"""Loaded into the workers of a cluster (`dask worker --preload`): where two workers meet, without a clock.
+"""Loaded into the workers of a cluster (`dask worker --preload`): where two workers meet.
 
 One stops for good in the middle of its second shard, after it has said so. The other one writes its first shard only
-then, so that the first one has something to lose.
+then, so that the first one has something to lose. The scheduler may have given all other shards to the one that waits:
+if no second shard comes, the first one says so with its first shard alone.
 """
 
 import os
@@ -12,13 +13,17 @@ from pathlib import Path
 from surgery.beam.shards import ShardWriter
 
 REACHED = Path(os.environ["GATE_REACHED"])
-SHARDS_BEFORE = 1
+PATIENCE = 30
+"""Seconds in which a second shard comes, if it does."""
 
 
 def stop(self):
     """Closes the first shard; of the second, writes rows without the end of the file, and stays there."""
-    if len(closed) < SHARDS_BEFORE:
+    if not closed:
         closed.append(self)
+        timer = threading.Timer(PATIENCE, REACHED.touch)
+        timer.daemon = True
+        timer.start()
         return close(self)
     REACHED.touch()
     threading.Event().wait()
