@@ -44,14 +44,13 @@ def measure_cluster(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     pairs = [(workers(count), named(count)) for count in counts]
     pairs += [(workers(count), workers(1)) for count in counts[1:]]
     return [
-        Comparison(
+        Comparison.between(
+            seconds,
+            subject,
+            reference,
             topic="cluster",
             quantity=f"{subject}, {reference}",
             unit="s",
-            subject=subject,
-            subject_samples=seconds[subject],
-            reference=reference,
-            reference_samples=seconds[reference],
         )
         for subject, reference in pairs
     ]

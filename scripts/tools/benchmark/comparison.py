@@ -2,6 +2,8 @@
 
 import dataclasses
 import statistics
+from collections.abc import Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,17 @@ class Comparison:
     is_noise: bool = False
     is_paired: bool = False
     floor: float | None = None
+
+    @classmethod
+    def between(cls, samples: Mapping[str, list[float]], subject: str, reference: str, **about: Any) -> "Comparison":
+        """Return the comparison of two sides whose samples stand under their names. `about` are the other fields."""
+        return cls(
+            subject=subject,
+            subject_samples=samples[subject],
+            reference=reference,
+            reference_samples=samples[reference],
+            **about,
+        )
 
     @property
     def subject_median(self) -> float:

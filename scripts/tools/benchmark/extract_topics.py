@@ -75,14 +75,13 @@ def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]
     wall = {name: [json.loads(cost.output)["seconds"] for cost in costs[name]] for name in sides}
     alone = named(1)
     return [
-        Comparison(
+        Comparison.between(
+            wall,
+            named(count),
+            alone,
             topic="processes",
             quantity=f"{count} on {count} cores",
             unit="s",
-            subject=named(count),
-            subject_samples=wall[named(count)],
-            reference=alone,
-            reference_samples=wall[alone],
         )
         for count in counts_of_processes[1:]
     ]

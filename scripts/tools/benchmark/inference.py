@@ -120,14 +120,13 @@ def compare_times(timed: Mapping[Case, Mapping[str, list[float]]]) -> list[Compa
         pairs = [(name, SOURCE) for name in samples if name != SOURCE]
         pairs += [(FUSED, other) for other in (TORCH, OPENVINO) if other in samples and FUSED in samples]
         for subject, reference in pairs:
-            comparison = Comparison(
+            comparison = Comparison.between(
+                samples,
+                subject,
+                reference,
                 topic=TOPIC,
                 quantity=f"{case.shape}, {case.fill}",
                 unit="ms",
-                subject=subject,
-                subject_samples=samples[subject],
-                reference=reference,
-                reference_samples=samples[reference],
                 is_noise=subject == SOURCE_AGAIN,
                 is_paired=True,
             )

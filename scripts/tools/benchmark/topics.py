@@ -66,14 +66,13 @@ def measure_load(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     costs = by_turns(sides, repeats or 3)
     seconds = {name: [float(json.loads(cost.output)["load"]) for cost in costs[name]] for name in sides}
     return [
-        Comparison(
+        Comparison.between(
+            seconds,
+            name,
+            "source",
             topic="load",
             quantity="tf.saved_model",
             unit="s",
-            subject=name,
-            subject_samples=seconds[name],
-            reference="source",
-            reference_samples=seconds["source"],
             is_noise=name == NOISE,
         )
         for name in ("export", NOISE)
@@ -85,14 +84,13 @@ def measure_families(fixture: Fixture, repeats: int | None) -> list[Comparison]:
     say("calling every family's encoder in both forms by turns, in one process")
     cost = fixture.program("time_families", str(repeats or 9))
     return [
-        Comparison(
+        Comparison.between(
+            milliseconds,
+            side,
+            "model_garden",
             topic="families",
             quantity=quantity,
             unit="ms",
-            subject=side,
-            subject_samples=milliseconds[side],
-            reference="model_garden",
-            reference_samples=milliseconds["model_garden"],
             is_noise=side != "fused",
             is_paired=True,
         )
@@ -116,14 +114,13 @@ def measure_taps(fixture: Fixture, repeats: int | None) -> list[Comparison]:
         ]
         rows += [(f"depth {int(name[6:]) / int(whole[6:]):.2f} L", name, "all block outputs") for name in depths[:-1]]
         comparisons += [
-            Comparison(
+            Comparison.between(
+                milliseconds,
+                subject,
+                reference,
                 topic="taps",
                 quantity=f"{shape}, {what}",
                 unit="ms",
-                subject=subject,
-                subject_samples=milliseconds[subject],
-                reference=reference,
-                reference_samples=milliseconds[reference],
                 is_noise=subject == NOISE,
                 is_paired=True,
             )
