@@ -131,7 +131,7 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
             features=tuple(map(str, request["features"])),
             depths=tuple(map(int, request["depths"])),
             signatures=tuple(map(str, request["signatures"])),
-            graph=str(request.get("graph", MODEL_GARDEN)),  # version 0.2 knew no other
+            graph=str(request.get("graph", MODEL_GARDEN)),  # manifests without it are older than the other form
             packed=request.get("packed", False) is True,
         )
     except FileNotFoundError:
