@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
-from surgery.api.reading import graph, inspect, plan, scan
+from surgery.api.reading import graph, inspect, plan, scan, taps
 from surgery.api.using import extract, serving, verify
 from surgery.errors import (
     ContradictionError,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from surgery.jobs.verify import Verification
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Tap
+    from surgery.planning.tap_listing import TapListing
     from surgery.proof.parity import ParityReport
     from surgery.scanning.findings import Finding, Scan
 
@@ -76,6 +77,7 @@ __all__ = [
     "Serving",
     "SurgeryError",
     "Tap",
+    "TapListing",
     "Tapping",
     "UnexplainedError",
     "UntrustedError",
@@ -93,6 +95,7 @@ __all__ = [
     "scan",
     "serving",
     "tap",
+    "taps",
     "verify",
 ]
 
@@ -112,6 +115,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
     "Tap": "surgery.planning.requests",
+    "TapListing": "surgery.planning.tap_listing",
     "Tapping": "surgery.jobs.tap",
     "Verification": "surgery.jobs.verify",
 }

@@ -72,9 +72,7 @@ def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: boo
     Apache Beam follow after --. Without a --runner there, it runs on this machine. The workers of a --runner open
     EXPORTED by the same path.
     """
-    from surgery.reports import extraction as report
-
     chosen = None if outputs is None else [name.strip() for name in outputs.split(",") if name.strip()]
     with working(verbose, unit="texts") as progress:
         done = surgery.extract(outputs=chosen, beam_options=ctx.meta[BEAM], progress=progress, **options)
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

@@ -59,8 +59,6 @@ def serving(
     Serving's command line and configuration files; a curl line and a Python client. Only --warmup and
     --mixed-precision need TensorFlow.
     """
-    from surgery.reports import serving as report
-
     with working(verbose) if warmup or mixed_precision else nullcontext() as progress:
         found = surgery.serving(
             exported,
@@ -74,4 +72,4 @@ def serving(
             overwrite=overwrite,
             progress=progress,
         )
-    show(report.data(found), report.text, as_json)
+    show(found, as_json)

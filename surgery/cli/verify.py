@@ -53,8 +53,6 @@ def verify(
     An export whose manifest calls it edited is compared with the module after the same edits. Exits with 5 when they
     differ.
     """
-    from surgery.reports import verification as report
-
     with working(verbose) as progress:
         found = surgery.verify(
             module,
@@ -64,7 +62,7 @@ def verify(
             assume=assumed(assume),
             progress=progress,
         )
-    show(report.data(found), report.text, as_json)
+    show(found, as_json)
     if not found.passed:
         tell(f"error: {found.report.failure()}", style="red")
         sys.exit(5)

@@ -19,6 +19,7 @@ from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 
 RECORD = "_extraction.json"
@@ -30,8 +31,8 @@ Run = Callable[[str, str | None], Ran]
 """Runs a pipeline. The arguments are the folder for the results, and one for progress reports or None."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extracted:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Extracted(Result, report="extraction"):
     """A finished extraction.
 
     Attributes:
