@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 import surgery
+from surgery.cli.failing import tell_failure
 from surgery.cli.options import (
     ASSUME,
     JSON,
@@ -21,7 +22,8 @@ from surgery.cli.options import (
     assumed,
     reports_errors,
 )
-from surgery.cli.terminal import show, tell, working
+from surgery.cli.terminal import show, working
+from surgery.errors import ParityError
 
 
 @click.command(
@@ -64,5 +66,6 @@ def verify(
         )
     show(found, as_json)
     if not found.passed:
-        tell(f"error: {found.report.failure()}", style="red")
-        sys.exit(5)
+        code = ParityError.exit_code
+        tell_failure(found.report.failure(), code=code, kind=ParityError.__name__, before="error: ")
+        sys.exit(code)
