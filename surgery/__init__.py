@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
 from surgery.api.reading import graph, inspect, plan, scan, taps
-from surgery.api.using import extract, serving, verify
+from surgery.api.using import extract, load, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.load import TextEncoder
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Tap
     from surgery.planning.tap_listing import TapListing
+    from surgery.plots import Attention, Similarity
     from surgery.proof.parity import ParityReport
     from surgery.scanning.findings import Finding, Scan
 
@@ -59,6 +61,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Attention",
     "ContradictionError",
     "Conversion",
     "EditedExport",
@@ -75,10 +78,12 @@ __all__ = [
     "Preprocessor",
     "Scan",
     "Serving",
+    "Similarity",
     "SurgeryError",
     "Tap",
     "TapListing",
     "Tapping",
+    "TextEncoder",
     "UnexplainedError",
     "UntrustedError",
     "UsageError",
@@ -90,6 +95,7 @@ __all__ = [
     "extract",
     "graph",
     "inspect",
+    "load",
     "plan",
     "preprocess",
     "scan",
@@ -101,6 +107,7 @@ __all__ = [
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
+    "Attention": "surgery.plots",
     "Conversion": "surgery.jobs.convert",
     "EditedExport": "surgery.jobs.edit",
     "EditedModel": "surgery.jobs.edit",
@@ -114,9 +121,11 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Preprocessor": "surgery.jobs.texts",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
+    "Similarity": "surgery.plots",
     "Tap": "surgery.planning.requests",
     "TapListing": "surgery.planning.tap_listing",
     "Tapping": "surgery.jobs.tap",
+    "TextEncoder": "surgery.jobs.load",
     "Verification": "surgery.jobs.verify",
 }
 """Types of arguments and results by the module that has them, which may import numpy or protobuf."""

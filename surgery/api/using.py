@@ -14,6 +14,7 @@ from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.load import TextEncoder
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
 
@@ -204,3 +205,33 @@ def extract(
         overwrite=overwrite,
         progress=progress or silent,
     )
+
+
+@public
+def load(exported: PathOrHandle, *, trust: bool = False, limits: Limits = None) -> TextEncoder:
+    """Loads a text export into this process, to compute outputs of texts and to look at them.
+
+    Args:
+        exported: The folder of a text export, as `convert` writes it with `text=True`.
+        trust: As for `convert`.
+        limits: As for `inspect`.
+
+    Returns:
+        An object with `encode(texts)`, which returns arrays, `tokens(texts)`, `attention(text)` and
+        `similarity(texts)`. For a corpus in files, `extract` is made.
+
+    Raises:
+        ModuleError: The export is missing or damaged.
+        UsageError: The export takes no texts; the error names the one that does.
+        UntrustedError: The export could do more than compute, and `trust` is False.
+
+    Examples:
+        ```python
+        model = surgery.load("out/bert_text/1")
+        model.encode(["the first text", "another"])["pooled_output"].shape
+        model.attention("the cat sat on the mat").plot(block=-1)
+        ```
+    """
+    from surgery.jobs.load import load_texts
+
+    return load_texts(str(exported), trust=trust)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -69,11 +68,12 @@ class Main(click.Group):
                 error.message = shown(error.message)  # type: ignore[misc]  # names of files, which a shell has listed
                 raise
 
-    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, which reports only its own errors, and calls a signal an error."""
-        with failing(list(sys.argv[1:] if args is None else args)), stoppable():
+        given = args[0] if args else kwargs.get("args")
+        with failing(list(sys.argv[1:] if given is None else given)), stoppable():
             try:
-                return super().main(args, **kwargs)
+                return super().main(*args, **kwargs)
             except SurgeryError as error:
                 report(error, click.Context(self))
 
