@@ -24,6 +24,7 @@ from surgery.scanning.gate import open_to_run
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
+RECORD_SCHEMA = 1
 
 Ran = tuple[dict[str, Any], float]
 """The summary of a run (texts, tokens, rejected, shards), and its seconds."""
@@ -93,6 +94,7 @@ def extract_features(
             check_apart([Path(destination)], [exported, module.folder, *plan.files])
         plan = replace(plan, batch_tokens=batch_tokens, least_shares=runner.shares, threads=runner.threads, trust=trust)
         record = {
+            "schema": RECORD_SCHEMA,
             "exported": exported,
             "sha256": dict(module.fingerprint),
             "signature": plan.signature,

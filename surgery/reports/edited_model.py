@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from surgery.plain import plain
 from surgery.reports import edit
 from surgery.reports.page import Data
 
@@ -23,7 +22,6 @@ def data(model: EditedModel) -> Data:
         "module": model.module,
         **edit.effects(edited),
         "signatures": {name: list(outputs) for name, outputs in edited.plan.signatures.items()},
-        "packed": plain(edited.plan.packed),
     }
 
 

@@ -95,7 +95,7 @@ def as_html(text: Callable[[Console, Data], None], data: Data) -> str:
     )
     text(console, all_shown(data))
     html = console.export_html(theme=ON_ANY_GROUND, code_format="{code}", inline_styles=True)
-    rows = html.strip("\n").split("\n")
+    rows = [row.rstrip() for row in html.strip("\n").split("\n")]
     shown = "\n".join(rows[:HTML_LINES])
     if len(rows) > HTML_LINES:
         shown += "</span>" * (shown.count("<span") - shown.count("</span>"))
