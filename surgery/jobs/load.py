@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -253,7 +254,8 @@ class TextEncoder(Brief):
 
 def load_texts(exported: str, *, trust: bool = False) -> TextEncoder:
     """Loads a text export into this process. Raises UsageError for an export that takes no texts."""
-    with open_to_run(exported, trust=trust) as module:
+    # The folder is opened again later, maybe from another current folder.
+    with open_to_run(os.path.abspath(exported) if os.path.exists(exported) else exported, trust=trust) as module:
         choose_signature(module, exported, usual_signature(module, None))
         folder = Path(module.folder)
         facts = read_text_facts(folder)
@@ -264,11 +266,16 @@ def load_texts(exported: str, *, trust: bool = False) -> TextEncoder:
             import surgery.tf.signature_runner  # noqa: F401 (which registers the operations of tokenizers)
             from surgery.tf.session import SavedModelSession
 
-        limit = facts.seq_length if facts else MOST_TOKENS
+        limit, permission = facts.seq_length if facts else MOST_TOKENS, cleared(module)
+
+        def open_session(few_runs: bool) -> SavedModelSession:
+            return SavedModelSession(permission, SERVE, few_runs=few_runs)
+
+        stays = os.path.isdir(exported)  # an unpacked archive is gone when this block ends
         return TextEncoder(
             exported,
             TextSignatures.of(module),
-            TextRunner(module.name, SavedModelSession(cleared(module), SERVE), limit),
+            TextRunner(module.name, open_session, limit, few_runs=stays),
             seq_length=limit,
             vocabulary=vocabulary,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ Text = str | tuple[str, str]
 Texts = Text | Iterable[Text]
 Outputs = dict[str, np.ndarray]
 
+FEW = 100
+"""The most texts of a call that are few."""
+
 
 class Row(NamedTuple):
     """A text or a pair, and its place among those of the caller.
@@ -39,12 +42,20 @@ class Row(NamedTuple):
 class TextRunner:
     """The signatures of an export in one session, which has the weights once. `close` frees them.
 
-    `exported` names the export in errors. `limit` is the most tokens of a row.
+    A session for few runs answers the first call of a signature three times as fast, but computes the whole of it, also
+    for tokens or the output of block 0. So the first call with many texts opens another in its place.
+
+    `exported` names the export in errors. `open_session(few_runs)` opens it. `limit` is the most tokens of a row.
+    Without `few_runs`, it is opened once and for all.
     """
 
-    def __init__(self, exported: str, session: SavedModelSession, limit: int) -> None:
+    def __init__(
+        self, exported: str, open_session: Callable[[bool], SavedModelSession], limit: int, *, few_runs: bool
+    ) -> None:
         self._exported = exported
-        self._session: SavedModelSession | None = session
+        self._open_session = open_session
+        self._few_runs = few_runs
+        self._session: SavedModelSession | None = open_session(few_runs)
         self._limit = limit
         self._loaded: dict[Part, LoadedSignature] = {}
 
@@ -66,6 +77,10 @@ class TextRunner:
         """The numbers of the rows with their outputs, as the batches are done: long rows come first."""
         if batch_tokens < 1:
             raise UsageError(f"{argument('batch_tokens', batch_tokens)}: expected 1 or more")
+        if self._few_runs and len(rows) > FEW and self._session is not None:
+            self.close()
+            self._few_runs = False
+            self._session = self._open_session(False)
         runners = [(self._runner(part), [tensor.key for tensor in part.signature.inputs]) for part in parts]
         tick = counting(progress, "encode", len(rows))
         for batch in batches(rows, limit=self._limit, tokens=batch_tokens):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -95,7 +96,7 @@ def as_html(text: Callable[[Console, Data], None], data: Data) -> str:
     )
     text(console, all_shown(data))
     html = console.export_html(theme=ON_ANY_GROUND, code_format="{code}", inline_styles=True)
-    rows = [row.rstrip() for row in html.strip("\n").split("\n")]
+    rows = [re.sub(r" +(</span>)?$", r"\1", row) for row in html.strip("\n").split("\n")]
     shown = "\n".join(rows[:HTML_LINES])
     if len(rows) > HTML_LINES:
         shown += "</span>" * (shown.count("<span") - shown.count("</span>"))

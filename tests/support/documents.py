@@ -182,10 +182,10 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
             make_manifest(surgery.plan(pretraining(folder)), hashes, report()),
         ],
         "scan": [printed("scan", bert), printed("scan", unclean(modules, folder))],
-        "graph": [_listing(bert).to_dict()],
-        "tapping": [_tapping(bert).to_dict()],
-        "serving": [printed("serving", bert), _serving(bert).to_dict()],
-        "preprocessor": [_preprocessor().to_dict()],
+        "graph": [listing(bert).to_dict()],
+        "tapping": [tapping(bert).to_dict()],
+        "serving": [printed("serving", bert), serving(bert).to_dict()],
+        "preprocessor": [preprocessor().to_dict()],
         "error": [printed("inspect", folder / "nothing"), printed("inspect")],
     }
 
@@ -217,22 +217,22 @@ def unclean(modules: Modules, folder: Path) -> Path:
     return hostile_copy(modules("g4_bert_mlm"), folder / "unclean", folder / "marker")
 
 
-def _listing(module: Path) -> surgery.GraphListing:
+def listing(module: Path) -> surgery.GraphListing:
     from surgery.graph_taps.listing import Enclosed
 
     loop = Enclosed(name="loop", op="While", kind="loop", inside=frozenset({"step"}), reachable=("after",))
     return replace(surgery.graph(module, match="Softmax"), enclosed=(loop,))
 
 
-def _tapping(module: Path) -> surgery.Tapping:
+def tapping(module: Path) -> surgery.Tapping:
     from surgery.graph_taps.checks import OutputCheck
     from surgery.graph_taps.selection import GraphTap
 
-    listing = _listing(module)
+    graph = listing(module)
     return surgery.Tapping(
         destination=Path("out"),
-        listing=listing,
-        taps=(GraphTap(output="softmax", tensor=listing.tensors[0]),),
+        listing=graph,
+        taps=(GraphTap(output="softmax", tensor=graph.tensors[0]),),
         batches=("#1",),
         checks=(OutputCheck(output="pooled_output", bit_equal=True, max_abs=0.0, problem=""),),
         variables=3,
@@ -240,7 +240,7 @@ def _tapping(module: Path) -> surgery.Tapping:
     )
 
 
-def _serving(export: Path) -> surgery.Serving:
+def serving(export: Path) -> surgery.Serving:
     from surgery.jobs.warmup import Warmup
     from surgery.tfserving.mixed_precision import MixedPrecision, OutputErrors, SignatureCost
     from surgery.tfserving.processor import Processor
@@ -263,7 +263,7 @@ def _serving(export: Path) -> surgery.Serving:
     )
 
 
-def _preprocessor() -> surgery.Preprocessor:
+def preprocessor() -> surgery.Preprocessor:
     from surgery.explanation.tokenization import Tokenization
 
     tokenization = Tokenization(file=Path("vocab.txt"), pieces=False, lower_case=True, why="option")
