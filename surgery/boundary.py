@@ -12,6 +12,7 @@ import errno
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -27,6 +28,8 @@ STACK = "SURGERY_TRACEBACK"
 """The environment variable with which the command line shows the stack of an error."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 TENSORFLOW_ERRORS = "tensorflow.python.framework.errors_impl"
+
+_running: ContextVar[bool] = ContextVar("running", default=False)
 
 
 def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -46,10 +49,19 @@ def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
             kwargs["progress"] = _noted(progress, own)
         timeout = given.get("timeout")
         values = {**(given.get("limits") or {}), **({} if timeout is None else {"batch_seconds": timeout})}
-        with limits.raised(values), boundary(doing, own):
-            return function(*args, **kwargs)
+        token = _running.set(True)
+        try:
+            with limits.raised(values), boundary(doing, own):
+                return function(*args, **kwargs)
+        finally:
+            _running.reset(token)
 
     return call
+
+
+def is_running() -> bool:
+    """Whether this thread is inside a public function."""
+    return _running.get()
 
 
 @contextmanager

@@ -54,6 +54,11 @@ def test_results_show_a_few_lines_and_the_tables_of_the_command_line(cells):
     assert "passed=True" in shown(converted, "text/plain")
 
 
+def test_nothing_is_said_of_folders_that_tensorflow_reads_and_writes(cells):
+    said = [output.text for cell in cells for output in cell.outputs if output.output_type == "stream"]
+    assert len([text for text in said if "INFO:" not in text]) == len(said) > 0
+
+
 def test_texts_become_arrays_tokens_and_pictures(cells):
     _, _, _, encoded, tokens, first, last, similarity = cells
     assert printed(encoded) == "(2, 48) float32\n"
