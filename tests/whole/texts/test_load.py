@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -25,7 +26,7 @@ def exports(text_exports):
 
 @pytest.fixture(scope="module")
 def model(exports):
-    with surgery.load(exports[1]) as loaded:
+    with surgery.load(os.path.relpath(exports[1])) as loaded:
         yield loaded
 
 
