@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
-    from surgery.jobs.load import TextEncoder
+    from surgery.jobs.loaded_export import LoadedExport
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
@@ -71,6 +71,7 @@ __all__ = [
     "Finding",
     "GraphListing",
     "Inspection",
+    "LoadedExport",
     "ModuleError",
     "ParityError",
     "ParityReport",
@@ -83,7 +84,6 @@ __all__ = [
     "Tap",
     "TapListing",
     "Tapping",
-    "TextEncoder",
     "UnexplainedError",
     "UntrustedError",
     "UsageError",
@@ -116,6 +116,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Finding": "surgery.scanning.findings",
     "GraphListing": "surgery.graph_taps.listing",
     "Inspection": "surgery.explanation.inspection",
+    "LoadedExport": "surgery.jobs.loaded_export",
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
@@ -125,7 +126,6 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Tap": "surgery.planning.requests",
     "TapListing": "surgery.planning.tap_listing",
     "Tapping": "surgery.jobs.tap",
-    "TextEncoder": "surgery.jobs.load",
     "Verification": "surgery.jobs.verify",
 }
 """Types of arguments and results by the module that has them, which may import numpy or protobuf."""

@@ -75,7 +75,7 @@ def test_every_result_shows_itself():
     plain = {surgery.Tap, surgery.Feature, surgery.Finding}
     shown = [kind for kind in TYPES if not issubclass(kind, Exception) and kind not in plain]
     assert all(issubclass(kind, Brief) and kind.__repr__ is Brief.__repr__ for kind in shown)
-    data = {surgery.TextEncoder, surgery.Attention, surgery.Similarity}
+    data = {surgery.LoadedExport, surgery.Attention, surgery.Similarity}
     assert {kind for kind in shown if not issubclass(kind, Result)} == data
 
 

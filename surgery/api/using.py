@@ -14,7 +14,7 @@ from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
-    from surgery.jobs.load import TextEncoder
+    from surgery.jobs.loaded_export import LoadedExport
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
 
@@ -208,21 +208,23 @@ def extract(
 
 
 @public
-def load(exported: PathOrHandle, *, trust: bool = False, limits: Limits = None) -> TextEncoder:
-    """Loads a text export into this process, to compute outputs of texts and to look at them.
+def load(exported: PathOrHandle, *, trust: bool = False, limits: Limits = None) -> LoadedExport:
+    """Loads an export into this process, to compute outputs of texts or tokens and to look at them.
 
     Args:
-        exported: The folder of a text export, as `convert` writes it with `text=True`.
+        exported: The folder of an export. One that takes texts, as `convert` writes it with `text=True`, has everything
+            below; any other takes tokens, and has `encode` only.
         trust: As for `convert`.
         limits: As for `inspect`.
 
     Returns:
         An object with `encode(texts)`, which returns arrays, `tokens(texts)`, `attention(text)` and
-        `similarity(texts)`. For a corpus in files, `extract` is made.
+        `similarity(texts)`. For a corpus in files, `extract` is made. `encode` of an export that takes tokens knows the
+        forms in which people pass them, such as `encode(input_ids=ids, attention_mask=mask)`.
 
     Raises:
         ModuleError: The export is missing or damaged.
-        UsageError: The export takes no texts; the error names the one that does.
+        UsageError: The SavedModel takes neither texts nor the tokens of a BERT.
         UntrustedError: The export could do more than compute, and `trust` is False.
 
     Examples:
@@ -232,6 +234,6 @@ def load(exported: PathOrHandle, *, trust: bool = False, limits: Limits = None) 
         model.attention("the cat sat on the mat").plot(block=-1)
         ```
     """
-    from surgery.jobs.load import load_texts
+    from surgery.jobs.load import load_export
 
-    return load_texts(str(exported), trust=trust)
+    return load_export(str(exported), trust=trust)

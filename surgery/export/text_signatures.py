@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from surgery.arguments import argument
+from surgery.batching.sharing import is_matrix
+from surgery.batching.token_inputs import SPELLINGS, WORD_IDS
 from surgery.errors import UsageError
 from surgery.explanation.outputs import split_entry
 from surgery.export.manifest import read_packed
@@ -18,6 +20,9 @@ from surgery.planning.texts import text_destination
 from surgery.wording import did_you_mean
 
 TEXT, PAIR, DEFAULT = "text", "text_pair", "serving_default"
+TOKENS = 0
+"""In the place of a number of texts: token ids, their mask and their types."""
+KINDS = {TOKENS: "tokens", 1: "texts", 2: "pairs of texts"}
 
 
 class Part(NamedTuple):
@@ -34,7 +39,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TextSignatures:
-    """The signatures of an export that take texts, as they are when the export is opened.
+    """The signatures of an export that take texts or tokens, as they are when the export is opened.
 
     Attributes:
         module: The export.
@@ -50,16 +55,16 @@ class TextSignatures:
         return cls(module=module, packed=frozenset(read_packed(Path(module.folder))))
 
     def taking(self, count: int) -> list[SignatureInfo]:
-        """The signatures that take so many texts: the usual one first, those of a depth last, small ones before others.
+        """The signatures that take so many texts, or TOKENS. The usual one comes first, those of a depth come last.
 
-        `serving_default` is left out where it is `text` by another name.
+        Small ones stand before others. `serving_default` is left out where it is `text` by another name.
         """
         known = signatures_of(self.module)
         usual = PAIR if count == 2 else _usual(known)
         found = [
             signature
             for name, signature in known.items()
-            if len(signature.inputs) == count and all(map(_is_text, signature.inputs))
+            if _takes(signature, count)
             if name != DEFAULT or TEXT not in known
         ]
         return sorted(found, key=lambda s: (s.name != usual, _of_depth(s), len(s.outputs), s.name))
@@ -100,10 +105,10 @@ class TextSignatures:
         taking = self.taking(count)
         found = next((signature for signature in taking if name in (None, signature.name)), None)
         if found is None:
-            what = "pairs of texts" if count == 2 else "texts"
+            what = KINDS[count]
+            asked = f"signature for {what}" if name is None else f"{argument('signature', name)} for {what}"
             raise UsageError(
-                f"{argument('texts') if name is None else argument('signature', name)}: {self.module.name} has no "
-                f"such signature, for {what}",
+                f"running {self.module.name}: it has no {asked}",
                 hint="it has " + (", ".join(s.name for s in taking) or f"none for {what}"),
             )
         return found
@@ -180,6 +185,13 @@ def _usual(known: Container[str]) -> str:
 
 def _is_text(tensor: TensorInfo) -> bool:
     return tensor.dtype == "string" and tensor.shape == (None,)
+
+
+def _takes(signature: SignatureInfo, count: int) -> bool:
+    if count == TOKENS:
+        keys = {tensor.key for tensor in signature.inputs if tensor.dtype == "int32" and is_matrix(tensor.shape)}
+        return len(keys) == len(signature.inputs) and WORD_IDS in keys and keys <= SPELLINGS.keys()
+    return len(signature.inputs) == count and all(map(_is_text, signature.inputs))
 
 
 def _of_depth(signature: SignatureInfo) -> bool:

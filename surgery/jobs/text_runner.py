@@ -1,8 +1,8 @@
-"""Rows of texts through the signatures of an open export, in batches of similar length."""
+"""Rows of texts or tokens through the signatures of an open export: texts in batches of similar length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -75,8 +75,7 @@ class TextRunner:
         self, rows: Sequence[Row], parts: Sequence[Part], batch_tokens: int, progress: Progress
     ) -> Iterator[tuple[int, Outputs]]:
         """The numbers of the rows with their outputs, as the batches are done: long rows come first."""
-        if batch_tokens < 1:
-            raise UsageError(f"{argument('batch_tokens', batch_tokens)}: expected 1 or more")
+        _check(batch_tokens)
         if self._few_runs and len(rows) > FEW and self._session is not None:
             self.close()
             self._few_runs = False
@@ -93,6 +92,23 @@ class TextRunner:
                 yield row.number, values
                 tick()
 
+    def tokens(
+        self, inputs: Mapping[str, np.ndarray], part: Part, batch_tokens: int, progress: Progress
+    ) -> list[Outputs]:
+        """The outputs of each row of tokens, [batch, seq], with its padding."""
+        _check(batch_tokens)
+        keys = [tensor.key for tensor in part.signature.inputs]
+        rows, length = inputs[keys[0]].shape
+        size = max(1, batch_tokens // max(1, length))
+        runner, found = self._runner(part), list[Outputs]()
+        runner.check(inputs)
+        progress("encode", 0, rows)
+        for start in range(0, rows, size):
+            batch = range(start, min(start + size, rows))
+            found += runner.run([{key: inputs[key][row] for key in keys} for row in batch])
+            progress("encode", len(found), rows)
+        return found
+
     def _runner(self, part: Part) -> LoadedSignature:
         from surgery.tf.signature_runner import LoadedSignature
 
@@ -106,7 +122,7 @@ class TextRunner:
 
 def rows_of(texts: Texts) -> tuple[list[Row], int]:
     """The texts as rows, and the number of texts in each: 2 for pairs. Raises UsageError for anything else."""
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping):
         raise UsageError(f"{argument('texts')}: it is {type(texts).__name__}: expected a text, or several")
     listed: list[Any] = [texts] if is_one(texts) else list(texts)
     split = [(item,) if isinstance(item, str) else item for item in listed]
@@ -124,6 +140,11 @@ def rows_of(texts: Texts) -> tuple[list[Row], int]:
             hint="run texts and pairs one after the other",
         )
     return [Row(number, tuple(map(str, item))) for number, item in enumerate(split)], counts.pop()
+
+
+def _check(batch_tokens: int) -> None:
+    if batch_tokens < 1:
+        raise UsageError(f"{argument('batch_tokens', batch_tokens)}: expected 1 or more")
 
 
 def is_one(texts: Any) -> bool:

@@ -92,6 +92,10 @@ class LoadedSignature:
             return self._run_strings(rows)
         return self._run_arrays(rows)
 
+    def check(self, inputs: Arrays) -> None:
+        """Raises UsageError for values in a batch that BERT's inputs cannot have, and names the row."""
+        check_values(inputs, self._token_types)
+
     def _by_input(self, example: Any) -> dict[str, Any]:
         given = dict(example) if isinstance(example, Mapping) else {next(iter(self._inputs)): example}
         if set(given) != set(self._inputs):

@@ -31,6 +31,19 @@ def model(exports):
 
 
 @pytest.fixture(scope="module")
+def tensors(exports):
+    """The tensor export beside it."""
+    with surgery.load(exports[0]) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def call(exports):
+    """The tensor export's signature, as TensorFlow runs it."""
+    return tf.saved_model.load(str(exports[0])).signatures["serving_default"]
+
+
+@pytest.fixture(scope="module")
 def run(exports):
     """Runs a signature on one text, or one pair, as TensorFlow does: no batch, no padding."""
     signatures = tf.saved_model.load(str(exports[1])).signatures
@@ -138,11 +151,12 @@ def test_mistakes_name_the_argument(arguments, message, model):
     assert "--" not in str(caught.value)
 
 
-def test_what_is_no_text_export_says_what_is(exports, modules, text_exports, tmp_path):
-    with pytest.raises(UsageError, match=f"its text export takes them: {exports[1]}"):
-        surgery.load(exports[0])
+def test_what_is_no_text_export_says_what_is(exports, tensors, modules, tmp_path):
+    for ask in ("encode", "tokens", "attention", "similarity"):
+        with pytest.raises(UsageError, match=f"its text export takes them: {exports[1]}"):
+            getattr(tensors, ask)(["one", "two"])
     with pytest.raises(UsageError, match="text=True"):
-        surgery.load(modules("g3_small"))
+        surgery.load(modules("tf1_bert_small"))
     shutil.copytree(exports[1], tmp_path / "copy")
     (tmp_path / "copy" / "assets.extra" / "surgery.json").unlink()
     with surgery.load(tmp_path / "copy") as without, pytest.raises(surgery.ModuleError, match="its vocabulary"):
@@ -175,3 +189,40 @@ def test_many_texts_give_the_same_numbers(model, monkeypatch):
     monkeypatch.chdir("/")
     after = model.encode(TEXTS, outputs="encoder_outputs_0")
     np.testing.assert_allclose(after["encoder_outputs_0"], before["encoder_outputs_0"], atol=2e-6)
+
+
+IDS = np.array([[2, 6, 7, 3], [2, 9, 3, 0], [2, 3, 0, 0]])
+MASK = (IDS != 0).astype(np.int64)
+TYPES = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("given", "keywords", "types"),
+    [
+        (IDS, {}, 0 * IDS),
+        ([IDS, MASK], {}, 0 * IDS),
+        ([IDS, MASK, TYPES], {}, TYPES),
+        ({"input_ids": IDS, "attention_mask": MASK, "token_type_ids": TYPES}, {}, TYPES),
+        (None, {"input_ids": IDS, "segment_ids": TYPES}, TYPES),
+        ({"input_word_ids": IDS.tolist(), "input_mask": MASK.tolist(), "input_type_ids": TYPES.tolist()}, {}, TYPES),
+    ],
+    ids=["ids", "list of two", "list of three", "hugging face", "keywords", "hub"],
+)
+def test_tokens_are_taken_in_every_form(given, keywords, types, tensors, call):
+    found = tensors.encode(given, outputs=["pooled_output", "encoder_outputs_1"], batch_tokens=8, **keywords)
+    inputs = {"input_word_ids": IDS, "input_mask": MASK, "input_type_ids": types}
+    expected = call(**{name: tf.constant(value, tf.int32) for name, value in inputs.items()})
+    assert list(found) == ["pooled_output", "encoder_outputs_1"]
+    for name, value in found.items():
+        np.testing.assert_allclose(value, expected[name], atol=2e-6)
+
+
+def test_wrong_tokens_are_named_by_their_row(tensors, model):
+    wrong = MASK.copy()
+    wrong[2, 1] = 2
+    with pytest.raises(UsageError, match="input_mask, row 2, position 1"):
+        tensors.encode([IDS, wrong], batch_tokens=4)
+    with pytest.raises(UsageError, match="it takes texts, found input_ids"):
+        model.encode(input_ids=IDS)
+    with pytest.raises(UsageError, match=r"texts=.*dict"):
+        model.encode({"input_ids": IDS})
