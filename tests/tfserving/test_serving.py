@@ -63,7 +63,8 @@ def test_the_text_tells_the_same_and_never_folds_what_is_to_be_copied(versioned)
         if text is not None and "--model_config_file" not in text:  # that one names the current folder
             assert text.rstrip("\n") in done.stdout
     prose = done.stdout[: done.stdout.index("\nServer\n")]
-    assert all(len(line) <= 40 for line in prose.splitlines())
+    assert all(len(line) <= 40 or str(versioned.parent) in line for line in prose.splitlines())
+    assert f"  {versioned}\n" in prose
 
 
 def test_a_signature_that_leaves_padding_out_says_so_and_where_its_outputs_are_zero(versioned):
