@@ -8,7 +8,7 @@ from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
-from surgery.export.publish import publish, publish_file, staging
+from surgery.export.publish import check_parents, publish, publish_file, staging
 from surgery.jobs.mixed_precision import measure_mixed_precision
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
@@ -132,6 +132,7 @@ def _files(served: Served) -> dict[str, str]:
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     require_serving(f"writing {MODELS_CONFIG}")
+    check_parents(output)
     if output.exists() and not output.is_dir():
         raise UsageError(f"{argument('output', output)}: it is a file", hint="give a folder")
     there = [name for name in (MODELS_CONFIG, BATCHING_CONFIG, client_code.CLIENT) if (output / name).exists()]

@@ -191,6 +191,7 @@ def test_the_server_is_pointed_to_the_files_where_they_are(versioned, tmp_path):
         ("hub module", 3, "tags {serve}"),
         ("long", 2, "at most 8 tokens"),
         ("output", 2, "it is a file"),
+        ("below a file", 6, "to be a folder, found a file"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_help(what, code, told, versioned, modules, tmp_path):
@@ -205,6 +206,7 @@ def test_what_cannot_be_served_is_refused_with_help(what, code, told, versioned,
         "hub module": [modules("tf1_bert_small")],
         "long": [versioned, "--length", 9],
         "output": [versioned, "--output", tmp_path / "file"],
+        "below a file": [versioned, "--output", tmp_path / "file" / "config"],
     }[what]
     done = run("serving", *arguments)
     assert (done.exit_code, done.stdout) == (code, "")
