@@ -62,18 +62,8 @@ def test_every_argument_that_is_a_path_goes_through_the_same_door(home):
         home / "v",
         (str(home / "i"), "j"),
     )
-    for name in (
-        "convert",
-        "edit",
-        "extract",
-        "graph",
-        "inspect",
-        "plan",
-        "preprocess",
-        "scan",
-        "serving",
-        "tap",
-        "verify",
-    ):
-        first = next(iter(inspect.signature(getattr(surgery, name)).parameters.values()))
+    functions = [getattr(surgery, name) for name in surgery.__all__ if name.islower() and not name.startswith("_")]
+    assert surgery.extract in functions
+    for function in functions:
+        first = next(iter(inspect.signature(function).parameters.values()))
         assert "PathOrHandle" in first.annotation
