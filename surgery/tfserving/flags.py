@@ -16,6 +16,8 @@ from surgery.wording import size
 XLA = {"CPU": "--xla_cpu_compilation_enabled", "GPU": "--xla_gpu_compilation_enabled"}
 CLUSTERING = "TF_XLA_FLAGS='--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit'"
 MEMORY = "--per_process_gpu_memory_fraction"
+WARMUP_TWICE = "--num_request_iterations_for_warmup=2"
+"""TensorFlow compiles most shapes when they come for the second time (DeviceCompilationProfiler in tensorflow)."""
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH=true"
 
 
@@ -23,9 +25,9 @@ def flags(served: Served) -> dict[str, str]:
     """What flags of the server, and variables of its environment, mean for an export: a text by each as it is typed."""
     return {
         MIXED_PRECISION: (
-            f"computes matrix products in {PRECISION}, on CPUs with avx512_bf16 or amx_bf16 only. That is another "
-            f"function than the export's: surgery serving --mixed-precision {PRECISION} measures its errors and times. "
-            "What runs on a GPU stays in float32"
+            f"computes matrix products on the CPU in {PRECISION}, which is faster only where it has avx512_bf16 or "
+            f"amx_bf16. That is another function than the export's: surgery serving --mixed-precision {PRECISION} "
+            "measures its errors and times. What runs on a GPU stays in float32"
         ),
         XLA["CPU"]: _allowed(served),
         XLA["GPU"]: f"allows XLA as {XLA['CPU']} does, which is then not needed; for a server with a GPU",
@@ -49,14 +51,20 @@ def _allowed(served: Served) -> str:
 
 
 def _clusters(served: Served) -> Iterator[str]:
-    yield "in the server's environment, with one of the flags above: TensorFlow chooses operations and compiles them"
+    yield (
+        "in the server's environment, with one of the flags above: TensorFlow chooses operations and compiles them, "
+        "which changes numbers in their last bits"
+    )
     if any(signature.ragged for signature in served.signatures):
         yield (
-            "Each batch size and length is compiled when it first comes, and a client waits for it: pad to a few "
-            "lengths, and warm them up"
+            f"Each batch size and length is compiled on its own while a client waits, at its first or second request: "
+            f"pad to a few lengths, and warm them up with {WARMUP_TWICE}"
         )
     elif any(signature.batched for signature in served.signatures):
-        yield "Each batch size is compiled when it first comes, and a client waits for it: warm them up"
+        yield (
+            "Each batch size is compiled on its own while a client waits, at its first or second request: warm them up "
+            f"with {WARMUP_TWICE}"
+        )
     if packed := [signature.name for signature in served.signatures if signature.zeros is not None]:
         yield (
             f"In {', '.join(packed)} the number of rows depends on the mask. XLA needs fixed shapes and makes room for "
