@@ -22,11 +22,11 @@ GAP = 2
 INDENT = 4
 """Blanks before the second line of a row whose cells do not fit beside one another."""
 NARROW = 12
-"""Columns up to this width are not folded: they have sizes and short names."""
+"""Columns whose cells are at most so wide are not folded below their heading: they have sizes and short names."""
 LEAST = 16
 """The least room for a last column that is folded beside the others."""
-WORD = re.compile(r"\S* ?\[[^\[\]]*\]\S*|\S+")
-"""A word, or a type such as `float32 [?, 4, ?, ?]`, with what is attached to it."""
+WORD = re.compile(r"\S* ?\[[^\[\]]*\]\S*|\S+\([^()]*\)\S*|\S+")
+"""A word, a type such as `float32 [?, 4, ?, ?]`, or a call such as `mlm(dict, training=True)`."""
 
 
 class Page(Console):
@@ -89,10 +89,7 @@ def _print_rows(
     if not rows:
         return
     natural = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    longest = [
-        width if width <= NARROW else max(map(_longest_word, column))
-        for width, column in zip(natural, zip(*rows, strict=True), strict=True)
-    ]
+    longest = [_least_width(column, headed=bool(head_style)) for column in zip(*rows, strict=True)]
     room = console.width - sum(natural[:-1]) - GAP * (len(natural) - 1)
     if room >= min(LEAST, natural[-1]):
         # The last column fits beside the others, except in the rows in which a word of it is too long.
@@ -103,6 +100,13 @@ def _print_rows(
         style = [head_style] * len(row) if number == 0 and head_style else styles or [""] * len(row)
         for line in _row_lines(row, groups, widths, console.width, style):
             console.print(line, soft_wrap=True)
+
+
+def _least_width(column: Sequence[str], *, headed: bool) -> int:
+    """The least width of a column: its longest word, or its longest cell where all of them are short."""
+    heads, cells = (column[:1], column[1:]) if headed else ((), column)
+    widest = max(map(cell_len, cells), default=0)
+    return max([widest if widest <= NARROW else max(map(_longest_word, cells)), *map(_longest_word, heads)])
 
 
 def _indent(widths: Sequence[int]) -> int:

@@ -65,6 +65,15 @@ def test_columns_for_which_there_is_no_room_go_to_a_line_of_their_own_under_thei
     ]
 
 
+def test_types_and_calls_stay_whole_in_a_cell():
+    rows = [("a_name", "list of 3 x float32 [?, ?, 64], mlm(dict, training=True).logits")]
+    assert drawn(24, lambda page: table_of(page, ("key", "what"), rows))[2:] == [
+        "        list of 3 x",
+        "        float32 [?, ?, 64],",
+        "        mlm(dict, training=True).logits",
+    ]
+
+
 def test_a_path_with_blanks_stays_whole_and_letters_of_two_columns_are_counted():
     path = "/srv/my models/bert"
     assert drawn(20, lambda page: facts(page, [("folder", Whole(path))])) == ["folder", f"        {path}"]
