@@ -78,4 +78,5 @@ def test_a_path_with_blanks_stays_whole_and_letters_of_two_columns_are_counted()
     path = "/srv/my models/bert"
     assert drawn(20, lambda page: facts(page, [("folder", Whole(path))])) == ["folder", f"        {path}"]
     assert drawn(20, lambda page: facts(page, [("folder", path)]))[1:] == ["        models/bert"]
+    assert drawn(8, lambda page: page.print("a_very_long_name and")) == ["a_very_long_name", "and"]
     assert drawn(8, lambda page: page.print(Text("模型 模型 x"))) == ["模型", "模型 x"]
