@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from surgery.errors import UsageError
@@ -37,4 +38,4 @@ def _expanded(path: str | PathLike[str]) -> str | PathLike[str]:
             f"reading the path {text}: expected {user} to be the home folder of a user, found no such user",
             hint=f"if {user} is the name of a folder, write ./{text}",
         )
-    return found if isinstance(path, str) else type(path)(found)  # type: ignore[call-arg]
+    return found if isinstance(path, str) else Path(found)

@@ -20,7 +20,7 @@ Data = dict[str, Any]
 GAP = 2
 """Blanks between two columns of a table."""
 INDENT = 4
-"""Blanks before the second line of a row whose cells do not fit beside one another."""
+"""Blanks before the second line of a row whose cells do not fit beside one another, below a wide first column."""
 NARROW = 12
 """Columns whose cells are at most so wide are not folded below their heading: they have sizes and short names."""
 LEAST = 16
@@ -94,11 +94,13 @@ def _print_rows(
     if room >= min(LEAST, natural[-1]):
         # The last column fits beside the others, except in the rows in which a word of it is too long.
         longest = [*natural[:-1], min(longest[-1], room)]
-    groups = _groups(longest, console.width)
-    widths = _widths(longest, natural, groups, console.width)
+    # The second lines of rows stand behind a narrow first column, so that it stands out.
+    indent = longest[0] + GAP if longest[0] <= 2 * INDENT else INDENT
+    groups = _groups(longest, console.width, indent)
+    widths = _widths(longest, natural, groups, console.width, indent)
     for number, row in enumerate(rows):
         style = [head_style] * len(row) if number == 0 and head_style else styles or [""] * len(row)
-        for line in _row_lines(row, groups, widths, console.width, style):
+        for line in _row_lines(row, groups, widths, style, console.width, indent):
             console.print(line, soft_wrap=True)
 
 
@@ -109,29 +111,26 @@ def _least_width(column: Sequence[str], *, headed: bool) -> int:
     return max([widest if widest <= NARROW else max(map(_longest_word, cells)), *map(_longest_word, heads)])
 
 
-def _indent(widths: Sequence[int]) -> int:
-    """Blanks before the second line of a row: those of a narrow first column, so that it stands out."""
-    return widths[0] + GAP if widths[0] <= 2 * INDENT else INDENT
-
-
-def _groups(longest: Sequence[int], width: int) -> list[list[int]]:
+def _groups(longest: Sequence[int], width: int, indent: int) -> list[list[int]]:
     """The columns that stand beside one another, by line: as many as fit with their longest words."""
     groups: list[list[int]] = [[]]
     end = 0
     for column, needed in enumerate(longest):
         if groups[-1] and end + needed > width:
             groups.append([])
-            end = _indent(longest)
+            end = indent
         groups[-1].append(column)
         end += needed + GAP
     return groups
 
 
-def _widths(longest: Sequence[int], natural: Sequence[int], groups: list[list[int]], width: int) -> list[int]:
+def _widths(
+    longest: Sequence[int], natural: Sequence[int], groups: list[list[int]], width: int, indent: int
+) -> list[int]:
     """The width of each column: the widest columns are made narrower until the lines fit, down to the longest word."""
     widths = list(natural)
     for number, group in enumerate(groups):
-        room = width - (_indent(longest) if number else 0) - GAP * (len(group) - 1)
+        room = width - (indent if number else 0) - GAP * (len(group) - 1)
         while sum(widths[column] for column in group) > room:
             narrower = [column for column in group if widths[column] > min(longest[column], room)]
             if not narrower:
@@ -141,10 +140,14 @@ def _widths(longest: Sequence[int], natural: Sequence[int], groups: list[list[in
 
 
 def _row_lines(
-    row: Sequence[str], groups: list[list[int]], widths: Sequence[int], width: int, styles: Sequence[str]
+    row: Sequence[str],
+    groups: list[list[int]],
+    widths: Sequence[int],
+    styles: Sequence[str],
+    width: int,
+    indent: int,
 ) -> Iterable[Text]:
     """The lines of one row, without trailing blanks."""
-    indent = _indent(widths)
     for number, group in enumerate(groups):
         last = group[-1]
         below = len(group) > 1 and _longest_word(row[last]) > widths[last]
