@@ -52,8 +52,8 @@ class Result(Brief):
         return document(self)
 
     def _repr_html_(self) -> str:
-        page = import_module(f"{REPORTS}.page")
-        html: str = page.as_html(report_of(self).text, self.to_dict())
+        notebook = import_module(f"{REPORTS}.notebook")
+        html: str = notebook.as_html(report_of(self).text, self.to_dict())
         return html
 
 

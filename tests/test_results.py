@@ -21,7 +21,7 @@ import surgery
 from surgery.cli.main import main
 from surgery.edits import KeepBlocks
 from surgery.jobs.texts import _closed
-from surgery.reports import page
+from surgery.reports import notebook
 from surgery.results import Brief, Result, in_brief
 from tests.support import documents
 from tests.support.builders.common import PACKED
@@ -126,8 +126,8 @@ def test_values_in_brief(value, shown):
 def test_to_dict_is_the_json_of_the_command_line_and_html_its_tables(command, results, monkeypatch):
     result = READ[command](ARCHIVE) if command != "plan" else surgery.plan(ARCHIVE)
     assert documents.printed(command, ARCHIVE) == result.to_dict()
-    monkeypatch.setenv("COLUMNS", str(page.HTML_WIDTH))
-    monkeypatch.setattr(page, "HTML_LINES", 10**6)
+    monkeypatch.setenv("COLUMNS", str(notebook.WIDTH))
+    monkeypatch.setattr(notebook, "LINES", 10**6)
     if command == "graph":  # a pipe gets the rows alone
         monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     printed = CliRunner().invoke(main, [command, str(ARCHIVE)]).stdout.strip("\n")
@@ -161,7 +161,7 @@ def test_names_of_strangers_are_no_html(name):
 
 def test_a_long_report_is_cut_in_a_notebook_and_says_so(results):
     shown = results["graph"]._repr_html_()
-    assert len(shown.splitlines()) == page.HTML_LINES + 1
+    assert len(shown.splitlines()) == notebook.LINES + 1
     assert shown.endswith("more lines; .to_dict() has everything</pre>")
     assert shown.count("<span") == shown.count("</span>")
 

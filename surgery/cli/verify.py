@@ -67,5 +67,5 @@ def verify(
     show(found, as_json)
     if not found.passed:
         code = ParityError.exit_code
-        tell_failure(found.report.failure(), code=code, kind=ParityError.__name__, before="error: ")
+        tell_failure(found.failure, code=code, kind=ParityError.__name__, before="error: ")
         sys.exit(code)
