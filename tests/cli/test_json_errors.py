@@ -36,7 +36,7 @@ def run(*arguments: str):
         (["plan", ARCHIVE, "--limit", "nothing=3"], "UsageError", "--limit nothing=3", "the limits are"),
         (["frobnicate"], "UsageError", "No such command 'frobnicate'", "--help"),
         (["--nothing"], "UsageError", "No such option '--nothing'", "--help"),
-        (["convert", ARCHIVE, ARCHIVE], "UsageError", "exists", "--overwrite"),
+        (["convert", ARCHIVE, str(PACKED)], "UsageError", "exists", "--overwrite"),
         (["serving", "nothing"], "ModuleError", "nothing", None),
     ],
     ids=lambda value: " ".join(value)[-30:].replace("\x1b", "") if isinstance(value, list) else "",

@@ -256,8 +256,12 @@ def serving(export: Path) -> surgery.Serving:
         milliseconds_again=(3.0,),
         milliseconds_bfloat16=(2.0,),
     )
+    found = surgery.serving(export)
+    versions = replace(found.served.versions, labels={"stable": 1})
     return replace(
-        surgery.serving(export),
+        found,
+        served=replace(found.served, versions=versions),
+        curl_by_label={"stable": "curl"},
         warmup=Warmup(file=Path("requests"), requests=(WarmupRequest(signature="text", label="1 x 8", inputs={}),)),
         mixed_precision=MixedPrecision(processor=Processor(name="A", flags=frozenset()), signatures=(cost,)),
     )
