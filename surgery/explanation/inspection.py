@@ -8,6 +8,7 @@ from typing import Any
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
+from surgery.explanation.embedded import locate_encoder
 from surgery.module import InspectedModule
 from surgery.sources import well_formed
 
@@ -38,6 +39,6 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
     """The module with its inference where a table explains it, else with the reason why none does."""
     try:
         with well_formed(module.name):
-            return Inspection(module=module, inference=infer_architecture(module, assume), unexplained=None)
+            return Inspection(module=module, inference=infer_architecture(locate_encoder(module), assume), unexplained=None)
     except UnexplainedError as error:
         return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)

@@ -17,6 +17,20 @@ STOPS = frozenset({"StopGradient", "PreventGradient"})
 """Those of them that stop gradients."""
 READS = {"ReadVariableOp": "value", "ResourceGather": "output", "ResourceGatherNd": "output"}
 """Operations that read a variable's handle, and the name of their output."""
+WRITES = (
+    "Assign",
+    "Apply",
+    "ResourceApply",
+    "Save",
+    "Restore",
+    "MergeV2",
+    "NoOp",
+    "Summary",
+    "Print",
+    "VarIsInit",
+    "IsVariableInit",
+)
+"""Beginnings of the types of operations that are run for an effect, such as writing a variable, or that check one."""
 UNKNOWN = "unknown"
 """The dtype of an output whose dtype the files do not show."""
 HANDLES = frozenset({"resource", "variant"})

@@ -52,6 +52,9 @@ class InspectedModule:
         config: The file that describes the function of a checkpoint, which has no graph; None for a SavedModel.
         bare_graph: Opens the graph of unknown purpose that lies beside a checkpoint, which is evidence and nothing to
             call; None where there is none.
+        whole_graph: Opens the whole graph of a SavedModel without calls, in which an encoder may lie (see
+            surgery.explanation.embedded); None for any other module.
+        scope: The scope of the encoder's variables in such a graph, such as "module/"; "" for none.
         open_tensors: Opens the values of the variables.
         saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
         cleared: The word of the gate that its graphs may be run (surgery.scanning.gate.Cleared); None before it.
@@ -75,6 +78,8 @@ class InspectedModule:
     problems: tuple[str, ...] = ()
     config: Config | None = None
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    whole_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    scope: str = ""
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
     saved_model: Any = field(default=None, repr=False, compare=False)
     cleared: Any = field(default=None, repr=False, compare=False)
@@ -85,6 +90,15 @@ class InspectedModule:
         if not found and not training:
             found = [t for t in self.traces if t.callable == callable and t.training is None]
         return found[0] if found else None
+
+    @property
+    def inference_graph(self) -> Any:
+        """The message of the inference meta graph: the one without the tag "train". Raises LookupError for a checkpoint."""
+        graphs = () if self.saved_model is None else self.saved_model.meta_graphs
+        for graph in graphs:
+            if "train" not in graph.meta_info_def.tags:
+                return graph
+        raise LookupError("there is no meta graph for inference")
 
     @property
     def callables(self) -> tuple[str, ...]:

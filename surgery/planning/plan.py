@@ -10,6 +10,7 @@ from typing import Any
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
+from surgery.explanation.embedded import locate_encoder
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed
@@ -23,7 +24,7 @@ class Plan:
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
     Attributes:
-        module: The inspected module.
+        module: The inspected module. Where the encoder lies in a larger graph, the trace of it is the call.
         inference: Its family and architecture, with the evidence.
         weights: Where every variable goes, or why it is dropped.
         outputs: The outputs that the caller wants.
@@ -66,6 +67,7 @@ def make_plan(
             f"opening {module.name}: " + "; ".join(module.problems), hint="the module is incomplete: fetch it again"
         )
     with well_formed(module.name):
+        module = locate_encoder(module)
         inference = infer_architecture(module, assume)
         weights = map_weights(module, inference)
     outputs = resolve(inference, request or Request())

@@ -94,7 +94,7 @@ def of_export(
     taps: list[str] = []
     training: list[str] = []
     same_as: dict[str, str] = {}
-    meta_graph = _serving_graph(exported)
+    meta_graph = exported.inference_graph
     for name, wanted_inputs in signature_inputs(inference, outputs).items():
         signature = meta_graph.signature_def.get(name)
         if signature is None or set(signature.inputs) != wanted_inputs:
@@ -151,7 +151,7 @@ def of_export(
 
 def signature_graph(exported: InspectedModule, name: str) -> tuple[FlatGraph, dict[Node, str]]:
     """The graph of a signature as the file has it, and the names of the variables by their placeholders in it."""
-    meta_graph = _serving_graph(exported)
+    meta_graph = exported.inference_graph
     signature = meta_graph.signature_def[name]
     graph = FlatGraph.of_graph_def(
         meta_graph.graph_def,
@@ -160,11 +160,6 @@ def signature_graph(exported: InspectedModule, name: str) -> tuple[FlatGraph, di
     )
     nodes = {node.name: node for node in meta_graph.graph_def.node if node.op in ("VarHandleOp", "VariableV2")}
     return graph, {node: _shared_name(nodes[path]) for path, node in graph.variables.items() if path in nodes}
-
-
-def _serving_graph(exported: InspectedModule) -> Any:
-    """The meta graph that is served."""
-    return next(graph for graph in exported.saved_model.meta_graphs if "train" not in graph.meta_info_def.tags)
 
 
 def _called(

@@ -1,4 +1,4 @@
-"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones.
+"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones, such as those that an Estimator exports.
 
 Lists of trainable variables, assets and attachments are graph collections. The collection names are TensorFlow 1's;
 `hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
@@ -46,6 +46,7 @@ def inspect(files: Files) -> InspectedModule:
     hub = (folder / "tfhub_module.pb").is_file()
     assets = _assets(inference)
     variables = _variables(inference)
+    traces = tuple(_traces(saved_model.meta_graphs))
     return InspectedModule(
         name=files.name,
         folder=str(folder),
@@ -54,7 +55,7 @@ def inspect(files: Files) -> InspectedModule:
         meta_graphs=common.meta_graphs(saved_model),
         variables=variables,
         assets=assets,
-        traces=tuple(_traces(saved_model.meta_graphs)),
+        traces=traces,
         attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
         constants=_constants(inference),
         fingerprint=common.fingerprint(folder, *common.SIGNED),
@@ -63,6 +64,7 @@ def inspect(files: Files) -> InspectedModule:
             *common.missing_assets(files, assets.values()),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
+        whole_graph=None if traces else cache(partial(FlatGraph.of_whole_graph_def, inference.graph_def)),
         open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
         saved_model=saved_model,
     )
