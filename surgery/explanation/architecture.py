@@ -14,7 +14,7 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
-from surgery.explanation.config import observe_config
+from surgery.explanation.config import observe_config, observe_training
 from surgery.explanation.convention import (
     Convention,
     described_convention,
@@ -165,7 +165,13 @@ def _observe(
     counted = (*observe_depth(family, graphs), *observe_names(module.name, family, explanation.claims))
     numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
     counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
-    yield from (*described, *counted, *observe_graphs(family, graphs, counts))
+    drawn = tuple(observe_graphs(family, graphs, counts))
+    served = explanation.dialect.publisher if module.whole_graph is not None else None
+    if served is not None:
+        shown = {seen.field: seen.value for seen in drawn if isinstance(seen, Seen)}
+        name, config = module.name, module.training_config
+        drawn = (*observe_training(config, served, family, name, targets=graphs.targets, shown=shown), *drawn)
+    yield from (*described, *counted, *drawn)
 
 
 def _refuse_missing(name: str, findings: Findings) -> None:

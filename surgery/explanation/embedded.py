@@ -61,10 +61,11 @@ def locate_encoder(module: InspectedModule) -> InspectedModule:
     search = _Search(module=module, family=family, claims=explanation.claims, graph=graph)
     trace = search.trace()
     search.refuse_strangers(trace)
-    unused, needed = search.unused, _needed(module)
-    outside = {variable.name: _outside(variable, needed) for variable in explanation.unclaimed}
-    outside |= dict.fromkeys(unused, "no operation of the graph uses it")
-    variables = tuple(replace(v, outside=outside.get(v.name)) for v in module.variables)
+    needed, around = _needed(module), {*search.submodels, *(variable.name for variable in explanation.unclaimed)}
+    variables = tuple(
+        replace(variable, outside=_outside(variable, needed)) if variable.name in around else variable
+        for variable in module.variables
+    )
     return replace(module, scope=scope, variables=variables, traces=(trace,))
 
 
@@ -92,7 +93,6 @@ class _Search:
         given = {name: self._info(tensor, {}) for name, tensor in outputs.items()}
         if len({info.name for info in taken.values()}) < len(taken):
             raise self._unfound(f"two of its inputs are the same tensor: {_listed(taken.values())}")
-        names = [[str(info.name) for info in side] for side in (taken.values(), given.values())]
         return Trace(
             callable="__call__",
             function="the encoder in the graph",
@@ -111,15 +111,13 @@ class _Search:
         )
 
     @property
-    def unused(self) -> tuple[str, ...]:
-        """Names of weights on which nothing in the graph works, such as those of a pooler that was cut away."""
+    def submodels(self) -> tuple[str, ...]:
+        """Names of weights of sub-models, which have no call here, and of a pooler that no operation uses."""
         anchors = self._anchors
         return tuple(
             claim.variable.name
             for claim in self.claims
-            if claim.targets
-            and claim.rule.part == "encoder"
-            and not any(anchors.uses(target) for target in claim.targets)
+            if claim.targets and (claim.rule.part != "encoder" or not any(map(anchors.uses, claim.targets)))
         )
 
     def refuse_strangers(self, trace: Trace) -> None:
@@ -197,7 +195,9 @@ class _Search:
         while path[-1].node.op in KEPT_IN_PLACE:
             path.append(see_through(path[-1].node.inputs[0]))
         ranks = {number: len(shape) for number, found in enumerate(path) if (shape := self._shape(found)) is not None}
-        whole = [number for number, rank in ranks.items() if rank == 2] or [n for n in range(len(path)) if n not in ranks]
+        whole = [number for number, rank in ranks.items() if rank == 2] or [
+            n for n in range(len(path)) if n not in ranks
+        ]
         if not whole:
             shapes = ", ".join(f"{_name(found)} has {ranks[number]} axes" for number, found in enumerate(path))
             raise self._unfound(f"expected ids of two axes, batch and tokens; {shapes}")
@@ -267,7 +267,7 @@ def _needed(module: InspectedModule) -> frozenset[str]:
 def _outside(variable: VariableInfo, needed: frozenset[str]) -> str:
     if variable.name in needed:
         return "a weight of the model around the encoder, not of the encoder"
-    return "no output of the module depends on it"
+    return "no output of the model depends on it"
 
 
 def _examples(found: Mapping[str, tuple[Family, object]]) -> Iterator[tuple[str, str]]:

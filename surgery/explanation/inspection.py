@@ -39,6 +39,8 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
     """The module with its inference where a table explains it, else with the reason why none does."""
     try:
         with well_formed(module.name):
-            return Inspection(module=module, inference=infer_architecture(locate_encoder(module), assume), unexplained=None)
+            return Inspection(
+                module=module, inference=infer_architecture(locate_encoder(module), assume), unexplained=None
+            )
     except UnexplainedError as error:
         return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)

@@ -54,6 +54,7 @@ class InspectedModule:
             call; None where there is none.
         whole_graph: Opens the whole graph of a SavedModel without calls, in which an encoder may lie (see
             surgery.explanation.embedded); None for any other module.
+        training_config: The config of the training run, where it lies beside such a graph; None where it does not.
         scope: The scope of the encoder's variables in such a graph, such as "module/"; "" for none.
         open_tensors: Opens the values of the variables.
         saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
@@ -79,6 +80,7 @@ class InspectedModule:
     config: Config | None = None
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
     whole_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    training_config: Config | None = None
     scope: str = ""
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
     saved_model: Any = field(default=None, repr=False, compare=False)
@@ -93,7 +95,10 @@ class InspectedModule:
 
     @property
     def inference_graph(self) -> Any:
-        """The message of the inference meta graph: the one without the tag "train". Raises LookupError for a checkpoint."""
+        """The message of the inference meta graph: the one without the tag "train".
+
+        Raises LookupError for a checkpoint, which has none.
+        """
         graphs = () if self.saved_model is None else self.saved_model.meta_graphs
         for graph in graphs:
             if "train" not in graph.meta_info_def.tags:

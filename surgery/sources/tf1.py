@@ -17,7 +17,7 @@ from tensorboard.compat.proto import variable_pb2
 from surgery.formats.declared import declare
 from surgery.formats.tensors import dtype_name, shape_of, to_array
 from surgery.graphs.flat import VARIABLES, FlatGraph
-from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
+from surgery.module import Config, InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import SAVED_MODEL, Files
 
@@ -64,10 +64,17 @@ def inspect(files: Files) -> InspectedModule:
             *common.missing_assets(files, assets.values()),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
+        training_config=None if traces else _training_config(files),
         whole_graph=None if traces else cache(partial(FlatGraph.of_whole_graph_def, inference.graph_def)),
         open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
         saved_model=saved_model,
     )
+
+
+def _training_config(files: Files) -> Config | None:
+    """The config of the encoder that was trained, which its user may lay beside the graph; an exporter writes none."""
+    found = files.glob(common.GOOGLE_CONFIG)
+    return common.read_config(found[0]) if found else None
 
 
 def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:
