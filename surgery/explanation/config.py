@@ -106,7 +106,7 @@ def observe_training(
         if isinstance(row, CodeEvidence):
             yield Seen(field=row.field, value=row.value, kind="code", place=row.place)
         elif row.field in training:
-            because = "the graph is for serving, without dropout, and its bert_config.json lies not beside saved_model.pb"
+            because = "a graph for serving has no dropout, and no bert_config.json lies beside saved_model.pb"
             yield Unseen(field=row.field, because=because)
 
 
