@@ -160,6 +160,12 @@ ASSUME = click.option(
 TRUST = click.option("--trust", is_flag=True, help="Run it even if surgery scan finds that it is not clean.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
 
+KEEP_HEAD = click.option(
+    "--keep-head",
+    is_flag=True,
+    help="Add the signature classifier with the model's own head, a dense layer on the pooled output.",
+)
+
 OUTPUTS = (
     click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),
     click.option("--layers", metavar="LAYERS", help="Keep these block outputs only in serving_default, such as -4:."),

@@ -29,6 +29,7 @@ from surgery.explanation.graph_evidence import (
     observe_names,
     refuse_other_dropouts,
 )
+from surgery.explanation.heads import Head, find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes
@@ -81,6 +82,7 @@ class Inference:
         convention: How `__call__` takes inputs and gives outputs.
         submodels: The same for each sub-model, such as "mlm", by name.
         publisher: How the checkpoint's publisher describes it; None for a module that has a graph.
+        head: The head of the model around the encoder; None for a module that is an encoder alone.
     """
 
     family: Family
@@ -91,6 +93,7 @@ class Inference:
     convention: Convention
     submodels: Mapping[str, Convention]
     publisher: Publisher | None = None
+    head: Head | None = None
 
     @property
     def outputs(self) -> EncoderOutputs:
@@ -147,6 +150,7 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         convention=convention,
         submodels=submodels,
         publisher=publisher,
+        head=find_head(module, family, explanation.claims),
     )
 
 

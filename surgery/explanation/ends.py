@@ -8,7 +8,7 @@ before it, and the head lies behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +40,7 @@ class Ends:
         claims: The encoder's weights.
         graph: The graph.
         definitions: OpDefs by type of operation.
+        given: Dtypes of the graph's own inputs, where they are arguments of a function.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Ends:
     claims: tuple[Claim, ...]
     graph: FlatGraph
     definitions: Mapping[str, Any]
+    given: Mapping[Node, str] = field(default_factory=dict)
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -97,6 +99,8 @@ class Ends:
 
     def dtype(self, tensor: Tensor) -> str:
         """The dtype of a tensor, by TensorFlow's name."""
+        if tensor.node in self.given:
+            return self.given[tensor.node]
         return output_types(tensor.node.proto, self.definitions)[self._index(tensor)]
 
     def shape(self, tensor: Tensor) -> Shape | None:

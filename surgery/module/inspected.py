@@ -54,6 +54,7 @@ class InspectedModule:
             call; None where there is none.
         whole_graph: Opens the whole graph of a SavedModel without calls, in which an encoder may lie (see
             surgery.explanation.embedded); None for any other module.
+        around: The signatures of the model around an encoder that has a call of its own, by name.
         training_config: The config of the training run, where it lies beside such a graph; None where it does not.
         scope: The scope of the encoder's variables in such a graph, such as "module/"; "" for none.
         open_tensors: Opens the values of the variables.
@@ -80,6 +81,7 @@ class InspectedModule:
     config: Config | None = None
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
     whole_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    around: Mapping[str, Trace] = field(default_factory=dict)
     training_config: Config | None = None
     scope: str = ""
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)

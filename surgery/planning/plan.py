@@ -69,8 +69,9 @@ def make_plan(
     with well_formed(module.name):
         module = locate_encoder(module)
         inference = infer_architecture(module, assume)
-        weights = map_weights(module, inference)
     outputs = resolve(inference, request or Request())
+    with well_formed(module.name):
+        weights = map_weights(module, inference, outputs.head)
     return Plan(
         module=module,
         inference=inference,

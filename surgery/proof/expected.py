@@ -95,6 +95,7 @@ def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ..
     for feature in outputs.features.values():
         if any(block_outputs[layer] in hidden for layer in feature.layers):
             hidden.update(feature.outputs)
+    hidden |= set() if outputs.head is None else set(outputs.head.inner)
     found = [name for name in outputs.signatures[SERVING].outputs if name in hidden]
     for name, made in outputs.extra.items():
         last = None if made.depth is None else block_outputs[made.depth - 1]
