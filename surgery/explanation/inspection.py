@@ -19,7 +19,8 @@ class Inspection:
 
     Attributes:
         module: The module.
-        inference: Its family and architecture with the evidence; None if no table explains it.
+        inference: Its family and architecture with the evidence; None if no table explains it. Rates of dropout may be
+            missing, if nothing shows them.
         unexplained: Why no table explains it; None if one does.
         details: What the nearest table could not explain, one line each.
     """
