@@ -41,7 +41,9 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
     try:
         with well_formed(module.name):
             return Inspection(
-                module=module, inference=infer_architecture(locate_encoder(module), assume), unexplained=None
+                module=module,
+                inference=infer_architecture(locate_encoder(module), assume, for_inference=True),
+                unexplained=None,
             )
     except UnexplainedError as error:
         return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)

@@ -48,7 +48,5 @@ def text(console: Console, data: Data) -> None:
                     f"{evidence['place']}{places}",
                 )
             )
-    rows += [
-        (field, "unknown", "", f"{because}; convert takes it as --assume") for field, because in data["unknown"].items()
-    ]
+    rows += [(field, "unknown", "", because) for field, because in data["unknown"].items()]
     table_of(console, ("field", "value", "from", "read at"), rows)

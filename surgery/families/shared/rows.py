@@ -84,7 +84,8 @@ MASKED_LM = tuple(
 
 
 KEPT_HEAD = drop(
-    "classifier/{leaf:kernel|bias}", because="a head that an export keeps beside its encoder is no part of the encoder"
+    "classifier/{leaf:(?:kernel|bias)}",
+    because="a head that an export keeps beside its encoder is no part of the encoder",
 )
 
 
