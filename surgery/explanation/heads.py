@@ -205,10 +205,11 @@ class _Reading:
             if bias is not None:
                 product = see_through(logits.node.inputs[position]).node
                 break
-        if product.op != "MatMul" or product.attr["transpose_a"].b or self.ends.pooled is None:
+        pooled = self.ends.pooled
+        if product.op != "MatMul" or product.attr["transpose_a"].b or pooled is None:
             return None
         kernel = self._variable(product.inputs[1])
-        if kernel is None or see_through(product.inputs[0]) != see_through(self.ends.pooled):
+        if kernel is None or see_through(product.inputs[0]).node is not pooled.node:
             return None
         transposed = bool(product.attr["transpose_b"].b)
         return _Dense(kernel=kernel, transposed=transposed, bias=bias, logits=logits, activation=activation)
@@ -222,13 +223,13 @@ class _Reading:
 
     def _because(self, variables: list[str]) -> str:
         """What stands where a dense layer on the pooled output was looked for, in words."""
-        sequence = None if self.ends.family.ends is None else self.ends.sequence
+        sequence = None if self.ends.family.ends is None else self.ends.sequence.node
         for key, tensor in sorted(self.outputs.items()):
             for node in upstream(tensor):
                 read = [name for feed in node.inputs if (name := self._variable(feed)) in variables]
                 if node.op in PRODUCTS and read:
                     other = [through_shapes(feed) for feed in node.inputs if self._variable(feed) is None]
-                    what = ", ".join("the sequence output" if t == sequence else name_of(t) for t in other)
+                    what = ", ".join("the sequence output" if t.node is sequence else name_of(t) for t in other)
                     return f"{key} comes from a product of {self._names.get(read[0], read[0])} with {what}"
         return f"{', '.join(sorted(self.outputs))}: no product with the pooled output gives it"
 

@@ -85,7 +85,7 @@ MASKED_LM = tuple(
 
 KEPT_HEAD = drop(
     "classifier/{leaf:(?:kernel|bias)}",
-    because="a head that an export keeps beside its encoder is no part of the encoder",
+    because="the head that an export keeps is no part of its encoder",
 )
 
 

@@ -214,7 +214,7 @@ def _softmax(sequence: tf.Tensor, pooled: tf.Tensor) -> Outputs:
 
 
 def _dense_layer(sequence: tf.Tensor, pooled: tf.Tensor) -> Outputs:
-    """As tf.layers.dense has it: the kernel is [hidden, labels]; as many labels as the hidden size, and one's own names."""
+    """As tf.layers.dense has it: the kernel is [hidden, labels], and here square."""
     logits = _dense(pooled, "loss/project", HIDDEN, HIDDEN)
     return {"scores": logits, "each": tf.sigmoid(logits), "log": tf.nn.log_softmax(logits)}
 
