@@ -14,6 +14,7 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim
 from surgery.explanation.ends import Ends, name_of
 from surgery.explanation.recognition import find_embedded, find_family
+from surgery.graphs.examples import feature_of
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.graphs.op_types import definitions_of
 from surgery.graphs.reach import ancestors
@@ -58,6 +59,8 @@ def _trace(module: InspectedModule, ends: Ends) -> Trace:
     outputs = {"sequence_output": ends.sequence}
     if ends.pooled is not None:
         outputs["pooled_output"] = ends.pooled
+    if len({info.key for info in taken}) < len(taken):
+        taken = [replace(info, key=str(info.name)) for info in taken]
     inputs = {info.key: info for info in sorted(taken, key=lambda info: info.key)}
     returned = {name: replace(_info(ends, outputs[name], {}), key=name) for name in sorted(outputs)}
     names = [[str(info.name) for info in side.values()] for side in (inputs, returned)]
@@ -76,7 +79,7 @@ def _info(ends: Ends, tensor: Tensor, keys: dict[str, str]) -> TensorInfo:
     if tensor.node.body is not None and tensor.node.body is not ends.graph.root:
         raise ends.unfound(f"{tensor.node.path} stands in a function that the graph calls")
     name = name_of(tensor)
-    key = keys.get(name, name.removesuffix(":0"))
+    key = keys.get(name) or feature_of(tensor) or name.removesuffix(":0")
     return TensorInfo(key=key, dtype=ends.dtype(tensor), shape=ends.shape(tensor), name=name)
 
 

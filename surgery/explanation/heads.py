@@ -223,7 +223,9 @@ class _Reading:
 
     def _because(self, variables: list[str]) -> str:
         """What stands where a dense layer on the pooled output was looked for, in words."""
-        sequence = None if self.ends.family.ends is None else self.ends.sequence.node
+        if self.ends.family.ends is None:
+            return f"the pooled output of {self.ends.family.name} is not looked for in a larger graph"
+        sequence = self.ends.sequence.node
         for key, tensor in sorted(self.outputs.items()):
             for node in upstream(tensor):
                 read = [name for feed in node.inputs if (name := self._variable(feed)) in variables]
