@@ -16,7 +16,7 @@ from surgery.graphs.dataflow import PRODUCTS, SUMS, through_shapes, upstream
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input
-from surgery.graphs.op_types import definitions_of
+from surgery.graphs.op_types import definitions_of, is_set
 from surgery.module import InspectedModule, VariableInfo
 from surgery.tables.family import Family
 
@@ -117,7 +117,8 @@ def _surroundings(
         graph = module.whole_graph()
         names = {t.key: str(t.name) for s in reversed(module.signatures.values()) for t in s.outputs}
         yield ends_in(graph, {}), {key: graph.tensor(graph.root.owner(name)) for key, name in names.items()}
-    for trace in module.around.values():
+    dropped = any(not claim.targets for claim in claims)  # such as the head that an export has kept
+    for trace in (module.around or (module.signature_traces if dropped else {})).values():
         graph = trace.open_graph()
         given = {node: leaf.dtype for node, (_, leaf) in zip(graph.inputs, trace.flat_inputs, strict=True)}
         yield ends_in(graph, given), dict(zip((path for path, _ in trace.flat_outputs), graph.outputs, strict=True))
@@ -172,7 +173,10 @@ class _Reading:
 
     def _graph(self, outputs: Mapping[str, Tensor]) -> HeadGraph:
         """The graph from the encoder's inputs to these outputs. One of a GraphDef is cut there, as the encoder's is."""
-        taken, graph = self.ends.inputs(), self.ends.graph
+        graph = self.ends.graph
+        if (own := self._own_inputs()) is not None:
+            return HeadGraph(graph=graph, inputs=own, outputs=outputs)
+        taken = self.ends.inputs()
         inputs = [Input(name=role, dtype=self.ends.dtype(tensor)) for role, tensor in taken.items()]
         if self.module.whole_graph is None:
             nodes = [tensor.node for tensor in taken.values()]
@@ -184,6 +188,17 @@ class _Reading:
             inputs=dict(zip(cut.inputs, inputs, strict=True)),
             outputs=dict(zip(outputs, cut.outputs, strict=True)),
         )
+
+    def _own_inputs(self) -> dict[Node, Input] | None:
+        """The graph's own inputs, where there is one for each of the encoder's; else None."""
+        graph, roles = self.ends.graph, self.ends.family.inputs
+        nodes = {a.name: self.ends.anchors.lookup_input(a.table) for a in roles if a.table is not None}
+        rest = [node for node in graph.inputs if node not in nodes.values()]
+        if None in nodes.values() or len({*nodes.values(), *rest}) != len(roles) or len(rest) != 1:
+            return None
+        (mask,) = (anchor.name for anchor in roles if anchor.table is None)
+        found = {node: role for role, node in (*nodes.items(), (mask, rest[0])) if node is not None}
+        return {node: Input(name=role, dtype=self.ends.given[node]) for node, role in found.items()}
 
     @property
     def _names(self) -> dict[str, str]:
@@ -206,12 +221,12 @@ class _Reading:
                 product = see_through(logits.node.inputs[position]).node
                 break
         pooled = self.ends.pooled
-        if product.op != "MatMul" or product.attr["transpose_a"].b or pooled is None:
+        if product.op != "MatMul" or is_set(product, "transpose_a") or pooled is None:
             return None
         kernel = self._variable(product.inputs[1])
         if kernel is None or see_through(product.inputs[0]).node is not pooled.node:
             return None
-        transposed = bool(product.attr["transpose_b"].b)
+        transposed = is_set(product, "transpose_b")
         return _Dense(kernel=kernel, transposed=transposed, bias=bias, logits=logits, activation=activation)
 
     def _variable(self, tensor: Tensor) -> str | None:

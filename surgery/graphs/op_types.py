@@ -80,6 +80,14 @@ def output_index(port: str, node: Any, definition: Any) -> int:
     raise ValueError(f"it reads the output {argument} of {node.name}, which {node.op} does not have")
 
 
+def is_set(node: Any, attribute: str) -> bool:
+    """A flag of an operation, False where the file leaves it out.
+
+    Asking the message itself for an attribute that it lacks would add it, empty, and the graph could not be loaded.
+    """
+    return attribute in node.attr and bool(node.attr[attribute].b)
+
+
 def handed_on(op: str, port: str) -> int | None:
     """The number of the input that an output only passes on; None where the operation computes something."""
     if op not in TRANSPARENT:
