@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.claims import Claim
+from surgery.explanation.claims import Claim, Explanation
 from surgery.explanation.ends import Ends, name_of
 from surgery.explanation.recognition import find_embedded, find_family
 from surgery.graphs.examples import feature_of
@@ -38,7 +38,7 @@ def locate_encoder(module: InspectedModule) -> InspectedModule:
         raise UnexplainedError(
             f"looking for the encoder in the graph of {module.name}: expected one, found {len(found)}",
             hint="export a model with one of them",
-            details=tuple(f"{family.name}: {e.claims[0].variable.name}, …" for family, e in found.values()),
+            details=tuple(f"{family.name}: {_first_weight(claimed)}, …" for family, claimed in found.values()),
         )
     ((scope, (family, explanation)),) = found.items()
     graph, definitions = module.whole_graph(), definitions_of(module.inference_graph)
@@ -50,6 +50,10 @@ def locate_encoder(module: InspectedModule) -> InspectedModule:
     needed = _needed(module)
     variables = tuple(replace(v, outside=_reason(v, needed)) if v.name in around else v for v in module.variables)
     return replace(module, scope=scope, variables=variables, traces=(trace,))
+
+
+def _first_weight(explanation: Explanation) -> str:
+    return next(claim.variable.name for claim in explanation.claims if claim.targets)
 
 
 def _trace(module: InspectedModule, ends: Ends) -> Trace:
