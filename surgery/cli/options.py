@@ -22,7 +22,8 @@ from surgery.wording import is_number
 
 MODULES = (
     "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
-    "SavedModel of TensorFlow 2 or a TF1 hub.Module, a TF1 checkpoint with its config, or a Hugging Face checkpoint."
+    "SavedModel of TensorFlow 2 or 1 (such as a hub.Module or an Estimator's classifier), a TF1 checkpoint with its "
+    "config, or a Hugging Face checkpoint."
 )
 SAVED_MODELS = (
     "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "

@@ -90,12 +90,8 @@ def test_a_head_that_is_cut_into_by_a_loop_does_not_hide_the_encoder(inferred):
 def test_the_head_is_read_as_data(inferred):
     head = inferred().head
     assert isinstance(head, DenseHead)
-    assert (head.kernel.name, head.transposed, head.bias.name, head.labels) == (
-        "output_weights",
-        True,
-        "output_bias",
-        2,
-    )
+    assert (head.kernel.name, head.bias.name) == ("output_weights", "output_bias")
+    assert (head.labels, head.transposed) == (2, True)
     assert (head.outputs, head.inner) == ({"probabilities": "softmax", "logits": "linear"}, ("logits",))
 
 

@@ -20,15 +20,16 @@ from surgery.planning.requests import Request
 from surgery.proof.battery import make_battery
 from surgery.scanning.gate import open_to_run
 from tests.support.builders import estimators
-from tests.support.conversions import Converted
+from tests.support.conversions import Converted, few_batches
 from tests.support.editing import edited
+from tests.support.sample_names import ESTIMATORS
 from tests.support.tampering import with_tensors
 
-SAMPLE = "tf1_estimator"
+SAMPLE, *_ = ESTIMATORS
 BUILT = {
-    "square": {"head": "dense", "resources": True, "rows": 4},
-    "scoped": {"head": "no_bias", "scope": "model/deep/", "training": True, "length": None},
-    "albert": {"albert": True, "serialized": True, "mask_of_ids": True},
+    "estimator_square": {"head": "dense", "resources": True, "rows": 4},
+    "estimator_scoped": {"head": "no_bias", "scope": "model/deep/", "training": True, "length": None},
+    "estimator_albert": {"estimator_albert": True, "serialized": True, "mask_of_ids": True},
 }
 ASSUME = estimators.RATES
 
@@ -53,7 +54,8 @@ def kept(estimator, tmp_path_factory):
     @cache
     def make(name):
         export = tmp_path_factory.mktemp("kept") / name / "1"
-        done = surgery.convert(estimator(name), export, assume=ASSUME, keep_head=True)
+        with few_batches():
+            done = surgery.convert(estimator(name), export, assume=ASSUME, keep_head=True)
         return Converted(estimator(name), export, done)
 
     return make
@@ -78,12 +80,13 @@ def served(folder, feeds):
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "length"), [(SAMPLE, 3, 32), ("square", 4, 12), ("scoped", 2, 7), ("albert", 2, 12)]
+    ("name", "rows", "length"),
+    [(SAMPLE, 3, 32), ("estimator_square", 4, 12), ("estimator_scoped", 2, 7), ("estimator_albert", 2, 12)],
 )
 def test_the_head_that_is_kept_answers_what_the_source_s_signature_answers(name, rows, length, estimator, kept):
     batch = tokens(rows, length, estimators.VOCAB)
     feeds = dict(zip(("input_ids", "input_mask", "segment_ids"), batch.values(), strict=True))
-    if name == "albert":
+    if name == "estimator_albert":
         feeds = {"examples": [serialized({key: value[row] for key, value in feeds.items()}) for row in range(rows)]}
     expected = served(estimator(name), feeds)
     found = tf.saved_model.load(str(kept(name).export)).signatures["classifier"](**batch)
@@ -99,7 +102,7 @@ def serialized(features):
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
-@pytest.mark.parametrize("name", [SAMPLE, *BUILT])
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_tensor_of_the_encoder_is_compared_inside_the_graph(name, kept):
     report, plan = kept(name).conversion.report, kept(name).conversion.plan
     blocks = [f"encoder_outputs_{number}" for number in range(plan.architecture.blocks)]
@@ -109,14 +112,14 @@ def test_every_tensor_of_the_encoder_is_compared_inside_the_graph(name, kept):
 
 
 def test_the_battery_keeps_to_the_shapes_that_the_graph_takes(kept):
-    for name, shape in ((SAMPLE, (None, 32)), ("square", (4, 12)), ("scoped", (None, None))):
+    for name, shape in ((SAMPLE, (None, 32)), ("estimator_square", (4, 12)), ("estimator_scoped", (None, None))):
         call = kept(name).conversion.plan.inference.convention
         assert (call.rows, call.length) == shape
-    assert "which takes 4 rows and 12 tokens only" in kept("square").conversion.report.reference
+    assert "which takes 4 rows and 12 tokens only" in kept("estimator_square").conversion.report.reference
 
 
 def test_the_head_is_data_in_the_manifest_and_its_weights_are_accounted_for(kept):
-    manifest = json.loads((kept("square").export / MANIFEST).read_text())
+    manifest = json.loads((kept("estimator_square").export / MANIFEST).read_text())
     assert manifest["head"] == {
         "kind": "dense",
         "on": "pooled_output",
@@ -129,13 +132,13 @@ def test_the_head_is_data_in_the_manifest_and_its_weights_are_accounted_for(kept
     }
     targets = {a["variable"]: a["target"] for a in manifest["assignments"]}
     assert (targets["loss/project/kernel"], targets["loss/project/bias"]) == ("classifier/kernel", "classifier/bias")
-    loaded = tf.saved_model.load(str(kept("square").export))
+    loaded = tf.saved_model.load(str(kept("estimator_square").export))
     assert [v.name for v in loaded.classifier.trainable_variables] == ["classifier/kernel:0", "classifier/bias:0"]
     assert not any("classifier" in variable.name for variable in loaded.variables)
 
 
 def test_what_training_left_in_the_graph_is_listed_as_no_part_of_the_encoder(kept):
-    because = {d.variable.name: d.because for d in kept("scoped").conversion.plan.weights.dropped}
+    because = {d.variable.name: d.because for d in kept("estimator_scoped").conversion.plan.weights.dropped}
     assert "slot of the optimiser" in because["model/deep/bert/pooler/dense/kernel/adam_m"]
     assert "slot of the optimiser" in because["output_weights/adam_v"]
     assert "counter of the optimiser" in because["global_step"]
@@ -143,23 +146,24 @@ def test_what_training_left_in_the_graph_is_listed_as_no_part_of_the_encoder(kep
 
 
 def test_an_export_with_a_head_is_verified_and_converted_again_with_it(kept, tmp_path):
-    found = surgery.verify(kept("scoped").source, kept("scoped").export, assume=ASSUME)
+    found = surgery.verify(kept("estimator_scoped").source, kept("estimator_scoped").export, assume=ASSUME)
     assert found.passed
     assert "classifier.logits" in {diff.name for diff in found.report.outputs}
-    again = surgery.convert(kept("scoped").export, tmp_path / "2", keep_head=True)
+    with few_batches():
+        again = surgery.convert(kept("estimator_scoped").export, tmp_path / "2", keep_head=True)
     assert again.report.passed
     assert again.plan.signatures["classifier"] == ("logits",)
-    dropped = {d.variable.name: d.because for d in surgery.plan(kept("scoped").export).weights.dropped}
+    dropped = {d.variable.name: d.because for d in surgery.plan(kept("estimator_scoped").export).weights.dropped}
     assert dropped == {"classifier/kernel": "the head that an export keeps is no part of its encoder"}
 
 
 def test_a_manifest_that_says_something_else_of_the_head_is_named(kept, tmp_path):
-    shutil.copytree(kept("scoped").export, tmp_path / "copy")
+    shutil.copytree(kept("estimator_scoped").export, tmp_path / "copy")
     path = tmp_path / "copy" / MANIFEST
     manifest = json.loads(path.read_text())
     manifest["head"]["outputs"] = {"logits": "softmax"}
     path.write_text(json.dumps(manifest))
-    found = surgery.verify(kept("scoped").source, tmp_path / "copy", assume=ASSUME)
+    found = surgery.verify(kept("estimator_scoped").source, tmp_path / "copy", assume=ASSUME)
     assert not found.passed
     assert any("head.outputs.logits says 'softmax', expected 'linear'" in line for line in found.report.contract)
 
@@ -167,7 +171,7 @@ def test_a_manifest_that_says_something_else_of_the_head_is_named(kept, tmp_path
 @pytest.fixture(scope="module")
 def recorded(estimator):
     """The recording of the classifier whose kernel is square, for `judge` to hold against its mutated exports."""
-    with open_to_run(str(estimator("square")), trust=False) as module:
+    with open_to_run(str(estimator("estimator_square")), trust=False) as module:
         return record(open_weights(make_plan(module, Path(), ASSUME, Request(keep_head=True)), make_battery))
 
 
@@ -225,7 +229,7 @@ MUTATIONS = {
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_wrong_head_is_caught_where_it_is_wrong(name, kept, recorded, tmp_path):
     mutate, weights, first = MUTATIONS[name]
-    mutate(kept("square").export, tmp_path / "mutated")
+    mutate(kept("estimator_square").export, tmp_path / "mutated")
     report = judge(recorded, open_export(tmp_path / "mutated"))
     assert report.first_divergence.name == first
     assert {line.partition(":")[0] for line in report.weights.mismatches} == weights
