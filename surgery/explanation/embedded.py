@@ -16,7 +16,7 @@ from surgery.explanation.ends import Ends, name_of
 from surgery.explanation.recognition import find_embedded, find_family
 from surgery.graphs.examples import feature_of
 from surgery.graphs.flat import FlatGraph, Tensor
-from surgery.graphs.op_types import definitions_of
+from surgery.graphs.op_types import UNKNOWN, definitions_of
 from surgery.graphs.reach import ancestors
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.tables.anchors import Anchors
@@ -82,9 +82,11 @@ def _trace(module: InspectedModule, ends: Ends) -> Trace:
 def _info(ends: Ends, tensor: Tensor, keys: dict[str, str]) -> TensorInfo:
     if tensor.node.body is not None and tensor.node.body is not ends.graph.root:
         raise ends.unfound(f"{tensor.node.path} stands in a function that the graph calls")
-    name = name_of(tensor)
+    name, dtype = name_of(tensor), ends.dtype(tensor)
+    if dtype == UNKNOWN:
+        raise ends.unfound(f"the graph does not show the dtype of {name}")
     key = keys.get(name) or feature_of(tensor) or name.removesuffix(":0")
-    return TensorInfo(key=key, dtype=ends.dtype(tensor), shape=ends.shape(tensor), name=name)
+    return TensorInfo(key=key, dtype=dtype, shape=ends.shape(tensor), name=name)
 
 
 def _refuse_strangers(ends: Ends, trace: Trace) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim
-from surgery.formats.tensors import Shape
+from surgery.formats.tensors import Shape, shape_of
 from surgery.graphs.dataflow import SHAPES
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.op_types import output_index, output_shapes, output_types
+from surgery.graphs.reach import PLACEHOLDERS
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
 from surgery.tables.rules import fill
@@ -105,8 +106,11 @@ class Ends:
 
     def shape(self, tensor: Tensor) -> Shape | None:
         """The shape of a tensor, as far as the graph shows it."""
-        count = len(output_types(tensor.node.proto, self.definitions))
-        return output_shapes(tensor.node.proto, count)[self._index(tensor)]
+        proto = tensor.node.proto
+        shape = output_shapes(proto, len(output_types(proto, self.definitions)))[self._index(tensor)]
+        if shape is None and proto.op in PLACEHOLDERS and "shape" in proto.attr:
+            return shape_of(proto.attr["shape"].shape)
+        return shape
 
     def unfound(self, because: str) -> UnexplainedError:
         """The error that says why the encoder could not be cut out."""

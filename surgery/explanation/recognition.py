@@ -23,7 +23,8 @@ def find_embedded(module: InspectedModule) -> dict[str, tuple[Family, Explanatio
     names = [variable.name for variable in module.variables]
     found: dict[str, tuple[Family, Explanation]] = {}
     for family, dialect in _dialects(module):
-        for scope in dict.fromkeys(scope for name in names for scope in _scopes(name, dialect.rules[0])):
+        scopes = (scope for name in names for scope in _scopes(name, dialect.rules[0]))
+        for scope in dict.fromkeys(("", *scopes)):
             explanation = explain(dialect, module.variables, scope)
             if replace(explanation, unclaimed=()).complete:
                 _, other = found.get(scope, (family, explanation))

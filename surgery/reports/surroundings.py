@@ -29,6 +29,15 @@ def text(console: Console, data: Data, *, kept: bool) -> None:
         _head(console, data["head"], kept)
 
 
+def sentence(head: Data, *, kept: bool) -> str:
+    """A head in one line."""
+    if head["kind"] != "dense":
+        return f"head of the model, not kept ({', '.join(head['variables'])}): {head['is']}"
+    weights = ", ".join(name for name in (head["kernel"], head["bias"]) if name)
+    then = f"kept as the signature {HEAD}" if kept else f"not kept: --keep-head makes it the signature {HEAD}"
+    return f"head of the model, a dense layer on the pooled output with {head['labels']} labels ({weights}): {then}"
+
+
 def _inside(inside: Data) -> list[tuple[str, str]]:
     sizes = [f"{inside[key]} {name}" for key, name in (("rows", "rows"), ("length", "tokens")) if inside[key]]
     return [

@@ -29,7 +29,7 @@ SAMPLE, *_ = ESTIMATORS
 BUILT = {
     "estimator_square": {"head": "dense", "resources": True, "rows": 4},
     "estimator_scoped": {"head": "no_bias", "scope": "model/deep/", "training": True, "length": None},
-    "estimator_albert": {"estimator_albert": True, "serialized": True, "mask_of_ids": True},
+    "estimator_albert": {"albert": True, "serialized": True, "mask_of_ids": True},
 }
 ASSUME = estimators.RATES
 
