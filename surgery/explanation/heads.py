@@ -145,7 +145,8 @@ class _Reading:
         variables = sorted({name for names in made.values() for name in names} - own)
         if not variables:
             return None
-        dense = {key: found for key, tensor in self.outputs.items() if (found := self._dense(tensor)) is not None}
+        read = {key: self._dense(tensor) for key, tensor in self.outputs.items()}
+        dense = {key: found for key, found in read.items() if found is not None and found.weights <= set(variables)}
         logits = {see_through(found.logits) for found in dense.values()}
         if len(logits) != 1:
             return OtherHead(
@@ -159,12 +160,19 @@ class _Reading:
         if LINEAR not in activations.values():
             activations[LOGITS], tensors[LOGITS] = LINEAR, first.logits
         by_address = {variable.address: variable for variable in self.module.variables}
-        kernel = by_address[first.kernel]
+        kernel, bias = by_address[first.kernel], None if first.bias is None else by_address[first.bias]
+        labels = kernel.shape[0 if first.transposed else 1]
+        if bias is not None and bias.shape != (labels,):
+            return OtherHead(
+                outputs=tuple(sorted(self.outputs)),
+                variables=tuple(sorted((kernel.name, bias.name))),
+                because=f"its bias has the shape {list(bias.shape)}, expected [{labels}]",
+            )
         return DenseHead(
             kernel=kernel,
             transposed=first.transposed,
-            bias=None if first.bias is None else by_address[first.bias],
-            labels=kernel.shape[0 if first.transposed else 1],
+            bias=bias,
+            labels=labels,
             outputs=activations,
             inner=tuple(activations.keys() - self.outputs.keys()),
             others=tuple(sorted(self.outputs.keys() - activations.keys())),
@@ -269,13 +277,23 @@ class _Dense:
     logits: Tensor
     activation: str
 
+    @property
+    def weights(self) -> set[str]:
+        """The addresses of its kernel and its bias."""
+        return {self.kernel} if self.bias is None else {self.kernel, self.bias}
+
 
 def head_data(head: Head | None) -> dict[str, Any] | None:
     """A head as JSON-ready data: the reports and the manifest show it so."""
     if head is None:
         return None
     if isinstance(head, OtherHead):
-        return {"kind": "other", "outputs": list(head.outputs), "variables": list(head.variables), "is": head.because}
+        return {
+            "kind": "other",
+            "outputs": list(head.outputs),
+            "variables": list(head.variables),
+            "because": head.because,
+        }
     return {
         "kind": "dense",
         "on": "pooled_output",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo
+from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo, for_inference
 from surgery.module.traces import Trace
 from surgery.module.variables import Tensors, VariableInfo, no_tensors
 
@@ -97,15 +97,11 @@ class InspectedModule:
 
     @property
     def inference_graph(self) -> Any:
-        """The message of the inference meta graph: the one without the tag "train".
-
-        Raises LookupError for a checkpoint, which has none.
-        """
-        graphs = () if self.saved_model is None else self.saved_model.meta_graphs
-        for graph in graphs:
-            if "train" not in graph.meta_info_def.tags:
-                return graph
-        raise LookupError("there is no meta graph for inference")
+        """The message of the inference meta graph. Raises LookupError where there is none, as for a checkpoint."""
+        number = for_inference(self.tag_sets)
+        if number is None:
+            raise LookupError("there is no meta graph for inference")
+        return self.saved_model.meta_graphs[number]
 
     @property
     def callables(self) -> tuple[str, ...]:
@@ -114,11 +110,11 @@ class InspectedModule:
 
     @property
     def signatures(self) -> dict[str, SignatureInfo]:
-        """Signatures of the inference meta graph: the one without the tag "train"."""
-        for graph in self.meta_graphs:
-            if "train" not in graph.tags:
-                return {signature.name: signature for signature in graph.signatures}
-        return {}
+        """Signatures of the inference meta graph."""
+        number = for_inference(self.tag_sets)
+        return (
+            {} if number is None else {signature.name: signature for signature in self.meta_graphs[number].signatures}
+        )
 
     @property
     def tag_sets(self) -> tuple[tuple[str, ...], ...]:

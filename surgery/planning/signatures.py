@@ -45,7 +45,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
             raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"{DEPTH}{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
-    head = keepable(inference.head, {*known, TAPS}) if request.keep_head else None
+    head = _keepable(inference.head, {*known, TAPS}) if request.keep_head else None
     kept = set() if head is None else {HEAD}
     taken = {*signatures, *inference.submodels, *kept, TAPS, "__call__"}
     for short in request.signatures:
@@ -59,7 +59,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
     return replace(resolved, signatures=packed_where_hidden(inference, resolved, signatures))
 
 
-def keepable(head: Head | None, taken: Container[str]) -> DenseHead:
+def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
     """The head of a module, if it can be kept. `taken` are the names of the encoder's outputs. Raises UsageError."""
     option = argument("keep_head", True)
     if head is None:

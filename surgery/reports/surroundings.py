@@ -32,7 +32,7 @@ def text(console: Console, data: Data, *, kept: bool) -> None:
 def sentence(head: Data, *, kept: bool) -> str:
     """A head in one line."""
     if head["kind"] != "dense":
-        return f"head of the model, not kept ({', '.join(head['variables'])}): {head['is']}"
+        return f"head of the model, not kept ({', '.join(head['variables'])}): {head['because']}"
     weights = ", ".join(name for name in (head["kernel"], head["bias"]) if name)
     then = f"kept as the signature {HEAD}" if kept else f"not kept: --keep-head makes it the signature {HEAD}"
     return f"head of the model, a dense layer on the pooled output with {head['labels']} labels ({weights}): {then}"
@@ -52,7 +52,7 @@ def _head(console: Console, head: dict[str, Any], kept: bool) -> None:
         rows = [
             ("outputs", ", ".join(head["outputs"])),
             ("variables", ", ".join(head["variables"])),
-            ("is", head["is"]),
+            ("because", head["because"]),
         ]
         facts(console, rows)
         return

@@ -17,7 +17,7 @@ from tensorboard.compat.proto import variable_pb2
 from surgery.formats.declared import declare
 from surgery.formats.tensors import dtype_name, shape_of, to_array
 from surgery.graphs.flat import VARIABLES, FlatGraph
-from surgery.module import Config, InspectedModule, TensorInfo, Trace, VariableInfo
+from surgery.module import Config, InspectedModule, TensorInfo, Trace, VariableInfo, for_inference
 from surgery.sources import common
 from surgery.sources.files import SAVED_MODEL, Files
 
@@ -40,9 +40,8 @@ def inspect(files: Files) -> InspectedModule:
     """Reads the meta graph for inference and its collections. A hub.Module is recognised by its `tfhub_module.pb`."""
     saved_model, folder = files.saved_model, files.folder
     assert saved_model is not None, "`accepts` is true only where there is one"
-    inference = next(
-        (g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0]
-    )
+    number = for_inference([graph.meta_info_def.tags for graph in saved_model.meta_graphs])
+    inference = saved_model.meta_graphs[number or 0]
     hub = (folder / "tfhub_module.pb").is_file()
     assets = _assets(inference)
     variables = _variables(inference)

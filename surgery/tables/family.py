@@ -72,7 +72,7 @@ class BlockInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ends:
+class EndAnchors:
     """The weights from which the ends of a post-norm encoder are found in the graph of a larger model.
 
     Attributes:
@@ -128,7 +128,7 @@ class Family:
     counts: Mapping[str, str] = field(default_factory=lambda: {"layer": "num_hidden_layers"})
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
     axes: Mapping[str, str] = field(default_factory=lambda: {"pooled_output": "batch hidden"})
-    ends: Ends | None = None
+    ends: EndAnchors | None = None
     repeated: str | None = None
     depth: GraphEvidence | None = None
     right_context: int = 0

@@ -107,7 +107,7 @@ class LoadedModule:
 
     def _graph(self, *, double: bool) -> Imported:
         if self._session is None:
-            tags = _serving_tags(self._module)
+            tags = tuple(self._module.inference_graph.meta_info_def.tags)
             self._session = SavedModelSession(cleared(self._module), tags, only_variables=True, few_runs=True)
         if double not in self._graphs:
             self._graphs[double] = self._session.graph(self._merged, double=double)
@@ -284,7 +284,3 @@ class LoadedExport:
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:
         """SHA-256 of the variables of these names, as the session has restored them. Missing ones are left out."""
         return {name: sha256(value) for name, value in self._session.variables(targets)}
-
-
-def _serving_tags(module: InspectedModule) -> tuple[str, ...]:
-    return next(graph.tags for graph in module.meta_graphs if "train" not in graph.tags)

@@ -108,9 +108,14 @@ def of_another_activation(graph):
     node(graph, "probabilities").op = "Softplus"
 
 
+def of_one_bias(graph):
+    node(graph, "output_bias").attr["shape"].shape.dim[0].size = 1
+
+
 @pytest.mark.parametrize(
     ("edit", "because"),
     [
+        (of_one_bias, "its bias has the shape [1], expected [2]"),
         (of_tokens, "a product of output_weights with the sequence output"),
         (of_two_layers, "a product of output_weights with hidden:0"),
         (of_another_activation, "a product of output_weights with bert/pooler/dense/Tanh:0"),
