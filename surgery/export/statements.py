@@ -16,7 +16,7 @@ from surgery.explanation.heads import head_data
 from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, read_manifest
 from surgery.module import InspectedModule
 from surgery.plain import plain
-from surgery.planning.edits import EditedPlan
+from surgery.planning.edits import EditedPlan, describe, read_edit
 from surgery.planning.plan import Plan
 
 HISTORY = frozenset({"packages"})
@@ -149,6 +149,8 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
         stated["outputs"] = {name: _sorted(outputs) for name, outputs in stated["outputs"].items()}
     if isinstance(stated.get("parity"), dict):
         stated["parity"] = {"passed": stated["parity"].get("passed")}
+    if isinstance(stated.get("edits"), dict):
+        stated["edits"] = {**stated["edits"], "applied": _reworded(stated["edits"].get("applied"))}
     source = stated.pop("source", None)
     if not own and isinstance(stated.get("head"), dict):
         stated["head"] = {key: value for key, value in stated["head"].items() if key not in NAMES_OF_HEAD}
@@ -182,6 +184,14 @@ def _by(rows: Any, name: str, *keys: str) -> dict[str, Any]:
         if isinstance(row, dict) and name in row:
             found[str(row[name])] = row.get(keys[0]) if len(keys) == 1 else {key: row.get(key) for key in keys}
     return found
+
+
+def _reworded(applied: Any) -> Any:
+    """The edits of a manifest in the words of this version."""
+    try:
+        return [{**row, "edit": describe(read_edit(row["edit"]))} for row in applied]
+    except (LookupError, TypeError, ValueError):
+        return applied
 
 
 def _sorted(names: Any) -> Any:
