@@ -9,6 +9,7 @@ from typing import Any
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.embedded import locate_encoder
+from surgery.explanation.heads import Head
 from surgery.module import InspectedModule
 from surgery.sources import well_formed
 
@@ -34,6 +35,11 @@ class Inspection:
     def architecture(self) -> Architecture | None:
         """The hyperparameters by field, or None if no table explains the module."""
         return None if self.inference is None else self.inference.architecture
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the model around the encoder; None for an encoder alone, or if no table explains the module."""
+        return None if self.inference is None else self.inference.head
 
 
 def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:

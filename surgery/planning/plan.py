@@ -11,6 +11,7 @@ from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.explanation.embedded import locate_encoder
+from surgery.explanation.heads import Head
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed
@@ -43,6 +44,11 @@ class Plan:
     def architecture(self) -> Architecture:
         """The hyperparameters by field."""
         return self.inference.architecture
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the model around the encoder, kept or not; None for a module that is an encoder alone."""
+        return self.inference.head
 
     @property
     def packed(self) -> dict[str, tuple[str, ...]]:

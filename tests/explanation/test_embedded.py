@@ -123,7 +123,7 @@ def of_one_bias(graph):
 )
 def test_another_head_is_listed_and_cannot_be_kept(edit, because, modules, tmp_path):
     folder = edited(modules(NAME), tmp_path / "edited", lambda saved: edit(saved.meta_graphs[0].graph_def))
-    head = surgery.plan(folder, assume=ASSUME).inference.head
+    head = surgery.plan(folder, assume=ASSUME).head
     assert head.variables == ("output_bias", "output_weights")
     assert because in head.because
     with pytest.raises(UsageError, match=re.escape(because)):
@@ -206,7 +206,9 @@ def test_rates_of_dropout_need_evidence_that_a_graph_for_serving_lacks(modules, 
         surgery.plan(modules(NAME))
     assert all(field in caught.value.hint for field in ASSUME)
     assert "intermediate_dropout" not in caught.value.hint
-    inference = surgery.inspect(modules(NAME)).inference
+    found = surgery.inspect(modules(NAME))
+    inference = found.inference
+    assert found.head.labels == 2
     assert inference.unknown.keys() == ASSUME.keys()
     assert inference.architecture["intermediate_dropout"] == 0.0
 
