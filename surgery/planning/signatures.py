@@ -1,7 +1,7 @@
 """Which signatures an export will have, and the inputs and outputs of each.
 
 `serving_default` comes first. Then come `taps` with all taps, one signature per feature, `depth_<number>` for each
-depth, the composed ones, and the module's sub-models, such as `mlm`.
+depth, the ready-made and the composed ones, and the module's sub-models, such as `mlm`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
-from surgery.planning.features import NAME, ResolvedFeature, resolve_features
+from surgery.planning.features import NAME, READY_MADE, ResolvedFeature, resolve_features
 from surgery.planning.outputs import DEPTH, SERVING, TAPS, ExportOutputs, Signature
 from surgery.planning.padding import check_graph, packed_where_hidden
 from surgery.planning.requests import Request
@@ -31,7 +31,8 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
     check_graph(request)
     names, blocks = inference.outputs, inference.architecture.blocks
     taps = resolve_taps(inference, request.taps)
-    features = resolve_features(request.features, blocks)
+    ready_made = [short for short in request.signatures if short in READY_MADE]
+    features = resolve_features(request.features, ready_made, names)
     base = {*names.paths, *(tap.output for tap in taps)}
     signatures = {SERVING: Signature(outputs=_served(names, request.layers))}
     if taps:
@@ -45,7 +46,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
         signatures[f"{DEPTH}{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
     taken = {*signatures, *inference.submodels, TAPS, "__call__"}
-    for short in request.signatures:
+    for short in (short for short in request.signatures if short not in READY_MADE):
         name, outputs = _composed(short, known, taken)
         signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
         taken.add(name)
@@ -86,7 +87,8 @@ def _composed(short: str, known: Sequence[str], taken: Iterable[str]) -> tuple[s
     name, equals, listed = str(short).partition("=")
     outputs = tuple(dict.fromkeys(output.strip() for output in listed.split(",") if output.strip()))
     if not equals or not NAME.fullmatch(name) or not outputs:
-        raise UsageError(f"{option}: expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _")
+        hint = f"ready-made, with their name alone: {', '.join(READY_MADE)}"
+        raise UsageError(f"{option}: expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _", hint=hint)
     if name in taken:
         raise UsageError(f"{option}: there is a signature {name} already")
     unknown = [output for output in outputs if output not in known]
