@@ -183,7 +183,7 @@ OUTPUTS = (
         "signatures",
         multiple=True,
         metavar="NAME=OUT,OUT",
-        help="Compose a signature of outputs. Repeatable.",
+        help="Compose a signature of outputs, or add hidden_states, which needs no list. Repeatable.",
     ),
     click.option(
         "--graph",

@@ -12,6 +12,7 @@ from surgery.planning.features import ResolvedFeature
 from surgery.planning.outputs import Signature
 from surgery.planning.requests import Feature, Request, Tap
 from surgery.planning.signatures import resolve
+from surgery.planning.texts import Texts
 from tests.support.running import on_the_command_line
 
 ENDS = ("pooled_output", "sequence_output", "embedding_output")
@@ -330,7 +331,9 @@ def test_hidden_states_are_hugging_face_s_embedding_first_and_numbered_as_its_tu
 
 
 def test_hidden_states_may_be_composed_otherwise_and_share_no_name(outputs, refused):
-    assert outputs(signatures=["hidden_states=pooled_output"]).extra == {"hidden_states": signature(("pooled_output",), packed=True)}
+    assert outputs(signatures=["hidden_states=pooled_output"]).extra == {
+        "hidden_states": signature(("pooled_output",), packed=True)
+    }
     twice = {"signatures": "hidden_states", "features": "hidden_states=mean"}
     assert "--feature hidden_states=mean: there is a feature hidden_states already" in refused(**twice).message
     entry = {"signatures": "hidden_states", "features": "hidden_states_1=mean"}
@@ -419,3 +422,22 @@ def test_a_hint_names_arguments_or_options_as_the_message_does(outputs):
     spelled = on_the_command_line(caught.value)
     assert spelled.hint == "taps have to be asked for with --tap, features with --feature"
     assert str(spelled) == f"--signature probe=zzz: there is no output zzz\n  what to do: {spelled.hint}"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"features": ["text=mean"]}, "--feature text=… with --text: the text export has a signature text of its own"),
+        ({"features": ["text_pair=mean"]}, "--feature text_pair=… with --text: the text export has a signature"),
+        ({"signatures": ["text=pooled_output"]}, "--signature text=… with --text: the text export has a signature"),
+        ({"features": ["input_mask=mean"]}, "--feature input_mask=… with --text: the text export has an output"),
+    ],
+)
+def test_a_name_of_the_text_export_is_refused_beside_one_only(request_, message, modules, outputs):
+    plan = surgery.plan(modules("g3_small"))
+    found = resolve(plan.inference, Request.of(**request_))
+    with pytest.raises(UsageError) as caught:
+        Texts().check(plan.module, plan.inference, found)
+    assert on_the_command_line(caught.value).message.startswith(message)
+    assert "vector=" in caught.value.hint
+    Texts().check(plan.module, plan.inference, resolve(plan.inference, Request.of(features="vector=mean")))

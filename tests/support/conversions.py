@@ -100,7 +100,7 @@ FEATURES = {
 
 
 def form_of(name: str) -> dict[str, Any]:
-    """The arguments of `surgery.convert` for a form of graphs: "fused", "model_garden", "packed", or with "features"."""
+    """The arguments of `surgery.convert` for a form: "fused", "model_garden", "packed", or the one with "features"."""
     return {"packed": True} if name == "packed" else FEATURES if name == "features" else {"graph": name}
 
 

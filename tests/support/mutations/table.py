@@ -241,7 +241,8 @@ MUTATIONS = (
         files=restate,
         first=silent(BERT),
         told=(r"architecture.num_attention_heads says 8, expected 4",),
-    ),    Mutation(
+    ),
+    Mutation(
         row="a layer that a feature names twice, counted once",
         where="the mean of a feature",
         graph=graphs.in_features("AddN", graphs.counted_once),
