@@ -64,7 +64,7 @@ def convert(
             `surgery.Feature("vector", mix="mean", layers="-4:", pooling="mean")`.
         depths: Numbers of blocks; each is a signature `depth_<number>` that runs so many blocks.
         signatures: Signatures composed of outputs: `"probe=query_0,pooled_output"` or
-            `{"probe": ["query_0", "pooled_output"]}`.
+            `{"probe": ["query_0", "pooled_output"]}`; `"hidden_states"` alone is Hugging Face's list, embedding first.
         graph: The form of the graphs for inference: `"fused"`, which TensorFlow runs faster on a CPU, or
             `"model_garden"`, the operations of Model Garden's own layers.
         packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose

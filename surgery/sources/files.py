@@ -16,6 +16,8 @@ from typing import Any
 from surgery.errors import ModuleError
 
 SAVED_MODEL = "saved_model.pb"
+ARCHIVES = (".tar.gz", ".tgz", ".zip")
+"""The endings of archives in which modules are packed."""
 READ_BY_TENSORFLOW = ("variables", "assets", "assets.extra")
 """Folders of a SavedModel that TensorFlow, or a server, reads."""
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
-from surgery.sources.files import Files
+from surgery.sources.files import ARCHIVES, SAVED_MODEL, Files
+from surgery.sources.single_files import known_file
 from surgery.wording import is_number
 
-ARCHIVES = (".tar.gz", ".tgz", ".zip")
 HANDLE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
 """The end of the name of a file with a checkpoint's values, which only a conversion reads."""
@@ -40,20 +40,22 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     except (OSError, ValueError) as error:
         raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
     prefix = _checkpoint_prefix(path)
+    if prefix is not None and (module_folder := prefix.parent.parent / SAVED_MODEL).is_file():
+        raise ModuleError(
+            f"opening {module}: it is the checkpoint of a SavedModel, whose keys carry no names",
+            hint=f"did you mean {module_folder.parent}?",
+        )
     if prefix is not None:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
-    if path.is_file() and module.endswith(ARCHIVES):
+    if path.is_file() and module.endswith(ARCHIVES) and known_file(path) is None:
         from surgery.processes.scratch import scratch_folder
 
         with scratch_folder() as scratch:
             yield _unpack(path, scratch, with_weights=with_weights)
         return
     if path.is_file():
-        raise ModuleError(
-            f"opening {module}: it is a file, expected a folder, an archive ({', '.join(ARCHIVES)}), or a URL",
-            hint=f"did you mean {path.parent}?" if path.parent in module_folders(path.parent, depth=0) else None,
-        )
+        raise _no_module(path)
     yield Files(folder=path, name=module_name(module))
 
 
@@ -71,6 +73,17 @@ def module_name(module: str) -> str:
     for ending in ARCHIVES:
         name = name.removesuffix(ending)
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "module"
+
+
+def _no_module(path: Path) -> ModuleError:
+    """The error for a file that is neither an archive nor part of a checkpoint."""
+    known = known_file(path)
+    beside = path.parent in module_folders(path.parent, depth=0)
+    return ModuleError(
+        f"opening {path}: it is {known.what if known else 'a file'}, expected a folder, an archive "
+        f"({', '.join(ARCHIVES)}), or a URL",
+        hint=known.lead if known else f"did you mean {path.parent}?" if beside else None,
+    )
 
 
 def _named_path(path: Path) -> Path:

@@ -143,7 +143,7 @@ def test_a_folder_above_the_module_gets_the_right_hint(modules):
 
 
 def test_a_file_of_a_module_gets_the_right_hint(modules):
-    error = refused(modules("g3_small") / "saved_model.pb", "it is a file")
+    error = refused(modules("g3_small") / "saved_model.pb", "it is the graph of a SavedModel")
     assert str(modules("g3_small")) in error.hint
 
 
