@@ -21,12 +21,13 @@ from surgery.processes.signals import raise_again
 from surgery.wording import is_number
 
 MODULES = (
-    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
+    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a handle: a URL of TF Hub, a page of Kaggle or "
+    "Hugging Face, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION, or hf://OWNER/MODEL. The folder holds a "
     "SavedModel of TensorFlow 2 or a TF1 hub.Module, a TF1 checkpoint with its config, or a Hugging Face checkpoint."
 )
 SAVED_MODELS = (
-    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "
-    "handle (a URL)."
+    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a "
+    "handle: a URL of TF Hub, a page of Kaggle or Hugging Face, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION, or hf://OWNER/MODEL."
 )
 
 

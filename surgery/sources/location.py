@@ -83,7 +83,7 @@ def _missing(module: str, path: Path) -> ModuleError:
     """The error for a path that does not exist, with the nearest name in its folder."""
     beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
     near = did_you_mean(path.with_name(name) for name in get_close_matches(path.name, beside, n=2))
-    hint = "give the folder that holds the module, its archive (.tar.gz, .tgz or .zip), or a Hub handle (a URL)"
+    hint = "give the folder that holds the module, its archive (.tar.gz, .tgz or .zip), or a handle (a URL)"
     if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", module):
         hint += f"; the model of Hugging Face is hf://{module}"
     return ModuleError(
