@@ -142,6 +142,8 @@ def _failure(handle: Handle, told: Mapping[str, Any]) -> Exception:
         case "too large":
             return limits.exceeded("unpacked_bytes", None, f"resolving the handle {handle.typed}")
         case "unfit":
+            return _error(handle, said, f"choose a model whose page has model.safetensors: {handle.page}")
+        case "pickled":
             return _error(handle, said, _convert_elsewhere(handle))
     if "does not appear to be a valid module" in said:
         return _error(handle, f"what came is no archive of a module ({said})", "give the URL of its .tar.gz itself")

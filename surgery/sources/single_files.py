@@ -11,6 +11,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from surgery.formats.frozen_graph import FrozenGraph, is_graph, is_saved_model, read_frozen
@@ -73,8 +74,8 @@ def known_files(folder: Path) -> Iterator[tuple[Path, Known]]:
 def folder_for(path: Path) -> Path:
     """A name for the folder that a model of a file is written to: one beside it that does not exist."""
     stem = path.with_name(path.name.removesuffix("".join(path.suffixes[-2:])) or path.stem)
-    names = (stem, stem.with_name(f"{stem.name}_saved_model"), stem.with_name(f"{stem.name}_exported"))
-    return next((name for name in names if not name.exists()), names[-1])
+    further = (stem.with_name(f"{stem.name}_{number}") for number in count(2))
+    return next(name for name in chain([stem], further) if not name.exists())
 
 
 def _shell(path: Path) -> str:

@@ -38,6 +38,10 @@ class Unfit(Exception):
     """What was found is no module; the message says what it is."""
 
 
+class Pickled(Unfit):
+    """The weights that were found are a pickle."""
+
+
 def _tensorflow_hub(asked: Asked) -> tuple[str, list[str] | None]:
     if asked["address"].startswith(("http://", "https://")) and _try(asked, asked["address"]) and not _kept(asked):
         raise Unfit("it has not been fetched before")  # seconds earlier than TensorFlow would say so
@@ -108,7 +112,7 @@ def _patterns(files: list[str]) -> tuple[str, ...]:
         return SAVED_MODEL
     pickles = [file for file in files if any(fnmatch.fnmatch(file, pattern) for pattern in PICKLES)]
     if pickles:
-        raise Unfit(f"its weights are {pickles[0]}, a pickle: opening it would run whatever code it holds")
+        raise Pickled(f"its weights are {pickles[0]}, a pickle: opening it would run whatever code it holds")
     raise Unfit("it has neither model.safetensors nor saved_model.pb, found " + (", ".join(files[:6]) or "no files"))
 
 
@@ -147,7 +151,7 @@ def _told(error: Exception) -> dict[str, Any]:
             return {"kind": "status", "status": status, "error": type(error).__name__, "said": said}
     for link in chain:
         if isinstance(link, Unfit):
-            return {"kind": "unfit", "said": str(link)}
+            return {"kind": "pickled" if isinstance(link, Pickled) else "unfit", "said": str(link)}
         if isinstance(link, TimeoutError) or "Timeout" in type(link).__name__:
             return asdict(Trouble(kind=network.SILENT, host="", said=said))
         if isinstance(link, socket.gaierror):

@@ -118,7 +118,7 @@ def test_a_repository_of_pickles_is_told_how_to_get_further(host):
     error = refused("hf://us/bert", "its weights are pytorch_model.bin, a pickle")
     assert "from_pretrained('us/bert').save_pretrained('bert', safe_serialization=True)" in error.hint
     host.files = {"README.md": b""}
-    refused("hf://us/bert", "neither model.safetensors nor saved_model.pb, found README.md")
+    refused("hf://us/bert", "neither model.safetensors nor saved_model.pb, found README.md what to do: choose a model")
 
 
 def test_a_model_of_kaggle_is_fetched_once_by_way_of_its_redirects(kaggle, modules):
