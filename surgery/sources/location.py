@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.files import ARCHIVES, SAVED_MODEL, Files
 from surgery.sources.handles import Handle, handle_of, name_of
-from surgery.sources.single_files import known_file
 from surgery.wording import did_you_mean
 
 SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
 """The end of the name of a file with a checkpoint's values, which only a conversion reads."""
+GZIP = b"\x1f\x8b"
 DEEPEST = 5
 """A module is looked for on the first levels of an archive, down to this one."""
 
@@ -51,7 +51,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     if prefix is not None:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
-    if path.is_file() and module.endswith(ARCHIVES) and known_file(path) is None:
+    if path.is_file() and module.endswith(ARCHIVES) and not _is_other(path):
         from surgery.processes.scratch import scratch_folder
 
         with scratch_folder() as scratch:
@@ -91,8 +91,20 @@ def _missing(module: str, path: Path) -> ModuleError:
     )
 
 
+def _is_other(archive: Path) -> bool:
+    """Whether a file with an archive's name is something else: a Keras file is a zip file, too."""
+    with suppress(OSError), archive.open("rb") as file:
+        if file.read(2) != GZIP:
+            from surgery.sources.single_files import known_file
+
+            return known_file(archive) is not None
+    return False
+
+
 def _no_module(path: Path) -> ModuleError:
     """The error for a file that is neither an archive nor part of a checkpoint."""
+    from surgery.sources.single_files import known_file
+
     known = known_file(path)
     beside = path.parent in module_folders(path.parent, depth=0)
     return ModuleError(
