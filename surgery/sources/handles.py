@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from surgery.errors import ModuleError
 from surgery.sources.files import ARCHIVES
-from surgery.wording import is_number
+from surgery.wording import is_number, plain_name
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 HUB, KAGGLE, HUGGING_FACE = "tensorflow_hub", "kagglehub", "huggingface_hub"
@@ -91,23 +91,23 @@ def handle_of(module: str) -> Handle | None:
 
 
 def _url(typed: str, url: str, *, plain: bool) -> Handle:
-    return Handle(typed=typed, library=HUB, address=url, name=name_of(url), page=url, plain=plain)
+    name = name_of(re.sub(r"[?#].*$", "", url))
+    return Handle(typed=typed, library=HUB, address=url, name=name, page=url, plain=plain)
 
 
 def name_of(path: str) -> str:
     """The last part of a path or URL that is no version number, as a folder's name, without an archive's ending."""
-    parts = [part for part in re.sub(r"[?#].*$", "", path).split("/") if part]
+    parts = [part for part in path.split("/") if part]
     while len(parts) > 1 and is_number(parts[-1]):
         parts.pop()
     name = parts[-1] if parts else "module"
     for ending in ARCHIVES:
         name = name.removesuffix(ending)
-    return as_name(name)
+    return _name(name)
 
 
-def as_name(text: str) -> str:
-    """A text as the name of a module and of its folder."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "module"
+def _name(text: str) -> str:
+    return plain_name(text) or "module"
 
 
 def _kaggle_page(typed: str, parts: Sequence[str], *, plain: bool) -> Handle:
@@ -139,7 +139,7 @@ def _kaggle(typed: str, parts: Sequence[str], plain: bool) -> Handle:
         typed=typed,
         library=KAGGLE,
         address="/".join((owner, model, framework, variation, *version)),
-        name=as_name(variation if variation.startswith(model) else f"{model}_{variation}"),
+        name=_name(variation if variation.startswith(model) else f"{model}_{variation}"),
         page=f"{page}/{framework}/{variation}",
         plain=plain,
     )
@@ -164,7 +164,7 @@ def _hugging_face(typed: str, address: str, *, plain: bool) -> Handle:
         typed=typed,
         library=HUGGING_FACE,
         address=name,
-        name=as_name(parts[-1]),
+        name=_name(parts[-1]),
         page=f"https://huggingface.co/{name}",
         revision=found[0] if found else None,
         plain=plain,
