@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.errors import ModuleError
 from surgery.formats.frozen_graph import is_graph, is_saved_model
 from surgery.sources import leads
 from surgery.sources.archives import DAMAGE
-from surgery.sources.files import ARCHIVES
+from surgery.sources.files import ARCHIVES, SAVED_MODEL
+from surgery.wording import did_you_mean
 
 HEAD = 512
 """The bytes of a file's beginning that are looked at."""
@@ -65,6 +67,16 @@ def known_files(folder: Path) -> Iterator[tuple[Path, Known]]:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix in MODELS and (known := known_file(path)) is not None:
             yield path, known
+
+
+def no_export(path: Path) -> ModuleError:
+    """The error for a path that was given for an export, and has no `saved_model.pb`."""
+    known = known_file(path) if path.is_file() else None
+    below = sorted(found.parent for found in path.glob(f"*/{SAVED_MODEL}")) if path.is_dir() else []
+    return ModuleError(
+        f"opening the export {path}: " + (f"it is {known.what}, " if known else "") + f"expected a {SAVED_MODEL} there",
+        hint=known.lead if known else did_you_mean(below[:3]) or "give the folder of an export",
+    )
 
 
 def _is_keras(path: Path, head: bytes) -> bool:

@@ -173,3 +173,11 @@ def test_a_folder_of_an_archive_leads_to_the_archive():
     Path("fetched").mkdir()
     Path("fetched/bert.tar.gz").write_bytes(b"\x1f\x8b")
     assert refused("fetched").hint == "did you mean fetched/bert.tar.gz?"
+
+
+def test_a_file_given_for_an_export_is_named_too():
+    Path("m.keras").write_bytes(keras("3.10.0"))
+    for run in (lambda: surgery.serving("m.keras"), lambda: surgery.verify("m.keras", "m.keras")):
+        with pytest.raises(ModuleError, match=r"opening the export .*m\.keras: it is a Keras model") as caught:
+            run()
+        assert "keras.models.load_model(" in caught.value.hint
