@@ -104,7 +104,8 @@ def connection_trouble(error: OSError, host: str) -> Trouble:
 def _proxied(url: str) -> str:
     """The URL to which a request for `url` goes: its proxy's, or itself."""
     parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.hostname or ""):
         return url
     return proxy if "://" in proxy else f"http://{proxy}"

@@ -22,7 +22,7 @@ from typing import Any
 from surgery import limits
 from surgery.arguments import argument
 from surgery.errors import ModuleError
-from surgery.processes import child
+from surgery.processes import child, network
 from surgery.sources.files import inside
 from surgery.sources.handles import HUB, HUB_HOSTS, HUGGING_FACE, HUGGING_FACE_HOSTS, KAGGLE, KAGGLE_HOSTS, Handle
 from surgery.wording import did_you_mean
@@ -114,13 +114,13 @@ def _failure(handle: Handle, told: Mapping[str, Any]) -> Exception:
     """The error for what the process has told about its failure."""
     service, host, said = SERVICES[handle.library], told.get("host") or "the host", told["said"]
     match told["kind"]:
-        case "offline":
+        case network.OFFLINE:
             return _error(
                 handle,
                 f"there is no network: no host can be found or reached ({said})",
                 f"connect first, or give a folder. What was fetched before is kept in {KEPT[handle.library]}",
             )
-        case "unknown host":
+        case network.UNKNOWN_HOST:
             known = get_close_matches(host, [*HUB_HOSTS, *KAGGLE_HOSTS, *HUGGING_FACE_HOSTS], n=1, cutoff=0.6)
             suggestion = did_you_mean(known)
             return _error(
@@ -128,9 +128,9 @@ def _failure(handle: Handle, told: Mapping[str, Any]) -> Exception:
                 f"no host is called {host} ({said})",
                 (f"{suggestion} " if suggestion else "") + "there is a network: check how the host is written",
             )
-        case "refused":
+        case network.REFUSED:
             return _error(handle, f"{host} takes no connection ({said})", "check the address, its port, and the proxy")
-        case "silent":
+        case network.SILENT:
             seconds = limits.limit("answer_seconds")
             return _error(
                 handle,
@@ -147,6 +147,10 @@ def _failure(handle: Handle, told: Mapping[str, Any]) -> Exception:
             return _error(handle, said, _convert_elsewhere(handle))
     if "does not appear to be a valid module" in said:
         return _error(handle, f"what came is no archive of a module ({said})", "give the URL of its .tar.gz itself")
+    return _unnamed(handle, said)
+
+
+def _unnamed(handle: Handle, said: str) -> ModuleError:
     return _error(handle, said, f"check the handle and the network; {KEPT[handle.library]} says where modules are kept")
 
 
@@ -172,7 +176,7 @@ def _refusal(handle: Handle, service: str, status: int, error: str, said: str) -
             f"{service} has no such model, framework, variation or version (404)",
             f"compare it with {page.rpartition('/')[0].rpartition('/')[0]}",
         )
-    return _error(handle, said, f"check the URL and the network; {KEPT[handle.library]} says where modules are kept")
+    return _unnamed(handle, said)
 
 
 def _convert_elsewhere(handle: Handle) -> str:

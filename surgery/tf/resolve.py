@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import resource
-import signal
 import socket
 import sys
 import tempfile
@@ -129,7 +128,6 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     network.bound_waits(asked["seconds"])
     # A library that unpacks an archive by itself cannot write a file larger than this.
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (asked["bytes"] if most < 0 else min(asked["bytes"], most), most))
     try:
