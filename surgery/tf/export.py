@@ -18,7 +18,7 @@ import tensorflow as tf
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
 from surgery.explanation.heads import HEAD
-from surgery.explanation.outputs import BLOCKS, entry_name
+from surgery.explanation.outputs import entry_name
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
@@ -139,14 +139,13 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
     outputs = encode.outputs
     tapped = any(name in outputs.tap_names for name in wanted.outputs)
     function = encode(training=False, tapped=tapped, depth=wanted.depth, packed=wanted.packed)
-    entry = encode.encoder.inference.outputs.entry
 
     def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = function(*inputs)
         flat = flat_outputs(encoded, outputs.tapped_blocks)
         for feature in outputs.features.values():
             if set(feature.outputs) & set(wanted.outputs):
-                states = [encoded[BLOCKS][entry(layer)] for layer in feature.layers]
+                states = [flat[name] for name in feature.states]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
         if outputs.head_outputs.issuperset(wanted.outputs):
             flat.update(encode.encoder.head(encoded["pooled_output"]))

@@ -59,6 +59,7 @@ def test_the_readme_works_from_top_to_bottom_and_its_export_can_be_verified_and_
     run_commands("README.md")
     run_python("README.md")
     run_commands("docs/parity.md")
+    run_python("docs/using.md")
     run_python("docs/fine-tuning.md")
 
 
