@@ -22,7 +22,12 @@ from surgery.sources.files import SAVED_MODEL, Files
 KNOWN_BY = SAVED_MODEL
 EXPECTED = tf2.EXPECTED
 MODULE = "_func"
-AROUND = {"optimizer": "a slot or counter of the optimiser", "keras_api": "a counter of a metric"}
+AROUND = {
+    "optimizer": "a slot or counter of the optimiser",
+    "keras_api": "a counter of a metric",
+    "variables": "a variable of the model around the encoder",
+    "_all_variables": "a copy of a variable, as Keras 3 saves it",
+}
 """Reasons for variables that a Keras model has beside its layers' own, by the child of the root that holds them."""
 
 

@@ -330,7 +330,9 @@ def test_hidden_states_are_hugging_face_s_embedding_first_and_numbered_as_its_tu
 
 
 def test_hidden_states_may_be_composed_otherwise_and_share_no_name(outputs, refused):
-    assert outputs(signatures=["hidden_states=pooled_output"]).extra == {"hidden_states": signature(("pooled_output",), packed=True)}
+    assert outputs(signatures=["hidden_states=pooled_output"]).extra == {
+        "hidden_states": signature(("pooled_output",), packed=True)
+    }
     twice = {"signatures": "hidden_states", "features": "hidden_states=mean"}
     assert "--feature hidden_states=mean: there is a feature hidden_states already" in refused(**twice).message
     entry = {"signatures": "hidden_states", "features": "hidden_states_1=mean"}
