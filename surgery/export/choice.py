@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from surgery.arguments import argument
+from surgery.arguments import OneOrMore, argument
 from surgery.errors import UsageError
 from surgery.explanation.outputs import entry_name
 from surgery.export.description import Description
@@ -61,10 +61,12 @@ def _choose(description: Description, name: str) -> Choice:
     known = [*description.outputs, *(entry for entries in lists.values() for entry in entries), *features, *READY_MADE]
     raise UsageError(
         f"{argument('outputs', name)}: the export has no such output",
-        hint=did_you_mean(get_close_matches(name, known, n=3, cutoff=0.5)) or "it has " + ", ".join(known),
+        hint=did_you_mean(get_close_matches(name, known, n=2, cutoff=0.6)) or "it has " + ", ".join(known),
     )
 
 
-def short(outputs: str | Feature) -> str:
-    """What a caller asks for as a text, which a configuration can keep."""
-    return outputs.short if isinstance(outputs, Feature) else str(outputs)
+def short_forms(outputs: OneOrMore[str | Feature] | None) -> str | list[str] | None:
+    """What a caller asks for as texts, which a configuration can keep: one, or several."""
+    if outputs is None or isinstance(outputs, str | Feature):
+        return outputs.short if isinstance(outputs, Feature) else outputs
+    return [output.short if isinstance(output, Feature) else str(output) for output in outputs]

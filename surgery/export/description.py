@@ -141,7 +141,7 @@ def describe(module: InspectedModule) -> Description:
         names = [variable.name for variable in module.variables]
         if double := next((name for name in names if names.count(name) > 1), None):
             raise ModuleError(
-                f"opening {module.folder}: it has two variables {double}, and a layer has one of each name",
+                f"opening {module.name}: it has two variables {double}, and a layer has one of each name",
                 hint="edits that add several layers need a name of its own for each",
             )
         return Description(
@@ -159,7 +159,7 @@ def describe(module: InspectedModule) -> Description:
         )
     except (LookupError, TypeError, AttributeError, StopIteration) as error:
         raise ModuleError(
-            f"opening {module.folder}: its manifest {MANIFEST} does not fit its graph ({type(error).__name__}: {error})",
+            f"opening {module.name}: its manifest {MANIFEST} does not fit its graph ({type(error).__name__}: {error})",
             hint="the export is damaged: write it again with surgery convert",
         ) from error
 
@@ -169,7 +169,7 @@ def _manifest(module: InspectedModule) -> Any:
         return read_manifest(Path(module.folder))
     except (OSError, ValueError) as error:
         raise ModuleError(
-            f"opening {module.folder}: expected an export, with the file {MANIFEST}, "
+            f"opening {module.name}: expected an export, with the file {MANIFEST}, "
             f"{getattr(error, 'strerror', None) or error}",
             hint="write one with surgery convert",
         ) from error
@@ -182,9 +182,9 @@ def _call(module: InspectedModule) -> Trace:
     if set(found) != {True, False}:
         texts = any(tensor.dtype == "string" for s in module.signatures.values() for tensor in s.inputs)
         raise ModuleError(
-            f"opening {module.folder}: it has no call of tokens, with and without training, {', '.join(module.callables)}"
+            f"opening {module.name}: it has no call of tokens, with and without training, {', '.join(module.callables)}"
             if not texts
-            else f"opening {module.folder}: it takes texts, and has no call that can be trained",
+            else f"opening {module.name}: it takes texts, and has no call that can be trained",
             hint="give the export beside it, which takes tokens, and make them with what surgery preprocess writes"
             if texts
             else "write an export with surgery convert",
@@ -242,7 +242,7 @@ def _pad(module: InspectedModule) -> int:
         lines = read_text(Path(module.folder) / module.assets[VOCABULARY]).splitlines()
     except (OSError, ValueError) as error:
         raise ModuleError(
-            f"reading the vocabulary of {module.folder}: {getattr(error, 'strerror', None) or error}",
+            f"reading the vocabulary of {module.name}: {getattr(error, 'strerror', None) or error}",
             hint="the export is damaged: write it again with surgery convert",
         ) from error
     return lines.index(PAD) if PAD in lines else 0

@@ -21,10 +21,10 @@ import tensorflow as tf
 
 from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
 from surgery.batching import MASK
-from surgery.batching.token_inputs import WORD_IDS, completed, named
+from surgery.batching.token_inputs import WORD_IDS, completed
 from surgery.boundary import boundary
 from surgery.errors import ModuleError, UsageError
-from surgery.export.choice import choose, short
+from surgery.export.choice import Choice, choose, short_forms
 from surgery.export.description import Description, Weight, describe
 from surgery.module import InspectedModule
 from surgery.planning.requests import Feature, Layers, layers_text
@@ -34,39 +34,28 @@ from surgery.sources.opening import open_module
 from surgery.tf.features import compute
 from surgery.tf.flat_outputs import flat_outputs
 from surgery.tf.kept_export import KeptExport, keep
+from surgery.tf.keras_calls import errors_as_they_are, given_tokens, int32_of
+from surgery.tf.keras_variables import HeldExport, LayerWeight
 
 BACKEND = "tensorflow"
 
 
-class _Weight(keras.Variable):  # type: ignore[misc]  # Keras has no types
-    """A weight of the layer: Keras's handle of a variable, which is TensorFlow's."""
+class _Own:
+    """What a layer has of its own. Keras and TensorFlow wrap dicts and lists that are attributes of a layer itself.
 
-    def _export_to_saved_model_graph(self, object_map: Any, tensor_map: Any, options: Any, **kwargs: Any) -> list[Any]:
-        """Maps the weight to the variable in the graph that is saved.
-
-        Keras maps it to a copy, and the variable once more to another one. Functions and restoring operations then
-        disagree, and a server finds a variable without a value.
-        """
-        created = []
-        if self.value not in object_map:
-            created = self.value._export_to_saved_model_graph(object_map, tensor_map, options, **kwargs)
-        object_map[self] = object_map[self.value]
-        return created
-
-
-class _Held(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]  # TensorFlow has no types
-    """What `model.export` takes along besides weights: Keras looks for resources, such as tables, and writes them.
-
-    It holds the loaded export as `_func`, the name under which a hub.KerasLayer has its module, and under which
-    surgery.sources.hub_layer finds it. The resource itself is the handle of a variable that nobody reads.
+    Attributes:
+        description: The export, as the layer knows it.
+        choices: The outputs that the layer returns; None for all that the export's call returns.
+        weights: Every weight by its name in the export.
+        kept: The export's files and loaded graph; None until they have arrived.
     """
 
-    def __init__(self, loaded: Any) -> None:
-        super().__init__()
-        self._track_trackable(loaded, "_func")
+    description: Description
+    choices: tuple[Choice, ...] | None = None
+    kept: KeptExport | None = None
 
-    def _create_resource(self) -> tf.Tensor:
-        return tf.raw_ops.VarHandleOp(dtype=tf.bool, shape=[])
+    def __init__(self) -> None:
+        self.weights: dict[str, LayerWeight] = {}
 
 
 @keras.saving.register_keras_serializable(package="surgery")
@@ -128,12 +117,11 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         _check_backend()
         # Keras would cast floats to half precision before the layer could say that tokens are integers.
         super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
-        # XLA would compile the graph anew for each length of a batch; `compile(jit_compile=True)` still asks for it.
-        self.supports_jit = False
+        self.supports_jit = False  # XLA would compile the graph anew for each length of a batch
         self.exported = str(exported)
-        self.outputs = outputs if outputs is None else short(outputs) if _is_one(outputs) else [*map(short, outputs)]
+        self.outputs = short_forms(outputs)
         self.train_blocks = None if train_blocks is None else layers_text(train_blocks)
-        self._kept: KeptExport | None = None
+        self._own = _Own()
         with boundary(f"making an Encoder of {self.exported}"), tf.init_scope():
             described = None if export is None else Description.from_config(export)
             if described is None or _is_at(self.exported, described):
@@ -146,34 +134,42 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
                     self._build_around(describe(module), lambda weight: values.read(found[weight.name]))
                     self._load(cleared)
             else:
-                # The values come from a file of weights. Until then they are no numbers, rather than wrong ones.
-                self._build_around(described, lambda weight: np.full(weight.shape, np.nan))
+                self._build_around(described, _no_value)
         self._build_at_init()
 
     def _build_around(self, description: Description, value: Callable[[Weight], Any]) -> None:
         """Makes the weights."""
-        self._description = description
-        self._choices = None if self.outputs is None else choose(description, one_or_more(self.outputs))
+        self._own.description = description
+        self._own.choices = None if self.outputs is None else choose(description, one_or_more(self.outputs))
         trained = description.trained(self.train_blocks)
-        self._weights: dict[str, _Weight] = {}
         for weight in description.weights:
             *scopes, name = weight.name.split("/")
             variable = tf.Variable(value(weight), trainable=weight.trainable, dtype=weight.dtype, name=weight.name)
             with ExitStack() as stack:
                 for scope in (self.name, *scopes):
                     stack.enter_context(keras.name_scope(scope))
-                made = _Weight(variable, trainable=weight.name in trained, autocast=False, name=name)
-            self._weights[weight.name] = made
+                made = LayerWeight(variable, trainable=weight.name in trained, autocast=False, name=name)
+            self._own.weights[weight.name] = made
             self._track_variable(made)
 
     def _load(self, module: InspectedModule) -> None:
         """Loads the graph of an export, whose description is the layer's, around the weights that are there."""
-        kept = keep(module, self._description, {name: weight.value for name, weight in self._weights.items()})
-        if self._kept is not None:
-            self._kept.held.close()
-        self._kept = kept
+        kept = keep(module, self._own.description, {name: weight.value for name, weight in self._own.weights.items()})
+        if self._own.kept is not None:
+            self._own.kept.held.close()
+        self._own.kept = kept
         weakref.finalize(self, kept.held.close)
-        self._held = _Held(kept.loaded)
+        self._held = HeldExport(kept.loaded)
+
+    def _there(self, doing: str) -> KeptExport:
+        """The export. Raises ModuleError if the layer was made of a configuration, and its folder is not there."""
+        if self._own.kept is None:
+            raise ModuleError(
+                f"{doing} {self.name}: the export at {self.exported} is not there, or another one is",
+                hint="keras.saving.load_model reads a layer with its export from a .keras file; a configuration alone "
+                "needs the folder",
+            )
+        return self._own.kept
 
     def call(
         self,
@@ -187,28 +183,27 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         training: bool | None = None,
     ) -> Any:
         """The outputs for tokens in one of the forms above. See the class."""
-        if self._kept is None:
-            raise ModuleError(
-                f"calling {self.name}: the export at {self.exported} is not there, or another one is",
-                hint="keras.saving.load_model reads a layer with its export from a .keras file; a configuration alone "
-                "needs the folder",
-            )
-        tokens = completed(_given(locals()), _integers, pad=self._description.pad)
-        returned = self._kept.loaded(tokens, training=bool(training))
-        return self._chosen(returned, tokens[MASK])
+        with errors_as_they_are():
+            tokens = completed(given_tokens(locals()), int32_of, pad=self._own.description.pad)
+            returned = self._there("calling").loaded(tokens, training=bool(training))
+            return self._chosen(returned, tokens[MASK])
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the outputs, from those of the tokens."""
         call = inspect.signature(self.call).bind(*args, **kwargs)
-        tokens = completed(_given(call.arguments), lambda value, dtype: value, pad=self._description.pad)
+        with errors_as_they_are():
+            tokens = completed(given_tokens(call.arguments), lambda value, dtype: value, pad=self._own.description.pad)
         batch, length = tokens[WORD_IDS].shape
+        known = self._own.description
         shapes = {
             name: [[batch, *(length if size is None else size for size in rest)] for _, *rest in entries]
-            for name, entries in self._description.outputs.items()
+            for name, entries in known.outputs.items()
         }
         specs = {name: [tf.TensorSpec(shape, tf.float32) for shape in entries] for name, entries in shapes.items()}
-        returned = {name: entries if name in self._description.lists else entries[0] for name, entries in specs.items()}
-        traced = tf.function(self._chosen).get_concrete_function(returned, tf.TensorSpec([batch, length], tf.int32))
+        returned = {name: entries if name in known.lists else entries[0] for name, entries in specs.items()}
+        traced = tf.function(self._chosen, autograph=False).get_concrete_function(
+            returned, tf.TensorSpec([batch, length], tf.int32)
+        )
         return tf.nest.map_structure(
             lambda spec: keras.KerasTensor(tuple(spec.shape), keras.backend.standardize_dtype(spec.dtype)),
             traced.structured_outputs,
@@ -217,14 +212,14 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     def _chosen(self, returned: Mapping[str, Any], mask: tf.Tensor) -> Any:
         """The layer's outputs from those of the export's call, in the layer's own dtype."""
         returned = tf.nest.map_structure(lambda tensor: tf.cast(tensor, tf.float32), dict(returned))
-        if self._choices is None:
+        if self._own.choices is None:
             return self._cast(returned)
-        flat = flat_outputs(returned, self._description.lists)
-        for feature in (choice.feature for choice in self._choices if choice.feature is not None):
+        flat = flat_outputs(returned, self._own.description.lists)
+        for feature in (choice.feature for choice in self._own.choices if choice.feature is not None):
             flat.update(compute(feature, [flat[name] for name in feature.states], mask))
         chosen = {
             choice.key: [flat[name] for name in choice.names] if choice.listed else flat[choice.names[0]]
-            for choice in self._choices
+            for choice in self._own.choices
         }
         return self._cast(next(iter(chosen.values())) if isinstance(self.outputs, str) else chosen)
 
@@ -238,37 +233,35 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
             "exported": self.exported,
             "outputs": self.outputs,
             "train_blocks": self.train_blocks,
-            "export": self._description.to_config(),
+            "export": self._own.description.to_config(),
         }
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the weights by name, so that a file is read back whichever blocks are trained."""
-        for name, weight in self._weights.items():
+        for name, weight in self._own.weights.items():
             store[_key(name)] = weight
 
     def load_own_variables(self, store: Any) -> None:
         """Reads weights that `save_own_variables` has written. Raises ValueError for those of another encoder."""
-        wanted, found = {_key(name) for name in self._weights}, set(store.keys())
+        wanted, found = {_key(name) for name in self._own.weights}, set(store.keys())
         if differing := sorted(wanted ^ found):
             raise ValueError(
                 f"reading the weights of {self.name}: they are those of another encoder. Expected {len(wanted)}, found "
                 f"{len(found)}; only one of both has {', '.join(differing[:3])}"
             )
-        for name, weight in self._weights.items():
+        for name, weight in self._own.weights.items():
             weight.assign(store[_key(name)])
 
     def save_assets(self, inner_path: str) -> None:
         """Writes the export into a model's file: its graph, vocabulary and manifest. Its weights are in the file."""
-        if self._kept is None:
-            raise ModuleError(f"saving {self.name}: the export at {self.exported} is not there, or another one is")
-        self._kept.write(Path(inner_path))
+        self._there("saving").write(Path(inner_path))
 
     def load_assets(self, inner_path: str | None) -> None:
         """Reads the export from a model's file. Raises UntrustedError if it could do more than compute."""
         if inner_path is None:
             raise ModuleError(f"reading {self.name}: the model's file has no export", hint="the file is damaged")
         with boundary(f"reading the export of {self.name}"), open_module(inner_path, with_weights=False) as module:
-            if describe(module) != self._description:
+            if describe(module) != self._own.description:
                 raise ModuleError(
                     f"reading {self.name}: the model's file has another export than its configuration says",
                     hint="the file is damaged, or was changed",
@@ -284,26 +277,15 @@ def _check_backend() -> None:
         )
 
 
-def _is_one(outputs: OneOrMore[str | Feature]) -> bool:
-    return isinstance(outputs, str | Feature)
-
-
 def _is_at(folder: str, description: Description) -> bool:
     """Whether the export of a description lies in this folder."""
     graph = Path(folder) / SAVED_MODEL
     return graph.is_file() and hashlib.sha256(graph.read_bytes()).hexdigest() == description.graph
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs by TF Hub's names, from the arguments of the layer's call."""
-    keywords = {name: value for name, value in arguments.items() if name not in ("self", "inputs", "training")}
-    return named(arguments.get("inputs"), keywords)
-
-
-def _integers(value: Any, dtype: str) -> tf.Tensor:
-    """The value as int32. A number that int32 does not have becomes its nearest, which no embedding table has."""
-    value = tf.convert_to_tensor(value)
-    return tf.cast(value, dtype) if value.dtype == tf.bool else tf.saturate_cast(value, dtype)
+def _no_value(weight: Weight) -> Any:
+    """Stands for a value that a file of weights will bring. It is no number, rather than a wrong one."""
+    return np.full(weight.shape, np.nan if weight.dtype.startswith(("float", "bfloat")) else 0)
 
 
 def _key(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from surgery.errors import ModuleError
 from surgery.formats import saved_model as saved_model_pb
 from surgery.formats.checkpoint_check import check_weights
 from surgery.formats.saved_model import asset_files

@@ -64,7 +64,7 @@ def test_what_must_stay_the_same_ends_at_the_first_effect(modules):
         ((PruneHeads((1,)), PruneHeads((1,), "2")), "has lost one of these heads before"),
         ((ReplaceBlock(0, layer), PruneHeads((1,), "0")), "is replaced"),
         ((InsertLayer(9, layer),), "there is no block 9"),
-        ((InsertLayer(0, "Dense"),), "expected a Keras layer, found a str"),
+        ((InsertLayer(0, "Dense"),), "expected a layer of tf_keras, found a str"),
     ],
 )
 def test_a_wrong_aim_is_refused_before_tensorflow(edits, message, modules):
