@@ -50,18 +50,19 @@ def _choose(description: Description, name: str) -> Choice:
         return Choice(key=name, names=lists[name], listed=True)
     if name in description.outputs or any(name in entries for entries in lists.values()):
         return Choice(key=name, names=(name,))
-    ready_made = [name] if name in READY_MADE else []
-    asked = [name] if "=" in name else [] if ready_made else [*description.features]
-    features = resolve_features(asked, ready_made, description.names)
+    asked = [name] if "=" in name else [*description.features]
+    taken = {feature.name for short in asked if (feature := Feature.read(short)) is not None}
+    features = resolve_features(asked, [ready for ready in READY_MADE if ready not in taken], description.names)
     for feature in features.values():
-        if name in (feature.name, *asked):
+        if name == feature.name or ("=" in name and feature.name in taken):
             return Choice(key=feature.name, names=feature.outputs, listed=feature.mix == "none", feature=feature)
         if name in feature.outputs:
             return Choice(key=name, names=(name,), feature=feature)
-    known = [*description.outputs, *(entry for entries in lists.values() for entry in entries), *features, *READY_MADE]
+    known = [*description.outputs, *features]
+    near = get_close_matches(name, [*known, *(entry for entries in lists.values() for entry in entries)], n=2)
     raise UsageError(
         f"{argument('outputs', name)}: the export has no such output",
-        hint=did_you_mean(get_close_matches(name, known, n=2, cutoff=0.6)) or "it has " + ", ".join(known),
+        hint=did_you_mean(near) or "it has " + ", ".join(known),
     )
 
 

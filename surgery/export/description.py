@@ -97,7 +97,7 @@ class Description:
         chosen = select_layers(layers_text(blocks), self.blocks, option)
         if len(chosen) < self.blocks and any(weight.place == ALL_BLOCKS for weight in trainable):
             raise UsageError(
-                f"{option}: all {self.blocks} blocks of this encoder share one set of weights, so none is trained alone",
+                f"{option}: all {self.blocks} blocks share one set of weights, so none of them is trained alone",
                 hint=f"{argument('train_blocks', ':')} trains them, and not the embeddings",
             )
         places = {*chosen, ALL_BLOCKS, POOLER, ADDED}

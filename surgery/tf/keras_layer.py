@@ -239,7 +239,7 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     def save_own_variables(self, store: Any) -> None:
         """Writes the weights by name, so that a file is read back whichever blocks are trained."""
         for name, weight in self._own.weights.items():
-            store[_key(name)] = weight
+            store[_key(name)] = weight.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads weights that `save_own_variables` has written. Raises ValueError for those of another encoder."""
@@ -261,12 +261,13 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         if inner_path is None:
             raise ModuleError(f"reading {self.name}: the model's file has no export", hint="the file is damaged")
         with boundary(f"reading the export of {self.name}"), open_module(inner_path, with_weights=False) as module:
+            cleared = let_through(module, trust=False)
             if describe(module) != self._own.description:
                 raise ModuleError(
                     f"reading {self.name}: the model's file has another export than its configuration says",
                     hint="the file is damaged, or was changed",
                 )
-            self._load(let_through(module, trust=False))
+            self._load(cleared)
 
 
 def _check_backend() -> None:
