@@ -1,4 +1,4 @@
-"""Edits of an encoder: they keep or drop blocks, remove heads, and put layers of tf_keras after blocks or in their place.
+"""Edits of an encoder: they keep or drop blocks, remove heads, put layers of tf_keras after or in place of blocks.
 
 An edit selects blocks as Python counts them, in the encoder that the edits before it have left. The number of places
 that it hits is counted. An edit that hits nothing, or a block or head that does not exist, is refused. The manifest

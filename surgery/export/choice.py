@@ -51,7 +51,7 @@ def _choose(description: Description, name: str) -> Choice:
     if name in description.outputs or any(name in entries for entries in lists.values()):
         return Choice(key=name, names=(name,))
     asked = [name] if "=" in name else [*description.features]
-    taken = {feature.name for short in asked if (feature := Feature.read(short)) is not None}
+    taken = {read.name for short in asked if (read := Feature.read(short)) is not None}
     features = resolve_features(asked, [ready for ready in READY_MADE if ready not in taken], description.names)
     for feature in features.values():
         if name == feature.name or ("=" in name and feature.name in taken):

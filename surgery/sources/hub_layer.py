@@ -3,8 +3,8 @@
 tensorflow_hub/keras_layer.py keeps the loaded module as its attribute `_func`, which is saved with the model, including
 its calls and assets. The layer registers each of the module's weights under the weight's whole name; keys of such
 checkpoints therefore read `transformer.Slayer_0.S…`. The variables hold the fine-tuned values. Variables around the
-layer (a classifier, an optimiser's slots, metrics) are listed as outside. A model around a surgery.keras.Encoder has the
-module under the same name, where Keras 3 writes tables and other resources (surgery.tf.keras_variables).
+layer (a classifier, an optimiser's slots, metrics) are listed as outside. A model around a surgery.keras.Encoder has
+the module under the same name, where Keras 3 writes tables and other resources (surgery.tf.keras_variables).
 """
 
 from __future__ import annotations

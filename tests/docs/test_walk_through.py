@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.support.conversions import few_batches
 from tests.support.documentation import ROOT, commands, fences, prints
 from tests.support.documentation import surgery as main
 
@@ -64,7 +65,8 @@ def test_the_readme_works_from_top_to_bottom_and_its_export_can_be_verified_and_
     fine_tuned = "docs/fine-tuning.md"
     run_commands(fine_tuned, slice(1))
     run_python(fine_tuned)
-    run_commands(fine_tuned, slice(1, None))
+    with few_batches():
+        run_commands(fine_tuned, slice(1, None))
 
 
 @pytest.mark.parametrize("page", ["docs/taps.md", "docs/edits.md", "docs/any-savedmodel.md"])
