@@ -27,6 +27,7 @@ from surgery.errors import ModuleError, UsageError
 from surgery.export.choice import Choice, choose, short_forms
 from surgery.export.description import Description, Weight, describe
 from surgery.module import InspectedModule
+from surgery.paths import at_home
 from surgery.planning.requests import Feature, Layers, layers_text
 from surgery.scanning.gate import let_through
 from surgery.sources.files import SAVED_MODEL
@@ -118,7 +119,7 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         # Keras would cast floats to half precision before the layer could say that tokens are integers.
         super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
         self.supports_jit = False  # XLA would compile the graph anew for each length of a batch
-        self.exported = str(exported)
+        self.exported = str(at_home(exported))
         self.outputs = short_forms(outputs)
         self.train_blocks = None if train_blocks is None else layers_text(train_blocks)
         self._own = _Own()
