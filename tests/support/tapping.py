@@ -47,9 +47,9 @@ class Tapped(NamedTuple):
 def everything(name: str, plan: Plan) -> dict[str, Any]:
     """What to ask of a sample: every tap.
 
-    And of those in COMPOSED a shallower encoder, features, Hugging Face's hidden states, and every output of the default
-    signature once more: with all taps that are no terms of a residual sum ("calm"), and where that matters most, with
-    those that are ("terms").
+    And of those in COMPOSED a shallower encoder, features, Hugging Face's hidden states, and every output of the
+    default signature once more: with all taps that are no terms of a residual sum ("calm"), and where that matters
+    most, with those that are ("terms").
     """
     names, blocks = list(offered(plan.inference)), plan.inference.architecture["num_hidden_layers"]
     if name not in COMPOSED:
