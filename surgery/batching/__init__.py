@@ -4,9 +4,10 @@ sharing       which requests share a run; padding their inputs and cutting their
 bounds        the most that a request may ask for, and the values that BERT's inputs may have
 token_inputs  the forms in which people pass tokens to a model: `[ids, mask]`, `input_ids`, int64, without a mask
 probing       how a signature behaves, found by running it: the axes that follow the sequence, whether padding is exact
+texts         batches of texts of similar length
 
 `token_inputs` knows no framework; everything else here is numpy. A model is a function from inputs to outputs. The
-model handler of Beam and the Triton server both run their batches with this package.
+model handler of Beam, the Triton server and `surgery.load` run their batches with this package.
 """
 
 MASK = "input_mask"
