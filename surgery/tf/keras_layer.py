@@ -77,7 +77,7 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         outputs: The outputs to return. None returns what the export's call does: a dict with `pooled_output` [batch,
             hidden], `sequence_output` [batch, seq, hidden], `encoder_outputs` (a list with one per block), and so on.
             One name returns one tensor: `"pooled_output"`, `"encoder_outputs_3"`, a tap such as `"query_1"`, a feature
-            of the export, or any feature in its form `"text=mean@-4:/mean"`. Several names return a dict.
+            of the export, or any feature in its form `"vector=mean@-4:/mean"`. Several names return a dict.
         train_blocks: The blocks to train, such as `"-2:"`; the pooler is trained with them, and all else is frozen.
             None trains what the source trains.
         trainable: Whether anything is trained.
