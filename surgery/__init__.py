@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
 from surgery.api.reading import graph, inspect, plan, scan
-from surgery.api.using import extract, serving, verify
+from surgery.api.using import extract, run, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.run import SignatureRun
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
@@ -74,6 +75,7 @@ __all__ = [
     "Preprocessor",
     "Scan",
     "Serving",
+    "SignatureRun",
     "SurgeryError",
     "Tap",
     "Tapping",
@@ -90,6 +92,7 @@ __all__ = [
     "inspect",
     "plan",
     "preprocess",
+    "run",
     "scan",
     "serving",
     "tap",
@@ -111,6 +114,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Preprocessor": "surgery.jobs.texts",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
+    "SignatureRun": "surgery.jobs.run",
     "Tap": "surgery.planning.requests",
     "Tapping": "surgery.jobs.tap",
     "Verification": "surgery.jobs.verify",

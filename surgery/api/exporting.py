@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,9 @@ from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
 from surgery.boundary import public
 from surgery.limits import Limits
 from surgery.progress import Progress, silent
+
+Inputs = PathOrHandle | Mapping[str, Any]
+"""The path of an `.npz` file, or values by input."""
 
 if TYPE_CHECKING:
     from surgery.edits import Edit
@@ -206,6 +209,7 @@ def tap(
     tensors: OneOrMore[str],
     *,
     signature: str | None = None,
+    inputs: Inputs | Sequence[Inputs] | None = None,
     trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
@@ -220,6 +224,8 @@ def tap(
         destination: The folder to write.
         tensors: Names that `graph` lists, each `"NAME"` or `"NAME=OUTPUT"` with the key of its output.
         signature: As for `graph`.
+        inputs: Inputs on which both SavedModels are run, where none can be made up (ragged, sparse, serialized
+            examples): as for `run`, or a list of such. None makes them from the signature.
         trust: As for `convert`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
@@ -246,11 +252,21 @@ def tap(
         Path(destination),
         one_or_more(tensors),
         signature=signature,
+        inputs=_batches(inputs),
         trust=trust,
         overwrite=overwrite,
         keep_failed=keep_failed,
         progress=progress or silent,
     )
+
+
+def _batches(inputs: Any) -> list[Any]:
+    from surgery.graph_taps.given_inputs import read_inputs
+
+    if inputs is None:
+        return []
+    several = isinstance(inputs, Sequence) and not isinstance(inputs, str)
+    return [read_inputs(batch) for batch in (inputs if several else [inputs])]
 
 
 def _texts(seq_length: int | None, vocab: PathOrHandle | None, lower_case: bool | None) -> Any:

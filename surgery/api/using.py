@@ -14,6 +14,7 @@ from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.run import SignatureRun
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
 
@@ -126,6 +127,64 @@ def serving(
         output=None if output is None else Path(output),
         warmup=warmup,
         mixed_precision=mixed_precision,
+        trust=trust,
+        overwrite=overwrite,
+        progress=progress or silent,
+    )
+
+
+@public
+def run(
+    module: PathOrHandle,
+    inputs: PathOrHandle | Mapping[str, Any],
+    *,
+    signature: str | None = None,
+    outputs: OneOrMore[str] | None = None,
+    destination: PathOrHandle | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
+    timeout: int | None = None,
+    limits: Limits = None,
+    progress: Progress | None = None,
+) -> SignatureRun:
+    """Runs a signature of any SavedModel on one batch, as a server does.
+
+    Args:
+        module: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.
+        inputs: Values by input, or the path of an `.npz` file with them. A value is an array or nested lists. A list of
+            dicts, of a list of numbers or strings by feature, becomes serialized tf.train.Examples. A ragged input `r`
+            is nested lists, or `r.values` and `r.row_splits`; a sparse one `s.indices`, `s.values` and `s.dense_shape`.
+        signature: As for `graph`.
+        outputs: The outputs to compute; None for all.
+        destination: The `.npz` file to write the outputs to; None to write none.
+        trust: As for `convert`.
+        overwrite: Replaces the file, when the signature has run.
+        timeout: As for `tap`.
+        limits: As for `inspect`.
+        progress: As for `convert`.
+
+    Returns:
+        The outputs as numpy arrays by key in `.outputs`, and the casts of inputs that were made.
+
+    Raises:
+        UsageError: An input is missing, unknown, or of another dtype or shape; the message has every fault.
+        SurgeryError: Another of the classes in `surgery.errors`. The file is then as it was before.
+
+    Examples:
+        ```python
+        done = surgery.run("exported/bert_text/1", {"text": ["a text"]}, outputs="pooled_output")
+        print(done["pooled_output"].shape)
+        ```
+    """
+    from surgery.graph_taps.given_inputs import read_inputs
+    from surgery.jobs.run import run_signature
+
+    return run_signature(
+        str(module),
+        read_inputs(inputs if isinstance(inputs, Mapping) else Path(inputs)),
+        signature=signature,
+        outputs=None if outputs is None else one_or_more(outputs),
+        destination=None if destination is None else Path(destination),
         trust=trust,
         overwrite=overwrite,
         progress=progress or silent,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import surgery
+from surgery.cli.inputs import EXAMPLES, INPUTS, given
 from surgery.cli.options import (
     JSON,
     LIMIT,
@@ -42,6 +43,8 @@ from surgery.cli.terminal import show, working
     "character that is no letter or digit. Repeatable.",
 )
 @SIGNATURE
+@INPUTS
+@EXAMPLES
 @TRUST
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
@@ -55,6 +58,8 @@ def tap(
     destination: Path,
     tensors: tuple[str, ...],
     signature: str | None,
+    inputs: tuple[Path, ...],
+    examples: tuple[str, ...],
     trust: bool,
     overwrite: bool,
     keep_failed: bool,
@@ -75,6 +80,7 @@ def tap(
             destination,
             tensors,
             signature=signature,
+            inputs=given(inputs, examples),
             trust=trust,
             overwrite=overwrite,
             keep_failed=keep_failed,

@@ -137,6 +137,19 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
     )
 
 
+def choose_signature(files: Files, signature: str | None = None) -> tuple[tuple[str, ...], SignatureInfo]:
+    """The tags of a signature's meta graph, and the signature. Raises as `open_graph` does."""
+    if files.saved_model is None:
+        checkpoint = inspect_folder(files)
+        raise ModuleError(
+            f"running {files.name}: it is a {checkpoint.format}, which has weights but no graph",
+            hint="surgery convert makes a SavedModel of it",
+        )
+    with well_formed(files.name):
+        meta_graph, _, info = _choose(files, signature)
+        return tuple(sorted(meta_graph.meta_info_def.tags)), info
+
+
 def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
     """The listing with only the tensors that a pattern names: a glob for the whole name, or a part of the name."""
     if pattern is None:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
@@ -46,7 +47,7 @@ Specs = Mapping[str, tf.TensorSpec]
 @contextmanager
 def opened(listing: GraphListing, cleared: Cleared, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
     """Loads the SavedModel of a listing. Raises ModuleError when TensorFlow cannot load it."""
-    _know_operations(listing)
+    know_operations(listing.meta_graph.graph_def, listing.files.name)
     with _load(listing, cleared, _trainable(listing, taps)) as module:
         loaded = Loaded(listing, cleared, taps, module)
         try:
@@ -117,7 +118,7 @@ class Loaded:
             raise ModuleError(
                 f"running the signature {self._listing.signature.name} of {self._listing.files.name}: it could not be "
                 f"run on inputs made from the signature, so nothing could be verified: {reason(failure)}",
-                hint="the graph wants inputs of a form that its signature does not say",
+                hint=f"the graph wants inputs of a form that its signature does not say: {argument('inputs')} gives some",
             )
         return accepted, recorded
 
@@ -213,12 +214,11 @@ def _load(listing: GraphListing, cleared: Cleared, meta_graph: Any) -> Iterator[
         yield loaded
 
 
-def _know_operations(listing: GraphListing) -> None:
+def know_operations(graph: Any, name: str) -> None:
     """Registers TensorFlow Text's operations if a graph has operations that TensorFlow itself does not know.
 
     Raises ModuleError for operations that are still unknown then.
     """
-    graph = listing.meta_graph.graph_def
     used = {node.op for function in graph.library.function for node in function.node_def}
     used |= {node.op for node in graph.node}
     used -= {function.signature.name for function in graph.library.function}
@@ -228,6 +228,6 @@ def _know_operations(listing: GraphListing) -> None:
     missing = sorted(op for op in used if op_def_registry.get(op) is None)
     if missing:
         raise ModuleError(
-            f"loading {listing.files.name}: TensorFlow does not know its operations {', '.join(missing)}",
+            f"loading {name}: TensorFlow does not know its operations {', '.join(missing)}",
             hint="they come from a package of their own, which this environment lacks",
         )

@@ -128,6 +128,10 @@ class SavedModelSession:
                 }
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
 
+    def tensors(self, fetches: Mapping[str, str], feeds: Mapping[str, np.ndarray]) -> Arrays:
+        """Tensors by the names of `fetches`, for values by the names of the tensors that are fed."""
+        return self._run(fetches, feeds)
+
     def optimised(self, name: str, batch: Batch) -> list[Any]:
         """The graphs that TensorFlow runs for a signature on a batch, after optimisation. Raises as running it does."""
         signature, run = self.signatures[name], tf.compat.v1.RunMetadata()
