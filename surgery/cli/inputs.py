@@ -21,8 +21,8 @@ EXAMPLES = click.option(
     "examples",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A small input as JSON: a number, a text, nested lists; a list of objects becomes serialized tf.train.Examples. "
-    "Repeatable.",
+    help="A small input as JSON: a number, a text, nested lists; a list of objects becomes serialized "
+    "tf.train.Examples. Repeatable.",
 )
 
 
@@ -32,4 +32,5 @@ def given(inputs: Sequence[Path], examples: Sequence[str]) -> list[Any] | None:
 
     if not inputs and not examples:
         return None
-    return [read_inputs(file, examples) for file in (*inputs, *([] if inputs else [{}]))]
+    files: Sequence[Any] = inputs or [{}]
+    return [read_inputs(file, examples) for file in files]

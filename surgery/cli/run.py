@@ -18,8 +18,8 @@ from surgery.errors import UsageError
     short_help="Run a signature of any SavedModel on inputs of a file.",
     examples=(
         "surgery run exported/bert/1 --inputs tokens.npz --outputs pooled_output",
-        "surgery run exported/bert_text/1 --example 'text=[\"a text\", \"another\"]' --output vectors.npz",
-        "surgery run ./ranker --example 'examples=[{\"age\": [31], \"city\": [\"Ulm\"]}]' --json",
+        'surgery run exported/bert_text/1 --example \'text=["a text", "another"]\' --output vectors.npz',
+        'surgery run ./ranker --example \'examples=[{"age": [31], "city": ["Ulm"]}]\' --json',
     ),
 )
 @SAVED_MODEL

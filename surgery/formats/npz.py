@@ -15,7 +15,16 @@ from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.regular_files import check_regular
 
-DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError, SyntaxError, TypeError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+)
 """Errors to which a file leads that is no `.npz`, or a damaged one."""
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 SUFFIX = ".npy"

@@ -45,7 +45,9 @@ def data(tapping: Tapping) -> Data:
 def text(console: Console, data: Data) -> None:
     """Each tap, then each of the source's outputs with its verdict."""
     heads: tuple[str, ...] = ("new output", "tensor", "dtype", "shape")
-    taps: list[tuple[str, ...]] = [(tap["output"], tap["tensor"], tap["dtype"], shape_text(tap["shape"])) for tap in data["taps"]]
+    taps: list[tuple[str, ...]] = [
+        (tap["output"], tap["tensor"], tap["dtype"], shape_text(tap["shape"])) for tap in data["taps"]
+    ]
     if any(tap["compared"] for tap in data["taps"]):  # a graph of TensorFlow 1 can be asked for them as it is
         heads = (*heads, "in the source's graph")
         verdicts = [_verdict(tap["compared"]) if tap["compared"] else "" for tap in data["taps"]]

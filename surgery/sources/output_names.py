@@ -71,7 +71,11 @@ def _by_wrapper(trace: Trace, signature: Trace) -> Named | None:
     assert wraps is not None, "the caller has looked"
     taken, given = trace.flat_inputs, _owners(trace.outputs)
     keys, results = signature.flat_inputs, _owners(signature.outputs)
-    if len(taken) > len(wraps.inputs) or len(results) != len(wraps.outputs) or max(wraps.outputs, default=0) >= len(given):
+    if (
+        len(taken) > len(wraps.inputs)
+        or len(results) != len(wraps.outputs)
+        or max(wraps.outputs, default=0) >= len(given)
+    ):
         return None
     pairs: dict[str, tuple[str, ...]] = {}
     for key, number in zip(results, wraps.outputs, strict=True):
