@@ -73,8 +73,8 @@ PARTS = ("values", "row_splits", "indices", "dense_shape", "flat_values", "neste
 def bind(signature: SignatureInfo, values: Values, parts: Mapping[str, Mapping[str, str]], label: str) -> Given:
     """The values as arrays of the signature's dtypes.
 
-    A number is cast where nothing but digits can be lost: int64 to int32 if every value fits, float64 to float32. Raises
-    UsageError with every fault: inputs that are missing or unknown, dtypes that are not cast, shapes that do not fit.
+    A number is cast where nothing but digits can be lost: int64 to int32 if every value fits, float64 to float32.
+    Raises UsageError with every fault: inputs that are missing or unknown, other dtypes, shapes that do not fit.
     """
     given, faults, casts, arrays = _by_key(values, parts), list[str](), list[str](), dict[str, np.ndarray]()
     known = {tensor.key: tensor for tensor in signature.inputs}

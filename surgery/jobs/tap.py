@@ -99,7 +99,7 @@ def tap_module(
                 progress("write the SavedModel", 0, 0)
                 loaded.write(folder, left_out)
                 progress("run the module", 0, 0)
-                accepted, expected = loaded.record(batches, len(batches) if inputs else BATCHES)
+                accepted, expected = loaded.record(batches, len(batches) if inputs else BATCHES, given=bool(inputs))
             progress("run the result", 0, 0)
             written = clear_folder(folder, trust=trust)
             found = graph_tap.record_export(written, listing.signature.name, accepted)

@@ -92,16 +92,18 @@ class Loaded:
                 hint="TensorFlow can load this SavedModel, but not write it",
             ) from error
 
-    def record(self, batches: Iterable[MadeBatch], enough: int) -> tuple[list[MadeBatch], list[Arrays]]:
+    def record(
+        self, batches: Iterable[MadeBatch], enough: int, *, given: bool = False
+    ) -> tuple[list[MadeBatch], list[Arrays]]:
         """Runs the plain signature until it has accepted `enough` batches; returns those, and their outputs by key.
 
-        Raises ModuleError when the signature accepts none of the batches.
+        Raises ModuleError when the signature accepts none of the batches, and for any refused one that was given.
         """
         with self._as_it_was() as (call, specs):
-            return self._record(call, specs, batches, enough)
+            return self._record(call, specs, batches, enough, given=given)
 
     def _record(
-        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int
+        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int, *, given: bool
     ) -> tuple[list[MadeBatch], list[Arrays]]:
         accepted: list[MadeBatch] = []
         recorded: list[Arrays] = []
@@ -111,6 +113,12 @@ class Loaded:
                 recorded.append(_run(call, specs, batch, self._listing.files.name))
                 accepted.append(batch)
             except FAILURES as error:
+                if given:
+                    raise ModuleError(
+                        f"running the signature {self._listing.signature.name} of {self._listing.files.name} on "
+                        f"{batch.label} that was given: {reason(error)}",
+                        hint="the signature refuses these inputs; numpy drops zero bytes at the end of strings",
+                    ) from error
                 failure = failure or error
             if len(accepted) == enough:
                 break
@@ -118,7 +126,8 @@ class Loaded:
             raise ModuleError(
                 f"running the signature {self._listing.signature.name} of {self._listing.files.name}: it could not be "
                 f"run on inputs made from the signature, so nothing could be verified: {reason(failure)}",
-                hint=f"the graph wants inputs of a form that its signature does not say: {argument('inputs')} gives some",
+                hint="the graph wants inputs of a form that its signature does not say: give some with "
+                + argument("inputs"),
             )
         return accepted, recorded
 

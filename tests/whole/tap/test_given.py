@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import surgery
 from surgery.cli.main import main
 from surgery.errors import LimitError, ModuleError, UsageError
-from tests.support.builders.plain_models import build_several
+from tests.support.builders.plain_models import build_odd_keys, build_several
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,22 @@ def test_a_signature_that_made_up_inputs_cannot_serve_is_tapped_on_given_ones(
     assert surgery.run(tmp_path / "1", inputs, signature=signature)["inner"].tolist() == expected
 
 
+def test_a_given_batch_that_the_signature_refuses_is_no_less_than_the_others(several, tmp_path):
+    good, bad = {"examples": [{"x": [1.0, 2.0], "v": [1]}]}, {"examples": ["no example"]}
+    with pytest.raises(ModuleError, match="batch 2 that was given"):
+        surgery.tap(several, tmp_path / "1", "product=inner", signature="ex", inputs=[good, bad])
+
+
+def test_a_tf1_report_keeps_the_new_outputs_apart_and_says_that_they_were_compared(tmp_path):
+    source = build_odd_keys(tmp_path / "odd")
+    arguments = ("tap", source, tmp_path / "1", "--tensor", "product=p", "--signature", "regress")
+    done = run(*arguments)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[2][0] == "p"
+    assert rows[2][-1] == "bit-equal"
+    assert [row[0] for row in rows[5:7]] == ["outputs", "variables:"]
+
+
 def test_each_signature_is_shown_with_its_own_call(several):
     done = run("inspect", several)
     found = json.loads(run("inspect", several, "--json").stdout)
@@ -122,11 +138,9 @@ def test_each_signature_is_shown_with_its_own_call(several):
         for name, signature in found["meta_graphs"][0]["signatures"].items()
     }
     assert pairs == {name: {name} for name in ("ex", "rag", "sp", "two")}
-    assert {
-        tensor["key"]: tensor["is"]["places"]
-        for s in ("rag",)
-        for tensor in found["meta_graphs"][0]["signatures"][s]["inputs"]
-    } == {"r": ["[0].values"], "r_1": ["[0].row_splits"]}
+    ragged = found["meta_graphs"][0]["signatures"]["rag"]["inputs"]
+    places = {tensor["key"]: tensor["is"]["places"] for tensor in ragged}
+    assert places == {"r": ["[0].values"], "r_1": ["[0].row_splits"]}
     assert "ParseExampleV2" in found["meta_graphs"][0]["operations"]
     for line in ("method tensorflow/serving/predict", "ragged float32 [?, ?]", "sparse float32 [?, 5]", "surgery tap"):
         assert line in done.stdout
