@@ -14,6 +14,7 @@ from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.loaded_export import LoadedExport
     from surgery.jobs.run import SignatureRun
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
@@ -76,6 +77,7 @@ def serving(
     signatures: OneOrMore[str] = (),
     batch: int = 1,
     length: int | None = None,
+    labels: Mapping[str, int] | OneOrMore[str] = (),
     output: PathOrHandle | None = None,
     warmup: bool = False,
     mixed_precision: str | None = None,
@@ -91,7 +93,9 @@ def serving(
         signatures: The signatures to describe; none for all.
         batch: The rows of a request.
         length: The tokens of a row; None for 128, or the longest row if that is shorter.
-        output: The folder for the files; None if they are not written.
+        labels: Versions of the model to serve side by side, by the label under which clients ask for them:
+            `{"stable": 1, "canary": 2}`, or texts such as `"canary=2"`.
+        output: The folder for the files; None if they are not written. Commands name files only where they are written.
         warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
             and replayed.
         mixed_precision: `"bfloat16"` measures what TensorFlow Serving's `--mixed_precision=bfloat16` costs in error and
@@ -109,7 +113,7 @@ def serving(
 
     Raises:
         ModuleError: The server cannot load the export.
-        UsageError: The export has no such signature or takes no such length, or a file exists already.
+        UsageError: The export has no such signature, version or length, or a file exists already.
         WriteError: A file cannot be written. Every file is either whole or as it was before.
 
     Examples:
@@ -124,6 +128,7 @@ def serving(
         one_or_more(signatures),
         batch=batch,
         length=length,
+        labels=labels if isinstance(labels, Mapping) else one_or_more(labels),
         output=None if output is None else Path(output),
         warmup=warmup,
         mixed_precision=mixed_precision,
@@ -263,3 +268,35 @@ def extract(
         overwrite=overwrite,
         progress=progress or silent,
     )
+
+
+@public
+def load(exported: PathOrHandle, *, trust: bool = False, limits: Limits = None) -> LoadedExport:
+    """Loads an export into this process, to compute outputs of texts or tokens and to look at them.
+
+    Args:
+        exported: The folder of an export. One that takes texts, as `convert` writes it with `text=True`, has everything
+            below; any other takes tokens, and has `encode` only.
+        trust: As for `convert`.
+        limits: As for `inspect`.
+
+    Returns:
+        An object with `encode(texts)`, which returns arrays, `tokens(texts)`, `attention(text)` and
+        `similarity(texts)`. For a corpus in files, `extract` is made. `encode` of an export that takes tokens knows the
+        forms in which people pass them, such as `encode(input_ids=ids, attention_mask=mask)`.
+
+    Raises:
+        ModuleError: The export is missing or damaged.
+        UsageError: The SavedModel takes neither texts nor the tokens of a BERT.
+        UntrustedError: The export could do more than compute, and `trust` is False.
+
+    Examples:
+        ```python
+        model = surgery.load("out/bert_text/1")
+        model.encode(["the first text", "another"])["pooled_output"].shape
+        model.attention("the cat sat on the mat").plot(block=-1)
+        ```
+    """
+    from surgery.jobs.load import load_export
+
+    return load_export(str(exported), trust=trust)

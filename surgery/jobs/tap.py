@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from surgery.graph_taps.made_inputs import MadeBatch, made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import clear, clear_folder
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
+from surgery.sources.opening import closed
 from surgery.sources.output_names import name_outputs
 
 BATCHES = 2
@@ -33,8 +35,8 @@ WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
 """Names of inputs that TensorFlow 2 writes unchanged. It changes all others."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tapping:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tapping(Result, report="tapping"):
     """A published SavedModel that returns inner tensors beside the outputs of its source.
 
     Attributes:
@@ -123,7 +125,7 @@ def tap_module(
             publish(folder, destination, overwrite=overwrite)
     return Tapping(
         destination=destination,
-        listing=listing,
+        listing=replace(listing, files=closed(listing.files, module)),
         taps=taps,
         batches=tuple(batch.label for batch in accepted),
         checks=checks,

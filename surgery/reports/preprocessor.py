@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from surgery.reports.page import Data, facts
+from surgery.reports.page import Data, Whole, facts
 
 if TYPE_CHECKING:
     from surgery.jobs.texts import Preprocessor
+
+SCHEMA = 1
 
 
 def data(preprocessor: Preprocessor) -> Data:
@@ -31,6 +33,6 @@ def text(console: Console, data: Data) -> None:
     rows = [
         ("tokenizer", f"{data['tokenizer']} ({data['vocabulary']}), text {casing} (from {data['lower_case_from']})"),
         ("packs to", f"{data['seq_length']} tokens, unless a caller says seq_length="),
-        ("wrote", data["destination"]),
+        ("wrote", Whole(data["destination"])),
     ]
     facts(console, rows)
