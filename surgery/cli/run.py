@@ -52,8 +52,6 @@ def run(
     Inputs have the keys that surgery inspect shows. Integers are cast if every value fits, floats are rounded; nothing
     else is cast. The module is scanned first.
     """
-    from surgery.reports import running as report
-
     batches = given(inputs, examples) or [{}]
     if len(batches) > 1:
         raise UsageError("--inputs: expected one file, because a signature runs on one batch")
@@ -68,4 +66,4 @@ def run(
             overwrite=overwrite,
             progress=progress,
         )
-    show(report.data(done) if as_json else report.screen(done), report.text, as_json)
+    show(done, as_json)

@@ -16,6 +16,7 @@ from surgery.graph_taps.given_inputs import Values, bind, parts_of
 from surgery.graph_taps.listing import choose_signature
 from surgery.module import InspectedModule, TensorInfo
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import clear
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
@@ -24,7 +25,7 @@ from surgery.sources.output_names import name_outputs
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SignatureRun:
+class SignatureRun(Result, report="running"):
     """What a signature has returned.
 
     Attributes:

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from surgery.plain import plain
 from surgery.reports.page import Data, lines
-from surgery.wording import Lines
 
 if TYPE_CHECKING:
     from surgery.jobs.run import SignatureRun
@@ -33,25 +32,27 @@ def data(run: SignatureRun) -> Data:
     }
 
 
-def screen(run: SignatureRun) -> Data:
-    """The same facts, with the values as numpy prints them: long arrays in part."""
-    facts = {key: {"dtype": str(array.dtype), "shape": list(array.shape)} for key, array in run.outputs.items()}
-    shown = {key: fact | {"values": Lines(run.outputs[key])} for key, fact in facts.items()}
-    destination = None if run.destination is None else str(run.destination)
-    return {"casts": list(run.casts), "destination": destination, "outputs": shown}
-
-
 def text(console: Console, data: Data) -> None:
     """Each output with its dtype, shape and values; or the file to which they were written."""
     for cast in data["casts"]:
         lines(console, [f"note: {cast}"])
     for key, output in data["outputs"].items():
-        dtype = "string" if output["dtype"] == "object" else output["dtype"]
-        lines(console, [f"{key}  {dtype} {output['shape']}"], style="bold")
+        lines(console, [f"{key}  {output['dtype']} {output['shape']}"], style="bold")
         if data["destination"] is None:
-            lines(console, output["values"].splitlines())
+            lines(console, _printed(output).splitlines())
     if data["destination"] is not None:
         lines(console, [f"wrote {data['destination']}"])
+
+
+def _printed(output: Data) -> str:
+    """The values as numpy prints them: long arrays in part."""
+    import numpy as np
+
+    if output["dtype"] == "string" or output["dtype"].startswith("complex"):
+        return str(np.array(output["values"], object))
+    # JSON has no NaN and no infinities: they are None.
+    kind = "float64" if "float" in output["dtype"] else output["dtype"]
+    return str(np.array(output["values"], kind).reshape(output["shape"]))
 
 
 def _values(value: Any) -> Any:

@@ -235,6 +235,7 @@ def tapping(module: Path) -> surgery.Tapping:
         taps=(GraphTap(output="softmax", tensor=graph.tensors[0]),),
         batches=("#1",),
         checks=(OutputCheck(output="pooled_output", bit_equal=True, max_abs=0.0, problem=""),),
+        given=False,
         variables=3,
         left_out=("tokens",),
     )
