@@ -13,6 +13,8 @@ from surgery.reports.page import Data, lines
 if TYPE_CHECKING:
     from surgery.jobs.run import SignatureRun
 
+SCHEMA = 1
+
 
 def data(run: SignatureRun) -> Data:
     """The outputs with all their values. Bytes that are no UTF-8 are `{"b64": …}`, as in TensorFlow Serving's REST."""
