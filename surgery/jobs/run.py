@@ -46,10 +46,6 @@ class SignatureRun(Result, report="running"):
         """The array of an output. Raises KeyError for one that the signature does not have."""
         return self.outputs[output]
 
-    def __repr__(self) -> str:
-        outputs = ", ".join(f"{key}: {array.dtype} {list(array.shape)}" for key, array in self.outputs.items())
-        return f"SignatureRun({self.name}, {self.signature}: {outputs}; read .outputs)"
-
 
 def run_signature(
     module: str,

@@ -183,6 +183,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         ],
         "scan": [printed("scan", bert), printed("scan", unclean(modules, folder))],
         "graph": [listing(bert).to_dict()],
+        "running": [running().to_dict()],
         "tapping": [tapping(bert).to_dict()],
         "serving": [printed("serving", bert), serving(bert).to_dict()],
         "preprocessor": [preprocessor().to_dict()],
@@ -222,6 +223,13 @@ def listing(module: Path) -> surgery.GraphListing:
 
     loop = Enclosed(name="loop", op="While", kind="loop", inside=frozenset({"step"}), reachable=("after",))
     return replace(surgery.graph(module, match="Softmax"), enclosed=(loop,))
+
+
+def running() -> surgery.SignatureRun:
+    import numpy as np
+
+    outputs = {"y": np.ones((1, 2), np.float32)}
+    return surgery.SignatureRun(name="n", signature="s", outputs=outputs, casts=("a",), destination=None)
 
 
 def tapping(module: Path) -> surgery.Tapping:
