@@ -20,13 +20,15 @@ class Inspection:
         module: The module.
         inference: Its family and architecture with the evidence; None if no table explains it.
         unexplained: Why no table explains it; None if one does.
-        details: What the nearest table could not explain, one line each.
+        details: What the nearest table could not explain, one line each; none if no table is near.
+        hint: What to do with a module that no table explains.
     """
 
     module: InspectedModule
     inference: Inference | None
     unexplained: str | None
     details: tuple[str, ...] = ()
+    hint: str | None = None
 
     @property
     def architecture(self) -> Architecture | None:
@@ -40,4 +42,4 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
         with well_formed(module.name):
             return Inspection(module=module, inference=infer_architecture(module, assume), unexplained=None)
     except UnexplainedError as error:
-        return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)
+        return Inspection(module=module, inference=None, unexplained=error.message, details=error.details, hint=error.hint)

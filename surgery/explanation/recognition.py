@@ -10,6 +10,9 @@ from surgery.module import InspectedModule, is_attribute
 from surgery.tables.family import Family
 from surgery.tables.rules import Dialect
 
+NEAR = 0.5
+"""The share of a module's weights that a table claims at least, if the module is an encoder with a fault."""
+
 
 def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     """The family and dialect whose table explains every variable.
@@ -25,6 +28,13 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
             return family, explanation
         tried.append((family, explanation))
     family, nearest = max(tried, key=lambda pair: (len(pair[1].claims), -len(pair[1].idle)))
+    if len(nearest.claims) < NEAR * len(weights) and module.saved_model is not None:
+        raise UnexplainedError(
+            f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none is "
+            f"near, so it is no encoder that surgery knows. The nearest, {family.name}, claims {len(nearest.claims)} of "
+            f"{len(weights)}",
+            hint="surgery graph lists the tensors of any SavedModel, surgery tap makes outputs of them",
+        )
     label = f"{family.name}, {' or '.join(nearest.dialect.generation.values())}"
     raise UnexplainedError(
         f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none does. "
