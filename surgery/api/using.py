@@ -14,6 +14,7 @@ from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
 
@@ -64,6 +65,59 @@ def verify(
         trust=trust,
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
+        progress=progress or silent,
+    )
+
+
+@public
+def run(
+    exported: PathOrHandle,
+    inputs: Mapping[str, Any],
+    *,
+    signature: str | None = None,
+    outputs: OneOrMore[str] | None = None,
+    trust: bool = False,
+    timeout: int | None = None,
+    limits: Limits = None,
+    progress: Progress | None = None,
+) -> Ran:
+    """Runs a signature of any SavedModel once, as a server does.
+
+    Args:
+        exported: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.
+        inputs: An array, or a number, a text or lists of them, for each input of the signature by its key. An array has
+            the dtype that the signature takes, or one that is cast without changing a value. The parts of a ragged or
+            sparse input `x` are `x.values` and `x.row_splits`, or `x.indices`, `x.values` and `x.dense_shape`; a ragged
+            one may also be lists of unequal length. A dict among the strings is a `tf.train.Example`.
+        signature: The signature; None for `serving_default`, or the only one.
+        outputs: The outputs to compute; None for all.
+        trust: As for `convert`.
+        timeout: As for `tap`.
+        limits: As for `inspect`.
+        progress: As for `convert`.
+
+    Returns:
+        `.outputs`, arrays by key, and `.casts`, what was cast of the inputs.
+
+    Raises:
+        UsageError: The signature takes other inputs: the message lists them. Or it has no such output.
+        ModuleError: The SavedModel cannot be loaded, or refuses the inputs.
+        UntrustedError: The SavedModel could do more than compute.
+
+    Examples:
+        ```python
+        ran = surgery.run("lstm", {"words": [[1, 2, 3]]})
+        print(ran.outputs["output_0"].shape)
+        ```
+    """
+    from surgery.jobs.run import run_signature
+
+    return run_signature(
+        str(exported),
+        inputs,
+        signature=signature,
+        outputs=None if outputs is None else one_or_more(outputs),
+        trust=trust,
         progress=progress or silent,
     )
 

@@ -7,13 +7,12 @@ signature comes from `surgery.tf.tapped_signature`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
 
 from surgery.errors import ModuleError, WriteError
 from surgery.graph_taps.listing import GraphListing
@@ -23,6 +22,7 @@ from surgery.graphs import resource_variables
 from surgery.scanning.gate import Cleared
 from surgery.tf.loading import loaded_objects
 from surgery.tf.memory import give_back
+from surgery.tf.operations import know_operations
 from surgery.tf.reasons import reason
 from surgery.tf.tapped_signature import pruned, traced_again
 from surgery.tf.time_limit import time_limit
@@ -46,7 +46,7 @@ Specs = Mapping[str, tf.TensorSpec]
 @contextmanager
 def opened(listing: GraphListing, cleared: Cleared, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
     """Loads the SavedModel of a listing. Raises ModuleError when TensorFlow cannot load it."""
-    _know_operations(listing)
+    know_operations(listing.meta_graph, listing.files.name)
     with _load(listing, cleared, _trainable(listing, taps)) as module:
         loaded = Loaded(listing, cleared, taps, module)
         try:
@@ -211,23 +211,3 @@ def _load(listing: GraphListing, cleared: Cleared, meta_graph: Any) -> Iterator[
                 hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
             ) from error
         yield loaded
-
-
-def _know_operations(listing: GraphListing) -> None:
-    """Registers TensorFlow Text's operations if a graph has operations that TensorFlow itself does not know.
-
-    Raises ModuleError for operations that are still unknown then.
-    """
-    graph = listing.meta_graph.graph_def
-    used = {node.op for function in graph.library.function for node in function.node_def}
-    used |= {node.op for node in graph.node}
-    used -= {function.signature.name for function in graph.library.function}
-    if any(op_def_registry.get(op) is None for op in used):
-        with suppress(ImportError):
-            import tensorflow_text  # noqa: F401
-    missing = sorted(op for op in used if op_def_registry.get(op) is None)
-    if missing:
-        raise ModuleError(
-            f"loading {listing.files.name}: TensorFlow does not know its operations {', '.join(missing)}",
-            hint="they come from a package of their own, which this environment lacks",
-        )
