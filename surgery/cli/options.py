@@ -237,15 +237,3 @@ SIGNATURE = click.option(
     metavar="NAME",
     help="The signature whose graph is used.  [default: serving_default, or the only one]",
 )
-INPUTS = click.option(
-    "--inputs",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="An .npz file with an array for each input of the signature, by its key.",
-)
-EXAMPLE = click.option(
-    "--example",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="An input: a text, a number, lists in JSON, or for serialized examples a list of objects. Repeatable.",
-)

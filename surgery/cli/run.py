@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 import surgery
+from surgery.cli.inputs import EXAMPLES, INPUTS, given
 from surgery.cli.options import (
-    EXAMPLE,
-    INPUTS,
     JSON,
     LIMIT,
     SAVED_MODELS,
@@ -22,25 +21,31 @@ from surgery.cli.options import (
     reports_errors,
 )
 from surgery.cli.terminal import show, tell, working
+from surgery.errors import UsageError
 
 
 @click.command(
     cls=Command,
     short_help="Run a signature of any SavedModel on given inputs.",
     examples=(
-        "surgery run exported/bert/1 --inputs inputs.npz --output outputs.npz",
-        "surgery run exported/bert_text/1 --example 'sentences=[\"a text\"]' --outputs pooled_output",
-        "surgery run ./lstm --example 'words=[[1, 2, 3]]' --json | jq '.outputs[0].values'",
-        "surgery run ./wide_deep --signature predict --example 'examples=[{\"age\": [22.0]}]'",
+        "surgery run exported/bert/1 --inputs tokens.npz --outputs pooled_output",
+        'surgery run exported/bert_text/1 --example \'text=["a text", "another"]\' --output vectors.npz',
+        'surgery run ./ranker --example \'examples=[{"age": [31], "city": ["Ulm"]}]\' --json',
     ),
 )
 @click.argument("exported", metavar="EXPORTED", cls=Explained, meaning=SAVED_MODELS.replace("MODULE", "EXPORTED"))
 @SIGNATURE
 @INPUTS
-@EXAMPLE
-@click.option("--outputs", metavar="NAME,NAME", help="Compute these outputs only.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write all values to this .npz file.")
-@click.option("--overwrite", is_flag=True, help="Replace FILE.")
+@EXAMPLES
+@click.option("--outputs", metavar="OUT,OUT", help="The outputs to compute.  [default: all]")
+@click.option(
+    "--output",
+    "destination",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Write the outputs to this file instead of printing their values.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
 @TRUST
 @TIMEOUT
 @LIMIT
@@ -50,40 +55,35 @@ from surgery.cli.terminal import show, tell, working
 def run(
     exported: str,
     signature: str | None,
-    inputs: Path | None,
-    example: tuple[str, ...],
+    inputs: tuple[Path, ...],
+    examples: tuple[str, ...],
     outputs: str | None,
-    output: Path | None,
+    destination: Path | None,
     overwrite: bool,
     trust: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Run a signature on inputs from a file or from the command line, and print what it returns.
+    """Run a signature on one batch, and print or write what it returns.
 
-    Large outputs are abbreviated; --output and --json have every value. The inputs must be those that the signature
-    takes: an error lists them. surgery inspect shows all signatures.
+    Large outputs are abbreviated; --output and --json have every value. Inputs have the keys that surgery inspect
+    shows; an error lists those that the signature takes. A dtype is cast where that changes no value.
     """
-    from surgery.feeding.given import read_given
-    from surgery.jobs.run import check_output, write_outputs
-    from surgery.paths import at_home
     from surgery.reports import running as report
 
-    output = at_home(output)
-    if output is not None:
-        check_output(output, at_home(exported), overwrite=overwrite)
-    given = read_given(at_home(inputs), example)
+    if len(inputs) > 1:
+        raise UsageError("--inputs: expected one file, because a signature runs on one batch")
     with working(verbose) as progress:
         ran = surgery.run(
             exported,
-            given,
+            *(given(inputs, examples) or [{}]),
             signature=signature,
             outputs=None if outputs is None else [name.strip() for name in outputs.split(",")],
+            destination=destination,
             trust=trust,
+            overwrite=overwrite,
             progress=progress,
         )
-        if output is not None:
-            write_outputs(ran.outputs, output)
-    for note in ran.casts:
-        tell(note)
-    show(report.data(ran, abbreviated=not as_json, written=output), report.text, as_json)
+    for cast in ran.casts:
+        tell(cast)
+    show(report.data(ran, abbreviated=not as_json), report.text, as_json)

@@ -42,4 +42,6 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
         with well_formed(module.name):
             return Inspection(module=module, inference=infer_architecture(module, assume), unexplained=None)
     except UnexplainedError as error:
-        return Inspection(module=module, inference=None, unexplained=error.message, details=error.details, hint=error.hint)
+        return Inspection(
+            module=module, inference=None, unexplained=error.message, details=error.details, hint=error.hint
+        )

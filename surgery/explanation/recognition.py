@@ -30,9 +30,9 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     family, nearest = max(tried, key=lambda pair: (len(pair[1].claims), -len(pair[1].idle)))
     if len(nearest.claims) < NEAR * len(weights) and module.saved_model is not None:
         raise UnexplainedError(
-            f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none is "
-            f"near, so it is no encoder that surgery knows. The nearest, {family.name}, claims {len(nearest.claims)} of "
-            f"{len(weights)}",
+            f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): "
+            f"none does, and none is near, so it is no encoder that surgery knows. The nearest, {family.name}, claims "
+            f"{len(nearest.claims)} of {len(weights)}",
             hint="surgery graph lists the tensors of any SavedModel, surgery tap makes outputs of them",
         )
     label = f"{family.name}, {' or '.join(nearest.dialect.generation.values())}"

@@ -48,6 +48,11 @@ class Feed:
     number: int = 0
 
     @property
+    def whole(self) -> str:
+        """The key of the input of which it is a part, or its own."""
+        return self.part_of.key if self.part_of else self.key
+
+    @property
     def type(self) -> str:
         """Dtype and shape for people, and of which tensor it is a part."""
         part = f", {self.alias}" if self.alias else ""

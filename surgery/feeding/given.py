@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from surgery.wording import did_you_mean, shape_text
 
 Given = Mapping[str, Any]
 """Arrays, or numbers, texts and lists of them, by the key of an input."""
+LISTED = 8
+"""The most inputs that a question about a misspelt one names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +29,12 @@ class Fed:
     Attributes:
         feeds: The tensors that the signature takes.
         arrays: Their values, by the keys of the feeds.
-        notes: One sentence for each value that was cast.
+        casts: One line for each value that was cast.
     """
 
     feeds: tuple[Feed, ...]
     arrays: Mapping[str, np.ndarray]
-    notes: tuple[str, ...]
+    casts: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -40,99 +42,128 @@ class Fed:
         return ", ".join(f"{key} {shape_text(array.shape)}" for key, array in self.arrays.items()) or "no inputs"
 
 
-def read_given(file: Path | None, examples: Iterable[str]) -> dict[str, Any]:
-    """Inputs from an `.npz` file and from texts `KEY=VALUE`.
+def read_given(inputs: Any, examples: Iterable[str] = ()) -> dict[str, Any]:
+    """Inputs by key, of a mapping or an `.npz` file, and of texts `KEY=VALUE`.
 
-    Raises UsageError for an input that is given twice, and for a text without a key, and otherwise as
-    surgery.formats.npz.
+    Raises UsageError for an input that is given twice and for a text without a key, and else as surgery.formats.npz.
     """
-    given: dict[str, Any] = {}
-    if file is not None:
+    if isinstance(inputs, Mapping):
+        given = dict(inputs)
+    else:
         from surgery.formats.npz import read_npz
 
-        given.update(read_npz(file))
-    for text in examples:
-        key, equals, value = text.partition("=")
+        given = {**read_npz(Path(inputs))}
+    for example in examples:
+        key, equals, text = example.partition("=")
         if not equals or not key:
             raise UsageError(
-                f"{argument('example', text)}: expected KEY=VALUE", hint="VALUE is a text, a number, or lists in JSON"
+                f"{argument('examples', example)}: expected KEY=VALUE", hint="VALUE is a text, a number, or JSON"
             )
         if key in given:
-            raise UsageError(
-                f"{argument('example', text)}: the input {key} is given already", hint="give each input once"
-            )
-        given[key] = Typed(value)
+            raise UsageError(f"{argument('examples', example)}: {key} is given already", hint="give each input once")
+        given[key] = Typed(text)
     return given
 
 
 def fit(feeds: Sequence[Feed], given: Given, doing: str) -> Fed:
     """Checks given inputs against the tensors that a signature takes.
 
-    Raises UsageError with every fault: inputs that are missing, unknown or given twice, and values of another dtype or
-    shape; it lists all that the signature takes.
+    Raises UsageError with every fault: inputs that are missing, unknown or given twice, values of another dtype or
+    shape, parts that do not fit one another. It lists all that the signature takes.
 
     Args:
         feeds: What the signature takes.
         given: What the caller gives.
         doing: The beginning of the error.
     """
-    names = {name: feed for feed in feeds for name in (feed.alias, feed.key) if name}
-    names |= {feed.key: feed for feed in feeds}
-    arrays: dict[str, np.ndarray] = {}
-    notes: list[str] = []
     faults: list[str] = []
-    unknown = []
-    parts: dict[str, Any] = {}
-    for key, value in given.items():
-        try:
-            whole = _as_ragged(feeds, given, key, value)
-        except Misfit as misfit:
-            faults.append(f"{key}: {misfit}")
-            continue
-        if whole is None and key not in names:
-            unknown.append(key)
-            continue
-        for name, part in whole.items() if whole is not None else [(names[key].key, value)]:
-            if name in parts:
-                faults.append(f"{key}: {name} is given already")
-            parts[name] = part
+    values = _by_feed(feeds, given, faults)
+    arrays: dict[str, np.ndarray] = {}
+    casts: list[str] = []
     for feed in feeds:
-        if feed.key not in parts:
-            if not any(fault.startswith(f"{_top(feed)}:") for fault in faults):
+        if feed.key not in values:
+            if not any(fault.startswith(f"{feed.whole}: ") for fault in faults):
                 faults.append(f"{feed.key}: it is missing")
             continue
         try:
-            arrays[feed.key], note = fitted(parts[feed.key], feed)
+            arrays[feed.key], cast = fitted(values[feed.key], feed)
+            casts += [cast] if cast else []
         except Misfit as misfit:
             faults.append(f"{feed.key}: expected {feed.dtype} {shape_text(feed.shape)}, {misfit}")
-            continue
-        notes += [note] if note else []
-    missing = [feed.alias or feed.key for feed in feeds if feed.key not in parts]
-    for key in unknown:
-        question = did_you_mean(difflib.get_close_matches(key, missing or list(names), n=2))
-        faults.append(f"{key}: there is no such input" + (f"; {question}" if question else ""))
+    faults += _wrong_parts(feeds, arrays)
     if faults:
         takes = "".join(f"\n  {feed.key}: {feed.type}" for feed in feeds) or " nothing"
         raise UsageError(
             f"{doing}:" + "".join(f"\n  {fault}" for fault in faults) + f"\nthe signature takes{takes}",
             hint=f"{argument('inputs')} gives each input by its key",
         )
-    return Fed(feeds=tuple(feeds), arrays=arrays, notes=tuple(notes))
+    return Fed(feeds=tuple(feeds), arrays=arrays, casts=tuple(casts))
 
 
-def _top(feed: Feed) -> str:
-    return feed.part_of.key if feed.part_of else feed.key
+def _by_feed(feeds: Sequence[Feed], given: Given, faults: list[str]) -> dict[str, Any]:
+    """The given values by the keys of the feeds. Values without a feed, or with one that has a value, are faults."""
+    names = {feed.alias: feed for feed in feeds if feed.alias} | {feed.key: feed for feed in feeds}
+    values: dict[str, Any] = {}
+    unknown = []
+    for key, value in given.items():
+        try:
+            parts = _parts(feeds, given, key, value)
+        except Misfit as misfit:
+            faults.append(f"{key}: {misfit}")
+            continue
+        if parts is None and key not in names:
+            unknown.append(key)
+            continue
+        for name, part in parts.items() if parts is not None else [(key, value)]:
+            if names[name].key in values:
+                faults.append(f"{key}: {name} is given already")
+            values[names[name].key] = part
+    missing = [feed.alias or feed.key for feed in feeds if feed.key not in values]
+    for key in unknown:
+        question = did_you_mean(difflib.get_close_matches(key, missing or list(names), n=LISTED))
+        faults.append(f"{key}: there is no such input" + (f"; {question}" if question else ""))
+    return values
 
 
-def _as_ragged(feeds: Sequence[Feed], given: Given, key: str, value: Any) -> dict[str, Any] | None:
-    """The parts of a ragged tensor that is given as lists in lists; None for any other value."""
-    own = [feed for feed in feeds if feed.part_of and feed.part_of.key == key and feed.part_of.kind == "ragged"]
+def _parts(feeds: Sequence[Feed], given: Given, key: str, value: Any) -> dict[str, Any] | None:
+    """The parts of a ragged or sparse tensor that is given as a whole; None for any other value.
+
+    A ragged one is given as lists in lists, or either by a mapping of its parts.
+    """
+    own = [feed for feed in feeds if feed.part_of and feed.part_of.key == key]
     if not own or any(name in given for feed in own for name in (feed.key, feed.alias) if name and name != key):
         return None
     if isinstance(value, Typed):
         value = typed(value, own[0])
-    if not isinstance(value, list | tuple):
+    if isinstance(value, Mapping):
+        return {f"{key}.{part}": item for part, item in value.items() if _is_part(own, f"{key}.{part}")}
+    composite = own[0].part_of
+    if composite is None or composite.kind != "ragged" or not isinstance(value, list | tuple):
         return None
-    assert own[0].part_of is not None, "that is how they were chosen"
-    parts = split_ragged(value, own[0].part_of.ragged_rank)
+    parts = split_ragged(value, composite.ragged_rank)
     return {feed.key: part for feed, part in zip(own, parts, strict=True)}
+
+
+def _is_part(feeds: Sequence[Feed], name: str) -> bool:
+    names = [feed.alias or feed.key for feed in feeds]
+    if name not in names:
+        raise Misfit(f"expected its parts, {', '.join(names)}, found {name}")
+    return True
+
+
+def _wrong_parts(feeds: Sequence[Feed], arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """One line for each ragged or sparse tensor whose parts are no tensor together: TensorFlow checks only some."""
+    for key, kind in dict.fromkeys((feed.part_of.key, feed.part_of.kind) for feed in feeds if feed.part_of):
+        own = [feed for feed in feeds if feed.part_of and feed.part_of.key == key]
+        if not all(feed.key in arrays for feed in own):
+            continue
+        parts = [arrays[feed.key] for feed in own]
+        if kind == "ragged":
+            lengths = [*(len(splits) - 1 for splits in parts[2:]), len(parts[0])]
+            for feed, splits, length in zip(own[1:], parts[1:], lengths, strict=True):
+                if not splits.size or splits[0] != 0 or (np.diff(splits) < 0).any() or splits[-1] != length:
+                    yield f"{feed.alias or feed.key}: row splits begin with 0, never fall, and end with {length} here"
+        elif kind == "sparse":
+            indices, values, shape = parts
+            if indices.shape != (len(values), len(shape)) or (indices < 0).any() or (indices >= shape).any():
+                yield f"{key}: expected one index within its dense_shape for each of its {len(values)} values"

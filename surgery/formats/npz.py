@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from surgery import limits
-from surgery.errors import ModuleError, UsageError
+from surgery.errors import UsageError
 
 LENGTHS = ".lengths"
 SUFFIX = ".npy"
@@ -50,6 +50,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     for arrays larger than the limit `input_bytes`.
     """
     doing = f"reading {path}"
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{doing}: expected an .npz file, found a folder, a pipe or a device", hint="give a file")
     try:
         with path.open("rb") as file:
             begin = file.read(len(NPY))
@@ -70,7 +72,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                         raise UsageError(f"{doing}: it has two arrays called {name}", hint="write it again")
                     arrays[name] = _read_array(archive, entry)
     except OSError as error:
-        raise ModuleError(
+        raise UsageError(
             f"{doing}: {error.strerror or error}", hint="check that the file is there, and its permissions"
         ) from error
     except DAMAGED as error:

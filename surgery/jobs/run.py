@@ -23,7 +23,7 @@ from surgery.sources.location import locate
 from surgery.wording import did_you_mean
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Ran:
     """What a signature has returned.
 
@@ -34,6 +34,7 @@ class Ran:
         casts: One sentence for each input that was cast to the dtype that the signature takes.
         outputs: The arrays that it returned, by key. Strings are bytes in an array of dtype object. A ragged or sparse
             output is several arrays: `y.values` and `y.row_splits`, or `y.indices`, `y.values` and `y.dense_shape`.
+        destination: The file that was written; None for none.
     """
 
     name: str
@@ -41,6 +42,15 @@ class Ran:
     inputs: Mapping[str, np.ndarray]
     casts: tuple[str, ...]
     outputs: Mapping[str, np.ndarray]
+    destination: Path | None
+
+    def __getitem__(self, output: str) -> np.ndarray:
+        """The array of an output. Raises KeyError for one that was not computed."""
+        return self.outputs[output]
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(f"{key}: {array.dtype} {list(array.shape)}" for key, array in self.outputs.items())
+        return f"Ran({self.name}, {self.signature}, outputs: {outputs})"
 
 
 def run_signature(
@@ -49,14 +59,18 @@ def run_signature(
     *,
     signature: str | None = None,
     outputs: Sequence[str] | None = None,
+    destination: Path | None = None,
     trust: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> Ran:
     """Runs a signature on given inputs, in a v1 Session, as a server does.
 
     Raises UsageError for inputs that do not fit the signature, and for outputs that it does not have; ModuleError when
-    it cannot be loaded or run.
+    it cannot be loaded or run, WriteError for a file that cannot be written: it is then as it was before.
     """
+    if destination is not None:
+        _check_destination(destination, exported, overwrite=overwrite)
     with locate(exported, with_weights=True) as files:
         with well_formed(files.name):
             meta_graph, _, info = choose_signature(files, signature)
@@ -79,39 +93,47 @@ def run_signature(
                 {str(feed.tensor): fed.arrays[feed.key] for feed in fed.feeds},
                 hint="the graph refuses these inputs: the message above is TensorFlow's own",
             )
+    arrays = {key: _array(value) for key, value in found.items()}
+    if destination is not None:
+        _write(arrays, destination)
     return Ran(
         name=files.name,
         signature=info.name,
         inputs=fed.arrays,
-        casts=fed.notes,
-        outputs={key: _array(value) for key, value in found.items()},
+        casts=fed.casts,
+        outputs=arrays,
+        destination=destination,
     )
 
 
-def check_output(output: Path, exported: str, *, overwrite: bool) -> None:
-    """Checks that a file of outputs can be written. Raises UsageError or WriteError."""
-    check_parents(output)
-    check_apart([output], [exported])
-    if output.is_dir():
-        raise UsageError(f"{argument('output', output)}: it is a folder", hint="give a file, such as outputs.npz")
-    if output.exists() and not overwrite:
+def _check_destination(destination: Path, exported: str, *, overwrite: bool) -> None:
+    """Raises UsageError or WriteError for a file that cannot or may not be written."""
+    check_parents(destination)
+    check_apart([destination], [exported])
+    if destination.suffix != ".npz":
         raise UsageError(
-            f"{argument('output', output)}: it exists already",
+            f"writing to {destination}: expected the name of an .npz file", hint=f"write to {destination}.npz"
+        )
+    if destination.is_dir():
+        raise UsageError(f"writing to {destination}: it is a folder", hint="choose another file")
+    if destination.exists() and not overwrite:
+        raise UsageError(
+            f"writing to {destination}: it exists already",
             hint=f"choose another file, or give {argument('overwrite', True)}",
         )
 
 
-def write_outputs(outputs: Mapping[str, np.ndarray], output: Path) -> None:
+def _write(outputs: Mapping[str, np.ndarray], destination: Path) -> None:
     """Writes arrays to an `.npz` file, in one step. Raises WriteError; the file is then as it was before."""
-    with staging(output) as folder:
-        staged = folder / "outputs.npz"
+    with staging(destination) as folder:
+        staged = folder / destination.name
         try:
             write_npz(staged, outputs)
         except OSError as error:
             raise WriteError(
-                f"writing {output}: {error.strerror or error}", hint="check free space and permissions"
+                f"writing {destination}: {error.strerror or error}", hint="check free space and permissions"
             ) from error
-        publish_file(staged, output)
+        publish_file(staged, destination)
 
 
 def _wanted(feeds: Sequence[Feed], names: Sequence[str] | None, of: str) -> tuple[Feed, ...]:
@@ -121,7 +143,7 @@ def _wanted(feeds: Sequence[Feed], names: Sequence[str] | None, of: str) -> tupl
     """
     by_name: dict[str, list[Feed]] = {}
     for feed in feeds:
-        for name in {feed.key, feed.part_of.key if feed.part_of else feed.key}:
+        for name in {feed.key, feed.whole}:
             by_name.setdefault(name, []).append(feed)
     wanted = list(by_name) if names is None else list(names)
     if unknown := [name for name in wanted if name not in by_name]:

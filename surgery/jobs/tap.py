@@ -13,9 +13,11 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import check_apart, choose_destination, kept_folder, publish, staging
+from surgery.feeding.feeds import taken
+from surgery.feeding.given import Given, fit
 from surgery.graph_taps.checks import OutputCheck, changes, compare, misshapen, without_random
 from surgery.graph_taps.listing import GraphListing, open_graph
-from surgery.graph_taps.made_inputs import made_batches
+from surgery.graph_taps.made_inputs import MadeBatch, made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
@@ -39,10 +41,11 @@ class Tapping:
         destination: Its folder.
         listing: The source's graph, behind the signature that was tapped.
         taps: The tensors that were added to the signature's outputs.
-        batches: Labels of the made inputs on which both were run.
+        batches: Labels of the inputs on which both were run.
         checks: The comparison of each output with the source's.
         variables: The number of the source's variables.
         left_out: Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
+        given: Whether the caller gave the inputs; otherwise they were made from the signature.
     """
 
     destination: Path
@@ -52,6 +55,7 @@ class Tapping:
     checks: tuple[OutputCheck, ...]
     variables: int
     left_out: tuple[str, ...]
+    given: bool
 
 
 def tap_module(
@@ -60,6 +64,7 @@ def tap_module(
     tensors: Sequence[str],
     *,
     signature: str | None = None,
+    inputs: Sequence[Given] = (),
     trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
@@ -80,7 +85,7 @@ def tap_module(
             raise ModuleError(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
             )
-        batches = list(made_batches(listing.signature))
+        batches = _given(listing, inputs) if inputs else list(made_batches(listing.signature))
         left_out = _left_out(listing)
         with staging(destination, keep_failed=keep_failed) as folder:
             progress("start TensorFlow", 0, 0)
@@ -94,7 +99,7 @@ def tap_module(
                 progress("write the SavedModel", 0, 0)
                 loaded.write(folder, left_out)
                 progress("run the module", 0, 0)
-                accepted, expected = loaded.record(batches, BATCHES)
+                accepted, expected = loaded.record(batches, len(batches) if inputs else BATCHES, given=bool(inputs))
             progress("run the result", 0, 0)
             written = clear_folder(folder, trust=trust)
             found = graph_tap.record_export(written, listing.signature.name, accepted)
@@ -123,8 +128,20 @@ def tap_module(
         batches=tuple(batch.label for batch in accepted),
         checks=checks,
         variables=len(source.variables),
+        given=bool(inputs),
         left_out=left_out,
     )
+
+
+def _given(listing: GraphListing, inputs: Sequence[Given]) -> list[MadeBatch]:
+    """The caller's batches. The source must accept each of them."""
+    feeds = taken(listing.meta_graph, listing.signature)
+    doing = f"the signature {listing.signature.name} of {listing.files.name}"
+    fitted = [fit(feeds, given, f"giving batch {n} to {doing}") for n, given in enumerate(inputs, 1)]
+    return [
+        MadeBatch(label=f"batch {n} ({fed.label})", arrays={feed.argument: fed.arrays[feed.key] for feed in feeds})
+        for n, fed in enumerate(fitted, 1)
+    ]
 
 
 def _left_out(listing: GraphListing) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,44 +16,38 @@ if TYPE_CHECKING:
     from surgery.jobs.run import Ran
 
 
-def data(ran: Ran, *, abbreviated: bool = False, written: Path | None = None) -> Data:
-    """Inputs and outputs with dtypes and shapes, and the values of the outputs as nested lists.
+def data(ran: Ran, *, abbreviated: bool = False) -> Data:
+    """The outputs with dtypes, shapes, and all their values as nested lists.
 
-    NaN and infinities are None; a string that is no UTF-8 is `{"b64": ...}`, as TensorFlow Serving writes it; a complex
-    number is a list of two. With `abbreviated`, the values are a text, in which numpy leaves out the middle of large
-    arrays; those that were written to a file are left out.
+    NaN and infinities are None, bytes that are no UTF-8 are `{"b64": …}`, as in TensorFlow Serving's REST, and a
+    complex number is a list of two. With `abbreviated`, the values are a text, in which numpy leaves out the middle of
+    large arrays; those that were written to a file are left out.
     """
-    outputs = [{**_described(key, array)} for key, array in ran.outputs.items()]
-    if not abbreviated:
-        values: list[Any] = [_nested(array) for array in ran.outputs.values()]
-    elif written is not None:
-        values = [None] * len(outputs)
-    else:
-        values = [Lines(_printed(array)) for array in ran.outputs.values()]
     return {
         "name": ran.name,
         "signature": ran.signature,
-        "inputs": [_described(key, array) for key, array in ran.inputs.items()],
+        "inputs": {key: _described(array) for key, array in ran.inputs.items()},
         "casts": list(ran.casts),
-        "outputs": [{**output, "values": given} for output, given in zip(outputs, values, strict=True)],
-        "written": None if written is None else str(written),
+        "outputs": {
+            key: {**_described(array), "values": _nested(array) if not abbreviated else _printed(ran, array)}
+            for key, array in ran.outputs.items()
+        },
+        "destination": None if ran.destination is None else str(ran.destination),
     }
 
 
 def text(console: Console, data: Data) -> None:
-    """Each output with its dtype and shape, and its values, or the file that has them."""
+    """Each output with its dtype, shape and values; or the file to which they were written."""
     lines(console, [f"Signature {data['signature']} of {data['name']}"])
-    for output in data["outputs"]:
-        lines(console, [f"{output['key']}  {output['dtype']} {shape_text(output['shape'])}"])
-        if output["values"] is not None:
-            lines(console, [output["values"]])
-    if data["written"] is not None:
-        lines(console, [f"wrote {data['written']}"])
+    for key, output in data["outputs"].items():
+        lines(console, [f"{key}  {output['dtype']} {shape_text(output['shape'])}"], style="bold")
+        lines(console, output["values"].splitlines())
+    if data["destination"] is not None:
+        lines(console, [f"wrote {data['destination']}"])
 
 
-def _described(key: str, array: np.ndarray) -> Data:
-    dtype = "string" if array.dtype == object else array.dtype.name
-    return {"key": key, "dtype": dtype, "shape": list(array.shape)}
+def _described(array: np.ndarray) -> Data:
+    return {"dtype": "string" if array.dtype == object else array.dtype.name, "shape": list(array.shape)}
 
 
 def _nested(array: np.ndarray) -> Any:
@@ -76,10 +69,12 @@ def _texts(value: Any) -> Any:
         return {"b64": b64encode(value).decode()}
 
 
-def _printed(array: np.ndarray) -> str:
+def _printed(ran: Ran, array: np.ndarray) -> Lines:
+    if ran.destination is not None:
+        return Lines("")
     if array.dtype != object:
-        return np.array2string(of_numpy(array), separator=" ")
+        return Lines(np.array2string(of_numpy(array)))
     texts = np.empty(array.shape, object)
     for index, value in np.ndenumerate(array):
         texts[index] = value.decode("utf-8", "backslashreplace")
-    return np.array2string(texts, separator=" ")
+    return Lines(np.array2string(texts))

@@ -58,8 +58,8 @@ def _candidates(module: InspectedModule, signature: Trace) -> Iterator[tuple[Tra
     for trace in module.traces:
         if wraps is not None and trace.function == wraps.function:
             yield trace, _by_wrapper
-    traces = [trace for name in module.callables if (trace := module.trace(name, training=False)) is not None]
-    alike = [trace for trace in traces if len(trace.flat_inputs) == len(signature.flat_inputs)]
+    traces = [module.trace(name, training=False) for name in module.callables]
+    alike = [trace for trace in traces if trace is not None and len(trace.flat_inputs) == len(signature.flat_inputs)]
     yield from ((trace, _by_graph) for trace in alike)
     # Numbers in names say nothing of a function that Keras did not name.
     yield from ((trace, _by_rank) for trace in alike if trace.callable == "__call__")
@@ -71,7 +71,11 @@ def _by_wrapper(trace: Trace, signature: Trace) -> Named | None:
     assert wraps is not None, "the caller has looked"
     taken, given = trace.flat_inputs, _owners(trace.outputs)
     keys, results = signature.flat_inputs, _owners(signature.outputs)
-    if len(taken) > len(wraps.inputs) or len(results) != len(wraps.outputs) or max(wraps.outputs, default=0) >= len(given):
+    if (
+        len(taken) > len(wraps.inputs)
+        or len(results) != len(wraps.outputs)
+        or max(wraps.outputs, default=-1) >= len(given)
+    ):
         return None
     pairs: dict[str, tuple[str, ...]] = {}
     for key, number in zip(results, wraps.outputs, strict=True):

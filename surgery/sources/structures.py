@@ -16,8 +16,8 @@ Part = tuple[str, str, Shape | None]
 def structure(value: Any) -> Structure:
     """A StructuredValue as nested Python data.
 
-    A TensorSpec becomes a TensorInfo with the spec's name as its key, and so does the spec of a ragged or sparse tensor,
-    which has no name. Any other spec becomes the name of its class.
+    A TensorSpec becomes a TensorInfo with the name of the spec as its key. So does a ragged or sparse one, which
+    has no name. Any other spec becomes the name of its class.
     """
     kind = value.WhichOneof("kind")
     if kind == "list_value":

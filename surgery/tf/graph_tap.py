@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
@@ -91,16 +92,18 @@ class Loaded:
                 hint="TensorFlow can load this SavedModel, but not write it",
             ) from error
 
-    def record(self, batches: Iterable[MadeBatch], enough: int) -> tuple[list[MadeBatch], list[Arrays]]:
+    def record(
+        self, batches: Iterable[MadeBatch], enough: int, *, given: bool = False
+    ) -> tuple[list[MadeBatch], list[Arrays]]:
         """Runs the plain signature until it has accepted `enough` batches; returns those, and their outputs by key.
 
-        Raises ModuleError when the signature accepts none of the batches.
+        Raises ModuleError when the signature accepts none of the batches, and for any refused one that was given.
         """
         with self._as_it_was() as (call, specs):
-            return self._record(call, specs, batches, enough)
+            return self._record(call, specs, batches, enough, given=given)
 
     def _record(
-        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int
+        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int, *, given: bool
     ) -> tuple[list[MadeBatch], list[Arrays]]:
         accepted: list[MadeBatch] = []
         recorded: list[Arrays] = []
@@ -110,6 +113,12 @@ class Loaded:
                 recorded.append(_run(call, specs, batch, self._listing.files.name))
                 accepted.append(batch)
             except FAILURES as error:
+                if given:
+                    raise ModuleError(
+                        f"running the signature {self._listing.signature.name} of {self._listing.files.name} on "
+                        f"{batch.label}, which was given: {reason(error)}",
+                        hint="the signature refuses these inputs: the message is TensorFlow's own",
+                    ) from error
                 failure = failure or error
             if len(accepted) == enough:
                 break
@@ -117,7 +126,8 @@ class Loaded:
             raise ModuleError(
                 f"running the signature {self._listing.signature.name} of {self._listing.files.name}: it could not be "
                 f"run on inputs made from the signature, so nothing could be verified: {reason(failure)}",
-                hint="the graph wants inputs of a form that its signature does not say",
+                hint="the graph wants inputs of a form that its signature does not say: give some with "
+                + argument("inputs"),
             )
         return accepted, recorded
 
