@@ -7,20 +7,31 @@ of TensorFlow 2 the parts are inputs with the keys `x`, `x_1` and `x_2`. Both na
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from surgery.formats import object_graph
 from surgery.formats.tensors import Shape
-from surgery.module import SignatureInfo, TensorInfo
-from surgery.module.traces import leaves
-from surgery.sources.structures import structure
-from surgery.sources.wrappers import wrapped
+from surgery.module import InspectedModule, SignatureInfo, TensorInfo, leaves
+from surgery.sources.output_names import name_outputs
 from surgery.wording import shape_text
 
 COMPONENTS = {"sparse": "{key}_{part}", "ragged": "{key}_component_{number}"}
 """The names that tf.saved_model.load gives to the parts of a TensorFlow 1 signature's input, by its kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composite:
+    """A ragged or sparse tensor.
+
+    Attributes:
+        key: The key of the input; in TensorFlow 2 that of its first part.
+        kind: "ragged" or "sparse".
+        parts: The number of its parts.
+    """
+
+    key: str
+    kind: str
+    parts: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +42,10 @@ class Feed:
         key: The name under which it is given or returned.
         dtype: Its dtype by TensorFlow's name.
         shape: Its shape, with None for an axis of any size; None for an unknown rank.
-        tensor: Its name in the graph.
+        tensor: Its name in the graph; None where the format gives none.
         argument: The name under which the signature that tf.saved_model.load makes takes it.
         alias: Another name for it; "" for none.
         part_of: The ragged or sparse tensor of which it is a part, or None.
-        number: Its number among the parts.
     """
 
     key: str
@@ -45,7 +55,6 @@ class Feed:
     argument: str
     alias: str = ""
     part_of: Composite | None = None
-    number: int = 0
 
     @property
     def whole(self) -> str:
@@ -60,49 +69,73 @@ class Feed:
         return f"{self.dtype} {shape_text(self.shape)}{whole}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Composite:
-    """A ragged or sparse tensor.
-
-    Attributes:
-        key: The key of the input; in TensorFlow 2 that of its first part.
-        kind: "ragged" or "sparse".
-        rank: The number of its axes, None where it is not known.
-        ragged_rank: The number of its ragged axes; 0 for a sparse tensor.
-    """
-
-    key: str
-    kind: str
-    rank: int | None
-    ragged_rank: int
+Named = Mapping[str, tuple[str, Composite]]
+"""For each input that is a part of a ragged or sparse argument: its other name, and the argument."""
 
 
-def taken(meta_graph: Any, signature: SignatureInfo) -> tuple[Feed, ...]:
-    """The plain tensors that a signature takes."""
-    aliases = dict(_parts_of_tensorflow_2(meta_graph, signature))
+def taken(signature: SignatureInfo, named: Named) -> tuple[Feed, ...]:
+    """The plain tensors that a signature takes, the parts of a ragged or sparse one in TensorFlow's order."""
     found: list[Feed] = []
     for tensor in signature.inputs:
         if tensor.parts:
             found += _parts(tensor)
-            continue
-        alias, whole, number = aliases.get(tensor.key, ("", None, 0))
-        found.append(_plain(tensor, alias=alias, part_of=whole, number=number))
-    return tuple(found)
+        elif tensor.key in named:
+            alias, whole = named[tensor.key]
+            found.append(_plain(tensor, alias=alias, part_of=whole))
+        else:
+            found.append(_plain(tensor))
+    places = {key: place for place, key in enumerate(named)}
+    return tuple(sorted(found, key=lambda feed: (feed.whole, places.get(feed.key, 0))))
 
 
 def returned(signature: SignatureInfo) -> tuple[Feed, ...]:
     """The plain tensors that a signature returns."""
-    return tuple(
-        feed for tensor in signature.outputs for feed in (_parts(tensor) if tensor.parts else [_plain(tensor)])
+    found = ((_parts(tensor) if tensor.parts else [_plain(tensor)]) for tensor in signature.outputs)
+    return tuple(feed for feeds in found for feed in feeds)
+
+
+def names_of_parts(module: InspectedModule, signature: str) -> dict[str, tuple[str, Composite]]:
+    """The other names of a TensorFlow 2 signature's inputs, from the call that it belongs to.
+
+    Only a call with a ragged or sparse argument is looked for: most modules have none.
+    """
+    if not any(leaf.parts for trace in module.traces for leaf in _tensors(trace.inputs)):
+        return {}
+    rows = [name for name in name_outputs(module).input_names if name.signature == signature]
+    keys = {path: name.key for name in rows for path in name.paths}
+    found: dict[str, tuple[str, Composite]] = {}
+    for trace in module.traces:
+        if trace.callable not in {name.callable for name in rows}:
+            continue
+        for path, leaf in leaves(trace.inputs):
+            if not isinstance(leaf, TensorInfo) or not leaf.parts:
+                continue
+            own = [keys.get(f"{path}.{part.key}") for part in leaf.parts]
+            if first := own[0] if None not in own else None:
+                whole = Composite(key=first, kind=leaf.kind, parts=len(own))
+                pairs = zip(own, leaf.parts, strict=True)
+                found |= {str(key): (f"{first}.{part.key}", whole) for key, part in pairs}
+    return found
+
+
+def _tensors(structure: object) -> Iterator[TensorInfo]:
+    return (leaf for _, leaf in leaves(structure) if isinstance(leaf, TensorInfo))
+
+
+def _plain(tensor: TensorInfo, *, alias: str = "", part_of: Composite | None = None) -> Feed:
+    return Feed(
+        key=tensor.key,
+        dtype=tensor.dtype,
+        shape=tensor.shape,
+        tensor=tensor.name,
+        argument=tensor.key,
+        alias=alias,
+        part_of=part_of,
     )
 
 
-def _plain(tensor: TensorInfo, **part: Any) -> Feed:
-    return Feed(key=tensor.key, dtype=tensor.dtype, shape=tensor.shape, tensor=tensor.name, argument=tensor.key, **part)
-
-
 def _parts(tensor: TensorInfo) -> list[Feed]:
-    whole = _composite(tensor.key, tensor)
+    whole = Composite(key=tensor.key, kind=tensor.kind, parts=len(tensor.parts))
     return [
         Feed(
             key=f"{tensor.key}.{part.key}",
@@ -111,46 +144,6 @@ def _parts(tensor: TensorInfo) -> list[Feed]:
             tensor=part.name,
             argument=COMPONENTS[tensor.kind].format(key=tensor.key, part=part.key, number=number),
             part_of=whole,
-            number=number,
         )
         for number, part in enumerate(tensor.parts)
     ]
-
-
-def _composite(key: str, tensor: TensorInfo) -> Composite:
-    rank = None if tensor.shape is None else len(tensor.shape)
-    return Composite(
-        key=key, kind=tensor.kind, rank=rank, ragged_rank=len(tensor.parts) - 1 if tensor.kind == "ragged" else 0
-    )
-
-
-def _parts_of_tensorflow_2(
-    meta_graph: Any, signature: SignatureInfo
-) -> Iterator[tuple[str, tuple[str, Composite, int]]]:
-    """For each input that is a part of a ragged or sparse argument: its other name, the argument, and its number.
-
-    They are read from the function that the signature wraps, whose arguments the SavedModel describes.
-    """
-    objects = meta_graph.object_graph_def
-    if not objects.nodes:
-        return
-    signatures = object_graph.children(objects, object_graph.ROOT)["signatures"]
-    node = object_graph.children(objects, signatures)[signature.name]
-    name = objects.nodes[node].bare_concrete_function.concrete_function_name
-    (function,) = (f for f in meta_graph.graph_def.library.function if f.signature.name == name)
-    wraps = wrapped(function)
-    if wraps is None or wraps.function not in objects.concrete_functions:
-        return
-    arguments = [argument.name for argument in function.signature.input_arg]
-    keys = [arguments[number] for number in wraps.inputs]
-    given = {tensor.key for tensor in signature.inputs}
-    place = 0
-    for _, leaf in leaves(structure(objects.concrete_functions[wraps.function].canonicalized_input_signature)):
-        if not isinstance(leaf, TensorInfo):
-            continue
-        own = keys[place : place + max(1, len(leaf.parts))]
-        place += len(own)
-        if leaf.parts and given.issuperset(own) and len(own) == len(leaf.parts):
-            whole = _composite(own[0], leaf)
-            for number, (key, part) in enumerate(zip(own, leaf.parts, strict=True)):
-                yield key, (f"{own[0]}.{part.key}", whole, number)

@@ -140,7 +140,7 @@ def _parts(feeds: Sequence[Feed], given: Given, key: str, value: Any) -> dict[st
     composite = own[0].part_of
     if composite is None or composite.kind != "ragged" or not isinstance(value, list | tuple):
         return None
-    parts = split_ragged(value, composite.ragged_rank)
+    parts = split_ragged(value, composite.parts - 1)
     return {feed.key: part for feed, part in zip(own, parts, strict=True)}
 
 

@@ -74,8 +74,9 @@ def run_signature(
     with locate(exported, with_weights=True) as files:
         with well_formed(files.name):
             meta_graph, _, info = choose_signature(files, signature)
-            fed = fit(taken(meta_graph, info), inputs, f"giving inputs to the signature {info.name} of {files.name}")
-            wanted = _wanted(returned(info), outputs, f"{files.name}, signature {info.name}")
+            feeds = taken(info, names_of_parts(inspect_saved_model(files), info.name))
+        fed = fit(feeds, inputs, f"giving inputs to the signature {info.name} of {files.name}")
+        wanted = _wanted(returned(info), outputs, f"{files.name}, signature {info.name}")
         permission = clear(files, trust=trust)
         progress("start TensorFlow", 0, 0)
         from surgery.tf.memory import importing

@@ -13,7 +13,7 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import check_apart, choose_destination, kept_folder, publish, staging
-from surgery.feeding.feeds import taken
+from surgery.feeding.feeds import names_of_parts, taken
 from surgery.feeding.given import Given, fit
 from surgery.graph_taps.checks import OutputCheck, changes, compare, misshapen, without_random
 from surgery.graph_taps.listing import GraphListing, open_graph
@@ -22,7 +22,7 @@ from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import clear, clear_folder
-from surgery.sources import tf1, tf2, well_formed
+from surgery.sources import inspect_saved_model
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
 
@@ -80,12 +80,12 @@ def tap_module(
         check_apart([destination], [module, listing.files.folder])
         permission = clear(listing.files, trust=trust)
         taps = resolve_taps(listing, tensors)
-        source = _inspect(listing.files)
+        source = inspect_saved_model(listing.files)
         if source.problems:
             raise ModuleError(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
             )
-        batches = _given(listing, inputs) if inputs else list(made_batches(listing.signature))
+        batches = _given(source, listing, inputs) if inputs else list(made_batches(listing.signature))
         left_out = _left_out(listing)
         with staging(destination, keep_failed=keep_failed) as folder:
             progress("start TensorFlow", 0, 0)
@@ -109,7 +109,9 @@ def tap_module(
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)
-            faults += changes(source, _inspect(Files(folder=folder, name=source.name)), listing, taps, left_out)
+            faults += changes(
+                source, inspect_saved_model(Files(folder=folder, name=source.name)), listing, taps, left_out
+            )
             if faults:
                 raise ParityError(
                     f"comparing what was written with {source.name}: it is not the same, nothing was published"
@@ -133,9 +135,9 @@ def tap_module(
     )
 
 
-def _given(listing: GraphListing, inputs: Sequence[Given]) -> list[MadeBatch]:
+def _given(source: InspectedModule, listing: GraphListing, inputs: Sequence[Given]) -> list[MadeBatch]:
     """The caller's batches. The source must accept each of them."""
-    feeds = taken(listing.meta_graph, listing.signature)
+    feeds = taken(listing.signature, names_of_parts(source, listing.signature.name))
     doing = f"the signature {listing.signature.name} of {listing.files.name}"
     fitted = [fit(feeds, given, f"giving batch {n} to {doing}") for n, given in enumerate(inputs, 1)]
     return [
@@ -158,12 +160,6 @@ def _left_out(listing: GraphListing) -> tuple[str, ...]:
             hint="expected small letters, digits and _: choose another signature, or save the module with other keys",
         )
     return tuple(found)
-
-
-def _inspect(files: Files) -> InspectedModule:
-    """A SavedModel on disk, inspected as a plain SavedModel, also if it holds a module in a hub.KerasLayer."""
-    with well_formed(files.name):
-        return tf2.inspect(files) if tf2.accepts(files) else tf1.inspect(files)
 
 
 def _copy_extra(source: Path, written: Path) -> None:

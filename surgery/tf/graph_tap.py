@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
+from surgery.feeding.feeds import taken
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
@@ -146,7 +147,8 @@ class Loaded:
         outer = [tap for tap in self._taps if len(tap.tensor.spot.address) == 1]
         with _load(listing, self._cleared, listing.meta_graph) as original:
             specs = original.signatures[name].structured_input_signature[1]
-            yield pruned(original, listing.meta_graph.signature_def[name], outer), specs
+            feeds = taken(listing.signature, {})
+            yield pruned(original, listing.meta_graph.signature_def[name], feeds, outer), specs
 
     def _tapped(self) -> Any:
         """The signature as a function of the same inputs that also returns the taps."""
@@ -156,7 +158,9 @@ class Loaded:
         if meta_graph.object_graph_def.nodes:
             run = traced_again(plain, taps)
         else:
-            run = pruned(self._loaded, meta_graph.signature_def[self._listing.signature.name], taps)
+            signature = self._listing.signature
+            feeds = taken(signature, {})
+            run = pruned(self._loaded, meta_graph.signature_def[signature.name], feeds, taps)
         return tf.function(run, autograph=False).get_concrete_function(**plain.structured_input_signature[1])
 
 

@@ -62,24 +62,24 @@ def test_every_fault_of_the_inputs_is_named_with_what_the_signature_takes(severa
     with pytest.raises(UsageError) as caught:
         surgery.run(several, {"a": np.ones((2, 2, 2), np.int32), "c": 1}, signature="two")
     for line in (
-        "a: expected the shape [?, 2], found [2, 2, 2]",
+        "a: expected int32 [?, 2], found int32 [2, 2, 2]",
         "b: it is missing",
-        "c: the signature has no such input",
-        "the signature takes a int32 [?, 2]; b float32 [?, 2]",
+        "c: there is no such input",
+        "the signature takes\n  a: int32 [?, 2]\n  b: float32 [?, 2]",
     ):
         assert line in str(caught.value)
-    with pytest.raises(UsageError, match="row splits must begin with 0"):
+    with pytest.raises(UsageError, match=r"r\.row_splits: row splits begin with 0, never fall, and end with 4 here"):
         surgery.run(several, RAGGED | {"r.row_splits": np.array([0, 9])}, signature="rag")
 
 
 def test_a_cast_is_made_and_said_where_no_value_is_lost_and_else_refused(several):
     floats = np.ones((1, 2), np.float32)
     done = surgery.run(several, {"a": np.array([[3, 4]]), "b": floats}, signature="two")
-    assert (done["sum"].tolist(), done.casts) == ([[5, 6]], ("a: cast from int64 to int32",))
+    assert (done["sum"].tolist(), done.casts) == ([[5, 6]], ("a: cast from int64 to int32, with the same values",))
     for wrong, reason in (
-        (np.array([[2**40, 1]]), "int64 with values that it cannot hold"),
-        (np.array([[1.0, 2.0]]), "expected int32, found float64, which is not cast"),
-        (np.array([["1", "2"]]), "expected int32, found <U1"),
+        (np.array([[2**40, 1]]), r"int64 \[1, 2\], with values that int32 cannot hold"),
+        (np.array([[1.0, 2.0]]), r"expected int32 \[\?, 2\], found float64 \[1, 2\]"),
+        (np.array([["1", "2"]]), r"expected int32 \[\?, 2\], found string \[1, 2\]"),
     ):
         with pytest.raises(UsageError, match=reason):
             surgery.run(several, {"a": wrong, "b": floats}, signature="two")
@@ -91,8 +91,8 @@ def test_a_file_with_pickles_a_false_size_or_too_much_is_refused(several, tmp_pa
     np.savez(large, a=np.zeros((2, 2), np.int32), b=np.zeros((2, 2), np.float32))
     with zipfile.ZipFile(false, "w") as file, zipfile.ZipFile(large) as sound:
         file.writestr("a.npy", sound.read("a.npy").replace(b"(2, 2)", b"(2, 9)"))
-    for path, reason in ((pickled, "dtype object"), (false, "has another size"), (tmp_path, "a folder")):
-        with pytest.raises(ModuleError, match=reason):
+    for path, reason in ((pickled, "Python objects"), (false, "has 16 bytes for int32"), (tmp_path, "a folder")):
+        with pytest.raises(UsageError, match=reason):
             surgery.run(several, path, signature="two")
     with pytest.raises(LimitError, match="input_bytes"):
         surgery.run(several, large, signature="two", limits={"input_bytes": 100})
@@ -116,7 +116,7 @@ def test_a_signature_that_made_up_inputs_cannot_serve_is_tapped_on_given_ones(
 
 def test_a_given_batch_that_the_signature_refuses_is_no_less_than_the_others(several, tmp_path):
     good, bad = {"examples": [{"x": [1.0, 2.0], "v": [1]}]}, {"examples": ["no example"]}
-    with pytest.raises(ModuleError, match="batch 2 that was given"):
+    with pytest.raises(ModuleError, match=r"on batch 2 \(examples \[1\]\), which was given: Could not parse"):
         surgery.tap(several, tmp_path / "1", "product=inner", signature="ex", inputs=[good, bad])
 
 
