@@ -12,13 +12,13 @@ import numpy as np
 from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError, WriteError
 from surgery.export.publish import check_apart, check_parents, publish_file, staging
-from surgery.feeding.feeds import Feed, returned, taken
+from surgery.feeding.feeds import Feed, names_of_parts, returned, taken
 from surgery.feeding.given import Given, fit
 from surgery.formats.npz import write_npz
 from surgery.graph_taps.listing import choose_signature
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import clear
-from surgery.sources import well_formed
+from surgery.sources import inspect_saved_model, well_formed
 from surgery.sources.location import locate
 from surgery.wording import did_you_mean
 
