@@ -26,8 +26,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
-from surgery.api.reading import graph, inspect, plan, scan
-from surgery.api.using import extract, run, serving, verify
+from surgery.api.reading import graph, inspect, plan, scan, taps
+from surgery.api.using import extract, load, run, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.loaded_export import LoadedExport
     from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from surgery.jobs.verify import Verification
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Tap
+    from surgery.planning.tap_listing import TapListing
+    from surgery.plots import Attention, Similarity
     from surgery.proof.parity import ParityReport
     from surgery.scanning.findings import Finding, Scan
 
@@ -60,6 +63,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Attention",
     "ContradictionError",
     "Conversion",
     "EditedExport",
@@ -69,6 +73,7 @@ __all__ = [
     "Finding",
     "GraphListing",
     "Inspection",
+    "LoadedExport",
     "ModuleError",
     "ParityError",
     "ParityReport",
@@ -77,8 +82,10 @@ __all__ = [
     "Ran",
     "Scan",
     "Serving",
+    "Similarity",
     "SurgeryError",
     "Tap",
+    "TapListing",
     "Tapping",
     "UnexplainedError",
     "UntrustedError",
@@ -91,17 +98,20 @@ __all__ = [
     "extract",
     "graph",
     "inspect",
+    "load",
     "plan",
     "preprocess",
     "run",
     "scan",
     "serving",
     "tap",
+    "taps",
     "verify",
 ]
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
+    "Attention": "surgery.plots",
     "Conversion": "surgery.jobs.convert",
     "EditedExport": "surgery.jobs.edit",
     "EditedModel": "surgery.jobs.edit",
@@ -110,13 +120,16 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Finding": "surgery.scanning.findings",
     "GraphListing": "surgery.graph_taps.listing",
     "Inspection": "surgery.explanation.inspection",
+    "LoadedExport": "surgery.jobs.loaded_export",
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
     "Ran": "surgery.jobs.run",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
+    "Similarity": "surgery.plots",
     "Tap": "surgery.planning.requests",
+    "TapListing": "surgery.planning.tap_listing",
     "Tapping": "surgery.jobs.tap",
     "Verification": "surgery.jobs.verify",
 }

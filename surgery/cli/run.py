@@ -69,8 +69,6 @@ def run(
     Large outputs are abbreviated; --output and --json have every value. Inputs have the keys that surgery inspect
     shows; an error lists those that the signature takes. A dtype is cast where that changes no value.
     """
-    from surgery.reports import running as report
-
     if len(inputs) > 1:
         raise UsageError("--inputs: expected one file, because a signature runs on one batch")
     with working(verbose) as progress:
@@ -86,4 +84,4 @@ def run(
         )
     for cast in ran.casts:
         tell(cast)
-    show(report.data(ran, abbreviated=not as_json), report.text, as_json)
+    show(ran, as_json, abbreviated=not as_json)

@@ -73,8 +73,6 @@ def tap(
     published if the existing outputs are the same on inputs made from the signature, or on given ones: to the bit, or
     to the last bits if the new outputs let TensorFlow fuse the graph otherwise.
     """
-    from surgery.reports import tapping as report
-
     with working(verbose) as progress:
         done = surgery.tap(
             module,
@@ -87,4 +85,4 @@ def tap(
             keep_failed=keep_failed,
             progress=progress,
         )
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

@@ -17,6 +17,7 @@ from surgery.feeding.given import Given, fit
 from surgery.formats.npz import write_npz
 from surgery.graph_taps.listing import choose_signature
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import clear
 from surgery.sources import inspect_saved_model, well_formed
 from surgery.sources.location import locate
@@ -24,7 +25,7 @@ from surgery.wording import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Ran:
+class Ran(Result, report="running"):
     """What a signature has returned.
 
     Attributes:
@@ -47,10 +48,6 @@ class Ran:
     def __getitem__(self, output: str) -> np.ndarray:
         """The array of an output. Raises KeyError for one that was not computed."""
         return self.outputs[output]
-
-    def __repr__(self) -> str:
-        outputs = ", ".join(f"{key}: {array.dtype} {list(array.shape)}" for key, array in self.outputs.items())
-        return f"Ran({self.name}, {self.signature}, outputs: {outputs})"
 
 
 def run_signature(

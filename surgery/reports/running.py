@@ -15,6 +15,8 @@ from surgery.wording import Lines, shape_text
 if TYPE_CHECKING:
     from surgery.jobs.run import Ran
 
+SCHEMA = 1
+
 
 def data(ran: Ran, *, abbreviated: bool = False) -> Data:
     """The outputs with dtypes, shapes, and all their values as nested lists.
@@ -29,7 +31,7 @@ def data(ran: Ran, *, abbreviated: bool = False) -> Data:
         "inputs": {key: _described(array) for key, array in ran.inputs.items()},
         "casts": list(ran.casts),
         "outputs": {
-            key: {**_described(array), "values": _nested(array) if not abbreviated else _printed(ran, array)}
+            key: {**_described(array), "values": _abbreviated(ran, array) if abbreviated else _nested(array)}
             for key, array in ran.outputs.items()
         },
         "destination": None if ran.destination is None else str(ran.destination),
@@ -41,7 +43,9 @@ def text(console: Console, data: Data) -> None:
     lines(console, [f"Signature {data['signature']} of {data['name']}"])
     for key, output in data["outputs"].items():
         lines(console, [f"{key}  {output['dtype']} {shape_text(output['shape'])}"], style="bold")
-        lines(console, output["values"].splitlines())
+        if data["destination"] is None:
+            values = output["values"]
+            lines(console, (values if isinstance(values, str) else _rebuilt(output)).splitlines())
     if data["destination"] is not None:
         lines(console, [f"wrote {data['destination']}"])
 
@@ -69,12 +73,20 @@ def _texts(value: Any) -> Any:
         return {"b64": b64encode(value).decode()}
 
 
-def _printed(ran: Ran, array: np.ndarray) -> Lines:
+def _abbreviated(ran: Ran, array: np.ndarray) -> Lines:
+    """What numpy prints; nothing for values that were written to a file."""
     if ran.destination is not None:
         return Lines("")
     if array.dtype != object:
-        return Lines(np.array2string(of_numpy(array)))
+        return Lines(of_numpy(array))
     texts = np.empty(array.shape, object)
     for index, value in np.ndenumerate(array):
         texts[index] = value.decode("utf-8", "backslashreplace")
-    return Lines(np.array2string(texts))
+    return Lines(texts)
+
+
+def _rebuilt(output: Data) -> str:
+    """What numpy prints of nested lists. NaN and infinities are None there."""
+    if output["dtype"] == "string" or output["dtype"].startswith("complex"):
+        return str(np.array(output["values"], object))
+    return str(np.array(output["values"], "float64" if "float" in output["dtype"] else None).reshape(output["shape"]))
