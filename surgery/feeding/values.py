@@ -40,7 +40,8 @@ def fitted(value: Any, feed: Feed) -> tuple[np.ndarray, str]:
     else:
         array, note = _cast(np.asarray(value), feed)
     if not _fits(array.shape, feed.shape):
-        raise Misfit(f"found {_named(array)} {shape_text(array.shape)}{_missing_axis(array.shape, feed.shape)}")
+        found = _named(np.asarray(value)) if note else _named(array)
+        raise Misfit(f"found {found} {shape_text(array.shape)}{_missing_axis(array.shape, feed.shape)}")
     return array, note
 
 
@@ -168,7 +169,7 @@ def _bytes(item: Any) -> bytes:
 def _same(array: np.ndarray, cast: np.ndarray) -> bool:
     """Whether a cast has changed no value. NaN equals NaN."""
     with np.errstate(all="ignore"):
-        back = cast.astype(array.dtype)
+        back = (cast if array.dtype.kind == "c" else cast.real).astype(array.dtype)
     if _kind(array.dtype.name) != "int":
         return np.array_equal(back, array, equal_nan=True) if array.dtype.kind != "V" else _same_wide(array, back)
     # A negative number comes back from an unsigned dtype as it was.
