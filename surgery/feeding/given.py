@@ -18,8 +18,6 @@ from surgery.wording import did_you_mean, shape_text
 
 Given = Mapping[str, Any]
 """Arrays, or numbers, texts and lists of them, by the key of an input."""
-LISTED = 8
-"""The most inputs that a question about a misspelt one names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +118,7 @@ def _by_feed(feeds: Sequence[Feed], given: Given, faults: list[str]) -> dict[str
             values[names[name].key] = part
     missing = [feed.alias or feed.key for feed in feeds if feed.key not in values]
     for key in unknown:
-        question = did_you_mean(difflib.get_close_matches(key, missing or list(names), n=LISTED))
+        question = did_you_mean(difflib.get_close_matches(key, missing or list(names), n=2))
         faults.append(f"{key}: there is no such input" + (f"; {question}" if question else ""))
     return values
 
