@@ -11,12 +11,14 @@ imports point downward only, from the last line of this map to the first:
     planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
+    feeding                                    what a signature takes, and the values given for it
     tf                                         build it, run it           (the only TensorFlow)
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
+    keras                                      an export as a layer of Keras 3
     jobs → reports, api → cli                  the commands
 
-Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module` and `surgery.beam`. All
-else may move.
+Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module`, `surgery.keras` and
+`surgery.beam`. All else may move.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
     from surgery.jobs.loaded_export import LoadedExport
-    from surgery.jobs.run import SignatureRun
+    from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
@@ -78,9 +80,9 @@ __all__ = [
     "ParityReport",
     "Plan",
     "Preprocessor",
+    "Ran",
     "Scan",
     "Serving",
-    "SignatureRun",
     "Similarity",
     "SurgeryError",
     "Tap",
@@ -123,10 +125,10 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
+    "Ran": "surgery.jobs.run",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
     "Similarity": "surgery.plots",
-    "SignatureRun": "surgery.jobs.run",
     "Tap": "surgery.planning.requests",
     "TapListing": "surgery.planning.tap_listing",
     "Tapping": "surgery.jobs.tap",

@@ -11,9 +11,6 @@ from surgery.boundary import public
 from surgery.limits import Limits
 from surgery.progress import Progress, silent
 
-Inputs = PathOrHandle | Mapping[str, Any]
-"""The path of an `.npz` file, or values by input."""
-
 if TYPE_CHECKING:
     from surgery.edits import Edit
     from surgery.jobs.convert import Conversion
@@ -40,6 +37,7 @@ def convert(
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
     graph: str = "fused",
     packed: bool = False,
+    keep_head: bool = False,
     text: bool = False,
     seq_length: int | None = None,
     vocab: PathOrHandle | None = None,
@@ -63,15 +61,17 @@ def convert(
         assume: Values of hyperparameters for which the module has no evidence, by field.
         taps: Sublayers as further outputs: `"attention_probs@-1"` or `surgery.Tap("attention_probs", layers=-1)`.
         layers: The block outputs that `serving_default` keeps: `"-4:"`, or numbers; None for all.
-        features: Signatures that mix and pool block outputs: `"text=mean@-4:/mean"` or
-            `surgery.Feature("text", mix="mean", layers="-4:", pooling="mean")`.
+        features: Signatures that mix and pool block outputs: `"vector=mean@-4:/mean"` or
+            `surgery.Feature("vector", mix="mean", layers="-4:", pooling="mean")`.
         depths: Numbers of blocks; each is a signature `depth_<number>` that runs so many blocks.
         signatures: Signatures composed of outputs: `"probe=query_0,pooled_output"` or
-            `{"probe": ["query_0", "pooled_output"]}`.
+            `{"probe": ["query_0", "pooled_output"]}`; `"hidden_states"` alone is Hugging Face's list, embedding first.
         graph: The form of the graphs for inference: `"fused"`, which TensorFlow runs faster on a CPU, or
             `"model_garden"`, the operations of Model Garden's own layers.
         packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose
             outputs do not show padding, such as pooled ones, leave it out in any case.
+        keep_head: Also writes the signature `classifier` with the head of the model around the encoder, if that is a
+            dense layer on the pooled output. Its outputs, float32 [batch, labels], have the model's own names.
         text: Also writes a SavedModel that takes strings, beside the destination.
         seq_length: The most tokens of a row of the text export; None for all positions of the encoder.
         vocab: The vocabulary file, if the module has none.
@@ -112,6 +112,7 @@ def convert(
             signatures=signatures,
             graph=graph,
             packed=packed,
+            keep_head=keep_head,
         ),
         texts=_texts(seq_length, vocab, lower_case) if text else None,
         warmup=warmup,
@@ -209,7 +210,7 @@ def tap(
     tensors: OneOrMore[str],
     *,
     signature: str | None = None,
-    inputs: Inputs | Sequence[Inputs] | None = None,
+    inputs: PathOrHandle | Mapping[str, Any] | Sequence[PathOrHandle | Mapping[str, Any]] = (),
     trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
@@ -224,8 +225,8 @@ def tap(
         destination: The folder to write.
         tensors: Names that `graph` lists, each `"NAME"` or `"NAME=OUTPUT"` with the key of its output.
         signature: As for `graph`.
-        inputs: Inputs on which both SavedModels are run, where none can be made up (ragged, sparse, serialized
-            examples): as for `run`, or a list of such. None makes them from the signature.
+        inputs: Inputs on which both SavedModels are run: as for `run`, or a list of such batches. Without any, they are
+            made from the signature, which is impossible for ragged and sparse inputs and serialized examples.
         trust: As for `convert`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
@@ -261,12 +262,10 @@ def tap(
 
 
 def _batches(inputs: Any) -> list[Any]:
-    from surgery.graph_taps.given_inputs import read_inputs
+    from surgery.feeding.given import read_given
 
-    if inputs is None:
-        return []
     several = isinstance(inputs, Sequence) and not isinstance(inputs, str)
-    return [read_inputs(batch) for batch in (inputs if several else [inputs])]
+    return [read_given(batch) for batch in (inputs if several else [inputs])]
 
 
 def _texts(seq_length: int | None, vocab: PathOrHandle | None, lower_case: bool | None) -> Any:

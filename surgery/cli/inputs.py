@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ INPUTS = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Arrays by input, as numpy.savez writes them; a ragged input as r.values and r.row_splits, a sparse one as "
+    help="Arrays by input, as numpy.savez writes them: a ragged input as r.values and r.row_splits, a sparse one as "
     "s.indices, s.values and s.dense_shape.",
 )
 EXAMPLES = click.option(
@@ -21,16 +21,15 @@ EXAMPLES = click.option(
     "examples",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A small input as JSON: a number, a text, nested lists; a list of objects becomes serialized "
+    help="A small input: a text, a number, or nested lists as JSON; a list of objects becomes serialized "
     "tf.train.Examples. Repeatable.",
 )
 
 
-def given(inputs: Sequence[Path], examples: Sequence[str]) -> list[Any] | None:
-    """One mapping of values by input per file, each with the small values; None where nothing was given."""
-    from surgery.graph_taps.given_inputs import read_inputs
+def given(inputs: Sequence[Path], examples: Iterable[str]) -> list[dict[str, Any]]:
+    """One mapping of values by input per file, each with the small values; none where nothing was given."""
+    from surgery.feeding.given import read_given
+    from surgery.paths import at_home
 
-    if not inputs and not examples:
-        return None
-    files: Sequence[Any] = inputs or [{}]
-    return [read_inputs(file, examples) for file in files]
+    files: Sequence[Any] = at_home(inputs) or ([{}] if examples else [])
+    return [read_given(file, examples) for file in files]

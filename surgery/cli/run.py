@@ -1,4 +1,4 @@
-"""surgery run: one signature of a SavedModel on given inputs."""
+"""surgery run: a signature of any SavedModel, run once on given inputs."""
 
 from __future__ import annotations
 
@@ -8,26 +8,43 @@ import click
 
 import surgery
 from surgery.cli.inputs import EXAMPLES, INPUTS, given
-from surgery.cli.options import JSON, LIMIT, SAVED_MODEL, SIGNATURE, TIMEOUT, TRUST, VERBOSE, Command, reports_errors
-from surgery.cli.terminal import show, working
+from surgery.cli.options import (
+    JSON,
+    LIMIT,
+    SAVED_MODELS,
+    SIGNATURE,
+    TIMEOUT,
+    TRUST,
+    VERBOSE,
+    Command,
+    Explained,
+    reports_errors,
+)
+from surgery.cli.terminal import show, tell, working
 from surgery.errors import UsageError
 
 
 @click.command(
     cls=Command,
-    short_help="Run a signature of any SavedModel on inputs of a file.",
+    short_help="Run a signature of any SavedModel on given inputs.",
     examples=(
         "surgery run exported/bert/1 --inputs tokens.npz --outputs pooled_output",
         'surgery run exported/bert_text/1 --example \'text=["a text", "another"]\' --output vectors.npz',
         'surgery run ./ranker --example \'examples=[{"age": [31], "city": ["Ulm"]}]\' --json',
     ),
 )
-@SAVED_MODEL
+@click.argument("exported", metavar="EXPORTED", cls=Explained, meaning=SAVED_MODELS.replace("MODULE", "EXPORTED"))
 @SIGNATURE
 @INPUTS
 @EXAMPLES
 @click.option("--outputs", metavar="OUT,OUT", help="The outputs to compute.  [default: all]")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE.npz", help="Write the outputs to this file.")
+@click.option(
+    "--output",
+    "destination",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Write the outputs to this file instead of printing their values.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
 @TRUST
 @TIMEOUT
@@ -36,12 +53,12 @@ from surgery.errors import UsageError
 @VERBOSE
 @reports_errors
 def run(
-    module: str,
+    exported: str,
     signature: str | None,
     inputs: tuple[Path, ...],
     examples: tuple[str, ...],
     outputs: str | None,
-    output: Path | None,
+    destination: Path | None,
     overwrite: bool,
     trust: bool,
     as_json: bool,
@@ -49,21 +66,22 @@ def run(
 ) -> None:
     """Run a signature on one batch, and print or write what it returns.
 
-    Inputs have the keys that surgery inspect shows. Integers are cast if every value fits, floats are rounded; nothing
-    else is cast. The module is scanned first.
+    Large outputs are abbreviated; --output and --json have every value. Inputs have the keys that surgery inspect
+    shows; an error lists those that the signature takes. A dtype is cast where that changes no value.
     """
-    batches = given(inputs, examples) or [{}]
-    if len(batches) > 1:
+    if len(inputs) > 1:
         raise UsageError("--inputs: expected one file, because a signature runs on one batch")
     with working(verbose) as progress:
-        done = surgery.run(
-            module,
-            batches[0],
+        ran = surgery.run(
+            exported,
+            *(given(inputs, examples) or [{}]),
             signature=signature,
-            outputs=None if outputs is None else outputs.split(","),
-            destination=output,
+            outputs=None if outputs is None else [name.strip() for name in outputs.split(",")],
+            destination=destination,
             trust=trust,
             overwrite=overwrite,
             progress=progress,
         )
-    show(done, as_json)
+    for cast in ran.casts:
+        tell(cast)
+    show(ran, as_json, abbreviated=not as_json)

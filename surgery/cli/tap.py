@@ -29,6 +29,7 @@ from surgery.cli.terminal import show, working
     examples=(
         "surgery tap ./cnn served/cnn/2 --tensor cnn/conv/Relu=features --tensor cnn/pool/Mean",
         "surgery tap ./module ./tapped --signature tokens --tensor bert/pooler/Squeeze=first_token",
+        "surgery tap ./ranker served/ranker/2 --tensor scores --inputs examples.npz",
     ),
 )
 @SAVED_MODEL
@@ -69,8 +70,8 @@ def tap(
     """Write a SavedModel whose signature returns tensors from inside its own graph as well.
 
     Nothing is frozen: variables stay variables, and tables, assets and the other signatures are kept. The result is
-    published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
-    if the new outputs let TensorFlow fuse the graph otherwise.
+    published if the existing outputs are the same on inputs made from the signature, or on given ones: to the bit, or
+    to the last bits if the new outputs let TensorFlow fuse the graph otherwise.
     """
     with working(verbose) as progress:
         done = surgery.tap(

@@ -117,14 +117,8 @@ def open_graph(module: str, signature: str | None = None, *, with_weights: bool)
 
 def list_graph(files: Files, signature: str | None = None) -> GraphListing:
     """Lists the tensors that can be computed from a signature's inputs. Raises as `open_graph` does."""
-    if files.saved_model is None:
-        checkpoint = inspect_folder(files)
-        raise ModuleError(
-            f"reading the graph of {files.name}: it is a {checkpoint.format}, which has weights but no graph",
-            hint="surgery convert makes a SavedModel of it",
-        )
     with well_formed(files.name):
-        meta_graph, infos, info = _choose(files, signature)
+        meta_graph, infos, info = choose_signature(files, signature)
         root = opened(_tree(meta_graph, info))
         names = unique_names(root)
         regions = regions_of(meta_graph.graph_def, root, names)
@@ -143,19 +137,6 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
     )
 
 
-def choose_signature(files: Files, signature: str | None = None) -> tuple[tuple[str, ...], SignatureInfo]:
-    """The tags of a signature's meta graph, and the signature. Raises as `open_graph` does."""
-    if files.saved_model is None:
-        checkpoint = inspect_folder(files)
-        raise ModuleError(
-            f"running {files.name}: it is a {checkpoint.format}, which has weights but no graph",
-            hint="surgery convert makes a SavedModel of it",
-        )
-    with well_formed(files.name):
-        meta_graph, _, info = _choose(files, signature)
-        return tuple(sorted(meta_graph.meta_info_def.tags)), info
-
-
 def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
     """The listing with only the tensors that a pattern names: a glob for the whole name, or a part of the name."""
     if pattern is None:
@@ -164,12 +145,18 @@ def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
     return replace(listing, tensors=tuple(tensor for tensor in listing.tensors if fnmatchcase(tensor.name, glob)))
 
 
-def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
+def choose_signature(files: Files, asked: str | None = None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
     """The meta graph of the chosen signature, all its signatures, and the chosen one.
 
-    If several meta graphs have the signature, one without the tag "train" is chosen.
+    If several meta graphs have the signature, one without the tag "train" is chosen. Raises ModuleError for anything
+    but a SavedModel, and UsageError for a signature that it does not have.
     """
-    assert files.saved_model is not None, "the caller has checked it"
+    if files.saved_model is None:
+        checkpoint = inspect_folder(files)
+        raise ModuleError(
+            f"reading the graph of {files.name}: it is a {checkpoint.format}, which has weights but no graph",
+            hint="surgery convert makes a SavedModel of it",
+        )
     graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
     graphs.sort(key=lambda pair: "train" in pair[1].tags)
     names = list(dict.fromkeys(signature.name for _, graph in graphs for signature in graph.signatures))

@@ -13,8 +13,9 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import check_apart, choose_destination, kept_folder, publish, staging
+from surgery.feeding.feeds import names_of_parts, taken
+from surgery.feeding.given import Given, fit
 from surgery.graph_taps.checks import OutputCheck, changes, compare, misshapen, without_random
-from surgery.graph_taps.given_inputs import Values, bind, parts_of
 from surgery.graph_taps.listing import GraphListing, open_graph
 from surgery.graph_taps.made_inputs import MadeBatch, made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
@@ -22,11 +23,10 @@ from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
 from surgery.results import Result
 from surgery.scanning.gate import clear, clear_folder
-from surgery.sources import tf1, tf2, well_formed
+from surgery.sources import inspect_saved_model
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
 from surgery.sources.opening import closed
-from surgery.sources.output_names import name_outputs
 
 BATCHES = 2
 """The number of made batches of inputs on which the outputs are compared."""
@@ -66,7 +66,7 @@ def tap_module(
     tensors: Sequence[str],
     *,
     signature: str | None = None,
-    inputs: Sequence[Values] = (),
+    inputs: Sequence[Given] = (),
     trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
@@ -82,7 +82,7 @@ def tap_module(
         check_apart([destination], [module, listing.files.folder])
         permission = clear(listing.files, trust=trust)
         taps = resolve_taps(listing, tensors)
-        source = _inspect(listing.files)
+        source = inspect_saved_model(listing.files)
         if source.problems:
             raise ModuleError(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
@@ -111,7 +111,9 @@ def tap_module(
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)
-            faults += changes(source, _inspect(Files(folder=folder, name=source.name)), listing, taps, left_out)
+            faults += changes(
+                source, inspect_saved_model(Files(folder=folder, name=source.name)), listing, taps, left_out
+            )
             if faults:
                 raise ParityError(
                     f"comparing what was written with {source.name}: it is not the same, nothing was published"
@@ -135,10 +137,15 @@ def tap_module(
     )
 
 
-def _given(source: InspectedModule, listing: GraphListing, inputs: Sequence[Values]) -> list[MadeBatch]:
+def _given(source: InspectedModule, listing: GraphListing, inputs: Sequence[Given]) -> list[MadeBatch]:
     """The caller's batches. The source must accept each of them."""
-    parts = parts_of(name_outputs(source), listing.signature.name)
-    return [bind(listing.signature, values, parts, f"batch {n}").batch for n, values in enumerate(inputs, 1)]
+    feeds = taken(listing.signature, names_of_parts(source, listing.signature.name))
+    doing = f"the signature {listing.signature.name} of {listing.files.name}"
+    fitted = [fit(feeds, given, f"giving batch {n} to {doing}") for n, given in enumerate(inputs, 1)]
+    return [
+        MadeBatch(label=f"batch {n} ({fed.label})", arrays={feed.argument: fed.arrays[feed.key] for feed in feeds})
+        for n, fed in enumerate(fitted, 1)
+    ]
 
 
 def _left_out(listing: GraphListing) -> tuple[str, ...]:
@@ -155,12 +162,6 @@ def _left_out(listing: GraphListing) -> tuple[str, ...]:
             hint="expected small letters, digits and _: choose another signature, or save the module with other keys",
         )
     return tuple(found)
-
-
-def _inspect(files: Files) -> InspectedModule:
-    """A SavedModel on disk, inspected as a plain SavedModel, also if it holds a module in a hub.KerasLayer."""
-    with well_formed(files.name):
-        return tf2.inspect(files) if tf2.accepts(files) else tf1.inspect(files)
 
 
 def _copy_extra(source: Path, written: Path) -> None:
