@@ -2,8 +2,8 @@
 
 An LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000) is known from its
 two equations, whatever wrote the graph: `c' = f · c + i · g` adds a product of the loop's own variable to another
-product, and `h' = o · act(c')` multiplies a gate with a function of that sum. A loop without such a pair, such as a GRU,
-has no `h` and `c`, and nothing is said of its states.
+product, and `h' = o · act(c')` multiplies a gate with a function of that sum. Of the states of a loop without such a
+pair, such as a GRU, nothing is said.
 """
 
 from __future__ import annotations
