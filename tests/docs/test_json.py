@@ -23,6 +23,7 @@ DOCUMENTS = (
     "parity",
     "plan",
     "preprocessor",
+    "running",
     "scan",
     "serving",
     "taps",
