@@ -86,8 +86,8 @@ def test_nan_on_both_sides_is_equal(model, tmp_path, monkeypatch):
     changed(monkeypatch, lambda batch: batch | {"y": batch["y"] * np.nan})
     record = graph_tap.Loaded.record
 
-    def also(self, *arguments):
-        batches, recorded = record(self, *arguments)
+    def also(self, *arguments, **options):
+        batches, recorded = record(self, *arguments, **options)
         return batches, [batch | {"y": batch["y"] * np.float32(np.nan)} for batch in recorded]
 
     monkeypatch.setattr(graph_tap.Loaded, "record", also)
