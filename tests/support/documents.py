@@ -245,7 +245,14 @@ def unclean(modules: Modules, folder: Path) -> Path:
 def listing(module: Path) -> surgery.GraphListing:
     from surgery.graph_taps.listing import Enclosed
 
-    loop = Enclosed(name="loop", op="While", kind="loop", inside=frozenset({"step"}), reachable=("after",))
+    loop = Enclosed(
+        name="loop",
+        op="While",
+        kind="loop",
+        inside=frozenset({"step"}),
+        reachable=("after",),
+        meanings={"after": "a counter of steps"},
+    )
     return replace(surgery.graph(module, match="Softmax"), enclosed=(loop,))
 
 
