@@ -49,7 +49,9 @@ def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
             raise ModuleError(
                 f"making inputs for the signature {signature.name}: {tensor.key} is "
                 + (f"{tensor.dtype}, which cannot be made up" if tensor.name else "no plain tensor"),
-                hint=f"give inputs for it: {argument('inputs')} takes each by its key",
+                hint=f"give inputs for it: {argument('inputs')} takes each by its key"
+                if tensor.parts
+                else "choose another signature, or save the model again with plain inputs",
             )
     texts = (WORDS, ("",)) if any(tensor.dtype == "string" for tensor in signature.inputs) else (WORDS,)
     for words in texts:

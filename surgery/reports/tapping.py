@@ -64,7 +64,7 @@ def text(console: Console, data: Data) -> None:
         [
             f"Signature {data['signature']} of {data['name']}",
             *aligned([heads, *taps]),
-            f"Outputs of the source, on {len(data['batches'])} batches "
+            f"Outputs of the source, on {len(data['batches'])} batch{'' if len(data['batches']) == 1 else 'es'} "
             + ("that were given" if data["given"] else "made from the signature"),
             *aligned([("output", "verdict"), *outputs]),
             f"variables: {data['variables']}, each once and with the source's bits",

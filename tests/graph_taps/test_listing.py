@@ -204,6 +204,8 @@ def test_listing_and_refusals_import_no_tensorflow(modules, tmp_path):
     assert run_alone("tap", "--help") == (0, [])
     assert run_alone("graph", module, "--json") == (0, [])
     assert run_alone("tap", module, there, "--tensor", "nonsense") == (2, [])
+    assert run_alone("run", "--help") == (0, [])
+    assert run_alone("run", module, "--example", "nonsense=1") == (2, [])
     assert run_alone("tap", module, there, "--tensor", f"{SOFTMAX.format(0)}=bert_encoder_1") == (2, [])
     assert run_alone("tap", module, tmp_path / "old", "--tensor", SOFTMAX.format(0)) == (2, [])
     assert run_alone("tap", modules("hf_bert"), there, "--tensor", "x") == (3, [])
