@@ -9,6 +9,7 @@ imports point downward only, from the last line of this map to the first:
     scanning                                   what it could do besides computing, and the gate before every run
     tables → families → explanation            what it means, and why
     planning                                   what was asked for: signatures, taps, edits
+    comparing                                  two modules side by side
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
     tf                                         build it, run it           (the only TensorFlow)
@@ -25,7 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
-from surgery.api.reading import graph, inspect, plan, scan
+from surgery.api.reading import diff, graph, inspect, plan, scan
 from surgery.api.using import extract, serving, verify
 from surgery.errors import (
     ContradictionError,
@@ -39,6 +40,7 @@ from surgery.errors import (
 )
 
 if TYPE_CHECKING:
+    from surgery.comparing.difference import Difference
     from surgery.explanation.architecture import Architecture
     from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
@@ -60,6 +62,7 @@ __all__ = [
     "Architecture",
     "ContradictionError",
     "Conversion",
+    "Difference",
     "EditedExport",
     "EditedModel",
     "Extracted",
@@ -84,6 +87,7 @@ __all__ = [
     "WriteError",
     "__version__",
     "convert",
+    "diff",
     "edit",
     "extract",
     "graph",
@@ -99,6 +103,7 @@ __all__ = [
 _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
     "Conversion": "surgery.jobs.convert",
+    "Difference": "surgery.comparing.difference",
     "EditedExport": "surgery.jobs.edit",
     "EditedModel": "surgery.jobs.edit",
     "Extracted": "surgery.jobs.extract",

@@ -11,6 +11,7 @@ from surgery.boundary import public
 from surgery.limits import Limits
 
 if TYPE_CHECKING:
+    from surgery.comparing.difference import Difference
     from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
     from surgery.planning.plan import Plan
@@ -162,3 +163,36 @@ def graph(
 
     with open_graph(str(module), signature, with_weights=False) as found:
         return matching(found, match)
+
+
+@public
+def diff(a: PathOrHandle, b: PathOrHandle, *, only: OneOrMore[str] = (), limits: Limits = None) -> Difference:
+    """Compares two modules, exports or checkpoints of any kind. Nothing of them is run. Needs no TensorFlow.
+
+    Args:
+        a: The first one, as for `inspect`. Any SavedModel can be compared.
+        b: The second one.
+        only: The parts that are compared: "format", "signatures", "calls", "architecture", "constants", "operations",
+            "assets" or "variables". None for all.
+        limits: As for `inspect`.
+
+    Returns:
+        What differs, part by part. `.same` is True if nothing does, `.differing` names the parts that do, `.summary`
+        sums the weights up by parts of the model, and `.weights` has every pair of variables. Weights of two encoders
+        of one family are compared whatever their names and layouts are.
+
+    Raises:
+        ModuleError: A module is missing, damaged, or no module.
+        UsageError: There is no such part.
+
+    Examples:
+        >>> found = surgery.diff("g3_small.tar.gz", "g4_bert_mlm.tar.gz")
+        >>> found.differing
+        ()
+        >>> surgery.diff("g3_small.tar.gz", "g3_small.tar.gz", only="variables").verdict
+        'the same weights'
+    """
+    from surgery.arguments import one_or_more
+    from surgery.jobs.diff import diff_modules
+
+    return diff_modules(str(a), str(b), only=one_or_more(only))

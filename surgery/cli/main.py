@@ -27,10 +27,10 @@ from surgery.wording import shown
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
 or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
-write the destination, 7 not clean: the module could do more than compute, 130
-stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
+write the destination, 7 not clean: the module could do more than compute, 8 the
+modules of diff differ, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
-READING = frozenset({"inspect", "scan", "plan", "taps", "graph"})
+READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph"})
 """The commands that read a module and run nothing of it."""
 RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""

@@ -1,0 +1,45 @@
+"""surgery diff: what is different between two modules."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import click
+
+import surgery
+from surgery.cli.options import JSON, LIMIT, MODULES, Command, Explained, reports_errors
+from surgery.cli.terminal import show
+from surgery.comparing.parts import DIFFERENT, PARTS
+
+
+@click.command(
+    cls=Command,
+    short_help="Show what is different between two modules.",
+    examples=(
+        "surgery diff ./base ./fine_tuned",
+        "surgery diff ./module ./exported/1 --only variables  # 0 if the weights are the same",
+        "surgery diff a.tar.gz b.tar.gz --json | jq '.weights.parts[]'",
+    ),
+)
+@click.argument("a", metavar="A", cls=Explained, meaning=MODULES.replace("MODULE is", "A and B are each"))
+@click.argument("b", metavar="B")
+@click.option("--only", multiple=True, type=click.Choice(PARTS), help="Compare this part only. Repeatable.")
+@click.option("--all", "every", is_flag=True, help="Show every row of every table.")
+@LIMIT
+@JSON
+@reports_errors
+def diff(a: str, b: str, only: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Show what is different between two modules, exports or checkpoints of any kind. Needs no TensorFlow.
+
+    Compares signatures, calls, the architecture with its evidence, constants, operations, assets (vocabularies line by
+    line) and variables: bits, RMS of the difference, cosine, and rows. Variables of two encoders of one family are
+    paired by meaning, whatever their names and layouts are. The exit code is 0 if all that is compared is equal, else
+    8.
+    """
+    from surgery.reports import diff as report
+
+    found = surgery.diff(a, b, only=only)
+    show(report.data(found), partial(report.text, every=every), as_json)
+    if not found.same:
+        sys.exit(DIFFERENT)

@@ -1,0 +1,87 @@
+"""diff: two modules side by side. Nothing of them is run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from surgery.arguments import argument
+from surgery.comparing.difference import Difference
+from surgery.comparing.facts import compare_architectures, compare_constants
+from surgery.comparing.files import compare_assets, vocabulary
+from surgery.comparing.interfaces import compare_calls, compare_signatures
+from surgery.comparing.operations import compare_operations
+from surgery.comparing.pairing import pairs_of
+from surgery.comparing.parts import PARTS
+from surgery.comparing.sides import Side, side
+from surgery.comparing.weights import compare_weights
+from surgery.errors import UsageError
+from surgery.progress import Progress, silent
+from surgery.sources import well_formed
+from surgery.sources.opening import open_module
+
+NEED_WEIGHTS = {"constants", "variables"}
+"""Parts for which the weights of an archive are unpacked."""
+WORDS = "input_word_ids"
+
+
+def diff_modules(a: str, b: str, *, only: Collection[str] = (), progress: Progress = silent) -> Difference:
+    """Compares two modules, exports or checkpoints.
+
+    Args:
+        a: Path or handle of the first one.
+        b: Path or handle of the second one.
+        only: The parts that are compared, of PARTS; none for all.
+        progress: Called with the step, what is done of it, and its total.
+
+    Raises:
+        UsageError: There is no such part.
+        ModuleError: A module is missing or damaged, or no module.
+    """
+    for part in only:
+        if part not in PARTS:
+            raise UsageError(
+                f"{argument('only', part)}: there is no such part", hint="the parts are " + ", ".join(PARTS)
+            )
+    compared = tuple(part for part in PARTS if not only or part in only)
+    weights = bool(NEED_WEIGHTS & set(compared))
+    with open_module(a, with_weights=weights) as left, open_module(b, with_weights=weights) as right:
+        return _compared(side("A", left), side("B", right), compared, progress)
+
+
+def _compared(a: Side, b: Side, compared: tuple[str, ...], progress: Progress) -> Difference:
+    found = Difference(a=a, b=b, compared=compared)
+    if "signatures" in compared:
+        found = replace(found, signatures=compare_signatures(a.module, b.module))
+    if "calls" in compared:
+        found = replace(found, calls=compare_calls(a.module, b.module))
+    if "architecture" in compared:
+        found = replace(found, architecture=compare_architectures(a, b))
+    if "constants" in compared:
+        found = replace(found, constants=compare_constants(a, b))
+    if "operations" in compared:
+        found = replace(found, operations=compare_operations(a, b, _labels(a, b)))
+    if "assets" in compared:
+        found = replace(found, assets=compare_assets(a.module, b.module))
+    if "variables" in compared:
+        with well_formed(f"{a.module.name} and {b.module.name}"):
+            found = replace(found, weights=compare_weights(a, b, progress), word_table=_word_table(a, b))
+        found = replace(found, words=(vocabulary(a.module), vocabulary(b.module)))
+    return found
+
+
+def _labels(a: Side, b: Side) -> tuple[dict[str, str], dict[str, str]]:
+    """The name of each variable's pair by its address and by its name, so that both graphs call it the same."""
+    labels: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    for pair in pairs_of(a, b):
+        for names, stored in zip(labels, (pair.a, pair.b), strict=True):
+            if stored is not None:
+                names[stored.variable.address] = names[stored.variable.name] = pair.name
+    return labels
+
+
+def _word_table(a: Side, b: Side) -> str | None:
+    """The name of the word embeddings, where the weights are paired by meaning."""
+    if a.family is None or b.family is None or a.family.name != b.family.name:
+        return None
+    return next((anchor.table for anchor in a.family.inputs if anchor.name == WORDS), None)
