@@ -23,8 +23,8 @@ class Part:
         first: The first block; None for a part without numbers.
         last: The last block; None for a part without numbers.
         state: "identical", "identical in another layout", "identical numbers of another dtype", "fine-tuned" if at
-            least half of the weights changed and each changed matrix, of which there is one, is similar to what it was, "new" if no changed
-            matrix is, "other shapes", "changed", "only A" or "only B".
+            least half of the weights changed, a matrix among them, and each changed matrix is similar to what it was,
+            "new" if all weights changed and no matrix is similar, "other shapes", "changed", "only A" or "only B".
         weights: The number of weights.
         changed: How many are not identical.
         relative: RMS of the differences of the changed weights, relative to their RMS in A; None where it is unknown.

@@ -286,4 +286,4 @@ def _optional(value: float | None) -> str:
 
 
 def _cosine(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else f"{value:.6f}"

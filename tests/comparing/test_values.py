@@ -58,9 +58,10 @@ def test_bits_decide_and_numbers_that_are_not_finite_are_counted():
     one = np.array([np.nan, 0.0, 1.0, 2.0], np.float32)
     assert difference(one, one.copy()) is None
     assert difference(one, np.array([np.nan, -0.0, 1, 2], np.float32)).rms == 0
-    found = difference(one, np.array([np.inf, 0, 1, 4], np.float32))
-    assert (found.changed, found.nonfinite, found.largest) == (2, 1, 2)
-    assert found.rms == pytest.approx(np.sqrt(4 / 3))
+    found = difference(one, np.array([np.inf, 0, np.inf, 4], np.float32))
+    assert (found.changed, found.nonfinite, found.largest) == (3, 2, 2)
+    assert found.rms == pytest.approx(np.sqrt(4 / 2))
+    assert difference(np.array([np.inf, 1.0]), np.array([np.inf, 2.0])).nonfinite == 0
 
 
 def test_two_dtypes_are_compared_by_their_numbers():
