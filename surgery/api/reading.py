@@ -188,9 +188,11 @@ def diff(a: PathOrHandle, b: PathOrHandle, *, only: OneOrMore[str] = (), limits:
     Examples:
         >>> found = surgery.diff("g3_small.tar.gz", "g4_bert_mlm.tar.gz")
         >>> found.differing
-        ()
-        >>> surgery.diff("g3_small.tar.gz", "g3_small.tar.gz", only="variables").verdict
-        'the same weights'
+        ('signatures', 'calls', 'architecture', 'operations', 'variables')
+        >>> [(part.name, part.state) for part in found.summary][:2]
+        [('embeddings', 'other shapes'), ('blocks', 'other shapes')]
+        >>> surgery.diff("g3_small.tar.gz", "g3_small.tar.gz").same
+        True
     """
     from surgery.arguments import one_or_more
     from surgery.jobs.diff import diff_modules

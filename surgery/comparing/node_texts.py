@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from surgery.errors import LimitError
 from surgery.formats.tensors import dtype_name, shape_of, to_number
 from surgery.graphs.fingerprints import see_through
-from surgery.graphs.flat import FlatGraph, Node, Tensor
+from surgery.graphs.flat import FlatGraph, Node, Tensor, nodes_behind
 from surgery.graphs.op_types import TRANSPARENT
 from surgery.wording import shape_text
 
@@ -29,17 +29,20 @@ class NodeTexts:
 
     Args:
         graph: The graph.
+        outputs: The tensors whose computation is compared.
         labels: What to call each variable, by its address.
         assets: Names of the nodes that hold the paths of assets.
     """
 
-    def __init__(self, graph: FlatGraph, labels: Mapping[str, str], assets: Collection[str] = ()) -> None:
+    def __init__(
+        self, graph: FlatGraph, outputs: Sequence[Tensor], labels: Mapping[str, str], assets: Collection[str] = ()
+    ) -> None:
         self._functions: Mapping[str, Any] = graph.root.graph.functions
         self._assets = frozenset(assets)
         self._bodies: dict[str, bytes] = {}
         self._free = {node: f"input {number}" for number, node in enumerate(graph.inputs)}
         self._free |= {node: f"variable {labels.get(path, path)}" for path, node in graph.variables.items()}
-        self.nodes = {self.name(node): node for node in graph.nodes if node.op not in TRANSPARENT}
+        self.nodes = {self.name(node): node for node in nodes_behind(outputs) if node.op not in TRANSPARENT}
 
     def name(self, node: Node) -> str:
         """The name of a node, which no other node of the graph has."""

@@ -8,7 +8,7 @@ the computation behind each output is compared as a whole, in which names do not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,7 +85,10 @@ class Operations:
         return not self.types and not self.differing
 
 
+Ends = Sequence[Mapping[str, Tensor]]
+"""The outputs that are compared, by key, of A and of B."""
 Open = Callable[[], "Opened"]
+"""Opens a graph."""
 Labels = tuple[Mapping[str, str], Mapping[str, str]]
 """The name of the pair that each variable belongs to, by the variable's address, for A and for B."""
 
@@ -105,12 +108,14 @@ class Opened:
     assets: frozenset[str] = frozenset()
 
     @property
-    def ends(self) -> Iterator[tuple[str, Tensor]]:
+    def ends(self) -> dict[str, Tensor]:
         """The outputs by their keys. A composite tensor has several of one key."""
+        found: dict[str, Tensor] = {}
         seen: Counter[str] = Counter()
         for key, tensor in zip(self.keys, self.graph.outputs, strict=True):
-            yield (f"{key} ({seen[key]})" if seen[key] else key), tensor
+            found[f"{key} ({seen[key]})" if seen[key] else key] = tensor
             seen[key] += 1
+        return found
 
 
 def compare_operations(a: Side, b: Side, labels: Labels) -> Operations:
@@ -186,10 +191,18 @@ def _signature(module: InspectedModule, info: MetaGraphInfo, name: str) -> Opene
 
 
 def _graphs(name: str, a: Opened, b: Opened, labels: Labels) -> GraphDifference | None:
-    """How two graphs differ; None if they compute the same."""
-    one, other = (NodeTexts(side.graph, names, side.assets) for side, names in zip((a, b), labels, strict=True))
-    changes = [*_node_changes(one, other), *_output_changes(a, b, one, other)]
-    if not changes or _computes_the_same(a, b, labels):
+    """How two graphs differ behind the outputs that both have; None if they compute the same.
+
+    Graphs without a common output are compared as wholes.
+    """
+    shared = [key for key in a.ends if key in b.ends]
+    ends = [{key: side.ends[key] for key in shared or side.ends} for side in (a, b)]
+    one, other = (
+        NodeTexts(side.graph, list(wanted.values()), names, side.assets)
+        for side, wanted, names in zip((a, b), ends, labels, strict=True)
+    )
+    changes = [*_node_changes(one, other), *_output_changes(ends, one, other)]
+    if not changes or (shared and _computes_the_same((a.graph, b.graph), ends, labels)):
         return None
     alike = len(one.nodes.keys() & other.nodes.keys()) >= SAME_NAMES * max(len(one.nodes), len(other.nodes))
     counts = [Counter(node.op for node in side.nodes.values()) for side in (one, other)]
@@ -211,21 +224,20 @@ def _node_changes(a: NodeTexts, b: NodeTexts) -> Iterator[NodeChange]:
                 yield NodeChange(node=one.path, what=what, a=a.shown(one, what), b=b.shown(other, what))
 
 
-def _output_changes(a: Opened, b: Opened, one: NodeTexts, other: NodeTexts) -> Iterator[NodeChange]:
+def _output_changes(ends: Ends, one: NodeTexts, other: NodeTexts) -> Iterator[NodeChange]:
     """Outputs of one key that come from other operations."""
-    ends = dict(b.ends)
-    for key, tensor in a.ends:
-        if key in ends and one.tensor(tensor) != other.tensor(ends[key]):
-            yield NodeChange(node=key, what="output", a=one.behind(tensor), b=other.behind(ends[key]))
+    for key, tensor in ends[0].items():
+        if key in ends[1] and one.tensor(tensor) != other.tensor(ends[1][key]):
+            yield NodeChange(node=key, what="output", a=one.behind(tensor), b=other.behind(ends[1][key]))
 
 
-def _computes_the_same(a: Opened, b: Opened, labels: Labels) -> bool:
+def _computes_the_same(graphs: tuple[FlatGraph, FlatGraph], ends: Ends, labels: Labels) -> bool:
     """Whether every output is computed in the same way, whatever the nodes are called."""
     prints = []
-    for opened, names in zip((a, b), labels, strict=True):
+    for graph, wanted, names in zip(graphs, ends, labels, strict=True):
         try:
-            fingerprints = Fingerprints(opened.graph, {}, names)
-            prints.append({key: fingerprints.of(tensor) for key, tensor in opened.ends})
+            fingerprints = Fingerprints(graph, {}, names)
+            prints.append({key: fingerprints.of(tensor) for key, tensor in wanted.items()})
         except ValueError:  # a loop of TensorFlow 1, which feeds itself
             return False
     return prints[0] == prints[1]

@@ -1,0 +1,77 @@
+"""`surgery diff` of a module with its export, and of an export with each mutation of it: named where it was made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import surgery
+from surgery.formats import saved_model as saved_model_pb
+from tests.support.mutations.mutation import ALBERT, BERT
+from tests.support.mutations.table import MUTATIONS
+
+CASES = [
+    pytest.param(mutation, BERT if BERT in mutation.first else next(iter(mutation.first)), id=f"{number}-{name}")
+    for number, mutation in enumerate(MUTATIONS)
+    for name in [BERT if BERT in mutation.first else next(iter(mutation.first))]
+    if "manifest" not in mutation.row  # what an export says of itself, which `verify` judges
+]
+
+
+def nodes(folder: Path) -> dict[tuple[str, str], bytes]:
+    """Every node of every graph and function, by the function's name and its own."""
+    (graph, *_) = saved_model_pb.read(folder / "saved_model.pb").meta_graphs
+    bodies: dict[str, Any] = {"": graph.graph_def.node}
+    bodies |= {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    return {
+        (name, node.name): node.SerializeToString(deterministic=True) for name, body in bodies.items() for node in body
+    }
+
+
+def scope(node: str) -> str:
+    return node.rpartition("/")[0]
+
+
+@pytest.mark.parametrize(("mutation", "name"), CASES)
+def test_a_mutation_is_named_where_it_was_made(mutation, name, converted, tmp_path):
+    export, folder = converted(name).export, tmp_path / "mutated"
+    weights = mutation.make(export, folder)
+    found = surgery.diff(export, folder)
+    assert not found.same
+    constants = {fact.name for fact in found.constants if not fact.same}
+    changed = {weight.pair.b.variable.name for weight in found.weights if not weight.same}
+    assert changed | constants == {re.sub(r":0$", "", weight) for weight in weights}
+    assert {asset.name for asset in found.assets} == (
+        {"vocab_file"} if "vocabulary" in mutation.row and not weights else set()
+    )
+    one, other = nodes(export), nodes(folder)
+    touched = {key[1] for key in {*one, *other} if one.get(key) != other.get(key)}
+    named = {change.node for graph in found.operations.differing for change in graph.nodes if change.what != "output"}
+    if mutation.row in ("another GELU", "another activation"):  # the old operations lead to no output any more
+        assert touched & named
+        assert all(node.startswith(tuple(map(scope, touched))) for node in named)
+    else:
+        assert named == touched
+    if mutation.graph is not None and not touched:  # the map of signatures
+        outputs = {c.node for graph in found.operations.differing for c in graph.nodes if c.what == "output"}
+        signatures = {(one.name, one.only) for one in found.signatures}
+        keys = {change.key for one in found.signatures for change in one.changes}
+        assert (outputs, signatures, keys) in (
+            ({"encoder_outputs_0", "encoder_outputs_1"}, set(), set()),
+            (set(), {("serving_default", "")}, {"encoder_outputs_1"}),
+            (set(), {("other", "B")}, set()),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("g1", "the same weights in another layout"), (ALBERT, "the same weights")]
+)
+def test_a_module_and_its_export_have_the_same_weights(name, verdict, converted):
+    """The first generation has kernels of two axes, exports have kernels of three."""
+    found = surgery.diff(converted(name).source, converted(name).export)
+    assert found.verdict == verdict
+    assert {"variables", "constants", "assets"}.isdisjoint(found.differing)
+    assert "signatures" in found.differing
