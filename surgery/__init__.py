@@ -9,9 +9,9 @@ imports point downward only, from the last line of this map to the first:
     scanning                                   what it could do besides computing, and the gate before every run
     tables → families → explanation            what it means, and why
     planning                                   what was asked for: signatures, taps, edits
-    comparing                                  two modules side by side
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
+    comparing                                  two modules side by side
     tf                                         build it, run it           (the only TensorFlow)
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
     jobs → reports, api → cli                  the commands

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.arguments import OneOrMore, PathOrHandle
+from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
 from surgery.boundary import public
 from surgery.limits import Limits
+from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.comparing.difference import Difference
@@ -166,15 +167,31 @@ def graph(
 
 
 @public
-def diff(a: PathOrHandle, b: PathOrHandle, *, only: OneOrMore[str] = (), limits: Limits = None) -> Difference:
-    """Compares two modules, exports or checkpoints of any kind. Nothing of them is run. Needs no TensorFlow.
+def diff(
+    a: PathOrHandle,
+    b: PathOrHandle,
+    *,
+    only: OneOrMore[str] = (),
+    numbers: bool = False,
+    trust: bool = False,
+    limits: Limits = None,
+    timeout: int | None = None,
+    progress: Progress | None = None,
+) -> Difference:
+    """Compares two modules, exports or checkpoints of any kind. Needs no TensorFlow, and runs nothing, unless `numbers`
+    are asked for.
 
     Args:
         a: The first one, as for `inspect`. Any SavedModel can be compared.
         b: The second one.
         only: The parts that are compared: "format", "signatures", "calls", "architecture", "constants", "operations",
             "assets" or "variables". None for all.
+        numbers: Runs both, two encoders, on one battery in double precision, and finds the first output in which they
+            differ.
+        trust: With `numbers`: as for `convert`.
         limits: As for `inspect`.
+        timeout: With `numbers`: as for `verify`.
+        progress: As for `convert`.
 
     Returns:
         What differs, part by part. `.same` is True if nothing does, `.differing` names the parts that do, `.summary`
@@ -183,7 +200,8 @@ def diff(a: PathOrHandle, b: PathOrHandle, *, only: OneOrMore[str] = (), limits:
 
     Raises:
         ModuleError: A module is missing, damaged, or no module.
-        UsageError: There is no such part.
+        UsageError: There is no such part, or `numbers` are asked for of a module that is no known encoder.
+        UntrustedError: `numbers` are asked for of a module that could do more than compute.
 
     Examples:
         >>> found = surgery.diff("g3_small.tar.gz", "g4_bert_mlm.tar.gz")
@@ -194,7 +212,8 @@ def diff(a: PathOrHandle, b: PathOrHandle, *, only: OneOrMore[str] = (), limits:
         >>> surgery.diff("g3_small.tar.gz", "g3_small.tar.gz").same
         True
     """
-    from surgery.arguments import one_or_more
     from surgery.jobs.diff import diff_modules
 
-    return diff_modules(str(a), str(b), only=one_or_more(only))
+    return diff_modules(
+        str(a), str(b), only=one_or_more(only), numbers=numbers, trust=trust, progress=progress or silent
+    )

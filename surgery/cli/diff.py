@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from functools import partial
 
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, MODULES, Command, Explained, reports_errors
-from surgery.cli.terminal import show
+from surgery.cli.options import JSON, LIMIT, MODULES, TIMEOUT, TRUST, VERBOSE, Command, Explained, reports_errors
+from surgery.cli.terminal import show, working
 from surgery.comparing.parts import DIFFERENT, PARTS
+from surgery.progress import silent
 
 
 @click.command(
@@ -26,11 +28,19 @@ from surgery.comparing.parts import DIFFERENT, PARTS
 @click.argument("b", metavar="B")
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="Compare this part only. Repeatable.")
 @click.option("--all", "every", is_flag=True, help="Show every row of every table.")
+@click.option("--numbers", is_flag=True, help="Run both encoders in double precision: where do they part?")
+@TRUST
+@TIMEOUT
 @LIMIT
 @JSON
+@VERBOSE
 @reports_errors
-def diff(a: str, b: str, only: tuple[str, ...], every: bool, as_json: bool) -> None:
-    """Show what is different between two modules, exports or checkpoints of any kind. Needs no TensorFlow.
+def diff(
+    a: str, b: str, only: tuple[str, ...], every: bool, numbers: bool, trust: bool, as_json: bool, verbose: bool
+) -> None:
+    """Show what is different between two modules, exports or checkpoints of any kind.
+
+    Nothing of them is run, and no TensorFlow is needed, unless --numbers asks for it.
 
     Compares signatures, calls, the architecture with its evidence, constants, operations, assets (vocabularies line by
     line) and variables: bits, RMS of the difference, cosine, and rows. Variables of two encoders of one family are
@@ -39,7 +49,8 @@ def diff(a: str, b: str, only: tuple[str, ...], every: bool, as_json: bool) -> N
     """
     from surgery.reports import diff as report
 
-    found = surgery.diff(a, b, only=only)
+    with working(verbose) if numbers else nullcontext(silent) as progress:
+        found = surgery.diff(a, b, only=only, numbers=numbers, trust=trust, progress=progress)
     show(report.data(found), partial(report.text, every=every), as_json)
     if not found.same:
         sys.exit(DIFFERENT)

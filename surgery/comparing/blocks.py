@@ -11,7 +11,8 @@ from surgery.comparing.weights import CHANGED, EQUAL, ONLY_A, ONLY_B, SHAPE, Wei
 
 IDENTICAL, RELAID, OTHER_DTYPE = "identical", "identical in another layout", "identical numbers of another dtype"
 FINE_TUNED, NEW, PARTLY, RESHAPED = "fine-tuned", "new", "changed", "other shapes"
-BLOCKS = "blocks"
+UNRELATED = 0.5
+"""The cosine below which matrices are not taken for two versions of the same. Those of two trainings have about 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,12 @@ class Part:
         first: The first block; None for a part without numbers.
         last: The last block; None for a part without numbers.
         state: "identical", "identical in another layout", "identical numbers of another dtype", "fine-tuned" if at
-            least half of the weights changed, a matrix among them, and each changed matrix is similar to what it was,
-            "new" if all weights changed and no matrix is similar, "other shapes", "changed", "only A" or "only B".
+            least half of the weights changed and their matrices are similar to what they were, "new" if all weights
+            changed and their matrices are not similar, "other shapes", "changed", "only A" or "only B".
         weights: The number of weights.
         changed: How many are not identical.
         relative: RMS of the differences of the changed weights, relative to their RMS in A; None where it is unknown.
-        cosine: The lowest cosine of a changed matrix; None where there is none.
+        cosine: Cosine of the changed matrices, taken together as one vector; None where there is none.
     """
 
     name: str
@@ -66,8 +67,6 @@ def parts_of(weights: Iterable[Weight]) -> tuple[Part, ...]:
 def _part(name: str, run: Sequence[int], groups: dict[tuple[str, int], list[Weight]]) -> Part:
     weights = [weight for block in run for weight in groups[name, block]]
     changed = [weight for weight in weights if not weight.same]
-    cosines = [w.difference.cosine for w in changed if w.difference is not None and w.difference.rows is not None]
-    known = [cosine for cosine in cosines if cosine is not None]
     numbered = run[0] >= 0
     return Part(
         name=name,
@@ -77,18 +76,27 @@ def _part(name: str, run: Sequence[int], groups: dict[tuple[str, int], list[Weig
         weights=len(weights),
         changed=len(changed),
         relative=_relative(changed),
-        cosine=min(known) if known else None,
+        cosine=_cosine(changed),
     )
+
+
+def _differences(weights: Iterable[Weight]) -> list[ValueDifference]:
+    return [weight.difference for weight in weights if weight.difference is not None]
 
 
 def _relative(weights: Iterable[Weight]) -> float | None:
     """RMS of the differences of several weights together, relative to the RMS of their values in A."""
-    gap, own = 0.0, 0.0
-    for found in (weight.difference for weight in weights):
-        if found is not None and found.relative:
-            gap += found.rms**2 * found.elements
-            own += (found.rms / found.relative) ** 2 * found.elements
-    return math.sqrt(gap / own) if own else None
+    found = _differences(weights)
+    own = sum(one.rms_a**2 * one.elements for one in found)
+    return math.sqrt(sum(one.rms**2 * one.elements for one in found) / own) if own else None
+
+
+def _cosine(weights: Iterable[Weight]) -> float | None:
+    """Cosine of several weights together, of those that have two or more axes: a norm's gammas are alike anyway."""
+    found = [one for one in _differences(weights) if one.rows is not None]
+    product = sum((one.cosine or 0) * one.rms_a * one.rms_b * one.elements for one in found)
+    squares = [sum(getattr(one, rms) ** 2 * one.elements for one in found) for rms in ("rms_a", "rms_b")]
+    return product / math.sqrt(squares[0] * squares[1]) if all(squares) else None
 
 
 def _state(weights: Sequence[Weight]) -> str:
@@ -102,12 +110,11 @@ def _state(weights: Sequence[Weight]) -> str:
             return OTHER_DTYPE
         return RELAID if any(weight.relaid for weight in weights) else IDENTICAL
     changed = [weight for weight in weights if weight.state == CHANGED]
-    matrices = [weight for weight in changed if weight.difference is not None and weight.difference.rows is not None]
-    if states <= {EQUAL, CHANGED}:
-        if matrices and all(weight.unrelated for weight in matrices) and len(changed) == len(weights):
+    cosine = _cosine(changed)
+    if states <= {EQUAL, CHANGED} and cosine is not None:
+        if cosine < UNRELATED and len(changed) == len(weights):
             return NEW
-        similar = matrices and not any(weight.unrelated for weight in matrices)
-        if similar and 2 * len(changed) >= len(weights) and _trained(changed):
+        if cosine >= UNRELATED and 2 * len(changed) >= len(weights) and _trained(changed):
             return FINE_TUNED
     return PARTLY
 
@@ -117,7 +124,7 @@ def _trained(changed: Sequence[Weight]) -> bool:
 
     Of a table, training moves only the rows that were used: it counts by its rows, and every number of one moves.
     """
-    found = [weight.difference for weight in changed if weight.difference is not None]
+    found = _differences(changed)
     moved = sum(_rows_moved(one) if one.rows is not None else 2 * one.changed >= one.elements for one in found)
     return 2 * moved >= len(found) > 0
 

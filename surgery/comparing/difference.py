@@ -9,6 +9,7 @@ from surgery.comparing.blocks import Part, parts_of
 from surgery.comparing.facts import Fact
 from surgery.comparing.files import FileDifference
 from surgery.comparing.interfaces import Interface
+from surgery.comparing.numbers import Numbers
 from surgery.comparing.operations import Operations
 from surgery.comparing.pairing import BESIDE
 from surgery.comparing.sides import Side
@@ -29,7 +30,7 @@ class Difference:
     Attributes:
         a: The first module.
         b: The second module.
-        compared: The parts that were compared, of surgery.comparing.parts.PARTS.
+        compared: The parts that were compared, of surgery.comparing.parts.
         signatures: The signatures that differ.
         calls: The calls that differ.
         architecture: Every hyperparameter in both.
@@ -39,6 +40,7 @@ class Difference:
         weights: Every pair of variables, and every variable without a partner.
         words: The word of each row of the word embeddings, in A and in B; empty where no vocabulary is known.
         word_table: The name of the word embeddings among the weights; None where no table knows it.
+        numbers: The outputs of both in double precision; None unless they were asked for.
     """
 
     a: Side
@@ -53,6 +55,7 @@ class Difference:
     weights: tuple[Weight, ...] = ()
     words: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()), repr=False)
     word_table: str | None = None
+    numbers: Numbers | None = None
 
     @property
     def same(self) -> bool:
@@ -71,6 +74,7 @@ class Difference:
             "operations": self.operations is not None and not self.operations.same,
             "assets": bool(self.assets),
             "variables": any(not weight.same for weight in self.weights),
+            "numbers": self.numbers is not None and self.numbers.parts_at is not None,
         }
         return tuple(part for part in self.compared if differs[part])
 

@@ -56,7 +56,8 @@ class ValueDifference:
         elements: Elements that were compared.
         changed: Elements whose bits differ; of two dtypes, those whose numbers differ.
         rms: RMS of the difference.
-        relative: `rms` relative to the RMS of the value in A; None where that is 0.
+        rms_a: RMS of the value in A.
+        rms_b: RMS of the value in B.
         cosine: Cosine of the two values, taken as vectors; None where one of them is 0.
         largest: The largest difference of two elements.
         nonfinite: Elements that are NaN or infinite on either side, and changed. The numbers above leave them out.
@@ -66,11 +67,17 @@ class ValueDifference:
     elements: int
     changed: int
     rms: float
-    relative: float | None
+    rms_a: float
+    rms_b: float
     cosine: float | None
     largest: float
     nonfinite: int
     rows: Rows | None
+
+    @property
+    def relative(self) -> float | None:
+        """`rms` relative to the RMS of the value in A; None where that is 0."""
+        return self.rms / self.rms_a if self.rms_a else None
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> ValueDifference | None:
@@ -106,13 +113,16 @@ def _measured(a: np.ndarray, b: np.ndarray) -> ValueDifference:
         squares[rows] += np.einsum("ij,ij->i", gap, gap)
         norms += [_dot(one, one), _dot(other, other), _dot(one, other)]
         largest = max(largest, float(gap.max(initial=0)), -float(gap.min(initial=0)))
-    rms, own = (math.sqrt(float(total) / max(a.size - left_out, 1)) for total in (squares.sum(), norms[0]))
+    rms, own, other_own = (
+        math.sqrt(float(total) / max(a.size - left_out, 1)) for total in (squares.sum(), norms[0], norms[1])
+    )
     lengths = math.sqrt(norms[0]) * math.sqrt(norms[1])
     return ValueDifference(
         elements=a.size,
         changed=int(counts.sum()),
         rms=rms,
-        relative=rms / own if own else None,
+        rms_a=own,
+        rms_b=other_own,
         cosine=max(-1.0, min(1.0, float(norms[2]) / lengths)) if lengths else None,
         largest=largest,
         nonfinite=nonfinite,

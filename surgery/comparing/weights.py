@@ -19,8 +19,6 @@ from surgery.tables import layout
 from surgery.tables.layout import Layout
 
 EQUAL, CHANGED, SHAPE, ONLY_A, ONLY_B, UNREADABLE = "equal", "changed", "shape", "only A", "only B", "not compared"
-UNRELATED = 0.5
-"""The cosine below which two matrices are not taken for two versions of one. Those of two trainings have about 0."""
 
 Read = Callable[[VariableInfo], np.ndarray]
 
@@ -52,12 +50,6 @@ class Weight:
     def same(self) -> bool:
         """Whether nothing but the layout differs."""
         return self.state == EQUAL and self.dtypes is None
-
-    @property
-    def unrelated(self) -> bool:
-        """Whether it is a matrix whose two values have nothing in common."""
-        found = self.difference
-        return found is not None and found.rows is not None and (found.cosine is None or found.cosine < UNRELATED)
 
 
 class _Values:

@@ -1,22 +1,30 @@
-"""diff: two modules side by side. Nothing of them is run."""
+"""diff: two modules side by side. Nothing of them is run unless their numbers are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.comparing.difference import Difference
 from surgery.comparing.facts import compare_architectures, compare_constants
 from surgery.comparing.files import compare_assets, vocabulary
 from surgery.comparing.interfaces import compare_calls, compare_signatures
+from surgery.comparing.numbers import Numbers, compare_numbers, shared_battery
 from surgery.comparing.operations import compare_operations
 from surgery.comparing.pairing import pairs_of
-from surgery.comparing.parts import PARTS
+from surgery.comparing.parts import NUMBERS, PARTS
 from surgery.comparing.sides import Side, side
 from surgery.comparing.weights import compare_weights
 from surgery.errors import UsageError
+from surgery.explanation.architecture import Inference
+from surgery.jobs.opened import open_weights
+from surgery.jobs.reference import reference_of
+from surgery.module import InspectedModule
+from surgery.planning.plan import make_plan
 from surgery.progress import Progress, silent
+from surgery.scanning.gate import let_through
 from surgery.sources import well_formed
 from surgery.sources.opening import open_module
 
@@ -25,17 +33,28 @@ NEED_WEIGHTS = {"constants", "variables"}
 WORDS = "input_word_ids"
 
 
-def diff_modules(a: str, b: str, *, only: Collection[str] = (), progress: Progress = silent) -> Difference:
+def diff_modules(
+    a: str,
+    b: str,
+    *,
+    only: Collection[str] = (),
+    numbers: bool = False,
+    trust: bool = False,
+    progress: Progress = silent,
+) -> Difference:
     """Compares two modules, exports or checkpoints.
 
     Args:
         a: Path or handle of the first one.
         b: Path or handle of the second one.
         only: The parts that are compared, of PARTS; none for all.
+        numbers: Runs both on one battery in double precision.
+        trust: Runs them even if they are not clean.
         progress: Called with the step, what is done of it, and its total.
 
     Raises:
-        UsageError: There is no such part.
+        UsageError: There is no such part, or numbers are asked for of a module that no table explains.
+        UntrustedError: Numbers are asked for of a module that could do more than compute.
         ModuleError: A module is missing or damaged, or no module.
     """
     for part in only:
@@ -44,9 +63,38 @@ def diff_modules(a: str, b: str, *, only: Collection[str] = (), progress: Progre
                 f"{argument('only', part)}: there is no such part", hint="the parts are " + ", ".join(PARTS)
             )
     compared = tuple(part for part in PARTS if not only or part in only)
-    weights = bool(NEED_WEIGHTS & set(compared))
+    weights = numbers or bool(NEED_WEIGHTS & set(compared))
     with open_module(a, with_weights=weights) as left, open_module(b, with_weights=weights) as right:
-        return _compared(side("A", left), side("B", right), compared, progress)
+        sides = (side("A", left), side("B", right))
+        if not numbers:
+            return _compared(*sides, compared, progress)
+        inferences = (_explained(sides[0]), _explained(sides[1]))
+        cleared = (let_through(left, trust=trust), let_through(right, trust=trust))
+        found = _compared(*sides, compared, progress)
+        return replace(found, compared=(*compared, NUMBERS), numbers=_numbers(cleared, inferences, progress))
+
+
+def _explained(one: Side) -> Inference:
+    """The inference of a module. Raises UsageError where there is none: nothing says then what its inputs are."""
+    if (inference := one.inspection.inference) is None:
+        raise UsageError(
+            f"{argument('numbers', True)}: no weight table explains {one.module.name}: {one.inspection.unexplained}",
+            hint="numbers are compared of two encoders; leave the argument out to compare everything else",
+        )
+    return inference
+
+
+def _numbers(
+    modules: tuple[InspectedModule, InspectedModule], inferences: tuple[Inference, Inference], progress: Progress
+) -> Numbers:
+    """Runs both modules on one battery, one after the other."""
+    battery = shared_battery(*(inference.architecture for inference in inferences))
+    recordings = []
+    for module in modules:
+        opened = open_weights(make_plan(module, Path()), lambda _: battery, allow_nonfinite=True, progress=progress)
+        with reference_of(opened) as reference:
+            recordings.append(reference.record(battery, progress))
+    return compare_numbers(battery, *recordings)
 
 
 def _compared(a: Side, b: Side, compared: tuple[str, ...], progress: Progress) -> Difference:

@@ -16,6 +16,7 @@ from surgery.wording import Lines, number, shape_text
 if TYPE_CHECKING:
     from surgery.comparing.blocks import Part
     from surgery.comparing.difference import Difference
+    from surgery.comparing.numbers import Numbers
     from surgery.comparing.pairing import Stored
     from surgery.comparing.sides import Side
     from surgery.comparing.values import ValueDifference
@@ -47,6 +48,7 @@ def data(found: Difference) -> Data:
         "constants": [{**plain(fact), "same": fact.same} for fact in found.constants],
         "operations": plain(found.operations),
         "assets": plain(found.assets),
+        "numbers": None if found.numbers is None else _numbers_data(found.numbers),
     }
 
 
@@ -76,6 +78,13 @@ def text(console: Console, data: Data, *, every: bool = False) -> None:
             section(console, data, every)
     if "variables" in data["compared"] and data["weights"]["parts"]:
         _weights(console, data["weights"], every)
+    if data["numbers"] is not None:
+        _numbers(console, data["numbers"])
+
+
+def _numbers_data(numbers: Numbers) -> Data:
+    parts_at = numbers.parts_at
+    return {"parts_at": None if parts_at is None else parts_at.name, **plain(numbers)}
 
 
 def _module(side: Side) -> Data:
@@ -118,7 +127,7 @@ def _difference(found: ValueDifference | None, words: tuple[Sequence[str], Seque
     """The numbers of a difference, with the words of its rows where these are words."""
     if found is None:
         return None
-    numbers: Data = plain(found)
+    numbers: Data = {**plain(found), "relative": found.relative}
     for row in numbers["rows"]["farthest"] if found.rows is not None else ():
         named = [side[row["row"]] if row["row"] < len(side) else None for side in words]
         row["words"] = named if any(named) else None
@@ -247,6 +256,25 @@ def _weights(console: Console, weights: Data, every: bool) -> None:
         console.print(Text("RMS of change: relative to the RMS of the weights in A", style="dim"))
         console.print()
         _some(console, [_item(weight) for weight in changed], every)
+
+
+def _numbers(console: Console, numbers: Data) -> None:
+    title(console, f"Numbers: {numbers['batches']} batches in double precision")
+    if numbers["parts_at"] is None:
+        console.print("every output that both have is the same function")
+    else:
+        lines(console, [f"they part at {numbers['parts_at']}"])
+    lines(console, aligned((f"  {one['name']}", _part_of_rms(one)) for one in numbers["outputs"]))
+    for side in ("a", "b"):
+        if names := numbers[f"only_{side}"]:
+            lines(console, [f"only {side.upper()}: {name}" for name in names])
+    for name, types in numbers["lacking"].items():
+        lines(console, [f"{name}: not compared, {', '.join(types)} has no kernel for double precision"])
+
+
+def _part_of_rms(output: Data) -> str:
+    apart = f"{number(output['difference'])} of its RMS"
+    return f"same, to {apart}" if output["passed"] else output["problem"] or f"differs by {apart}"
 
 
 def _item(weight: Data) -> list[str]:

@@ -363,5 +363,17 @@ def test_a_damaged_weight_is_an_error_and_no_difference(modules, tmp_path):
         surgery.diff(modules("g3_small"), other)
 
 
+def test_numbers_are_of_clean_modules_that_are_explained(modules, tmp_path):
+    def reads_a_file(saved_model: Any) -> None:
+        saved_model.meta_graphs[0].graph_def.node.add(name="read", op="ReadFile", input=["path"])
+
+    unclean = edited(modules("g3_small"), tmp_path / "unclean", reads_a_file)
+    assert surgery.diff(modules("g3_small"), unclean).differing == ("operations",)
+    with pytest.raises(surgery.UntrustedError, match="ReadFile"):
+        surgery.diff(modules("g3_small"), unclean, numbers=True)
+    with pytest.raises(surgery.UsageError, match="numbers=True: no weight table explains other"):
+        surgery.diff(modules("g3_small"), other_model(tmp_path / "other", dict), numbers=True)
+
+
 def test_comparing_imports_no_tensorflow(modules):
     assert probing.run("diff", modules("g3_small"), modules("hf_bert")) == (8, [])

@@ -75,3 +75,22 @@ def test_a_module_and_its_export_have_the_same_weights(name, verdict, converted)
     assert found.verdict == verdict
     assert {"variables", "constants", "assets"}.isdisjoint(found.differing)
     assert "signatures" in found.differing
+
+
+def test_numbers_part_where_the_functions_do(converted, tmp_path):
+    """The export is the module's function; with another attention scale in its second block it is one up to there."""
+    source, export = converted(BERT)[:2]
+    found = surgery.diff(source, export, only="variables", numbers=True)
+    assert found.numbers.parts_at is None
+    assert {"encoder_outputs_0", "pooled_output"} <= {output.name for output in found.numbers.outputs}
+    assert all(output.in_double for output in found.numbers.outputs)
+    assert found.differing == ()
+    (mutation,) = (m for m in MUTATIONS if m.row == "the attention scale x 1.0001")
+    mutation.make(export, tmp_path / "mutated")
+    found = surgery.diff(export, tmp_path / "mutated", only="variables", numbers=True)
+    assert found.differing == ("numbers",)
+    assert found.numbers.parts_at.name == "encoder_outputs_1"
+    assert [output.name for output in found.numbers.outputs if output.passed] == [
+        "embedding_output",
+        "encoder_outputs_0",
+    ]
