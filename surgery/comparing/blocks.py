@@ -10,7 +10,8 @@ from surgery.comparing.values import ValueDifference
 from surgery.comparing.weights import CHANGED, EQUAL, ONLY_A, ONLY_B, SHAPE, Weight
 
 IDENTICAL, RELAID, OTHER_DTYPE = "identical", "identical in another layout", "identical numbers of another dtype"
-FINE_TUNED, NEW, PARTLY, RESHAPED = "fine-tuned", "new", "changed", "other shapes"
+FINE_TUNED, NEW, PARTLY = "fine-tuned", "new", "changed"
+RESHAPED, UNPAIRED = "other shapes", "other variables"
 UNRELATED = 0.5
 """The cosine below which matrices are not taken for two versions of the same. Those of two trainings have about 0."""
 
@@ -25,7 +26,8 @@ class Part:
         last: The last block; None for a part without numbers.
         state: "identical", "identical in another layout", "identical numbers of another dtype", "fine-tuned" if at
             least half of the weights changed and their matrices are similar to what they were, "new" if all weights
-            changed and their matrices are not similar, "other shapes", "changed", "only A" or "only B".
+            changed and their matrices are not similar, "other shapes", "changed", "only A", "only B", or "other
+            variables" if each has only its own.
         weights: The number of weights.
         changed: How many are not identical.
         relative: RMS of the differences of the changed weights, relative to their RMS in A; None where it is unknown.
@@ -103,6 +105,8 @@ def _state(weights: Sequence[Weight]) -> str:
     states = {weight.state for weight in weights}
     if len(states) == 1 and states & {ONLY_A, ONLY_B}:
         return states.pop()
+    if states == {ONLY_A, ONLY_B}:
+        return UNPAIRED
     if states == {SHAPE}:
         return RESHAPED
     if states == {EQUAL}:

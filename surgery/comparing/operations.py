@@ -69,7 +69,7 @@ class Operations:
 
     Attributes:
         graphs: Whether both have a graph, so that there is something to compare.
-        compared: Names of the calls and signatures whose graphs were compared.
+        compared: Names of the calls and signatures whose graphs were compared: those with an output in common.
         types: The number of operations of the whole module in A and in B, by type, where the numbers differ.
         differing: The graphs that differ.
     """
@@ -128,12 +128,14 @@ def compare_operations(a: Side, b: Side, labels: Labels) -> Operations:
     counts = tuple(map(_counted, sides))
     differing, compared = [], []
     for name, (left, right) in _entries(*sides).items():
-        compared.append(name)
         with well_formed(a.module.name):
             one = left()
         with well_formed(b.module.name):
             other = right()
+            if one.ends.keys().isdisjoint(other.ends):
+                continue
             found = _graphs(name, one, other, labels)
+        compared.append(name)
         if found is not None:
             differing.append(found)
     return Operations(graphs=True, compared=tuple(compared), types=_unequal(*counts), differing=tuple(differing))
@@ -191,18 +193,15 @@ def _signature(module: InspectedModule, info: MetaGraphInfo, name: str) -> Opene
 
 
 def _graphs(name: str, a: Opened, b: Opened, labels: Labels) -> GraphDifference | None:
-    """How two graphs differ behind the outputs that both have; None if they compute the same.
-
-    Graphs without a common output are compared as wholes.
-    """
+    """How two graphs differ behind the outputs that both have; None if they compute the same."""
     shared = [key for key in a.ends if key in b.ends]
-    ends = [{key: side.ends[key] for key in shared or side.ends} for side in (a, b)]
+    ends = [{key: side.ends[key] for key in shared} for side in (a, b)]
     one, other = (
         NodeTexts(side.graph, list(wanted.values()), names, side.assets)
         for side, wanted, names in zip((a, b), ends, labels, strict=True)
     )
     changes = [*_node_changes(one, other), *_output_changes(ends, one, other)]
-    if not changes or (shared and _computes_the_same((a.graph, b.graph), ends, labels)):
+    if not changes or _computes_the_same((a.graph, b.graph), ends, labels):
         return None
     alike = len(one.nodes.keys() & other.nodes.keys()) >= SAME_NAMES * max(len(one.nodes), len(other.nodes))
     counts = [Counter(node.op for node in side.nodes.values()) for side in (one, other)]

@@ -200,7 +200,7 @@ def _operations(console: Console, data: Data, every: bool) -> None:
     operations = data["operations"]
     for graph in operations["differing"]:
         if not graph["named_alike"]:
-            lines(console, [f"{graph['name']}: computed by other operations"])
+            lines(console, [f"{graph['name']}: computed in another way, by operations of other names"])
             continue
         lines(console, [f"{graph['name']}: {len(graph['nodes']):,} differences"])
         _some(console, [_change(f"{n['node']} {n['what']}", n["a"], n["b"]) for n in graph["nodes"]], every)

@@ -22,6 +22,7 @@ from surgery.sources.opening import open_module
 from surgery.tables.rules import fill
 from tests.support import probing
 from tests.support.builders import hugging_face
+from tests.support.documentation import fences, prints
 from tests.support.editing import edited, set_constants
 from tests.support.mutations import graphs
 
@@ -113,6 +114,14 @@ def test_a_fine_tuned_model_against_its_base(modules, tmp_path):
     assert "blocks 0 and 1  identical" in text
     assert f"row 8  {vocabulary[8]}  " in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_page_shows_a_fine_tuned_model_against_its_base(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fine_tuned(tmp_path / "tuned")
+    hugging_face.build(tmp_path / "base")
+    (shown,) = (f.text for f in fences("docs/diff.md") if f.language == "text" and "B  tuned" in f.text)
+    assert prints(shown.strip("\n"), screen("base", "tuned")[1].strip("\n"))
 
 
 def as_hugging_face(module: Path, folder: Path, sample: Path) -> Path:
