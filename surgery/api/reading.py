@@ -185,7 +185,7 @@ def diff(
         a: The first one, as for `inspect`. Any SavedModel can be compared.
         b: The second one.
         only: The parts that are compared: "format", "signatures", "calls", "architecture", "constants", "operations",
-            "assets" or "variables". None for all.
+            "assets", "manifest" or "variables". None for all.
         numbers: Runs both, two encoders, on one battery in double precision, and finds the first output in which they
             differ.
         trust: With `numbers`: as for `convert`.

@@ -37,6 +37,7 @@ class Difference:
         constants: Every constant in both, such as `do_lower_case`.
         operations: The operations and graphs that differ.
         assets: The asset files that differ.
+        manifest: Every statement of the manifests of exports.
         weights: Every pair of variables, and every variable without a partner.
         words: The word of each row of the word embeddings, in A and in B; empty where no vocabulary is known.
         word_table: The name of the word embeddings among the weights; None where no table knows it.
@@ -52,6 +53,7 @@ class Difference:
     constants: tuple[Fact, ...] = ()
     operations: Operations | None = None
     assets: tuple[FileDifference, ...] = ()
+    manifest: tuple[Fact, ...] = ()
     weights: tuple[Weight, ...] = ()
     words: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()), repr=False)
     word_table: str | None = None
@@ -73,6 +75,7 @@ class Difference:
             "constants": any(not fact.same for fact in self.constants),
             "operations": self.operations is not None and not self.operations.same,
             "assets": bool(self.assets),
+            "manifest": any(not fact.same for fact in self.manifest),
             "variables": any(not weight.same for weight in self.weights),
             "numbers": self.numbers is not None and self.numbers.parts_at is not None,
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-PARTS = ("format", "signatures", "calls", "architecture", "constants", "operations", "assets", "variables")
+PARTS = (
+    *("format", "signatures", "calls", "architecture", "constants", "operations", "assets", "manifest", "variables"),
+)
 """What is compared, in the order of the report."""
 
 NUMBERS = "numbers"

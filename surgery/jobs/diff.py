@@ -16,6 +16,7 @@ from surgery.comparing.operations import compare_operations
 from surgery.comparing.pairing import pairs_of
 from surgery.comparing.parts import NUMBERS, PARTS
 from surgery.comparing.sides import Side, side
+from surgery.comparing.statements import compare_manifests
 from surgery.comparing.weights import compare_weights
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
@@ -111,6 +112,8 @@ def _compared(a: Side, b: Side, compared: tuple[str, ...], progress: Progress) -
         found = replace(found, operations=compare_operations(a, b, _labels(a, b)))
     if "assets" in compared:
         found = replace(found, assets=compare_assets(a.module, b.module))
+    if "manifest" in compared:
+        found = replace(found, manifest=compare_manifests(a.module, b.module))
     if "variables" in compared:
         with well_formed(f"{a.module.name} and {b.module.name}"):
             found = replace(found, weights=compare_weights(a, b, progress), word_table=_word_table(a, b))

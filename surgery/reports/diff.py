@@ -46,6 +46,7 @@ def data(found: Difference) -> Data:
         "calls": plain(found.calls),
         "architecture": [{**plain(fact), "same": fact.same} for fact in found.architecture],
         "constants": [{**plain(fact), "same": fact.same} for fact in found.constants],
+        "manifest": [{**plain(fact), "same": fact.same} for fact in found.manifest],
         "operations": plain(found.operations),
         "assets": plain(found.assets),
         "numbers": None if found.numbers is None else _numbers_data(found.numbers),
@@ -69,9 +70,10 @@ def text(console: Console, data: Data, *, every: bool = False) -> None:
         "signatures": partial(_interfaces, "signatures"),
         "calls": partial(_interfaces, "calls"),
         "architecture": _architecture,
-        "constants": _constants,
+        "constants": partial(_facts, "constants"),
         "operations": _operations,
         "assets": _assets,
+        "manifest": partial(_facts, "manifest"),
     }
     for part, section in sections.items():
         if part in data["differing"]:
@@ -185,9 +187,9 @@ def _architecture(console: Console, data: Data, every: bool) -> None:
     _some(console, items, every)
 
 
-def _constants(console: Console, data: Data, every: bool) -> None:
-    title(console, "Constants")
-    changed = [fact for fact in data["constants"] if not fact["same"]]
+def _facts(part: str, console: Console, data: Data, every: bool) -> None:
+    title(console, part.capitalize())
+    changed = [fact for fact in data[part] if not fact["same"]]
     _some(console, [[f"{fact['name']}: {_value(fact['a'])} → {_value(fact['b'])}"] for fact in changed], every)
 
 
