@@ -26,7 +26,13 @@ from surgery.progress import silent
 )
 @click.argument("a", metavar="A", cls=Explained, meaning=MODULES.replace("MODULE is", "A and B are each"))
 @click.argument("b", metavar="B")
-@click.option("--only", multiple=True, type=click.Choice(PARTS), help="Compare this part only. Repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(PARTS),
+    metavar="PART",
+    help=f"Compare this part only: {', '.join(PARTS[:-1])} or {PARTS[-1]}. Repeatable.",
+)
 @click.option("--all", "every", is_flag=True, help="Show every row of every table.")
 @click.option("--numbers", is_flag=True, help="Run both encoders in double precision: where do they part?")
 @TRUST

@@ -7,7 +7,6 @@ tables share in a session, and the path of an asset on the machine of the export
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -95,7 +94,7 @@ class NodeTexts:
     def _function(self, name: str) -> bytes:
         """A digest of a function's body and of the functions that it calls; of one that is missing, its name."""
         if name not in self._functions:
-            return re.sub(r"_\d+$", "", name).encode()
+            return name.encode()
         if name not in self._bodies:
             self._bodies[name] = b"itself"  # a function that calls itself
             self._bodies[name] = self._digest(self._functions[name])

@@ -24,7 +24,7 @@ BLOCK_HOLE = "layer"
 BESIDE = "beside the encoder"
 """The group of variables that are no weights of the encoder, such as a classifier's or an optimiser's."""
 TRIES = 4
-"""Variables of equal samples that are compared as wholes, for each variable that is paired by content."""
+"""Variables of equal samples that are compared as wholes with one that may have their content."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +79,15 @@ def pairs_of(a: Side, b: Side) -> list[Pair]:
 def by_content(pairs: Iterable[Pair], read: tuple[Callable[[VariableInfo], np.ndarray], ...]) -> list[Pair]:
     """The pairs, where variables without a partner have become pairs if they hold the same bytes.
 
+    A weight of which a table knows the meaning stays alone: its bytes in another place mean something else.
+
     Args:
         pairs: The pairs.
         read: Functions that read a variable of A, and of B.
     """
     pairs = list(pairs)
-    left = [pair for pair in pairs if pair.b is None]
-    right = [pair for pair in pairs if pair.a is None]
+    left = [pair for pair in pairs if pair.a is not None and pair.b is None and pair.a.layout is None]
+    right = [pair for pair in pairs if pair.b is not None and pair.a is None and pair.b.layout is None]
     sizes = [{_bulk(_only(pair)) for pair in side} for side in (left, right)]
     wanted: dict[Hashable, list[Pair]] = defaultdict(list)
     for pair in right:

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from surgery.comparing.pairing import CONTENT, Pair, Stored, by_content, pairs_of
+from surgery.comparing.pairing import CONTENT, TRIES, Pair, Stored, by_content, pairs_of
 from surgery.comparing.sides import Side
 from surgery.comparing.values import ValueDifference, difference, sample
 from surgery.module import VariableInfo
@@ -173,7 +173,7 @@ def _located(weights: list[Weight], values: _Values, samples: Mapping[Hashable, 
         holds = None
         with suppress(ValueError):
             value = values.alone(1, stored)
-            for other in samples.get(_key(value), [])[:4]:
+            for other in samples.get(_key(value), [])[:TRIES]:
                 if other.a is not None and other is not weight.pair:
                     there = values.alone(0, other.a)
                     if there.shape == value.shape and difference(there, value) is None:

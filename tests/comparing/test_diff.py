@@ -238,6 +238,25 @@ def test_a_block_that_moved_is_recognised(modules, tmp_path):
     assert None not in held.values()
 
 
+def test_blocks_behind_a_dropped_one_are_recognised(modules, tmp_path):
+    """The last block of A has no partner; its bytes stand in another block of B, and mean something else there."""
+
+    def drop(tensors):
+        kept = {name: value for name, value in tensors.items() if "layer.0." not in name}
+        moved = {re.sub(r"layer\.([12])", lambda found: f"layer.{int(found[1]) - 1}", n): v for n, v in kept.items()}
+        return moved | {"classifier.copy": tensors["encoder.layer.2.intermediate.dense.weight"]}
+
+    found = surgery.diff(modules("hf_bert"), hugging_face.build(tmp_path / "b", drop, num_hidden_layers=2))
+    assert [(part.first, part.last, part.state) for part in found.summary if part.name == "blocks"] == [
+        (0, 1, "new"),
+        (2, 2, "only A"),
+    ]
+    held = {weight.pair.name: weight.holds for weight in found.weights if weight.state == "changed"}
+    assert all(
+        name.replace("layer_1", "layer_2").replace("layer_0", "layer_1") == there for name, there in held.items()
+    )
+
+
 def test_a_grown_vocabulary_is_compared_by_the_rows_of_both(modules, tmp_path):
     def grow(tensors):
         name = "embeddings.word_embeddings.weight"
