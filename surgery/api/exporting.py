@@ -37,6 +37,7 @@ def convert(
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
     graph: str = "fused",
     packed: bool = False,
+    keep_head: bool = False,
     text: bool = False,
     seq_length: int | None = None,
     vocab: PathOrHandle | None = None,
@@ -60,15 +61,17 @@ def convert(
         assume: Values of hyperparameters for which the module has no evidence, by field.
         taps: Sublayers as further outputs: `"attention_probs@-1"` or `surgery.Tap("attention_probs", layers=-1)`.
         layers: The block outputs that `serving_default` keeps: `"-4:"`, or numbers; None for all.
-        features: Signatures that mix and pool block outputs: `"text=mean@-4:/mean"` or
-            `surgery.Feature("text", mix="mean", layers="-4:", pooling="mean")`.
+        features: Signatures that mix and pool block outputs: `"vector=mean@-4:/mean"` or
+            `surgery.Feature("vector", mix="mean", layers="-4:", pooling="mean")`.
         depths: Numbers of blocks; each is a signature `depth_<number>` that runs so many blocks.
         signatures: Signatures composed of outputs: `"probe=query_0,pooled_output"` or
-            `{"probe": ["query_0", "pooled_output"]}`.
+            `{"probe": ["query_0", "pooled_output"]}`; `"hidden_states"` alone is Hugging Face's list, embedding first.
         graph: The form of the graphs for inference: `"fused"`, which TensorFlow runs faster on a CPU, or
             `"model_garden"`, the operations of Model Garden's own layers.
         packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose
             outputs do not show padding, such as pooled ones, leave it out in any case.
+        keep_head: Also writes the signature `classifier` with the head of the model around the encoder, if that is a
+            dense layer on the pooled output. Its outputs, float32 [batch, labels], have the model's own names.
         text: Also writes a SavedModel that takes strings, beside the destination.
         seq_length: The most tokens of a row of the text export; None for all positions of the encoder.
         vocab: The vocabulary file, if the module has none.
@@ -109,6 +112,7 @@ def convert(
             signatures=signatures,
             graph=graph,
             packed=packed,
+            keep_head=keep_head,
         ),
         texts=_texts(seq_length, vocab, lower_case) if text else None,
         warmup=warmup,

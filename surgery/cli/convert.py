@@ -11,6 +11,7 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    KEEP_HEAD,
     LIMIT,
     MODULE,
     NONFINITE,
@@ -33,12 +34,13 @@ from surgery.cli.terminal import show, working
         "surgery convert ./module                      # into exported/module/1/",
         "surgery convert module.tar.gz served/bert/7 --overwrite",
         "surgery convert https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
-        "surgery convert ./module --tap attention_probs --feature text=mean@-4:/mean --depth 6",
+        "surgery convert ./module --tap attention_probs --feature vector=mean@-4:/mean --depth 6",
     ),
 )
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
 @chooses_outputs
+@KEEP_HEAD
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
 @click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
@@ -68,8 +70,6 @@ def convert(
     Without DESTINATION it goes to exported/<module name>/<next version>/, which TensorFlow Serving can watch. Nothing
     is published unless the reloaded export computes what the module computes.
     """
-    from surgery.reports import conversion as report
-
     with working(verbose) as progress:
         done = surgery.convert(
             module,
@@ -82,4 +82,4 @@ def convert(
             progress=progress,
             **outputs,
         )
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from functools import partial
 
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, MODULES, TIMEOUT, TRUST, VERBOSE, Command, Explained, reports_errors
+from surgery.cli.options import JSON, LIMIT, MODULES, TIMEOUT, TRUST, VERBOSE, Command, Explained, paths, reports_errors
 from surgery.cli.terminal import show, working
 from surgery.comparing.parts import DIFFERENT, PARTS
 from surgery.progress import silent
@@ -24,8 +23,10 @@ from surgery.progress import silent
         "surgery diff a.tar.gz b.tar.gz --json | jq '.weights.parts[]'",
     ),
 )
-@click.argument("a", metavar="A", cls=Explained, meaning=MODULES.replace("MODULE is", "A and B are each"))
-@click.argument("b", metavar="B")
+@click.argument(
+    "a", metavar="A", cls=Explained, meaning=MODULES.replace("MODULE is", "A and B are each"), shell_complete=paths
+)
+@click.argument("b", metavar="B", shell_complete=paths)
 @click.option(
     "--only",
     multiple=True,
@@ -53,10 +54,8 @@ def diff(
     paired by meaning, whatever their names and layouts are. The exit code is 0 if all that is compared is equal, else
     8.
     """
-    from surgery.reports import diff as report
-
     with working(verbose) if numbers else nullcontext(silent) as progress:
         found = surgery.diff(a, b, only=only, numbers=numbers, trust=trust, progress=progress)
-    show(report.data(found), partial(report.text, every=every), as_json)
+    show(found, as_json, every=every)
     if not found.same:
         sys.exit(DIFFERENT)

@@ -14,20 +14,29 @@ import click
 
 from surgery import limits
 from surgery.boundary import STACK, boundary
-from surgery.cli.terminal import tell
+from surgery.cli.failing import tell_failure
 from surgery.errors import InternalError, SurgeryError, UsageError
 from surgery.planning.requests import GRAPHS
 from surgery.processes.signals import raise_again
 from surgery.wording import is_number
 
 MODULES = (
-    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
-    "SavedModel of TensorFlow 2 or a TF1 hub.Module, a TF1 checkpoint with its config, or a Hugging Face checkpoint."
+    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a handle: a URL of TF Hub, a page of Kaggle or "
+    "Hugging Face, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION, or hf://OWNER/MODEL. The folder holds a SavedModel of "
+    "TensorFlow 2 or 1 (such as a hub.Module or an Estimator's classifier), a TF1 checkpoint with its config, or a "
+    "Hugging Face checkpoint."
 )
 SAVED_MODELS = (
-    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "
-    "handle (a URL)."
+    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a "
+    "handle: a URL of TF Hub, a page of Kaggle or Hugging Face, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION, or hf://OWNER/MODEL."
 )
+
+
+def paths(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Has the shell complete a path. Such a parameter is text to click, because a module may also be a handle."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 class Explained(click.Argument):
@@ -96,17 +105,17 @@ def report(error: SurgeryError, context: click.Context) -> NoReturn:
     Raises Stopped if a signal has come before: TensorFlow may have turned what it raised into this error.
     """
     raise_again()
-    message = error.spelled(partial(as_option, context.command))
+    message, hint = error.parts(partial(as_option, context.command))
     if isinstance(error, InternalError):
         import shlex
 
-        message += f"\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
+        hint = f"{hint}\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
     with suppress(OSError):  # the exit code is right even if stderr cannot be written
         if os.environ.get(STACK):
             import traceback
 
             traceback.print_exception(error)
-        tell(f"error: {message}", style="red")
+        tell_failure(message, hint, code=error.exit_code, kind=type(error).__name__, before="error: ")
     sys.exit(error.exit_code)
 
 
@@ -146,8 +155,8 @@ LIMIT = click.option(
     callback=_set_limits,
     help="Set a limit on what is read or run, which an error has named. Repeatable.",
 )
-MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES)
-SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS)
+MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES, shell_complete=paths)
+SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS, shell_complete=paths)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
 VERBOSE = click.option("--verbose", is_flag=True, help="Show TensorFlow's own messages.")
 NONFINITE = click.option("--allow-nonfinite", is_flag=True, help="Accept weights that are NaN or infinite.")
@@ -159,6 +168,12 @@ ASSUME = click.option(
 )
 TRUST = click.option("--trust", is_flag=True, help="Run it even if surgery scan finds that it is not clean.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
+
+KEEP_HEAD = click.option(
+    "--keep-head",
+    is_flag=True,
+    help="Add the signature classifier with the model's own head, a dense layer on the pooled output.",
+)
 
 OUTPUTS = (
     click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),
@@ -183,7 +198,7 @@ OUTPUTS = (
         "signatures",
         multiple=True,
         metavar="NAME=OUT,OUT",
-        help="Compose a signature of outputs. Repeatable.",
+        help="Compose a signature of outputs, or add hidden_states, which needs no list. Repeatable.",
     ),
     click.option(
         "--graph",

@@ -7,7 +7,17 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import ASSUME, JSON, LIMIT, MODULE, Command, assumed, chooses_outputs, reports_errors
+from surgery.cli.options import (
+    ASSUME,
+    JSON,
+    KEEP_HEAD,
+    LIMIT,
+    MODULE,
+    Command,
+    assumed,
+    chooses_outputs,
+    reports_errors,
+)
 from surgery.cli.terminal import show
 
 
@@ -18,12 +28,11 @@ from surgery.cli.terminal import show
 )
 @MODULE
 @chooses_outputs
+@KEEP_HEAD
 @ASSUME
 @LIMIT
 @JSON
 @reports_errors
 def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) -> None:
     """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
-    from surgery.reports import plan as report
-
-    show(report.data(surgery.plan(module, assume=assumed(assume), **outputs)), report.text, as_json)
+    show(surgery.plan(module, assume=assumed(assume), **outputs), as_json)

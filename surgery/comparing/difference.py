@@ -14,6 +14,7 @@ from surgery.comparing.operations import Operations
 from surgery.comparing.pairing import BESIDE
 from surgery.comparing.sides import Side
 from surgery.comparing.weights import EQUAL, Weight
+from surgery.results import Result
 
 SAME, RELAID, OTHER_DTYPE, OTHER = (
     "the same weights",
@@ -23,8 +24,8 @@ SAME, RELAID, OTHER_DTYPE, OTHER = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Difference(Result, report="diff"):
     """Two modules, compared. A part that was not compared is empty.
 
     Attributes:

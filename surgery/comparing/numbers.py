@@ -10,13 +10,14 @@ from surgery.explanation.architecture import Architecture
 from surgery.proof.battery import Batch, make_battery
 from surgery.proof.comparison import ModuleRecording, Outputs, compare, names_of
 from surgery.proof.parity import OutputDiff
+from surgery.results import Brief
 
 BOUNDS = ("vocab_size", "max_position_embeddings", "type_vocab_size")
 """Fields that bound the inputs."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Numbers:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Numbers(Brief):
     """The outputs of two encoders in double precision.
 
     Attributes:

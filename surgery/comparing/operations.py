@@ -20,6 +20,7 @@ from surgery.formats.saved_model import tensor_names
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule, MetaGraphInfo, Trace
+from surgery.results import Brief
 from surgery.scanning.scan import scan_saved_model
 from surgery.sources import well_formed
 from surgery.sources.common import assets_by_tensor
@@ -63,8 +64,8 @@ class GraphDifference:
     named_alike: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operations:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Operations(Brief):
     """The operations of two modules, compared.
 
     Attributes:

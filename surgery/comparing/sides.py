@@ -12,12 +12,13 @@ from surgery.explanation.inspection import Inspection, explain_module
 from surgery.explanation.recognition import find_family
 from surgery.explanation.tokenization import read_constants
 from surgery.module import InspectedModule
+from surgery.results import Brief
 from surgery.sources import well_formed
 from surgery.tables.family import Family
 
 
-@dataclass(frozen=True, kw_only=True)
-class Side:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Side(Brief):
     """One of two modules that are compared.
 
     Attributes:

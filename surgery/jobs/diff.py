@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from surgery.planning.plan import make_plan
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import let_through
 from surgery.sources import well_formed
-from surgery.sources.opening import open_module
+from surgery.sources.opening import closed, open_module
 
 NEED_WEIGHTS = {"constants", "variables"}
 """Parts for which the weights of an archive are unpacked."""
@@ -67,12 +67,37 @@ def diff_modules(
     weights = numbers or bool(NEED_WEIGHTS & set(compared))
     with open_module(a, with_weights=weights) as left, open_module(b, with_weights=weights) as right:
         sides = (side("A", left), side("B", right))
-        if not numbers:
-            return _compared(*sides, compared, progress)
-        inferences = (_explained(sides[0]), _explained(sides[1]))
-        cleared = (let_through(left, trust=trust), let_through(right, trust=trust))
+        run = _run_later(sides, (left, right), trust, progress) if numbers else None  # refused before all else
         found = _compared(*sides, compared, progress)
-        return replace(found, compared=(*compared, NUMBERS), numbers=_numbers(cleared, inferences, progress))
+        if run is not None:
+            found = replace(found, compared=(*compared, NUMBERS), numbers=run())
+    return replace(found, a=_closed(found.a, a), b=_closed(found.b, b))
+
+
+def _closed(one: Side, module: str) -> Side:
+    """A side as a result keeps it, after its files may have gone."""
+    return replace(one, inspection=replace(one.inspection, module=closed(one.module, module)))
+
+
+def _run_later(
+    sides: tuple[Side, Side], modules: tuple[InspectedModule, InspectedModule], trust: bool, progress: Progress
+) -> Callable[[], Numbers]:
+    """A function that runs both modules on one battery, one after the other.
+
+    Raises UsageError for a module that no table explains, and UntrustedError for one that is not clean.
+    """
+    battery = shared_battery(*(_explained(one).architecture for one in sides))
+    cleared = [let_through(module, trust=trust) for module in modules]
+
+    def run() -> Numbers:
+        recordings = []
+        for module in cleared:
+            opened = open_weights(make_plan(module, Path()), lambda _: battery, allow_nonfinite=True, progress=progress)
+            with reference_of(opened) as reference:
+                recordings.append(reference.record(battery, progress))
+        return compare_numbers(battery, *recordings)
+
+    return run
 
 
 def _explained(one: Side) -> Inference:
@@ -83,19 +108,6 @@ def _explained(one: Side) -> Inference:
             hint="numbers are compared of two encoders; leave the argument out to compare everything else",
         )
     return inference
-
-
-def _numbers(
-    modules: tuple[InspectedModule, InspectedModule], inferences: tuple[Inference, Inference], progress: Progress
-) -> Numbers:
-    """Runs both modules on one battery, one after the other."""
-    battery = shared_battery(*(inference.architecture for inference in inferences))
-    recordings = []
-    for module in modules:
-        opened = open_weights(make_plan(module, Path()), lambda _: battery, allow_nonfinite=True, progress=progress)
-        with reference_of(opened) as reference:
-            recordings.append(reference.record(battery, progress))
-    return compare_numbers(battery, *recordings)
 
 
 def _compared(a: Side, b: Side, compared: tuple[str, ...], progress: Progress) -> Difference:

@@ -8,22 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import ModuleError, UnexplainedError, UsageError
+from surgery.errors import UnexplainedError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, record
 from surgery.jobs.verify_edited import StatedEdits, judge_again, named_edits, record_edited, stated_edits
 from surgery.module import InspectedModule
-from surgery.planning.plan import Plan, make_plan
+from surgery.planning.plan import Plan, closed_plan, make_plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.results import Result
 from surgery.scanning.gate import open_to_run
+from surgery.sources.single_files import no_export
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verification(Result, report="verification"):
     """The verdict on an export.
 
     Attributes:
@@ -72,7 +74,7 @@ def verify_export(
     cannot be opened, or no table explains the module.
     """
     if not (exported / "saved_model.pb").is_file():
-        raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
+        raise no_export(exported)
     with open_to_run(module, trust=trust) as source:
         export = open_export(exported, trust=trust)
         statements = read_statements(exported)
@@ -91,14 +93,15 @@ def verify_export(
         if edits.problem:
             problems = (f"{MANIFEST}: {edits.problem}", *problems)
         unproven = edits.plan.changed_outputs if edits.plan is not None and edits.plan.has_unknown_layers else ()
-        return Verification(
-            plan=plan,
-            exported=exported,
-            report=replace(report, contract=(*report.contract, *problems)),
-            notes=tuple(_notes(source, statements, own_edits)),
-            edits=edits.words,
-            unproven=unproven,
-        )
+        notes = _notes(source, statements, own_edits)
+    return Verification(
+        plan=closed_plan(plan, module),
+        exported=exported,
+        report=replace(report, contract=(*report.contract, *problems)),
+        notes=tuple(notes),
+        edits=edits.words,
+        unproven=unproven,
+    )
 
 
 def _plan(

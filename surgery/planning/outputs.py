@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from surgery.explanation.heads import DenseHead
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, blocks_by_tap
+from surgery.results import Brief
 
 SERVING = "serving_default"
 TAPS = "taps"
@@ -31,8 +33,8 @@ class Signature:
     packed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportOutputs:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ExportOutputs(Brief):
     """The outputs and signatures of an export, except those of the module's sub-models.
 
     Attributes:
@@ -40,12 +42,19 @@ class ExportOutputs:
         taps: The taps at their blocks, in the order of computation.
         features: The features by name.
         signatures: The signatures by name, `serving_default` first.
+        head: The head that the signature `classifier` runs; None where none is kept.
     """
 
     request: Request
     taps: tuple[TapAtBlock, ...] = ()
     features: Mapping[str, ResolvedFeature] = field(default_factory=dict)
     signatures: Mapping[str, Signature] = field(default_factory=dict)
+    head: DenseHead | None = None
+
+    @property
+    def head_outputs(self) -> frozenset[str]:
+        """The outputs of the head, each [batch, labels]."""
+        return frozenset() if self.head is None else frozenset(self.head.outputs)
 
     @property
     def tap_names(self) -> frozenset[str]:

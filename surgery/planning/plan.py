@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
+from surgery.explanation.embedded import locate_encoder
+from surgery.explanation.heads import Head
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
+from surgery.results import Result
 from surgery.sources import well_formed
+from surgery.sources.opening import closed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plan(Result, report="plan"):
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
     Attributes:
-        module: The inspected module.
+        module: The inspected module. Where the encoder lies in a larger graph, the trace of it is the call.
         inference: Its family and architecture, with the evidence.
         weights: Where every variable goes, or why it is dropped.
         outputs: The outputs that the caller wants.
@@ -42,6 +46,11 @@ class Plan:
     def architecture(self) -> Architecture:
         """The hyperparameters by field."""
         return self.inference.architecture
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the model around the encoder, kept or not; None for a module that is an encoder alone."""
+        return self.inference.head
 
     @property
     def packed(self) -> dict[str, tuple[str, ...]]:
@@ -66,9 +75,11 @@ def make_plan(
             f"opening {module.name}: " + "; ".join(module.problems), hint="the module is incomplete: fetch it again"
         )
     with well_formed(module.name):
+        module = locate_encoder(module)
         inference = infer_architecture(module, assume)
-        weights = map_weights(module, inference)
     outputs = resolve(inference, request or Request())
+    with well_formed(module.name):
+        weights = map_weights(module, inference, outputs.head)
     return Plan(
         module=module,
         inference=inference,
@@ -77,3 +88,8 @@ def make_plan(
         signatures=signature_outputs(inference, outputs),
         destination=destination,
     )
+
+
+def closed_plan(plan: Plan, module: str) -> Plan:
+    """A plan as a result keeps it once the module's files are closed, see `closed`."""
+    return replace(plan, module=closed(plan.module, module))

@@ -16,11 +16,15 @@ from surgery.wording import Lines, number, shape_text
 if TYPE_CHECKING:
     from surgery.comparing.blocks import Part
     from surgery.comparing.difference import Difference
+    from surgery.comparing.facts import Fact
     from surgery.comparing.numbers import Numbers
     from surgery.comparing.pairing import Stored
     from surgery.comparing.sides import Side
     from surgery.comparing.values import ValueDifference
     from surgery.comparing.weights import Weight
+    from surgery.explanation.gathering import Evidence
+
+SCHEMA = 1
 
 SHOWN = 12
 """Rows of a table that are shown unless all are asked for."""
@@ -29,14 +33,15 @@ WIDTH = 80
 """Columns of a terminal into which a line should fit."""
 
 
-def data(found: Difference) -> Data:
-    """All facts of a comparison; those of equal weights without numbers."""
+def data(found: Difference, *, every: bool = False) -> Data:
+    """All facts of a comparison. `every` says that the text shows every row of its tables."""
     return {
         "a": _module(found.a),
         "b": _module(found.b),
         "same": found.same,
         "compared": list(found.compared),
         "differing": list(found.differing),
+        "every": every,
         "weights": {
             "verdict": found.verdict,
             "parts": [{"title": _part_title(part), **plain(part)} for part in found.summary],
@@ -44,17 +49,21 @@ def data(found: Difference) -> Data:
         },
         "signatures": plain(found.signatures),
         "calls": plain(found.calls),
-        "architecture": [{**plain(fact), "same": fact.same} for fact in found.architecture],
-        "constants": [{**plain(fact), "same": fact.same} for fact in found.constants],
-        "manifest": [{**plain(fact), "same": fact.same} for fact in found.manifest],
+        "architecture": [
+            {**_fact(fact), "evidence_a": _evidence(fact.evidence_a), "evidence_b": _evidence(fact.evidence_b)}
+            for fact in found.architecture
+        ],
+        "constants": [_fact(fact) for fact in found.constants],
+        "manifest": [_fact(fact) for fact in found.manifest],
         "operations": plain(found.operations),
         "assets": plain(found.assets),
         "numbers": None if found.numbers is None else _numbers_data(found.numbers),
     }
 
 
-def text(console: Console, data: Data, *, every: bool = False) -> None:
-    """The two modules, the parts that differ, and a section for each of these. `every` shows every row."""
+def text(console: Console, data: Data) -> None:
+    """The two modules, the parts that differ, and a section for each of these."""
+    every = data["every"]
     title(console, "A  " + _named(data["a"]))
     console.print(Text("B  " + _named(data["b"]), style="bold"))
     equal = [part for part in data["compared"] if part not in data["differing"]]
@@ -98,6 +107,14 @@ def _module(side: Side) -> Data:
         "sha256": dict(module.fingerprint),
         "unexplained": None if side.inspection.unexplained is None else Lines(side.inspection.unexplained),
     }
+
+
+def _fact(fact: Fact) -> Data:
+    return {"name": fact.name, "a": plain(fact.a), "b": plain(fact.b), "same": fact.same}
+
+
+def _evidence(evidence: Sequence[Evidence]) -> list[Data]:
+    return [{"source": e.kind, "place": e.place, "places": e.count} for e in evidence]
 
 
 def _weight(found: Difference, weight: Weight) -> Data:
@@ -181,8 +198,8 @@ def _architecture(console: Console, data: Data, every: bool) -> None:
     for fact in data["architecture"]:
         if not fact["same"]:
             item = [f"{fact['name']}: {_value(fact['a'])} → {_value(fact['b'])}"]
-            item += [f"  A  {e['kind']}: {e['place']}" for e in fact["evidence_a"]]
-            item += [f"  B  {e['kind']}: {e['place']}" for e in fact["evidence_b"]]
+            item += [f"  A  {e['source']}: {e['place']}" for e in fact["evidence_a"]]
+            item += [f"  B  {e['source']}: {e['place']}" for e in fact["evidence_b"]]
             items.append(item)
     _some(console, items, every)
 

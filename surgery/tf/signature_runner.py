@@ -24,6 +24,7 @@ from surgery.formats import saved_model as saved_model_pb
 from surgery.module import SERVE
 from surgery.scanning.gate import Cleared, clear, clear_remote
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.sources.single_files import no_export
 from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
 from surgery.tf.token_types import token_types
@@ -44,11 +45,20 @@ class LoadedSignature:
         *,
         threads: int | None = None,
         trust: bool = False,
+        session: SavedModelSession | None = None,
     ) -> None:
-        self._session = SavedModelSession(_cleared(saved_model, trust), SERVE, threads=threads)
+        """`session` has the SavedModel open already: several signatures share it, and it stays open after an error."""
+        self._session = session or SavedModelSession(_cleared(saved_model, trust), SERVE, threads=threads)
+        try:
+            self._choose(saved_model, signature, outputs)
+        except UsageError:
+            if session is None:
+                self._session.close()
+            raise
+
+    def _choose(self, saved_model: str, signature: str, outputs: Sequence[str] | None) -> None:
         known = self._session.signatures
         if signature not in known:
-            self._session.close()
             raise UsageError(
                 f"opening {saved_model}: it has no signature {signature}",
                 hint="it has " + ", ".join(sorted(name for name in known if not name.startswith("__"))),
@@ -58,7 +68,6 @@ class LoadedSignature:
         self._shapes = {name: _shape(info) for name, info in definition.outputs.items()}
         self._wanted = tuple(definition.outputs) if outputs is None else tuple(outputs)
         if missing := [name for name in self._wanted if name not in self._shapes]:
-            self._session.close()
             raise UsageError(
                 f"opening {saved_model}: its signature {signature} has no output {', '.join(missing)}",
                 hint="it has " + ", ".join(sorted(self._shapes)),
@@ -83,6 +92,10 @@ class LoadedSignature:
         if all(given.shape is not None and len(given.shape) == 1 for given in self._inputs.values()):
             return self._run_strings(rows)
         return self._run_arrays(rows)
+
+    def check(self, inputs: Arrays) -> None:
+        """Raises UsageError for values in a batch that BERT's inputs cannot have, and names the row."""
+        check_values(inputs, self._token_types)
 
     def _by_input(self, example: Any) -> dict[str, Any]:
         given = dict(example) if isinstance(example, Mapping) else {next(iter(self._inputs)): example}
@@ -142,7 +155,7 @@ def _cleared(saved_model: str, trust: bool) -> Cleared:
         folder = Path(saved_model)
         files = Files(folder=folder, name=folder.name)
         if files.saved_model is None:
-            raise ModuleError(f"opening {folder}: expected a {SAVED_MODEL} there", hint="give the folder of an export")
+            raise no_export(folder)
         return clear(files, trust=trust)
     try:
         with tf.io.gfile.GFile(f"{saved_model.rstrip('/')}/{SAVED_MODEL}", "rb") as file:

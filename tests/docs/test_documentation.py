@@ -20,6 +20,7 @@ from tests.support.documentation import surgery as main
 from tests.support.running import environment
 from tests.support.sample_names import (
     CHECKPOINT_SAMPLES,
+    ESTIMATORS,
     LAYER_SAMPLES,
     SUPPORT,
     TF1_SAMPLES,
@@ -41,7 +42,7 @@ def test_the_support_table_says_what_the_tests_convert():
     cells = table("docs/modules.md", "")
     assert {place for place, cell in cells.items() if cell == "yes"} == set(SUPPORT)
     assert set(cells.values()) == {"yes", "no"}
-    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES}
+    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES, *ESTIMATORS}
     for (_, source), samples in SUPPORT.items():
         assert set(samples) <= (set(LAYER_SAMPLES) if "KerasLayer" in source else converted)
 
@@ -80,9 +81,11 @@ def test_every_command_is_in_the_reference():
 
 
 def test_the_reference_is_what_its_tool_writes(tmp_path):
-    tool = [sys.executable, str(ROOT / "scripts" / "tools" / "docs"), str(tmp_path / "commands.md")]
+    tool = [sys.executable, str(ROOT / "scripts" / "tools" / "docs"), str(tmp_path)]
     subprocess.run(tool, env=environment(), check=True)
-    assert (tmp_path / "commands.md").read_text(encoding="utf-8") == PAGES[HELP]
+    for page in ("reference/commands.md", "notebooks.ipynb"):
+        written = (tmp_path / page).read_text(encoding="utf-8")
+        assert written == (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("screen", [s for s in SHOWN if s.arguments[0] in WITHOUT_TENSORFLOW], ids=str)

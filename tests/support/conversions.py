@@ -92,9 +92,16 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
     return make
 
 
+FEATURES = {
+    "features": ["twice=mean@0,2,-1", "ordered=concat@embedding,-1,0/cls"],
+    "signatures": ["hidden_states"],
+}
+"""Features whose layers are doubled, in another order than the blocks', and all that enters and leaves blocks."""
+
+
 def form_of(name: str) -> dict[str, Any]:
-    """The arguments of `surgery.convert` for a form of graphs: "fused", "model_garden", or "packed"."""
-    return {"packed": True} if name == "packed" else {"graph": name}
+    """The arguments of `surgery.convert` for a form: "fused", "model_garden", "packed", or the one with "features"."""
+    return {"packed": True} if name == "packed" else FEATURES if name == "features" else {"graph": name}
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +156,8 @@ def text_exports(
 ) -> Callable[[str], tuple[Path, Path]]:
     """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
 
-    Texts are cut at 24 tokens. Both have an encoder of two blocks, and a signature `cls` that leaves padding out.
+    Texts are cut at 24 tokens. Both have an encoder of two blocks, the attention maps, and a signature `cls` that
+    leaves padding out.
     """
 
     @cache
@@ -157,7 +165,13 @@ def text_exports(
         place = tmp_path_factory.mktemp("texts") / "bert" / "7"
         with few_batches():
             done = surgery.convert(
-                source(name), place, text=True, seq_length=24, depths=[2], signatures="cls=pooled_output"
+                source(name),
+                place,
+                text=True,
+                seq_length=24,
+                depths=[2],
+                taps="attention_probs",
+                signatures="cls=pooled_output",
             )
         return done.destination, done.text_destination
 
