@@ -7,6 +7,7 @@ from typing import Any
 
 from surgery.comparing.sides import Side
 from surgery.explanation.gathering import Evidence
+from surgery.explanation.tokenization import read_constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,9 @@ def compare_architectures(a: Side, b: Side) -> tuple[Fact, ...]:
 
 def compare_constants(a: Side, b: Side) -> tuple[Fact, ...]:
     """All constants of both modules, such as `do_lower_case`."""
-    one, other = a.constants, b.constants
+    one, other = (
+        {name: value.tolist() for name, value in sorted(read_constants(side.module).items())} for side in (a, b)
+    )
     return tuple(Fact(name=name, a=one.get(name), b=other.get(name)) for name in dict.fromkeys([*one, *other]))
 
 

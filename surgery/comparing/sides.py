@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim
 from surgery.explanation.inspection import Inspection, explain_module
 from surgery.explanation.recognition import find_family
-from surgery.explanation.tokenization import read_constants
 from surgery.module import InspectedModule
 from surgery.results import Brief
 from surgery.sources import well_formed
@@ -43,11 +41,6 @@ class Side(Brief):
     def sizes(self) -> Mapping[str, int]:
         """Size by axis of the layouts; empty without an inference."""
         return {} if self.inspection.inference is None else self.inspection.inference.sizes
-
-    @property
-    def constants(self) -> dict[str, Any]:
-        """Constants such as `do_lower_case`, by attribute, as numbers or lists of them."""
-        return {name: value.tolist() for name, value in sorted(read_constants(self.module).items())}
 
 
 def side(label: str, module: InspectedModule) -> Side:
