@@ -12,6 +12,7 @@ imports point downward only, from the last line of this map to the first:
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
     comparing                                  two modules side by side
+    feeding                                    what a signature takes, and the values given for it
     tf                                         build it, run it           (the only TensorFlow)
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
     keras                                      an export as a layer of Keras 3
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
 from surgery.api.reading import diff, graph, inspect, plan, scan, taps
-from surgery.api.using import extract, load, serving, verify
+from surgery.api.using import extract, load, run, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
     from surgery.jobs.loaded_export import LoadedExport
+    from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
@@ -81,6 +83,7 @@ __all__ = [
     "ParityReport",
     "Plan",
     "Preprocessor",
+    "Ran",
     "Scan",
     "Serving",
     "Similarity",
@@ -103,6 +106,7 @@ __all__ = [
     "load",
     "plan",
     "preprocess",
+    "run",
     "scan",
     "serving",
     "tap",
@@ -126,6 +130,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
+    "Ran": "surgery.jobs.run",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
     "Similarity": "surgery.plots",
