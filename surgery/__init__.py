@@ -11,6 +11,7 @@ imports point downward only, from the last line of this map to the first:
     planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
+    comparing                                  two modules side by side
     feeding                                    what a signature takes, and the values given for it
     tf                                         build it, run it           (the only TensorFlow)
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
@@ -27,7 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from surgery.api.exporting import convert, edit, preprocess, tap
-from surgery.api.reading import graph, inspect, plan, scan, taps
+from surgery.api.reading import diff, graph, inspect, plan, scan, taps
 from surgery.api.using import extract, load, run, serving, verify
 from surgery.errors import (
     ContradictionError,
@@ -41,6 +42,7 @@ from surgery.errors import (
 )
 
 if TYPE_CHECKING:
+    from surgery.comparing.difference import Difference
     from surgery.explanation.architecture import Architecture
     from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
@@ -67,6 +69,7 @@ __all__ = [
     "Attention",
     "ContradictionError",
     "Conversion",
+    "Difference",
     "EditedExport",
     "EditedModel",
     "Extracted",
@@ -95,6 +98,7 @@ __all__ = [
     "WriteError",
     "__version__",
     "convert",
+    "diff",
     "edit",
     "extract",
     "graph",
@@ -114,6 +118,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
     "Attention": "surgery.plots",
     "Conversion": "surgery.jobs.convert",
+    "Difference": "surgery.comparing.difference",
     "EditedExport": "surgery.jobs.edit",
     "EditedModel": "surgery.jobs.edit",
     "Extracted": "surgery.jobs.extract",

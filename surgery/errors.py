@@ -11,6 +11,8 @@
     ├── WriteError               6  the destination, or a scratch folder in TMPDIR, cannot be written
     └── UntrustedError           7  the module could do more than compute, and nobody said to trust it; nothing was run
 
+`surgery diff` exits with 8 if the two modules differ, which is no error.
+
 A signal that stops a command is no error. The command cleans up, says what it has published, and exits with 128 plus
 the signal's number: 130 after Ctrl-C (SIGINT), 143 after SIGTERM, 129 after SIGHUP.
 

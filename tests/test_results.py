@@ -35,6 +35,7 @@ READ = {
     "plan": lambda module: surgery.plan(module, "out/1"),
     "taps": lambda module: surgery.taps(module),
     "graph": lambda module: surgery.graph(module),
+    "diff": lambda module: surgery.diff(module, module),
     "edit": lambda module: surgery.edit(module, KeepBlocks("0:2")),
 }
 TYPES = [kind for name in surgery.__all__ if inspect.isclass(kind := getattr(surgery, name))]

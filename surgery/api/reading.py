@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.arguments import OneOrMore, PathOrHandle, argument
+from surgery.arguments import OneOrMore, PathOrHandle, argument, one_or_more
 from surgery.boundary import public
 from surgery.errors import UsageError
 from surgery.limits import Limits
+from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from surgery.comparing.difference import Difference
     from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
     from surgery.planning.plan import Plan
@@ -219,3 +221,56 @@ def graph(
     with open_graph(str(module), signature, with_weights=False) as found:
         listing = matching(found, match)
     return replace(listing, files=closed(listing.files, str(module)))
+
+
+@public
+def diff(
+    a: PathOrHandle,
+    b: PathOrHandle,
+    *,
+    only: OneOrMore[str] = (),
+    numbers: bool = False,
+    trust: bool = False,
+    limits: Limits = None,
+    timeout: int | None = None,
+    progress: Progress | None = None,
+) -> Difference:
+    """Compares two modules, exports or checkpoints of any kind. Needs no TensorFlow, and runs nothing, unless `numbers`
+    are asked for.
+
+    Args:
+        a: The first one, as for `inspect`. Any SavedModel can be compared.
+        b: The second one.
+        only: The parts that are compared: "format", "signatures", "calls", "architecture", "constants", "operations",
+            "assets", "manifest" or "variables". None for all.
+        numbers: Runs both, two encoders, on one battery in double precision, and finds the first output in which they
+            differ.
+        trust: With `numbers`: as for `convert`.
+        limits: As for `inspect`.
+        timeout: With `numbers`: as for `verify`.
+        progress: As for `convert`.
+
+    Returns:
+        What differs, part by part. `.same` is True if nothing does, `.differing` names the parts that do, `.summary`
+        sums the weights up by parts of the model, and `.weights` has every pair of variables. Weights of two encoders
+        of one family are compared whatever their names and layouts are.
+
+    Raises:
+        ModuleError: A module is missing, damaged, or no module.
+        UsageError: There is no such part, or `numbers` are asked for of a module that is no known encoder.
+        UntrustedError: `numbers` are asked for of a module that could do more than compute.
+
+    Examples:
+        >>> found = surgery.diff("g3_small.tar.gz", "g4_bert_mlm.tar.gz")
+        >>> found.differing
+        ('signatures', 'calls', 'architecture', 'operations', 'variables')
+        >>> [(part.name, part.state) for part in found.summary][:2]
+        [('embeddings', 'other shapes'), ('blocks', 'other shapes')]
+        >>> surgery.diff("g3_small.tar.gz", "g3_small.tar.gz").same
+        True
+    """
+    from surgery.jobs.diff import diff_modules
+
+    return diff_modules(
+        str(a), str(b), only=one_or_more(only), numbers=numbers, trust=trust, progress=progress or silent
+    )

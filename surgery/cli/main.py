@@ -28,13 +28,15 @@ from surgery.wording import shown
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
 or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
-write the destination, 7 not clean: the module could do more than compute, 130
-stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
+write the destination, 7 not clean: the module could do more than compute, 8 the
+modules of diff differ, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
-READING = frozenset({"inspect", "scan", "plan", "taps", "graph"})
+READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph"})
 """The commands that read a module and run nothing of it."""
 RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""
+RUNNING_WITH = {"diff": "--numbers"}
+"""Commands that run a module with this option only."""
 
 
 class Main(click.Group):
@@ -93,15 +95,22 @@ def main() -> None:
 def command() -> None:
     """The console command: `main` with the arguments of the process. Commands that run a module go on in a child."""
     with failing(sys.argv[1:]), stoppable():
-        if set(sys.argv[1:2]) & READING:
+        runs = _runs(sys.argv[1:])
+        if set(sys.argv[1:2]) & READING and not runs:
             # All that such a command reads is used until it ends. Looking for garbage takes a fifth of its time, half
             # of that when the interpreter ends: what is frozen is left alone then.
             gc.disable()
             atexit.register(gc.freeze)
-        if set(sys.argv[1:2]) & RUNNING:
+        if runs:
             try:
                 go_on_in_child()
             except SurgeryError as error:
                 report(error, click.Context(main))
             prepare_tensorflow(sys.argv[1])
         main()
+
+
+def _runs(arguments: list[str]) -> bool:
+    """Whether a command line runs a module."""
+    name = arguments[0] if arguments else ""
+    return name in RUNNING or RUNNING_WITH.get(name) in arguments[1:]

@@ -37,14 +37,15 @@ def see_through(tensor: Tensor, opaque: frozenset[str] = frozenset()) -> Tensor:
 class Fingerprints:
     """Fingerprints of the tensors of one graph.
 
-    `labels` are names for the graph's inputs, by position.
+    `labels` are names for the graph's inputs, by position, and `variables` names for its variables, by path. Variables
+    of two modules that have one name are taken for the same.
     """
 
-    def __init__(self, graph: FlatGraph, labels: Mapping[int, str]) -> None:
+    def __init__(self, graph: FlatGraph, labels: Mapping[int, str], variables: Mapping[str, str] | None = None) -> None:
         self._known: dict[Node, bytes] = {}
         self._feeds: dict[Node, tuple[Tensor, ...]] = {}
         for path, node in graph.variables.items():
-            self._known[node] = _digest(b"variable", path.encode())
+            self._known[node] = _digest(b"variable", (variables or {}).get(path, path).encode())
         for position, node in enumerate(graph.inputs):
             self._known[node] = _digest(b"input", labels.get(position, f"#{position}").encode())
 

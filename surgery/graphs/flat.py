@@ -68,6 +68,18 @@ class Node:
         return f"{self.op}({self.path})"
 
 
+def nodes_behind(tensors: Sequence[Tensor]) -> tuple[Node, ...]:
+    """Every operation from which some tensors are computed, see `FlatGraph.nodes`."""
+    found: dict[Node, None] = {}
+    stack = [tensor.node for tensor in reversed(tensors)]
+    while stack:
+        node = stack.pop()
+        if node not in found and node.proto is not None:
+            found[node] = None
+            stack.extend(feed.node for feed in node.inputs)
+    return tuple(found)
+
+
 class FlatGraph:
     """A function, or a GraphDef, as one flat graph with inputs, variables and outputs.
 
@@ -124,14 +136,7 @@ class FlatGraph:
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every operation from which an output is computed, in called bodies as well. Calls themselves are left out."""
-        found: dict[Node, None] = {}
-        stack = [tensor.node for tensor in reversed(self.outputs)]
-        while stack:
-            node = stack.pop()
-            if node not in found and node.proto is not None:
-                found[node] = None
-                stack.extend(feed.node for feed in node.inputs)
-        return tuple(found)
+        return nodes_behind(self.outputs)
 
     @cached_property
     def order(self) -> dict[Node, int]:

@@ -29,7 +29,7 @@ from tests.support.sample_names import (
 
 HELP = "docs/reference/commands.md"
 COMMANDS = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
-WITHOUT_TENSORFLOW = ("inspect", "scan", "plan", "taps", "graph")
+WITHOUT_TENSORFLOW = ("inspect", "scan", "plan", "taps", "graph", "diff")
 SHOWN = [screen for page in PAGES if page != HELP for screen in screens(page)]
 TYPED = [command for page in PAGES if page != HELP for command in commands(page)]
 

@@ -200,6 +200,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
             make_manifest(surgery.plan(pretraining(folder)), hashes, report()),
         ],
         "scan": [printed("scan", bert), printed("scan", unclean(modules, folder))],
+        "diff": differences(modules, folder),
         "graph": [listing(bert).to_dict()],
         "running": [running().to_dict()],
         "tapping": [tapping(bert).to_dict()],
@@ -240,6 +241,30 @@ def unclean(modules: Modules, folder: Path) -> Path:
     from tests.support.hostile import hostile_copy
 
     return hostile_copy(modules("g4_bert_mlm"), folder / "unclean", folder / "marker")
+
+
+def differences(modules: Modules, folder: Path) -> list[Any]:
+    """Comparisons in which no part is empty."""
+    from surgery.comparing.numbers import Numbers
+    from tests.support.builders import hugging_face
+    from tests.support.editing import edited, set_ops
+
+    table = "embeddings.word_embeddings.weight"
+    other = hugging_face.build(folder / "other", hugging_face.with_value(table, lambda value: value[::-1]))
+    lines = (other / "vocab.txt").read_text().splitlines(keepends=True)
+    (other / "vocab.txt").write_text("".join(["added\n", *lines[:30], *lines[31:]]))
+    bert, graph = modules("g4_bert_mlm"), folder / "graph"
+    edited(bert, graph, lambda model: set_ops(model, r"layer_1/.*Gelu.*/Tanh", "Sigmoid"))
+    (graph / "assets.extra").mkdir()
+    (graph / "assets.extra" / "surgery.json").write_text('{"request": {}}')
+    found = surgery.diff(modules("hf_bert"), other)
+    numbers = Numbers(batches=3, outputs=report().outputs, only_a=("a",), only_b=("b",), lacking={"a": ("Erf",)})
+    return [
+        printed("diff", modules("g3_small"), modules("tf1_bert_small")),
+        printed("diff", bert, graph),
+        printed("diff", modules("hf_bert"), other),
+        replace(found, numbers=numbers).to_dict(),
+    ]
 
 
 def listing(module: Path) -> surgery.GraphListing:
