@@ -12,6 +12,7 @@ imports point downward only, from the last line of this map to the first:
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
     tf                                         build it, run it           (the only TensorFlow)
+    checkpoints                                Hugging Face folders written
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
     jobs → reports, api → cli                  the commands
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from surgery.api.checkpoints import checkpoint
 from surgery.api.exporting import convert, edit, preprocess, tap
 from surgery.api.reading import graph, inspect, plan, scan
 from surgery.api.using import extract, serving, verify
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from surgery.explanation.architecture import Architecture
     from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
+    from surgery.jobs.checkpoint import Checkpoint
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
@@ -58,6 +61,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Checkpoint",
     "ContradictionError",
     "Conversion",
     "EditedExport",
@@ -83,6 +87,7 @@ __all__ = [
     "Verification",
     "WriteError",
     "__version__",
+    "checkpoint",
     "convert",
     "edit",
     "extract",
@@ -98,6 +103,7 @@ __all__ = [
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
+    "Checkpoint": "surgery.jobs.checkpoint",
     "Conversion": "surgery.jobs.convert",
     "EditedExport": "surgery.jobs.edit",
     "EditedModel": "surgery.jobs.edit",

@@ -188,11 +188,11 @@ def _masked_lm(
     weights: _Weights, names: Names, values: Mapping[str, Any], states: Sequence[Array], runs: Sequence[Run]
 ) -> dict[int, Array]:
     """Logits, [batch, positions, vocab], by the run's number."""
-    act, head = activation(values["mlm_act"]), f"{names.masked_lm}/transform"
-    denses = _in_both(runs, partial(weights.dense, f"{head}/dense"))
-    norms = _in_both(runs, lambda dtype: weights.norm(values["mlm_layer_norm_eps"], f"{head}/LayerNorm", dtype=dtype))
+    act, epsilon = activation(values["mlm_act"]), values["mlm_layer_norm_eps"]
+    denses = _in_both(runs, partial(weights.dense, names.mlm_dense))
+    norms = _in_both(runs, lambda dtype: weights.norm(epsilon, names.mlm_norm, dtype=dtype))
     tables = _in_both(runs, weights.read(names.words).astype)
-    biases = _in_both(runs, weights.read(f"{names.masked_lm}/output_bias").astype)
+    biases = _in_both(runs, weights.read(names.mlm_bias).astype)
     found = {}
     for index, (x, (batch, dtype)) in enumerate(zip(states, runs, strict=True)):
         picked = np.take_along_axis(x, batch.inputs["masked_lm_positions"][:, :, None], axis=1)

@@ -97,6 +97,7 @@ class Family:
             depend on its neighbours.
         taps: Tensors inside a block that can be outputs, in the order of computation.
         no_taps: Taps of other families that this one cannot have, with the reason.
+        no_library: The reason why no publisher's library has such a model; "" where one has.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Family:
     right_context: int = 0
     taps: tuple[Tap, ...] = ()
     no_taps: Mapping[str, str] = field(default_factory=dict)
+    no_library: str = ""
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphEvidence
@@ -30,7 +31,9 @@ class Names:
         output: Second dense layer of the feed-forward.
         output_norm: Norm after the feed-forward; of several names the first that the checkpoint has counts.
         pooler: Dense layer of the pooled output.
-        masked_lm: Scope of the masked-LM head.
+        mlm_dense: Dense layer of the masked-LM head.
+        mlm_norm: Norm of the masked-LM head.
+        mlm_bias: Bias of the masked-LM head's logits; a variable, not a layer.
         scopes: Scopes under which the checkpoint may keep all names.
         separator: What separates a layer's name from its leaf.
         kernel: Leaf of a dense layer's kernel.
@@ -54,13 +57,34 @@ class Names:
     output: str
     output_norm: tuple[str, ...]
     pooler: str
-    masked_lm: str = ""
+    mlm_dense: str = ""
+    mlm_norm: str = ""
+    mlm_bias: str = ""
     scopes: tuple[str, ...] = ("",)
     separator: str = "/"
     kernel: str = "kernel"
     gamma: tuple[str, ...] = ("gamma",)
     beta: tuple[str, ...] = ("beta",)
     transposed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """The publisher's library, for which checkpoints are written.
+
+    Attributes:
+        name: Its name, such as "transformers".
+        classes: Name of its class by the sub-model that the class has on the encoder, "" for the encoder alone.
+        scope: Scope of the encoder's names in a class that has more than the encoder.
+        divided: The field that its code divides by the number of heads: the quotient is the size of a head.
+        tasks: The task of a class as the publisher's site names it, by the same keys as `classes`.
+    """
+
+    name: str
+    classes: Mapping[str, str]
+    scope: str
+    divided: str
+    tasks: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +97,7 @@ class Publisher:
         names: The publisher's own names of the weights.
         demands: Keys of the config that must have one of a few values.
         graph: Rows read from the graph of unknown purpose that may lie beside a checkpoint.
+        library: The library for which checkpoints are written; None where none is.
     """
 
     model_types: tuple[str | None, ...]
@@ -80,3 +105,4 @@ class Publisher:
     names: Names
     demands: tuple[Demand, ...] = ()
     graph: tuple[GraphEvidence, ...] = ()
+    library: Library | None = None

@@ -67,6 +67,18 @@ class WeightRule:
         found = _compile(self.pattern).fullmatch(name)
         return found.groupdict() if found else None
 
+    def name_of(self, target: str, chosen: Mapping[str, str]) -> str | None:
+        """The row read backwards: the name of the variable that goes to `target`; None for another row's target.
+
+        A hole that the target does not repeat gets its text from `chosen`. Without one it gets its first alternative,
+        or no text if it may be empty.
+        """
+        found = _compile(self.target).fullmatch(target) if self.target is not None else None
+        if found is None:
+            return None
+        texts = {name: _first(regex) for name, regex in holes_of(self.pattern)}
+        return _filled(self.pattern, {**texts, **chosen, **found.groupdict()})
+
 
 def move(
     pattern: str,
@@ -125,3 +137,12 @@ def _compile(pattern: str) -> re.Pattern[str]:
         if name:
             parts.append(f"(?P<{name}>{regex or (r'[0-9]+' if name in NUMBERED else '[^/]+')})")
     return re.compile("".join(parts))
+
+
+def _filled(pattern: str, texts: Mapping[str, str]) -> str:
+    return "".join(literal + (texts[name] if name else "") for literal, name, _ in _PIECE.findall(pattern))
+
+
+def _first(regex: str) -> str:
+    """The first alternative of a hole's regular expression, no text for one that may be empty."""
+    return "" if regex.endswith("?") else regex.removeprefix("(?:").removesuffix(")").split("|")[0]
