@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from surgery.arguments import argument
@@ -14,7 +14,7 @@ from surgery.module import InspectedModule
 from surgery.tables.family import Family
 from surgery.tables.layout import Layout, shape_of
 from surgery.tables.publisher import Library, Publisher
-from surgery.tables.rules import Dialect, WeightRule
+from surgery.tables.rules import Dialect
 
 POOLED = "pooled_output"
 
@@ -77,7 +77,7 @@ def kept_assignments(
 
     Raises UsageError where a pooler shall be dropped and there is none that can be left out.
     """
-    scope = _pooler_scope(inference.family)
+    scope = pooler_scope(inference.family)
     assignments = tuple(assignments)
     dropped = tuple(a for a in assignments if drop_pooler and scope is not None and a.target.startswith(scope))
     if drop_pooler and not dropped:
@@ -124,21 +124,29 @@ def _written(family: Family) -> Iterator[tuple[Dialect, Publisher, Library]]:
 
 
 def _stored(
-    dialect: Dialect, assignment: Assignment, chosen: dict[str, str], inference: Inference
+    dialect: Dialect, assignment: Assignment, chosen: Mapping[str, str], inference: Inference
 ) -> Iterator[StoredTensor]:
     """The tensors that the rows of a dialect make of a weight: one, if the dialect has a place for it."""
+    values, counts = inference.architecture.values, inference.family.counts
+    last = {hole: str(values[field] - 1) for hole, field in counts.items()}
+    unnumbered = {hole for rule in dialect.rules for hole in rule.last}
     for rule in dialect.rules:
-        name, layout = rule.name_of(assignment.target, chosen), _layout(rule)
-        if name is not None and layout is not None:
-            shape = shape_of(layout.right, inference.sizes)
-            yield StoredTensor(name=name, target=assignment.target, layout=layout, shape=shape)
+        holes = rule.match_target(assignment.target)
+        if holes is None or rule.layout is None:
+            continue
+        if any((holes[hole] == last[hole]) != (hole in rule.last) for hole in unnumbered & holes.keys()):
+            continue
+        layout = rule.layout.inverse()
+        yield StoredTensor(
+            name=rule.name_of(holes, chosen),
+            target=assignment.target,
+            layout=layout,
+            shape=shape_of(layout.right, inference.sizes),
+        )
 
 
-def _layout(rule: WeightRule) -> Layout | None:
-    return None if rule.layout is None else rule.layout.inverse()
-
-
-def _pooler_scope(family: Family) -> str | None:
+def pooler_scope(family: Family) -> str | None:
+    """The scope of the pooler's weights in the encoder; None for a family whose encoder always has its pooled output."""
     layer = family.encoder.optional.get(POOLED)
     return None if layer is None else f"{layer.scope}/"
 
@@ -147,7 +155,7 @@ def _refusal(family: Family, doing: str, tried: list[tuple[str, list[str]]]) -> 
     if not tried:
         return UnexplainedError(f"{doing}: {family.no_library or f'transformers has no model like {family.name}'}")
     reasons = [f"transformers' {name} has no place for {_some(lacking)}" for name, lacking in tried]
-    scope = _pooler_scope(family)
+    scope = pooler_scope(family)
     if scope is not None and any(all(target.startswith(scope) for target in lacking) for _, lacking in tried):
         return UsageError(
             "; ".join([f"{doing}: {reasons[0]}", *reasons[1:]]),

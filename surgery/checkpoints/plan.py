@@ -10,7 +10,7 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.checkpoints.config import WrittenConfig, write_config
 from surgery.checkpoints.edited import refuse_other_layers
-from surgery.checkpoints.naming import Form, choose_form, kept_assignments
+from surgery.checkpoints.naming import Form, choose_form, kept_assignments, pooler_scope
 from surgery.checkpoints.pooling import MODES
 from surgery.checkpoints.tokenizer import TokenizerFiles, tokenizer_files
 from surgery.errors import UsageError
@@ -73,8 +73,10 @@ class CheckpointPlan:
     @property
     def random_layers(self) -> tuple[str, ...]:
         """Layers of the class that the checkpoint has no weights for: transformers makes them of random numbers."""
-        places = {rule.target for rule in self.form.dialect.rules if rule.optional == "pooler"}
-        return ("pooler",) if places and not places & self.form.targets and not self.form.submodel else ()
+        scope = pooler_scope(self.plan.inference.family)
+        if scope is None or self.form.submodel or any(target.startswith(scope) for target in self.form.targets):
+            return ()
+        return ("pooler",) if any((rule.target or "").startswith(scope) for rule in self.form.dialect.rules) else ()
 
 
 def plan_checkpoint(

@@ -1,4 +1,4 @@
-"""The files by which sentence-transformers loads a checkpoint: the encoder, and a pooling of its last block's output."""
+"""The files by which sentence-transformers loads a checkpoint, and pools the output of its last block."""
 
 from __future__ import annotations
 

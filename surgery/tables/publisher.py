@@ -9,8 +9,29 @@ from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
-    """The publisher's own names of a checkpoint's weights.
+class Spelling:
+    """How a publisher puts the names of a checkpoint's weights together.
+
+    Attributes:
+        scopes: Scopes under which the checkpoint may keep all names.
+        separator: What separates a layer's name from its leaf.
+        kernel: Leaf of a dense layer's kernel.
+        gamma: Leaf of a norm's scale; of several names the first that the checkpoint has counts.
+        beta: Leaf of a norm's offset, likewise.
+        transposed: True where kernels are stored as [out, in], False where as [in, out].
+    """
+
+    scopes: tuple[str, ...] = ("",)
+    separator: str = "/"
+    kernel: str = "kernel"
+    gamma: tuple[str, ...] = ("gamma",)
+    beta: tuple[str, ...] = ("beta",)
+    transposed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names(Spelling):
+    """The publisher's own names of the weights of a BERT or ALBERT.
 
     They are written out for the float64 computation, which shares nothing with the weight rows, so that a slip in
     either shows. A name is that of a layer; "" says that the layer has no weights.
@@ -34,12 +55,6 @@ class Names:
         mlm_dense: Dense layer of the masked-LM head.
         mlm_norm: Norm of the masked-LM head.
         mlm_bias: Bias of the masked-LM head's logits; a variable, not a layer.
-        scopes: Scopes under which the checkpoint may keep all names.
-        separator: What separates a layer's name from its leaf.
-        kernel: Leaf of a dense layer's kernel.
-        gamma: Leaf of a norm's scale; of several names the first that the checkpoint has counts.
-        beta: Leaf of a norm's offset, likewise.
-        transposed: True where kernels are stored as [out, in], False where as [in, out].
     """
 
     words: str
@@ -60,12 +75,54 @@ class Names:
     mlm_dense: str = ""
     mlm_norm: str = ""
     mlm_bias: str = ""
-    scopes: tuple[str, ...] = ("",)
-    separator: str = "/"
-    kernel: str = "kernel"
-    gamma: tuple[str, ...] = ("gamma",)
-    beta: tuple[str, ...] = ("beta",)
-    transposed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MobileBertNames(Spelling):
+    """The publisher's own names of the weights of a MobileBERT, written out like those of `Names`.
+
+    Attributes:
+        words: Table of the word embeddings.
+        positions: Table of the position embeddings.
+        types: Table of the token-type embeddings.
+        embedding_projection: Dense layer from three word embeddings to the hidden size.
+        embedding_norm: Norm of the embeddings.
+        block: Scope of a block, with `{}` for its number.
+        bottleneck_input: Bottleneck at the block's input, below the block, as all that follow up to
+            `bottleneck_output`. A bottleneck is a scope with a dense layer and a norm.
+        shared_bottleneck: Bottleneck of queries and keys.
+        query: Dense layer of the queries.
+        key: Dense layer of the keys.
+        value: Dense layer of the values.
+        attention_output: Scope of the dense layer and the norm after the attention.
+        stacked: Scope of each feed-forward but the last, with `{}` for its number.
+        intermediate: First dense layer of a feed-forward.
+        output: Scope of the second dense layer of a feed-forward and its norm.
+        bottleneck_output: Bottleneck at the block's output.
+        pooler: Dense layer of the pooled output.
+        dense: Name of the dense layer in the scope of a bottleneck, or of an output.
+        norm: Name of the norm there.
+    """
+
+    words: str
+    positions: str
+    types: str
+    embedding_projection: str
+    embedding_norm: str
+    block: str
+    bottleneck_input: str
+    shared_bottleneck: str
+    query: str
+    key: str
+    value: str
+    attention_output: str
+    stacked: str
+    intermediate: str
+    output: str
+    bottleneck_output: str
+    pooler: str
+    dense: str
+    norm: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +159,7 @@ class Publisher:
 
     model_types: tuple[str | None, ...]
     evidence: tuple[ConfigEvidence | CodeEvidence, ...]
-    names: Names
+    names: Names | MobileBertNames
     demands: tuple[Demand, ...] = ()
     graph: tuple[GraphEvidence, ...] = ()
     library: Library | None = None

@@ -10,7 +10,7 @@ from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand
 _POOLER = "pooler_transform/kernel"
 MASKED_LM_KERNEL = "cls/predictions/transform/dense/kernel"
 """A target that every module with a masked-LM head has."""
-_SIZES = (
+SIZES = (
     "num_hidden_layers",
     "hidden_size",
     "num_attention_heads",
@@ -41,7 +41,7 @@ def config_evidence(
     anchors = {"pooler_act": (_POOLER,), **dict.fromkeys(("mlm_act", "mlm_layer_norm_eps"), (MASKED_LM_KERNEL,))}
     fixed = {"norm_first": False, "pooler_act": "tanh", **dict.fromkeys(sorted(hidden - set(dropouts)), 0.0), **code}
     return (
-        *(ConfigEvidence(field=field, key=field) for field in _SIZES),
+        *(ConfigEvidence(field=field, key=field) for field in SIZES),
         _EMBEDDING_SIZE,
         ConfigEvidence(field="hidden_act", key="hidden_act", means=activations),
         *(

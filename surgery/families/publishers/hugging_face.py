@@ -69,7 +69,7 @@ def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, s
         move(f"{scope}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
         for table, target_table, axis in _TABLES
     ]
-    rows += _norm(scope + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
+    rows += norm(scope + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
     for name, pattern in patterns.items():
         dense = f"{target}/self_attention/{name}"
         rows.append(move(f"{pattern}.weight", f"{dense}/kernel", "(heads size) hidden -> hidden heads size"))
@@ -77,15 +77,15 @@ def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, s
     output, dense = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
     rows.append(move(f"{output}.weight", f"{dense}/kernel", "hidden (heads size) -> heads size hidden"))
     rows.append(move(f"{output}.bias", f"{dense}/bias", "hidden"))
-    rows += _norm(f"{block}.{names['attention_norm']}", f"{target}/self_attention_layer_norm", "hidden")
-    rows += _linear(f"{block}.{names['intermediate']}", f"{target}/intermediate", "inner", "hidden")
-    rows += _linear(f"{block}.{names['output']}", f"{target}/output", "hidden", "inner")
-    rows += _norm(f"{block}.{names['output_norm']}", f"{target}/output_layer_norm", "hidden")
+    rows += norm(f"{block}.{names['attention_norm']}", f"{target}/self_attention_layer_norm", "hidden")
+    rows += linear(f"{block}.{names['intermediate']}", f"{target}/intermediate", "inner", "hidden")
+    rows += linear(f"{block}.{names['output']}", f"{target}/output", "hidden", "inner")
+    rows += norm(f"{block}.{names['output_norm']}", f"{target}/output_layer_norm", "hidden")
     if "pooler" in names:
-        pooler = _linear(scope + names["pooler"], "pooler_transform", "pooled", "hidden")
+        pooler = linear(scope + names["pooler"], "pooler_transform", "pooled", "hidden")
         rows += [replace(row, optional="pooler") for row in pooler]
     if "projection" in names:
-        projection = _linear(scope + names["projection"], "embedding_projection", "hidden", "embedding")
+        projection = linear(scope + names["projection"], "embedding_projection", "hidden", "embedding")
         rows += [replace(row, optional="embedding projection") for row in projection]
     return (*rows, *_masked_lm(names), *left_behind(model, _tied(names["mlm_decoder"])))
 
@@ -93,8 +93,8 @@ def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, s
 def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
     head = "cls/predictions"
     rows = [
-        *_linear(names["mlm_dense"], f"{head}/transform/dense", "embedding", "hidden"),
-        *_norm(names["mlm_norm"], f"{head}/transform/LayerNorm", "embedding"),
+        *linear(names["mlm_dense"], f"{head}/transform/dense", "embedding", "hidden"),
+        *norm(names["mlm_norm"], f"{head}/transform/LayerNorm", "embedding"),
         move(names["mlm_bias"], f"{head}/output_bias/bias", "vocab"),
     ]
     return [replace(row, part="mlm", optional="masked-LM head") for row in rows]
@@ -111,14 +111,15 @@ _TABLES = (
 )
 
 
-def _linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
+def linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
+    """Rows of a Linear, whose kernel is stored as [out, in]."""
     return [
         move(f"{pattern}.weight", f"{target}/kernel", f"{out} {into} -> {into} {out}"),
         move(f"{pattern}.bias", f"{target}/bias", out),
     ]
 
 
-def _norm(pattern: str, target: str, width: str) -> list[WeightRule]:
+def norm(pattern: str, target: str, width: str) -> list[WeightRule]:
     """Rows of a norm, whose leaves are gamma and beta in early checkpoints, weight and bias in later ones."""
     return [
         move(f"{pattern}.{_GAMMA}", f"{target}/gamma", width),
