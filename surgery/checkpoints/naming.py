@@ -45,7 +45,7 @@ class Form:
         publisher: How the class's checkpoints are read.
         library: The library that has the class.
         submodel: The sub-model that the class has on the encoder, "" for the encoder alone.
-        tensors: All tensors of the checkpoint.
+        tensors: All tensors of the checkpoint, by name.
     """
 
     dialect: Dialect
@@ -111,7 +111,11 @@ def choose_form(module: InspectedModule, inference: Inference, assignments: Iter
                 lacking.append(assignment.target)
         if not lacking:
             return Form(
-                dialect=dialect, publisher=publisher, library=library, submodel=submodel, tensors=tuple(tensors)
+                dialect=dialect,
+                publisher=publisher,
+                library=library,
+                submodel=submodel,
+                tensors=tuple(sorted(tensors, key=lambda tensor: tensor.name)),
             )
         tried.append((library.classes[submodel], lacking))
     raise _refusal(family, doing, tried)
@@ -146,7 +150,7 @@ def _stored(
 
 
 def pooler_scope(family: Family) -> str | None:
-    """The scope of the pooler's weights in the encoder; None for a family whose encoder always has its pooled output."""
+    """The scope of the pooler's weights in the encoder; None for a family that always has its pooled output."""
     layer = family.encoder.optional.get(POOLED)
     return None if layer is None else f"{layer.scope}/"
 

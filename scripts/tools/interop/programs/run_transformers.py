@@ -26,7 +26,9 @@ def answer(folder: Path, request: dict[str, np.ndarray]) -> dict[str, np.ndarray
     found, loading = {}, {}
     for loader in {transformers.AutoModel, getattr(transformers, name)}:
         model, info = loader.from_pretrained(folder, attn_implementation="eager", output_loading_info=True)
-        loading[type(model).__name__] = {key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys")}
+        loading[type(model).__name__] = {
+            key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys")
+        }
         found |= outputs(model.eval(), request, "float32.") | outputs(model.double(), request, "")
     found["loading"] = as_json(loading)
     if (folder / "tokenizer_config.json").is_file():
