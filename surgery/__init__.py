@@ -4,7 +4,7 @@ Importing this package, inspecting and planning never import TensorFlow. The fol
 imports point downward only, from the last line of this map to the first:
 
     processes                                  children, signals, and scratch folders
-    limits · boundary                          how much is read, and how every failure comes out
+    limits · paths · boundary                  how much is read, what ~ is, and how every failure comes out
     formats → graphs → module → sources        what is in the folder
     scanning                                   what it could do besides computing, and the gate before every run
     tables → families → explanation            what it means, and why

@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from surgery import limits
 from surgery.errors import InternalError, ModuleError, SurgeryError, WriteError
+from surgery.paths import at_home
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -32,22 +33,28 @@ TENSORFLOW_ERRORS = "tensorflow.python.framework.errors_impl"
 def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """A public function, inside the boundary. Its arguments `limits` and `timeout` hold for the call.
 
-    The first argument of the function is what it works on, and is named in errors; a method names the function alone.
+    In its arguments of type PathOrHandle a leading `~` is the home folder (surgery.paths). The first argument of the
+    function is what it works on, and is named in errors; a method names the function alone.
     """
     signature = inspect.signature(function)
     subject = next(iter(signature.parameters))
+    paths = [name for name, found in signature.parameters.items() if "PathOrHandle" in str(found.annotation)]
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        given = signature.bind(*args, **kwargs).arguments  # a wrong call is the caller's TypeError
+        bound = signature.bind(*args, **kwargs)  # a wrong call is the caller's TypeError
+        given = bound.arguments
         doing = function.__qualname__ + (f" of {given[subject]}" if subject != "self" else "")
         own: list[Exception] = []
         if (progress := given.get("progress")) is not None:
-            kwargs["progress"] = _noted(progress, own)
+            given["progress"] = _noted(progress, own)
+        for name in paths:
+            if name in given:
+                given[name] = at_home(given[name])
         timeout = given.get("timeout")
         values = {**(given.get("limits") or {}), **({} if timeout is None else {"batch_seconds": timeout})}
         with limits.raised(values), boundary(doing, own):
-            return function(*args, **kwargs)
+            return function(*bound.args, **bound.kwargs)
 
     return call
 

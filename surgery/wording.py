@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,6 +57,18 @@ def size(count: int) -> str:
 def number(value: float | None) -> str:
     """A measured number with two digits. None is infinity, which JSON cannot hold."""
     return "inf" if value is None else "0" if value == 0 else f"{value:.2g}"
+
+
+def plain_name(text: str) -> str:
+    """A name for folders, URLs, shells and configuration files alike: letters and digits of ASCII, and `_ . -`.
+
+    Letters lose their accents (`größe` is `grosse`), and other characters become `_`. It is "" where nothing is left.
+    """
+    import unicodedata
+
+    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", "".join(c for c in letters if not unicodedata.combining(c)))
+    return plain.lstrip(".") if plain.strip("_.") else ""
 
 
 def is_number(text: str) -> bool:

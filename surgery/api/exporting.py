@@ -141,7 +141,7 @@ def edit(
         >>> from surgery.edits import KeepBlocks, PruneHeads
         >>> edited = surgery.edit("g4_bert_mlm.tar.gz", KeepBlocks("0:2"), PruneHeads([0], "-1"))
         >>> edited.hits
-        {'keep blocks 0:2': 2, 'prune heads 0 of blocks -1': 1}
+        {'keep blocks 0:2': 2, 'prune head 0 of block -1': 1}
     """
     from surgery.jobs.edit import edit_module
 

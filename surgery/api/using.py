@@ -75,6 +75,7 @@ def serving(
     signatures: OneOrMore[str] = (),
     batch: int = 1,
     length: int | None = None,
+    labels: Mapping[str, int] | OneOrMore[str] = (),
     output: PathOrHandle | None = None,
     warmup: bool = False,
     mixed_precision: str | None = None,
@@ -90,7 +91,9 @@ def serving(
         signatures: The signatures to describe; none for all.
         batch: The rows of a request.
         length: The tokens of a row; None for 128, or the longest row if that is shorter.
-        output: The folder for the files; None if they are not written.
+        labels: Versions of the model to serve side by side, by the label under which clients ask for them:
+            `{"stable": 1, "canary": 2}`, or texts such as `"canary=2"`.
+        output: The folder for the files; None if they are not written. Commands name files only where they are written.
         warmup: Writes the requests that TensorFlow Serving runs first into the export, after they have been read back
             and replayed.
         mixed_precision: `"bfloat16"` measures what TensorFlow Serving's `--mixed_precision=bfloat16` costs in error and
@@ -108,7 +111,7 @@ def serving(
 
     Raises:
         ModuleError: The server cannot load the export.
-        UsageError: The export has no such signature or takes no such length, or a file exists already.
+        UsageError: The export has no such signature, version or length, or a file exists already.
         WriteError: A file cannot be written. Every file is either whole or as it was before.
 
     Examples:
@@ -123,6 +126,7 @@ def serving(
         one_or_more(signatures),
         batch=batch,
         length=length,
+        labels=labels if isinstance(labels, Mapping) else one_or_more(labels),
         output=None if output is None else Path(output),
         warmup=warmup,
         mixed_precision=mixed_precision,

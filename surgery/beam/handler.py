@@ -16,6 +16,7 @@ from apache_beam.ml.inference import base
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from surgery import limits
+from surgery.paths import at_home
 
 if TYPE_CHECKING:
     from surgery.tf.signature_runner import LoadedSignature
@@ -62,7 +63,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
         **batching: Any,
     ) -> None:
         super().__init__(**batching)
-        self._saved_model = fspath(saved_model)
+        self._saved_model = fspath(at_home(saved_model))
         self._signature = signature
         self._outputs = None if outputs is None else tuple(outputs)
         self._threads = threads

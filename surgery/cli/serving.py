@@ -18,6 +18,7 @@ from surgery.cli.terminal import show, working
     examples=(
         "surgery serving exported/bert/1 --batch 32 --length 128",
         "surgery serving exported/bert/1 --output serving       # models.config, batching.config, client.py",
+        "surgery serving exported/bert/1 --label stable=1 --label canary=2 --output serving",
         "surgery serving exported/bert/1 --warmup --signature serving_default",
         "surgery serving exported/bert/1 --mixed-precision bfloat16 --batch 8",
         "surgery serving exported/bert/1 --json | jq -r .commands.curl | sh",
@@ -27,6 +28,13 @@ from surgery.cli.terminal import show, working
 @click.option("--signature", "signatures", multiple=True, metavar="NAME", help="Only this signature. Repeatable.")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of a request.")
 @click.option("--length", type=click.IntRange(min=1), help="Tokens of a row.  [default: 128, or the longest]")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="LABEL=VERSION",
+    help="Serve this version too, for clients that ask for its label. Repeatable.",
+)
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the files there.")
 @click.option("--warmup", is_flag=True, help="Write warm-up requests into EXPORTED, each read back and replayed.")
 @click.option(
@@ -45,6 +53,7 @@ def serving(
     signatures: tuple[str, ...],
     batch: int,
     length: int | None,
+    labels: tuple[str, ...],
     output: Path | None,
     warmup: bool,
     mixed_precision: str | None,
@@ -56,8 +65,8 @@ def serving(
     """Show how to put an export behind TensorFlow Serving.
 
     Shows the inputs and outputs of each signature, with the bytes of a reply against gRPC's limit of 4 MiB; TensorFlow
-    Serving's command line and configuration files; a curl line and a Python client. Only --warmup and
-    --mixed-precision need TensorFlow.
+    Serving's command line, containers and configuration files; what its flags mean for the export; a curl line and a
+    Python client that needs grpcio and protobuf only. Only --warmup and --mixed-precision need TensorFlow.
     """
     from surgery.reports import serving as report
 
@@ -67,6 +76,7 @@ def serving(
             signatures=signatures,
             batch=batch,
             length=length,
+            labels=labels,
             output=output,
             warmup=warmup,
             mixed_precision=mixed_precision,

@@ -35,16 +35,16 @@ def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], 
         return
     import io
 
-    from rich.console import Console
+    from surgery.reports.page import Page
 
     data = all_shown(data)
     if sys.stdout is not None and sys.stdout.isatty():
         with writing():
-            text(Console(highlight=False, emoji=False), data)
+            text(Page(highlight=False, emoji=False), data)
         return
     page = io.StringIO()
     width = None if "COLUMNS" in os.environ else WIDTH_WHEN_PIPED
-    text(Console(file=page, width=width, highlight=False, emoji=False), data)
+    text(Page(file=page, width=width, highlight=False, emoji=False), data)
     with writing():
         click.echo("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()), nl=False)
 

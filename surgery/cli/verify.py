@@ -66,5 +66,5 @@ def verify(
         )
     show(report.data(found), report.text, as_json)
     if not found.passed:
-        tell(f"error: {found.report.failure()}", style="red")
+        tell(f"error: {found.failure}", style="red")
         sys.exit(5)

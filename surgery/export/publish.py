@@ -45,7 +45,14 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
     if destination is None:
         parent = Path("exported") / module_name
         versions = [int(p.name) for p in parent.iterdir() if is_number(p.name)] if parent.is_dir() else []
-        return parent / str(max(versions, default=0) + 1)
+        destination = parent / str(max(versions, default=0) + 1)
+        check_parents(destination)
+        return destination
+    check_parents(destination)
+    if destination.exists() and not destination.is_dir():
+        raise UsageError(
+            f"writing to {destination}: expected a folder to write, found a file", hint="choose another destination"
+        )
     if destination.exists() and not overwrite:
         raise UsageError(
             f"writing to {destination}: it exists already",
@@ -57,6 +64,20 @@ def _choose(destination: Path | None, module_name: str, *, overwrite: bool, know
             hint="choose another destination, or remove it yourself",
         )
     return destination
+
+
+def check_parents(destination: Path) -> None:
+    """Checks that the nearest parent of a destination that exists is a folder.
+
+    Raises WriteError for a destination below a file or a broken link.
+    """
+    parent = next((parent for parent in destination.parents if os.path.lexists(parent)), None)
+    if parent is not None and not parent.is_dir():
+        found = "a link to nothing" if parent.is_symlink() and not parent.exists() else "a file"
+        raise WriteError(
+            f"writing to {destination}: expected {parent} to be a folder, found {found}",
+            hint="choose a destination whose parents are folders, or do not exist yet",
+        )
 
 
 def check_apart(destinations: Iterable[Path | None], sources: Iterable[str | Path | None]) -> None:

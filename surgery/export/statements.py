@@ -15,7 +15,7 @@ from typing import Any
 from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, read_manifest
 from surgery.module import InspectedModule
 from surgery.plain import plain
-from surgery.planning.edits import EditedPlan
+from surgery.planning.edits import EditedPlan, describe, read_edit
 from surgery.planning.plan import Plan
 
 HISTORY = frozenset({"packages"})
@@ -145,6 +145,8 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
         stated["outputs"] = {name: _sorted(outputs) for name, outputs in stated["outputs"].items()}
     if isinstance(stated.get("parity"), dict):
         stated["parity"] = {"passed": stated["parity"].get("passed")}
+    if isinstance(stated.get("edits"), dict):
+        stated["edits"] = {**stated["edits"], "applied": _reworded(stated["edits"].get("applied"))}
     source = stated.pop("source", None)
     if not own:
         return {key: value for key, value in stated.items() if key not in ("evidence", "dropped", "kept")}
@@ -170,6 +172,14 @@ def _by(rows: Any, name: str, *keys: str) -> dict[str, Any]:
         if isinstance(row, dict) and name in row:
             found[str(row[name])] = row.get(keys[0]) if len(keys) == 1 else {key: row.get(key) for key in keys}
     return found
+
+
+def _reworded(applied: Any) -> Any:
+    """The edits of a manifest in the words of this version."""
+    try:
+        return [{**row, "edit": describe(read_edit(row["edit"]))} for row in applied]
+    except (LookupError, TypeError, ValueError):
+        return applied
 
 
 def _sorted(names: Any) -> Any:

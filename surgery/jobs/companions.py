@@ -15,7 +15,7 @@ from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
 from surgery.planning.texts import Texts, text_destination
 from surgery.progress import Progress
-from surgery.tfserving.config_files import require_serving
+from surgery.tfserving.extra import require_serving
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError, WriteError
-from surgery.export.publish import publish, publish_file, staging
+from surgery.export.publish import check_parents, publish, publish_file, staging
 from surgery.jobs.mixed_precision import measure_mixed_precision
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import clear_folder
-from surgery.tfserving import commands as client_code
-from surgery.tfserving.config_files import (
-    BATCHING_CONFIG,
-    INSTALL,
-    MODELS_CONFIG,
-    batching_config,
-    has_serving,
-    models_config,
-    require_serving,
-)
+from surgery.tfserving import commands
+from surgery.tfserving.client import CLIENT, client
+from surgery.tfserving.config_files import BATCHING_CONFIG, MODELS_CONFIG, batching_config, models_config
+from surgery.tfserving.flags import flags
 from surgery.tfserving.mixed_precision import PRECISION, MixedPrecision
 from surgery.tfserving.notes import notes
-from surgery.tfserving.served import Served, open_served
+from surgery.tfserving.opening import open_served
+from surgery.tfserving.served import Served
+from surgery.tfserving.versions import read_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +31,13 @@ class Serving:
     Attributes:
         served: The export as the server sees it.
         files: The files for the server and its clients, contents by name.
-        missing: The reason why a file is not among them, None where all are.
         move: The command that must come first, None where the folder is named by a version already.
-        server: The command that starts the server.
-        docker: The command that starts the server in a container.
+        server: The command that starts the server, None where it would need files that are not written.
+        docker: The command that starts the server in a container, None as for `server`.
+        docker_gpu: The same with the image for GPUs.
         curl: The command that sends one request.
+        curl_by_label: That command for each label.
+        flags: What flags of the server mean for the export, by flag.
         notes: Advice for serving the export, one line each.
         written: The folder that the files were written to, None where they were only made.
         warmup: The warm-up file, None where none was asked for.
@@ -48,11 +46,13 @@ class Serving:
 
     served: Served
     files: Mapping[str, str]
-    missing: str | None
     move: str | None
-    server: str
-    docker: str
+    server: str | None
+    docker: str | None
+    docker_gpu: str | None
     curl: str
+    curl_by_label: Mapping[str, str]
+    flags: Mapping[str, str]
     notes: tuple[str, ...]
     written: Path | None
     warmup: Warmup | None
@@ -70,6 +70,7 @@ def serve_export(
     *,
     batch: int = 1,
     length: int | None = None,
+    labels: Mapping[str, int] | Iterable[str] = (),
     output: Path | None = None,
     warmup: bool = False,
     mixed_precision: str | None = None,
@@ -79,7 +80,8 @@ def serve_export(
 ) -> Serving:
     """Describes an export for serving. With `output` the files are written, with `warmup` the warm-up requests.
 
-    With `mixed_precision`, "bfloat16", its errors and times are measured where this processor can show them.
+    With `labels`, the versions that they name are served side by side. With `mixed_precision`, "bfloat16", its errors
+    and times are measured where this processor can show them.
 
     Raises a SurgeryError that names the cause. A file is then either complete, or as it was before.
     """
@@ -88,7 +90,7 @@ def serve_export(
             f"{argument('mixed_precision', mixed_precision)}: TensorFlow Serving knows no such mixed precision",
             hint=f"the only one is {PRECISION}",
         )
-    served = open_served(folder, signatures, batch=batch, length=length)
+    served = open_served(folder, signatures, batch=batch, length=length, labels=read_labels(labels))
     if output is not None:
         _check_output(output, overwrite=overwrite)
     if warmup:
@@ -103,15 +105,17 @@ def serve_export(
         measured = measure_mixed_precision(served, trust=trust, progress=progress)
     if output is not None:
         _write(files, output)
-    configs = Path.cwd() if output is None else output.absolute()
+    configs = None if output is None else output.absolute()
     return Serving(
         served=served if kept is None else replace(served, warmup_bytes=kept.file.stat().st_size),
         files=files,
-        missing=None if MODELS_CONFIG in files else f"{MODELS_CONFIG} needs TensorFlow Serving's messages: {INSTALL}",
-        move=client_code.move(served),
-        server=client_code.server(served, configs),
-        docker=client_code.docker(served, configs),
-        curl=client_code.curl(served),
+        move=commands.move(served),
+        server=commands.server(served, configs),
+        docker=commands.docker(served, configs),
+        docker_gpu=commands.docker(served, configs, gpu=True),
+        curl=commands.curl(served, served.versions.own_label),
+        curl_by_label={label: commands.curl(served, label) for label in served.versions.labels},
+        flags=flags(served),
         notes=notes(served),
         written=output,
         warmup=kept,
@@ -120,21 +124,20 @@ def serve_export(
 
 
 def _files(served: Served) -> dict[str, str]:
-    """Contents of the files by name. Without the extra `serving`, models.config is left out."""
-    files = {}
-    if has_serving():
-        pinned = served.version if served.newer else None
-        files[MODELS_CONFIG] = models_config(served.model, served.base_path, pinned)
-    files[BATCHING_CONFIG] = batching_config(served.batch)
-    files[client_code.CLIENT] = client_code.client(served)
-    return files
+    """Contents of the files by name."""
+    versions = served.versions
+    return {
+        MODELS_CONFIG: models_config(served.model, served.base_path, versions.named, versions.labels),
+        BATCHING_CONFIG: batching_config(served.batch),
+        CLIENT: client(served),
+    }
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
-    require_serving(f"writing {MODELS_CONFIG}")
+    check_parents(output)
     if output.exists() and not output.is_dir():
         raise UsageError(f"{argument('output', output)}: it is a file", hint="give a folder")
-    there = [name for name in (MODELS_CONFIG, BATCHING_CONFIG, client_code.CLIENT) if (output / name).exists()]
+    there = [name for name in (MODELS_CONFIG, BATCHING_CONFIG, CLIENT) if (output / name).exists()]
     if there and not overwrite:
         raise UsageError(
             f"{argument('output', output)}: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already",

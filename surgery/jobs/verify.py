@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import ModuleError, UsageError
+from surgery.errors import ModuleError, UnexplainedError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, record
-from surgery.jobs.verify_edited import StatedEdits, judge_again, record_edited, stated_edits
+from surgery.jobs.verify_edited import StatedEdits, judge_again, named_edits, record_edited, stated_edits
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, silent
@@ -46,6 +47,14 @@ class Verification:
         """True if the export is the same function as the module, or what the edits of its manifest make of it."""
         return self.report.passed
 
+    @property
+    def failure(self) -> str:
+        """What was compared and how it differs, for people; empty if nothing does."""
+        if self.passed:
+            return ""
+        after = f" after the edits that its manifest names ({'; '.join(self.edits)})" if self.edits else ""
+        return f"comparing {self.exported} with {self.plan.module.name}{after}: {self.report.failure()}"
+
 
 def verify_export(
     module: str,
@@ -67,7 +76,9 @@ def verify_export(
     with open_to_run(module, trust=trust) as source:
         export = open_export(exported, trust=trust)
         statements = read_statements(exported)
-        plan, edits = _plan(source, export, statements, assume)
+        own_edits = named_edits(read_statements(Path(source.folder)).values)
+        with _edited(source.name, own_edits):
+            plan, edits = _plan(source, export, statements, assume)
         if edits.plan is not None:
             unedited = make_plan(source, exported, assume, plan.outputs.request.form)
             recorded = record_edited(edits.plan, unedited, battery, allow_nonfinite=allow_nonfinite, progress=progress)
@@ -84,7 +95,7 @@ def verify_export(
             plan=plan,
             exported=exported,
             report=replace(report, contract=(*report.contract, *problems)),
-            notes=tuple(_notes(source, statements)),
+            notes=tuple(_notes(source, statements, own_edits)),
             edits=edits.words,
             unproven=unproven,
         )
@@ -110,7 +121,27 @@ def _plan(
         return make_plan(source, exported, assume), edits
 
 
-def _notes(module: InspectedModule, statements: Statements) -> list[str]:
+@contextmanager
+def _edited(name: str, edits: tuple[str, ...]) -> Iterator[None]:
+    """A block that plans a module. If it cannot be explained because it is itself edited, the error says so."""
+    try:
+        yield
+    except UnexplainedError as error:
+        if not edits:
+            raise
+        raise UnexplainedError(
+            f"comparing with {name}, whose manifest calls it edited ({'; '.join(edits)}): {error.message}",
+            hint="compare an edited export with the module that it was made from: its manifest names its edits, and "
+            "verify makes them again",
+        ) from error
+
+
+def _notes(module: InspectedModule, statements: Statements, own_edits: tuple[str, ...]) -> list[str]:
+    of_module = [f"the manifest of {module.name} calls it edited: {'; '.join(own_edits)}"] if own_edits else []
+    return [*of_module, *_notes_on_manifest(module, statements)]
+
+
+def _notes_on_manifest(module: InspectedModule, statements: Statements) -> list[str]:
     if statements.missing:
         return [f"the export has no {MANIFEST}: it was not written by surgery, or it was removed"]
     if statements.damage:

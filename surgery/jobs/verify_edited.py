@@ -7,6 +7,7 @@ then the outputs before the first such effect are compared with the module's, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,11 +40,18 @@ class StatedEdits:
     problem: str = ""
 
 
+def named_edits(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The edits that a manifest names, in words; empty for one that names none, or not in the form of a manifest."""
+    try:
+        return tuple(str(row["edit"]) for row in manifest["edits"]["applied"])
+    except (LookupError, TypeError):
+        return ()
+
+
 def stated_edits(data: Any, plan: Plan, request: Request) -> StatedEdits:
     """Makes the edits of a manifest on a module's plan. `data` is the value of the manifest's key `edits`."""
-    try:
-        words = tuple(str(row["edit"]) for row in data["applied"])
-    except (LookupError, TypeError):
+    words = named_edits({"edits": data})
+    if not words:
         return StatedEdits(words=(), problem="edits.applied: expected a list of edits")
     try:
         edits = [read_edit(edit) for edit in words]

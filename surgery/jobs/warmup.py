@@ -16,7 +16,7 @@ from surgery.export.publish import publish_file, staging
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
 from surgery.scanning.gate import Cleared, cleared
-from surgery.tfserving.config_files import require_serving
+from surgery.tfserving.extra import require_serving
 from surgery.tfserving.requests import WarmupRequest, warmup_requests
 from surgery.tfserving.served import WARMUP, Served, describe_served, name_of
 

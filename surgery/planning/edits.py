@@ -23,6 +23,9 @@ from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
 
+ALL = ":"
+"""The selection of all blocks, as Python slices."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EditedBlock:
@@ -124,11 +127,12 @@ def describe(edit: Edit) -> str:
     """An edit in words, on one line, for reports and the manifest."""
     match edit:
         case KeepBlocks(blocks):
-            return f"keep blocks {blocks}"
+            return f"keep {_blocks(blocks)}"
         case DropBlocks(blocks):
-            return f"drop blocks {blocks}"
+            return f"drop {_blocks(blocks)}"
         case PruneHeads(heads, blocks):
-            return f"prune heads {', '.join(map(str, heads))} of blocks {blocks}"
+            named = "head" if len(heads) == 1 else "heads"
+            return f"prune {named} {', '.join(map(str, heads))} of {_blocks(blocks)}"
         case InsertLayer(after, layer):
             return f"insert {_layer_name(layer)} after block {after}"
         case ReplaceBlock(block, layer):
@@ -155,14 +159,16 @@ class NamedLayer:
 def read_edit(words: str) -> Edit:
     """The edit that `describe` has put in words. A layer comes back as a NamedLayer.
 
-    Raises ValueError for words that describe no edit.
+    Earlier versions wrote "blocks :" for all blocks, and "heads" and "blocks" also where there is one. Raises
+    ValueError for words that describe no edit.
     """
     numbers, layer = r"-?[0-9]+", r"(?P<kind>\w+) '(?P<name>[^']*)'"
+    blocks = r"(?:all blocks|blocks? (?P<blocks>.+))"
     forms: dict[str, Callable[[re.Match[str]], Edit]] = {
-        r"keep blocks (?P<blocks>.+)": lambda found: KeepBlocks(found["blocks"]),
-        r"drop blocks (?P<blocks>.+)": lambda found: DropBlocks(found["blocks"]),
-        rf"prune heads (?P<heads>{numbers}(?:, {numbers})*) of blocks (?P<blocks>.+)": lambda found: PruneHeads(
-            tuple(map(int, found["heads"].split(", "))), found["blocks"]
+        rf"keep {blocks}": lambda found: KeepBlocks(found["blocks"] or ALL),
+        rf"drop {blocks}": lambda found: DropBlocks(found["blocks"] or ALL),
+        rf"prune heads? (?P<heads>{numbers}(?:, {numbers})*) of {blocks}": lambda found: PruneHeads(
+            tuple(map(int, found["heads"].split(", "))), found["blocks"] or ALL
         ),
         rf"insert {layer} after block (?P<block>{numbers})": lambda found: InsertLayer(
             int(found["block"]), NamedLayer(kind=found["kind"], name=found["name"])
@@ -175,6 +181,14 @@ def read_edit(words: str) -> Edit:
         if found := re.fullmatch(form, words):
             return edit(found)
     raise ValueError(f"{words!r} describes no edit")
+
+
+def _blocks(selection: str) -> str:
+    """The selection of an edit in words: "all blocks", "block -1" or "blocks 0:6"."""
+    text = str(selection).strip()
+    if text in (ALL, f"{ALL}:"):
+        return "all blocks"
+    return f"block {text}" if re.fullmatch("-?[0-9]+", text) else f"blocks {text}"
 
 
 def _layer_name(layer: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from surgery.reports.page import Data, facts
+from surgery.reports.page import Data, Whole, facts
 
 if TYPE_CHECKING:
     from surgery.jobs.texts import Preprocessor
@@ -31,6 +31,6 @@ def text(console: Console, data: Data) -> None:
     rows = [
         ("tokenizer", f"{data['tokenizer']} ({data['vocabulary']}), text {casing} (from {data['lower_case_from']})"),
         ("packs to", f"{data['seq_length']} tokens, unless a caller says seq_length="),
-        ("wrote", data["destination"]),
+        ("wrote", Whole(data["destination"])),
     ]
     facts(console, rows)

@@ -8,7 +8,8 @@ from rich.text import Text
 from surgery.jobs.serve import Serving
 from surgery.module import TensorInfo
 from surgery.reports import mixed_precision
-from surgery.reports.page import Data, facts, table_of, title
+from surgery.reports.page import Data, Whole, facts, table_of, title
+from surgery.tfserving.config_files import MODELS_CONFIG
 from surgery.tfserving.notes import advice
 from surgery.tfserving.reply_size import LIMIT
 from surgery.tfserving.served import ServedSignature
@@ -23,7 +24,9 @@ def data(serving: Serving) -> Data:
         "model": served.model,
         "version": served.version,
         "base_path": str(served.base_path),
-        "newer_versions": list(served.newer),
+        "versions": list(served.versions.there),
+        "newer_versions": list(served.versions.newer),
+        "labels": dict(served.versions.labels),
         "text_operations": list(served.text_operations),
         "batch": served.batch,
         "length": served.length,
@@ -33,6 +36,7 @@ def data(serving: Serving) -> Data:
             signature.name: {**_signature(signature), "advice": list(advice(served, signature))}
             for signature in served.signatures
         },
+        "flags": dict(serving.flags),
         "notes": list(serving.notes),
         "commands": {
             name: None if command is None else Lines(command)
@@ -40,11 +44,12 @@ def data(serving: Serving) -> Data:
                 ("move", serving.move),
                 ("server", serving.server),
                 ("docker", serving.docker),
+                ("docker_gpu", serving.docker_gpu),
                 ("curl", serving.curl),
             )
         },
+        "curl_by_label": {label: Lines(command) for label, command in serving.curl_by_label.items()},
         "files": {name: Lines(text) for name, text in serving.files.items()},
-        "missing": serving.missing,
         "written": None if serving.written is None else str(serving.written),
         "warmup": {
             "bytes": served.warmup_bytes,
@@ -59,7 +64,9 @@ def text(console: Console, data: Data) -> None:
     """Signatures with the bytes of a reply, notes and commands. Files that were not written are shown in full."""
     version = "no version" if data["version"] is None else f"version {data['version']}"
     title(console, f"{data['model']}, {version}, for TensorFlow Serving")
-    overview = [("folder", data["exported"]), ("base path", data["base_path"])]
+    overview: list[tuple[str, str]] = [("folder", Whole(data["exported"])), ("base path", Whole(data["base_path"]))]
+    if len(data["versions"]) > 1 or data["labels"]:
+        overview.append(("versions", ", ".join(_version(data, number) for number in data["versions"])))
     if data["text_operations"]:
         overview.append(("operations", "of TensorFlow Text: " + ", ".join(data["text_operations"])))
     facts(console, [*overview, ("warm-up", _warmup(data["warmup"]))])
@@ -71,25 +78,44 @@ def text(console: Console, data: Data) -> None:
         title(console, "Notes")
         for note in data["notes"]:
             _sentence(console, note, None)
-    for heading, command in (
-        ("First", data["commands"]["move"]),
-        ("Server", data["commands"]["server"]),
-        ("or in its container", data["commands"]["docker"]),
-        ("A request over REST", data["commands"]["curl"]),
-    ):
-        if command is not None:
-            title(console, heading)
-            _verbatim(console, command)
+    title(console, "Flags of the server, by what they mean for this export")
+    for flag, meaning in data["flags"].items():
+        _verbatim(console, flag, style="dim")
+        _sentence(console, meaning, None)
+    if data["commands"]["server"] is None:
+        title(console, "Server")
+        _sentence(console, f"it needs {MODELS_CONFIG} here: --output DIR writes it, and shows the commands", "yellow")
+    for heading, command in _commands(data):
+        title(console, heading)
+        _verbatim(console, command)
     if data["written"] is not None:
         title(console, "Files")
         _verbatim(console, "".join(f"wrote {data['written']}/{name}\n" for name in data["files"]).rstrip("\n"))
         return
     title(console, "Files, which --output DIR writes")
-    if data["missing"]:
-        _sentence(console, data["missing"], "yellow")
     for name, text in data["files"].items():
         title(console, name)
         _verbatim(console, text.rstrip("\n"))
+
+
+def _commands(data: Data) -> list[tuple[str, str]]:
+    """The commands that there are, in the order in which they are needed, each with its heading."""
+    commands = data["commands"]
+    requests = [(f"A request over REST, to the label {label}", c) for label, c in data["curl_by_label"].items()]
+    listed = [
+        ("First", commands["move"]),
+        ("Server", commands["server"]),
+        ("or in its container", commands["docker"]),
+        ("or in its container, on a GPU with NVIDIA's container toolkit", commands["docker_gpu"]),
+        *(requests or [("A request over REST", commands["curl"])]),
+    ]
+    return [(heading, command) for heading, command in listed if command is not None]
+
+
+def _version(data: Data, number: int) -> str:
+    """A version, with its labels."""
+    labels = [label for label, version in data["labels"].items() if version == number]
+    return f"{number} ({', '.join(labels)})" if labels else str(number)
 
 
 def _signature(signature: ServedSignature) -> Data:
@@ -171,6 +197,6 @@ def _sentence(console: Console, text: str, style: str | None) -> None:
     console.print(Text(text, style=style or ""))
 
 
-def _verbatim(console: Console, text: str) -> None:
+def _verbatim(console: Console, text: str, style: str = "") -> None:
     """Prints lines as they are, whatever the terminal's width, because people copy them."""
-    console.print(Text(text), soft_wrap=True)
+    console.print(Text(text, style=style), soft_wrap=True)

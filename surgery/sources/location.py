@@ -11,7 +11,7 @@ from pathlib import Path
 from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.files import Files
-from surgery.wording import is_number
+from surgery.wording import is_number, plain_name
 
 ARCHIVES = (".tar.gz", ".tgz", ".zip")
 HANDLE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -70,7 +70,7 @@ def module_name(module: str) -> str:
     name = parts[-1] if parts else "module"
     for ending in ARCHIVES:
         name = name.removesuffix(ending)
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "module"
+    return plain_name(name) or "module"
 
 
 def _named_path(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Commands and a client for people to copy: they work as they are printed."""
+"""Commands for people to copy: they work as they are printed, and name no file that does not exist."""
 
 from __future__ import annotations
 
@@ -6,135 +6,108 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import urllib.parse
 from pathlib import Path
-from typing import Any
 
+from surgery.tfserving.client import GRPC_PORT, example_request
 from surgery.tfserving.config_files import BATCHING_CONFIG, MODELS_CONFIG
-from surgery.tfserving.example_inputs import example_inputs
 from surgery.tfserving.notes import batches
-from surgery.tfserving.reply_size import LIMIT
 from surgery.tfserving.served import Served
 
-GRPC_PORT, REST_PORT = 8500, 8501
-ROWS, TOKENS = 2, 4
-"""Size of the example requests."""
-CLIENT = "client.py"
-
-TEMPLATE = '''\
-"""Asks TensorFlow Serving over gRPC for one signature of a model: python {file} [HOST:PORT]"""
-
-import sys
-
-import grpc
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-ADDRESS = "localhost:{port}"
-MODEL, SIGNATURE = {model!r}, {signature!r}
-INPUTS = {inputs}
-# The outputs to send back; an empty list asks for all.
-OUTPUTS = {outputs}
-# Bytes of a reply that are accepted. gRPC's own limit is 4 MiB.
-RECEIVE = {receive}
+REST_PORT = 8501
+RELEASE = "2.20.0"
+"""The oldest release of TensorFlow Serving whose image is named: it has the TensorFlow of this package."""
+POLL_SECONDS = 60
+"""How often the server looks whether labels have been moved in models.config."""
 
 
-def predict(address, inputs=INPUTS, outputs=OUTPUTS):
-    """Arrays by output."""
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL
-    request.model_spec.signature_name = SIGNATURE
-    for key, (dtype, value) in inputs.items():
-        request.inputs[key].CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
-    request.output_filter.extend(outputs)
-    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", RECEIVE)]) as channel:
-        reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
-    return {{key: tf.make_ndarray(value) for key, value in reply.outputs.items()}}
+def needs_files(served: Served) -> bool:
+    """Whether the server cannot be started without models.config: it has to name versions, or labels."""
+    return bool(served.versions.named)
 
 
-if __name__ == "__main__":
-    found = predict(sys.argv[1] if len(sys.argv) > 1 else ADDRESS)
-    for name, array in sorted(found.items()):
-        name = name if name.isprintable() else ascii(name)
-        print(name, array.dtype, list(array.shape), array.ravel()[:3].tolist(), "...")
-'''
-
-
-def curl(served: Served) -> str:
-    """A REST request by columns (`inputs`), as a command line for any shell."""
-    signature = served.first
-    inputs = {key: value for key, (_, value) in _example(served).items()}
-    body = json.dumps({"signature_name": signature.name, "inputs": inputs})
-    url = f"http://localhost:{REST_PORT}/v1/models/{_in_url(served.model)}:predict"
+def curl(served: Served, label: str | None = None) -> str:
+    """A REST request by columns (`inputs`), as a command line for any shell; `label` names a version."""
+    inputs = {key: value for key, (_, value) in example_request(served).items()}
+    body = json.dumps({"signature_name": served.first.name, "inputs": inputs})
+    of_version = "" if label is None else f"/labels/{label}"
+    url = f"http://localhost:{REST_PORT}/v1/models/{_in_url(served.model)}{of_version}:predict"
     return f"curl -s -d {shlex.quote(body)} {shlex.quote(url)}"
-
-
-def client(served: Served) -> str:
-    """A Python program that asks for every output of the first signature and accepts a reply of the described size."""
-    signature = served.first
-    mebibytes = max(LIMIT, 2 * signature.reply.total) // 2**20 + 1
-    return TEMPLATE.format(
-        file=CLIENT,
-        port=GRPC_PORT,
-        model=served.model,
-        signature=signature.name,
-        inputs=_lines("{", "}", [f"{k!r}: {v!r}" for k, v in _example(served).items()]),
-        outputs=_lines("[", "]", [repr(tensor.key) for tensor in signature.signature.outputs]),
-        receive=f"{mebibytes} * 2**20",
-    )
 
 
 def move(served: Served) -> str | None:
     """The command that puts an export where the server finds it; None where it is there already."""
     if served.version is not None:
         return None
-    base, folder, target = (
-        shlex.quote(str(path)) for path in (served.base_path, served.folder, served.base_path / "1")
-    )
+    paths = (served.base_path, served.folder, served.base_path / str(served.versions.next))
+    base, folder, target = (shlex.quote(str(path)) for path in paths)
     return f"mkdir -p {base} && mv {folder} {target}"
 
 
-def server(served: Served, configs: Path) -> str:
-    """The command line of TensorFlow Serving, with its configuration files in a folder."""
-    return f"tensorflow_model_server --port={GRPC_PORT} --rest_api_port={REST_PORT} " + " ".join(
-        _flags(served, configs)
-    )
+def server(served: Served, configs: Path | None) -> str | None:
+    """The command line of TensorFlow Serving, with its configuration files in a folder.
+
+    Without files it serves the newest version; None where that is not what is wanted.
+    """
+    if configs is None and needs_files(served):
+        return None
+    named = [
+        f"--model_name={shlex.quote(served.model)}",
+        f"--model_base_path={shlex.quote(str(served.base_path))}",
+    ]
+    options = named if configs is None else _flags(served, configs)
+    return " ".join(["tensorflow_model_server", f"--port={GRPC_PORT}", f"--rest_api_port={REST_PORT}", *options])
 
 
-def docker(served: Served, configs: Path) -> str:
-    """The same in a container. Folders keep their paths, so that models.config is right inside as well."""
-    shown = dict.fromkeys((str(served.base_path), str(configs)))
-    mounts = " ".join(f"--mount {shlex.quote(_mount(path))}" for path in shown)
-    ports = " ".join(f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT))
-    return f"docker run --rm {ports} {mounts} tensorflow/serving " + " ".join(_flags(served, configs))
+def docker(served: Served, configs: Path | None, *, gpu: bool = False) -> str | None:
+    """The same in a container, also of the image for GPUs.
+
+    With configuration files, folders keep their paths, so that models.config is right inside as well.
+    """
+    if configs is None and needs_files(served):
+        return None
+    words = ["docker run --rm", *(["--gpus all"] if gpu else [])]
+    words += [f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)]
+    if configs is None:
+        words += [
+            _mount(str(served.base_path), f"/models/{served.model}"),
+            f"-e MODEL_NAME={shlex.quote(served.model)}",
+        ]
+    else:
+        words += [_mount(path, path) for path in dict.fromkeys((str(served.base_path), str(configs)))]
+    options = [] if configs is None else _flags(served, configs)
+    return " ".join([*words, image(served, gpu=gpu), *options])
+
+
+def image(served: Served, *, gpu: bool = False) -> str:
+    """The server's image: with the TensorFlow that wrote the export, where that is newer than the oldest one named."""
+    written = re.match(r"([0-9]+)\.([0-9]+)", served.tensorflow_version)
+    newer = written is not None and (int(written[1]), int(written[2])) > tuple(map(int, RELEASE.split(".")[:2]))
+    release = f"{written[0]}.0" if written is not None and newer else RELEASE
+    return f"tensorflow/serving:{release}{'-gpu' if gpu else ''}"
 
 
 def _in_url(name: str) -> str:
     return urllib.parse.quote(os.fsencode(name), safe="")
 
 
-def _mount(path: str) -> str:
+def _mount(source: str, target: str) -> str:
     """A folder in the syntax of --mount, which is a line of CSV; that of -v cannot have colons in a path."""
     line = io.StringIO()
-    csv.writer(line).writerow(["type=bind", f"source={path}", f"target={path}", "readonly"])
-    return line.getvalue().removesuffix("\r\n")
+    csv.writer(line).writerow(["type=bind", f"source={source}", f"target={target}", "readonly"])
+    return "--mount " + shlex.quote(line.getvalue().removesuffix("\r\n"))
 
 
 def _flags(served: Served, configs: Path) -> list[str]:
-    flags = [f"--model_config_file={shlex.quote(str(configs / MODELS_CONFIG))}"]
-    if batches(served):
-        flags += [
-            "--enable_batching",
-            f"--batching_parameters_file={shlex.quote(str(configs / BATCHING_CONFIG))}",
+    found = [f"--model_config_file={shlex.quote(str(configs / MODELS_CONFIG))}"]
+    if served.versions.labels:
+        # The server reads labels before it has loaded their versions, and later only when it looks again.
+        found += [
+            "--allow_version_labels_for_unavailable_models",
+            f"--model_config_file_poll_wait_seconds={POLL_SECONDS}",
         ]
-    return flags
-
-
-def _example(served: Served) -> dict[str, tuple[str, Any]]:
-    return example_inputs(served.first.signature, ROWS, min(TOKENS, served.longest or TOKENS))
-
-
-def _lines(start: str, end: str, items: list[str]) -> str:
-    """A literal with one item per line."""
-    return start + "".join(f"\n    {item}," for item in items) + f"\n{end}"
+    if batches(served):
+        found += ["--enable_batching", f"--batching_parameters_file={shlex.quote(str(configs / BATCHING_CONFIG))}"]
+    return found

@@ -46,18 +46,41 @@ def batches(served: Served) -> bool:
 
 
 def _folder(served: Served) -> list[str]:
-    if served.version is None:
+    """How the export lies among the versions, and under which name it is served."""
+    versions, found = served.versions, []
+    own = served.folder if versions.version is None else served.base_path
+    if own.name != served.model:
+        found.append(
+            f"it is served as {served.model}: the name of its folder ({own.name}) does not fit into a URL as it is"
+        )
+    if versions.version is None:
         return [
+            *found,
             f"the server looks for folders named by a version number, and {served.folder.name} is none: it would find "
-            "nothing to serve. Move it first; the commands expect it there"
+            "nothing to serve. Move it first; the commands expect it there",
         ]
-    if served.newer:
-        newest = served.newer[-1]
+    if versions.labels:
+        said = ", ".join(f"{label} is version {number}" for label, number in versions.labels.items())
         return [
-            f"{served.base_path} also has version {newest}, which the server would serve instead: models.config "
-            f"therefore names version {served.version}"
+            *found,
+            f"clients name a version by its label: {said}. Without a label they get version {versions.named[-1]}",
+            "to move a label, edit models.config: the server reads it again every minute. It moves a label only to a "
+            "version that it has loaded, so let a new version load before its label moves",
+            *served.notes,
         ]
-    return []
+    if versions.newer:
+        newest = versions.newer[-1]
+        found.append(
+            f"{served.base_path} also has version {newest}, which the server would serve instead: models.config "
+            f"therefore names version {versions.version}"
+        )
+    others = [number for number in versions.there if number != versions.version]
+    if others:
+        found.append(
+            "to serve two versions side by side, give them labels: "
+            f"--label stable={min(others[-1], versions.version)} --label canary={max(others[-1], versions.version)}"
+        )
+    return found
 
 
 def _text(served: Served) -> list[str]:
@@ -89,7 +112,8 @@ def _batching(served: Served) -> list[str]:
         ]
     if any(t.dtype == "string" for s in served.signatures for t in s.signature.inputs):
         return [
-            "--enable_batching is safe: strings merge whatever their lengths. A reply's sequences are then as long as "
-            "the longest text that it was merged with; input_mask says which tokens are a text's own"
+            "--enable_batching is safe, with the batching.config that --output writes: strings merge whatever their "
+            "lengths. A reply's sequences are then as long as the longest text that it was merged with; input_mask "
+            "says which tokens are a text's own"
         ]
     return []

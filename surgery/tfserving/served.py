@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from surgery.arguments import argument
-from surgery.errors import ModuleError, UsageError
+from surgery.errors import UsageError
 from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import read_manifest, read_packed
 from surgery.export.text_facts import read_text_facts
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
-from surgery.sources import inspect_folder
-from surgery.sources.files import SAVED_MODEL, Files
+from surgery.tfserving.compilation import compiled_functions
+from surgery.tfserving.offered import chosen_signatures
 from surgery.tfserving.reply import Reply, reply_of
 from surgery.tfserving.text_operations import text_operations
-from surgery.wording import did_you_mean
+from surgery.tfserving.versions import Versions, versions_in
+from surgery.wording import plain_name
 
 DEFAULT = "serving_default"
 LENGTH = 128
@@ -63,43 +64,44 @@ class Served:
     Attributes:
         folder: The SavedModel's folder, absolute.
         model: The model's name in requests.
-        version: The version number; None where the folder's name is no number.
+        versions: Its version, the others beside it, and their labels.
         base_path: The folder of all versions. Without a version, the folder that the export must be moved into.
-        newer: Higher versions beside it, which the server would serve instead.
         signatures: The described signatures, with their replies.
         batch: Rows of the described request.
         length: Tokens of each row of the described request.
         longest: The most tokens that a row may have; None where neither manifest nor graph says it.
         text_operations: Operations of TensorFlow Text that the graphs use.
         warmup_bytes: Size of the warm-up file; None where there is none.
+        weight_bytes: Size of the weights.
+        tensorflow_version: The TensorFlow that wrote it; "" where the file does not say it.
+        compiled: The functions that demand XLA.
+        notes: What an operator must know of other versions, a sentence each.
     """
 
     folder: Path
     model: str
-    version: int | None
+    versions: Versions
     base_path: Path
-    newer: tuple[int, ...]
     signatures: tuple[ServedSignature, ...]
     batch: int
     length: int
     longest: int | None
     text_operations: tuple[str, ...]
     warmup_bytes: int | None
+    weight_bytes: int
+    tensorflow_version: str
+    compiled: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int | None:
+        """The version number; None where the folder's name is no number."""
+        return self.versions.version
 
     @property
     def first(self) -> ServedSignature:
         """The signature that examples use: `serving_default` if it is described, else the first."""
         return next((s for s in self.signatures if s.name == DEFAULT), self.signatures[0])
-
-
-def open_served(folder: Path, names: Sequence[str] = (), *, batch: int = 1, length: int | None = None) -> Served:
-    """Inspects a SavedModel without TensorFlow, see `describe_served`. Raises ModuleError for a folder without one."""
-    folder = Path(os.path.abspath(folder))
-    if not (folder / SAVED_MODEL).is_file():
-        raise ModuleError(
-            f"opening the export {folder}: expected a {SAVED_MODEL} there", hint=_where(folder) or "give its folder"
-        )
-    return describe_served(inspect_folder(Files(folder=folder, name=folder.name)), names, batch=batch, length=length)
 
 
 def describe_served(
@@ -119,21 +121,20 @@ def describe_served(
             f"serving {folder}: its path is not UTF-8, which requests and configuration files consist of",
             hint="rename the folder",
         ) from None
-    signatures = _signatures(module, names)
+    signatures = chosen_signatures(module, names)
     longest = longest_row(folder, module)
     if length is None:
         length = min(LENGTH, longest or LENGTH)
     if longest is not None and length > longest:
         raise UsageError(f"{argument('length', length)}: {folder} has rows of at most {longest} tokens")
     model, version, base_path = name_of(folder)
-    graphs = [graph for graph in module.saved_model.meta_graphs if _is_served(graph)]
+    graphs = [graph.graph_def for graph in module.saved_model.meta_graphs if _is_served(graph)]
     path, packed = folder / WARMUP, read_packed(folder)
     return Served(
         folder=folder,
         model=model,
-        version=version,
+        versions=Versions(version=version, there=versions_in(base_path)),
         base_path=base_path,
-        newer=_newer(base_path, version),
         signatures=tuple(
             ServedSignature(
                 signature=s, reply=reply_of(s, model, version or 1, batch, length), zeros=packed.get(s.name)
@@ -143,16 +144,24 @@ def describe_served(
         batch=batch,
         length=length,
         longest=longest,
-        text_operations=tuple(dict.fromkeys(kind for graph in graphs for kind in text_operations(graph.graph_def))),
+        text_operations=_in_all(text_operations, graphs),
         warmup_bytes=path.stat().st_size if path.is_file() else None,
+        weight_bytes=module.weight_bytes,
+        tensorflow_version=module.tensorflow_version or "",
+        compiled=_in_all(compiled_functions, graphs),
     )
 
 
 def name_of(folder: Path) -> tuple[str, int | None, Path]:
-    """Model name, version and base path of a SavedModel's folder: `served/bert/7` is version 7 of bert."""
+    """Model name, version and base path of a SavedModel's folder: `served/bert/7` is version 7 of bert.
+
+    The model's name is that of its folder as a module's name (surgery.wording.plain_name), so that both are called
+    alike, and a URL or a shell takes it as it is.
+    """
     if re.fullmatch("[0-9]+", folder.name):
-        return folder.parent.name or "model", int(folder.name), folder.parent
-    return folder.name, None, folder.with_name(f"{folder.name}_served")
+        return plain_name(folder.parent.name) or "module", int(folder.name), folder.parent
+    model = plain_name(folder.name) or "module"
+    return model, None, folder.with_name(f"{model}_served")
 
 
 def longest_row(folder: Path, module: InspectedModule) -> int | None:
@@ -176,39 +185,10 @@ def fewest(signature: ServedSignature) -> tuple[TensorInfo, int] | None:
     return min(((t, size) for size, t in sized), key=lambda found: found[1], default=None)
 
 
-def _signatures(module: InspectedModule, names: Sequence[str]) -> tuple[SignatureInfo, ...]:
-    try:
-        graph = module.meta_graph(SERVE)
-    except KeyError:
-        tags = ", ".join("{" + ", ".join(tags) + "}" for tags in module.tag_sets) or "none"
-        raise ModuleError(
-            f"opening the export {module.folder}: TensorFlow Serving loads the graph with the tags {{serve}}; it has "
-            f"{tags}",
-            hint="surgery convert writes one that can be served",
-        ) from None
-    offered = {s.name: s for s in graph.signatures if not s.name.startswith("__")}
-    unknown = [name for name in names if name not in offered]
-    if unknown or not offered:
-        raise UsageError(
-            f"{argument('signatures', ', '.join(unknown))}: {module.folder} has no such signature"
-            if unknown
-            else f"opening the export {module.folder}: it has no signature, so there is nothing to serve",
-            hint="it has " + (", ".join(offered) or "none"),
-        )
-    return tuple(offered[name] for name in dict.fromkeys(names)) if names else tuple(offered.values())
+def _in_all(names_in: Callable[[Any], tuple[str, ...]], graphs: Sequence[Any]) -> tuple[str, ...]:
+    """What a function finds in several graphs, each once."""
+    return tuple(dict.fromkeys(name for graph in graphs for name in names_in(graph)))
 
 
 def _is_served(meta_graph: Any) -> bool:
     return tuple(sorted(meta_graph.meta_info_def.tags)) == SERVE
-
-
-def _newer(base_path: Path, version: int | None) -> tuple[int, ...]:
-    if version is None or not base_path.is_dir():
-        return ()
-    found = (int(p.name) for p in base_path.iterdir() if re.fullmatch("[0-9]+", p.name) and p.is_dir())
-    return tuple(sorted(number for number in found if number > version))
-
-
-def _where(folder: Path) -> str | None:
-    below = sorted(path.parent for path in folder.glob(f"*/{SAVED_MODEL}")) if folder.is_dir() else []
-    return did_you_mean(below[:3])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from surgery.boundary import boundary
 from surgery.errors import SurgeryError
+from surgery.paths import at_home
 from surgery.processes.scratch import scratch_folder
 from surgery.triton.options import read_options
 from surgery.wording import shown
@@ -48,7 +49,8 @@ def serve(options: Namespace) -> None:
     from surgery.triton.repository import Batching, write_repository
 
     stop = StopSignals()
-    models = choose_signatures(find_export(options.exported), options.signature, options.name, trust=options.trust)
+    exported = at_home(options.exported)
+    models = choose_signatures(find_export(exported), options.signature, options.name, trust=options.trust)
     endpoints = take_ports(
         options.address, http=options.http_port, grpc=options.grpc_port, metrics=options.metrics_port
     )

@@ -11,7 +11,7 @@ from surgery.errors import ModuleError, UsageError
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.scanning.gate import let_through
 from surgery.sources.opening import open_module
-from surgery.wording import is_number
+from surgery.wording import is_number, plain_name
 
 DEFAULT_SIGNATURE = "serving_default"
 TRITON_TYPES = {
@@ -85,7 +85,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None, *, 
     compute, unless `trust` says to run it all the same.
     """
     base, version = (folder.parent.name, int(folder.name)) if is_number(folder.name) else (folder.name, 1)
-    model = _checked_name(name) if name is not None else re.sub(r"[^A-Za-z0-9_.-]", "_", base) or "model"
+    model = _checked_name(name) if name is not None else plain_name(base) or "module"
     if not 1 <= version < 2**63:
         version = 1
     with open_module(str(folder), with_weights=False) as module:

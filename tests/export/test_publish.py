@@ -74,9 +74,21 @@ def test_overwrite_removes_saved_models_and_empty_folders_only(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
     (tmp_path / "file").write_text("text")
-    for name in ("thesis", "file"):
-        with pytest.raises(UsageError, match="it has no saved_model"):
+    for name, why in (("thesis", "it has no saved_model"), ("file", "expected a folder to write, found a file")):
+        with pytest.raises(UsageError, match=why):
             choose_destination(tmp_path / name, "bert", overwrite=True)
+
+
+def test_a_destination_below_a_file_or_a_broken_link_is_refused_before_anything_is_made(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "broken").symlink_to(tmp_path / "nothing")
+    for name, found in (("file", "a file"), ("broken", "a link to nothing")):
+        for destination in (tmp_path / name / "1", tmp_path / name / "bert" / "1"):
+            with pytest.raises(WriteError, match=f"expected {tmp_path / name} to be a folder, found {found}"):
+                choose_destination(destination, "bert", overwrite=True)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    assert choose_destination(tmp_path / "link" / "1", "bert", overwrite=False) == tmp_path / "link" / "1"
 
 
 def test_a_staged_export_is_published_and_nothing_is_left_beside_it(tmp_path):

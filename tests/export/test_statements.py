@@ -63,6 +63,14 @@ def test_a_manifest_as_it_was_written_states_nothing_wrong(case, edited_case):
     assert edited_case.check() == ()
 
 
+def test_edits_in_the_words_of_earlier_versions_are_true(edited_case):
+    applied = [{"edit": "drop blocks 0", "places": 1}, {"edit": "prune heads 1, 3 of blocks -1", "places": 2}]
+    assert edited_case.check(setting("edits", "applied", to=applied)) == ()
+    applied[0]["edit"] = "drop blocks 1"
+    (line,) = edited_case.check(setting("edits", "applied", to=applied))
+    assert "drop block 1" in line
+
+
 def setting(*path, to):
     """The change that sets the value at a path of keys and indices."""
 

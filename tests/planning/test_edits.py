@@ -16,7 +16,7 @@ def layer(states):
 
 def test_an_edit_says_how_many_places_it_hit(modules):
     model = surgery.edit(modules("g3_small"), KeepBlocks("1:"), DropBlocks("0"), PruneHeads((0, -1), "-1"))
-    assert model.hits == {"keep blocks 1:": 3, "drop blocks 0": 1, "prune heads 0, -1 of blocks -1": 2}
+    assert model.hits == {"keep blocks 1:": 3, "drop block 0": 1, "prune heads 0, -1 of block -1": 2}
     assert [block.origin for block in model.edited.blocks] == [2, 3]
     assert [block.pruned for block in model.edited.blocks] == [(), (0, 5)]
 
@@ -80,7 +80,7 @@ def test_heads_that_are_mixed_cannot_be_taken_out(modules):
 def test_a_shared_attention_is_pruned_for_all_blocks_or_none(modules):
     with pytest.raises(UsageError, match="share one attention"):
         surgery.edit(modules("g4_albert"), PruneHeads((0,), "0"))
-    assert surgery.edit(modules("g4_albert"), PruneHeads((0,))).hits == {"prune heads 0 of blocks :": 4}
+    assert surgery.edit(modules("g4_albert"), PruneHeads((0,))).hits == {"prune head 0 of all blocks": 4}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,8 @@ def test_a_shared_attention_is_pruned_for_all_blocks_or_none(modules):
         KeepBlocks("0,2,-1"),
         DropBlocks("-4:"),
         PruneHeads((0, -1, 3), ":"),
+        PruneHeads((9,), "-1"),
+        KeepBlocks(":"),
         InsertLayer(-1, NamedLayer(kind="Dense", name="my dense/1")),
         ReplaceBlock(2, NamedLayer(kind="Sequential", name="block")),
     ],
@@ -101,6 +103,13 @@ def test_an_edit_is_read_back_from_its_words(edit):
 def test_words_that_describe_no_edit_are_refused(words):
     with pytest.raises(ValueError, match="describes no edit"):
         read_edit(words)
+
+
+def test_an_edit_of_all_blocks_or_of_one_says_so_and_words_of_earlier_versions_are_read():
+    assert describe(PruneHeads((9,), "::")) == describe(PruneHeads((9,))) == "prune head 9 of all blocks"
+    assert describe(DropBlocks("-1")) == "drop block -1"
+    assert read_edit("prune heads 9 of blocks :") == PruneHeads((9,))
+    assert read_edit("drop blocks 1") == DropBlocks("1")
 
 
 def test_edits_that_were_read_back_hit_the_same_places(modules):

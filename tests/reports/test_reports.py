@@ -246,11 +246,11 @@ def test_an_edited_export_is_compared_with_its_edits_and_says_so(passed: bool, u
     data = {
         "parity": parity.data(report),
         "notes": ["a fact"],
-        "edits": ["drop blocks 1", "prune heads 0 of blocks :"],
+        "edits": ["drop block 1", "prune head 0 of all blocks"],
         "unproven": unproven,
     }
     lines = text(verification, data).splitlines()
-    assert lines[0] == "the manifest calls it edited: drop blocks 1; prune heads 0 of blocks :"
+    assert lines[0] == "the manifest calls it edited: drop block 1; prune head 0 of all blocks"
     assert lines[-2:] == [f"verdict: {verdict}", "note: a fact"]
     assert any(line.startswith("not compared") and line.endswith(": pooled_output") for line in lines) == bool(unproven)
     assert "the same function" not in "\n".join(lines)
@@ -270,7 +270,7 @@ def test_an_edit_ends_with_what_was_proven_of_an_edit(unchanged: tuple[str, ...]
         reference="the edited encoder in memory", batches=3, float32_batches=2, outputs=outputs, weights=ALL_EQUAL
     )
     data = {
-        "edits": [{"edit": "drop blocks 1", "places": 1}],
+        "edits": [{"edit": "drop block 1", "places": 1}],
         "blocks": [{"origin": 0, "pruned_heads": []}, {"origin": 2, "pruned_heads": []}],
         "unchanged": list(unchanged),
         "changed": ["pooled_output"],

@@ -35,8 +35,8 @@ class Loopback(NamedTuple):
 
 
 @contextmanager
-def serving(export: Path, model: str, version: int = 1) -> Iterator[Loopback]:
-    """Serves an export as a model until the block ends."""
+def serving(export: Path, model: str, version: int = 1, label: str = "stable") -> Iterator[Loopback]:
+    """Serves an export as a model, whose version has a label, until the block ends."""
     with SavedModelSession(clear_folder(export), ["serve"]) as session:
 
         class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -44,6 +44,9 @@ def serving(export: Path, model: str, version: int = 1) -> Iterator[Loopback]:
                 spec = request.model_spec
                 if spec.name != model:
                     context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})")
+                if spec.version_label not in ("", label):
+                    reason = f"Unrecognized servable version label: {spec.version_label}"
+                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
                 name = spec.signature_name or "serving_default"
                 try:
                     found = session.signature(name)({k: tf.make_ndarray(v) for k, v in request.inputs.items()})
@@ -54,7 +57,7 @@ def serving(export: Path, model: str, version: int = 1) -> Iterator[Loopback]:
         class Rest(BaseHTTPRequestHandler):
             def do_POST(self):
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if self.path not in (f"/v1/models/{model}:predict", f"/v1/models/{model}/versions/{version}:predict"):
+                if self.path not in [f"/v1/models/{model}{of}:predict" for of in ("", f"/labels/{label}")]:
                     self.send_error(404)
                     return
                 name = asked.get("signature_name", "serving_default")

@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import json
+import re
 import shlex
 import subprocess
 import urllib.parse
@@ -20,7 +21,7 @@ from surgery.errors import SurgeryError, UsageError
 from surgery.formats import saved_model as saved_model_pb
 from surgery.jobs.serve import Serving, serve_export
 from surgery.triton.exported import choose_signatures
-from surgery.wording import shown
+from surgery.wording import plain_name, shown
 from tests.support.hostile_names import HOSTILE
 from tests.support.synthetic import CNN, write_saved_model
 
@@ -76,7 +77,9 @@ def test_files_and_commands_parse_to_what_was_meant_and_nothing_of_them_runs(nam
     folder = build(tmp_path / name.replace("/", "|"), name)
     found = serve_export(folder, output=tmp_path / "configs" / name.replace("/", "|"))
     model, configs = found.served.model, found.written
-    assert (model, found.served.first.name) == (folder.name, name)
+    assert found.served.first.name == name
+    assert model == (plain_name(folder.name) or "module")
+    assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", model)
 
     values, rest = program(found.files["client.py"])
     assert values | {"INPUTS": list(values["INPUTS"])} == dict(zip(VALUES, (model, name, [name], [name]), strict=True))
@@ -95,6 +98,7 @@ def test_files_and_commands_parse_to_what_was_meant_and_nothing_of_them_runs(nam
         "-p",
         *map(str, (found.served.base_path, folder, found.served.base_path / "1")),
     ]
+    assert found.served.base_path == folder.with_name(f"{model}_served")
     flag = f"--model_config_file={configs}/models.config"
     assert words(found.server, tmp_path)[2] == flag
     mounts = [word for word in words(found.docker, tmp_path) if word.startswith("type=bind,")]
@@ -102,6 +106,15 @@ def test_files_and_commands_parse_to_what_was_meant_and_nothing_of_them_runs(nam
         ["type=bind", f"source={path}", f"target={path}", "readonly"] for path in (found.served.base_path, configs)
     ]
     assert [next(csv.reader(io.StringIO(mount, newline=""))) for mount in mounts] == meant
+    versioned = serve_export(build(tmp_path / "versions" / folder.name / "1", name))
+    base = str(versioned.served.base_path)
+    assert (versioned.served.model, Path(base).name) == (model, folder.name)
+    assert words(versioned.server, tmp_path)[2:] == [f"--model_name={model}", f"--model_base_path={base}"]
+    *_, mount, _, variable, _ = words(versioned.docker, tmp_path)
+    assert next(csv.reader(io.StringIO(mount, newline=""))) == [
+        *("type=bind", f"source={base}", f"target=/models/{model}", "readonly")
+    ]
+    assert variable == f"MODEL_NAME={model}"
     assert not list(tmp_path.rglob("ran"))
     assert all(shown(text) == text for text in found.files.values())
 

@@ -7,23 +7,29 @@ import json
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from google.protobuf import text_format
 
+import surgery
 from surgery.cli.main import main
 from surgery.errors import ModuleError, UsageError
 from surgery.export.manifest import MANIFEST
+from surgery.formats import saved_model as saved_model_pb
 from surgery.jobs.serve import serve_export
 from surgery.module import SignatureInfo, TensorInfo
+from surgery.sources.location import module_name
+from surgery.tfserving.commands import RELEASE, image
+from surgery.tfserving.compilation import compiled_functions
 from surgery.tfserving.config_files import batching_config, models_config
 from surgery.tfserving.example_inputs import example_inputs
 from surgery.tfserving.reply_size import LIMIT, largest, reply_bytes, tensor_bytes
 from tests.support.batching_parameters import batching_parameters
 from tests.support.probing import run as run_and_probe
-from tests.support.running import surgery
+from tests.support.running import surgery as run_in_shell
 from tests.support.synthetic import CNN, write_saved_model
 
 
@@ -56,14 +62,15 @@ def test_the_json_tells_what_goes_in_and_out_and_what_it_costs(versioned):
 
 def test_the_text_tells_the_same_and_never_folds_what_is_to_be_copied(versioned):
     data = json.loads(run("serving", versioned, "--json").stdout)
-    done = surgery("serving", versioned, COLUMNS="40")
+    done = run_in_shell("serving", versioned, COLUMNS="40")
     assert done.returncode == 0
     assert done.stderr == ""
-    for text in (*data["commands"].values(), *data["files"].values()):
-        if text is not None and "--model_config_file" not in text:  # that one names the current folder
+    for text in (*data["commands"].values(), *data["files"].values(), *data["flags"]):
+        if text is not None:
             assert text.rstrip("\n") in done.stdout
-    prose = done.stdout[: done.stdout.index("\nServer\n")]
-    assert all(len(line) <= 40 for line in prose.splitlines())
+    prose = done.stdout[: done.stdout.index("\nFlags of the server")]
+    assert all(len(line) <= 40 or str(versioned.parent) in line for line in prose.splitlines())
+    assert f"  {versioned}\n" in prose
 
 
 def test_a_signature_that_leaves_padding_out_says_so_and_where_its_outputs_are_zero(versioned):
@@ -110,20 +117,26 @@ def test_versions_that_the_server_would_prefer_are_told_and_the_one_meant_is_pin
     for name in ("4", "12", "notes"):
         (versioned.parent / name).mkdir()
     found = serve_export(versioned)
-    assert found.served.newer == (4, 12)
+    assert found.served.versions.newer == (4, 12)
+    assert (found.server, found.docker, found.docker_gpu) == (None, None, None)  # they would need models.config
+    assert "Server\nit needs models.config here: --output DIR writes it" in run("serving", versioned).stdout
     assert "versions: 3" in found.files["models.config"]
     assert any("also has version 12" in note for note in found.notes)
 
 
 def test_a_folder_without_a_version_is_told_with_the_command_that_mends_it(modules, tmp_path):
-    folder = shutil.copytree(modules("g3_small"), tmp_path / "my bert")
+    folder = shutil.copytree(modules("g3_small"), tmp_path / "größe 1")
+    shutil.copytree(folder, tmp_path / "grosse_1_served" / "1" / "there before")
     found = serve_export(folder)
-    assert (found.served.model, found.served.version) == ("my bert", None)
+    assert (found.served.model, found.served.version) == ("grosse_1", None)
+    assert module_name(str(folder)) == "grosse_1"
+    assert any("served as grosse_1" in note and "(größe 1)" in note for note in found.notes)
     assert any("would find nothing" in note for note in found.notes)
     assert found.move is not None
     subprocess.run(found.move, shell=True, check=True)
-    moved = found.served.base_path / "1"
-    assert serve_export(moved).served.version == 1
+    moved = found.served.base_path / "2"
+    assert serve_export(moved).served.version == 2
+    assert str(found.served.base_path) in found.server
     assert str(found.served.base_path) in found.files["models.config"]
 
 
@@ -131,18 +144,23 @@ def test_batching_is_left_out_where_requests_may_differ_in_length(versioned):
     found = serve_export(versioned)
     assert "--enable_batching" not in found.server
     assert any("pad_variable_length_inputs" in note and "first value" in note for note in found.notes)
-    cnn = serve_export(write_saved_model(versioned.parent / "5", CNN))
-    assert "--enable_batching" in cnn.server
+    cnn = write_saved_model(versioned.parent / "5", CNN)
+    assert "--enable_batching" in serve_export(cnn, output=versioned.parents[1] / "config").server
+    assert "--enable_batching" not in serve_export(cnn).server  # it would need batching.config
 
 
 def test_the_configuration_files_are_what_the_server_parses(tmp_path):
     from tensorflow_serving.config import model_server_config_pb2
 
     config = model_server_config_pb2.ModelServerConfig()
-    text_format.Parse(models_config("bert", Path("/served/my bert"), 7), config)
+    labels = {"stable": 7, "canary": 9}
+    text_format.Parse(models_config("bert", Path("/served/my bert"), (7, 9), labels), config)
     (entry,) = config.model_config_list.config
     assert (entry.name, entry.base_path, entry.model_platform) == ("bert", "/served/my bert", "tensorflow")
-    assert list(entry.model_version_policy.specific.versions) == [7]
+    assert list(entry.model_version_policy.specific.versions) == [7, 9]
+    assert dict(entry.version_labels) == labels
+    plain = text_format.Parse(models_config("bert", Path("/b")), model_server_config_pb2.ModelServerConfig())
+    assert not plain.model_config_list.config[0].HasField("model_version_policy")
     for batch, most in ((1, 32), (33, 64), (64, 64)):
         parameters = text_format.Parse(batching_config(batch), batching_parameters()())
         assert parameters.max_batch_size.value == most
@@ -182,6 +200,102 @@ def test_the_server_is_pointed_to_the_files_where_they_are(versioned, tmp_path):
     assert mounts == [f"type=bind,source={path},target={path},readonly" for path in folders]
 
 
+def names_in(command: str) -> list[str]:
+    """The absolute paths on this machine that a command names."""
+    words = shlex.split(command.replace(",", " "))
+    return [path for word in words if (path := word.rpartition("=")[2]).startswith("/") and "target=" not in word]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_every_path_of_a_command_is_there(written, versioned, tmp_path):
+    (versioned.parent / "4").mkdir()
+    for folder in (versioned, write_saved_model(tmp_path / "cnn" / "1", CNN)):
+        found = serve_export(folder, output=tmp_path / "config" / folder.parent.name if written else None)
+        shown = [c for c in (found.server, found.docker, found.docker_gpu) if c is not None]
+        assert len(shown) == (3 if written or folder.parent.name == "cnn" else 0)
+        for command in shown:
+            assert names_in(command)
+            assert all(Path(path).exists() for path in names_in(command)), command
+
+
+def test_the_container_for_gpus_is_that_of_the_exports_tensorflow_or_a_newer_one(versioned):
+    found = serve_export(versioned)
+    lock = (Path(__file__).parents[2] / "constraints.txt").read_text()
+    assert f"tensorflow-serving-api=={RELEASE}\n" in lock
+    assert f" tensorflow/serving:{RELEASE}" in found.docker
+    assert "--gpus" not in found.docker
+    assert found.docker_gpu == found.docker.replace("--rm", "--rm --gpus all").replace(RELEASE, f"{RELEASE}-gpu")
+    for written, release in (("2.12.1", RELEASE), ("1.15.0", RELEASE), ("2.21.0-rc1", "2.21.0"), ("", RELEASE)):
+        assert image(replace(found.served, tensorflow_version=written)) == f"tensorflow/serving:{release}"
+
+
+def test_labels_serve_versions_side_by_side(versioned, tmp_path):
+    from tensorflow_serving.config import model_server_config_pb2
+
+    shutil.copytree(versioned, versioned.parent / "4")
+    done = run("serving", versioned, "--label", "stable=3", "--label", "canary=4", "--output", tmp_path / "c", "--json")
+    data = json.loads(done.stdout)
+    assert data["labels"] == {"stable": 3, "canary": 4}
+    text = (tmp_path / "c" / "models.config").read_text()
+    (entry,) = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
+    assert list(entry.model_version_policy.specific.versions) == [3, 4]
+    assert dict(entry.version_labels) == {"stable": 3, "canary": 4}
+    assert "--allow_version_labels_for_unavailable_models" in data["commands"]["server"]
+    assert data["commands"]["curl"] == data["curl_by_label"]["stable"]
+    assert data["curl_by_label"]["canary"].endswith("/v1/models/bert/labels/canary:predict")
+    assert "LABEL = 'stable'" in data["files"]["client.py"]
+    assert surgery.serving(versioned, labels={"canary": 4}).served.versions.named == (3, 4)
+    shown = run("serving", versioned, "--label", "stable=3", "--label", "new=4").stdout
+    assert "versions   3 (stable), 4 (new)" in shown
+    assert "A request over REST, to the label new" in shown
+    write_saved_model(versioned.parent / "5", CNN)
+    notes = serve_export(versioned, labels=["next=5"]).notes
+    assert any("version 5 takes other inputs in its signature serving_default" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["canary"], "--label canary: expected LABEL=VERSION"),
+        (["canary=x"], "expected LABEL=VERSION"),
+        (["new-one=3"], "expected a label of letters, digits and _"),
+        (["canary=9"], "expected a SavedModel in"),
+        (["a=3", "a=4"], "the label names version 3 already"),
+    ],
+)
+def test_labels_that_name_no_version_are_refused_with_help(labels, told, versioned):
+    shutil.copytree(versioned, versioned.parent / "4")
+    done = run("serving", versioned, *(word for label in labels for word in ("--label", label)))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+def test_the_flags_are_explained_by_what_the_export_has(versioned):
+    manifest = versioned / MANIFEST
+    manifest.parent.mkdir(exist_ok=True)
+    plain = serve_export(versioned).flags
+    assert "no function of this export demands it" in plain["--xla_cpu_compilation_enabled"]
+    clusters = next(key for key in plain if key.startswith("TF_XLA_FLAGS"))
+    assert "Each batch size and length" in plain[clusters]
+    assert "mask" not in plain[clusters]
+    manifest.write_text(json.dumps({"packed": {"serving_default": []}}))
+    assert "In serving_default the number of rows depends on the mask" in serve_export(versioned).flags[clusters]
+    saved_model = saved_model_pb.read(versioned / "saved_model.pb")
+    graph_def = saved_model.meta_graphs[0].graph_def
+    before = graph_def.SerializeToString(deterministic=True)
+    assert compiled_functions(graph_def) == ()
+    assert graph_def.SerializeToString(deterministic=True) == before  # looking adds nothing
+    function = graph_def.library.function[0]
+    function.attr["_XlaMustCompile"].b = True
+    (versioned / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    needed = serve_export(versioned).flags["--xla_cpu_compilation_enabled"]
+    assert needed.startswith(f"is needed: functions of this export demand XLA ({function.signature.name})")
+    assert (
+        "Each batch size is compiled on its own"
+        in serve_export(write_saved_model(versioned.parent / "5", CNN)).flags[clusters]
+    )
+
+
 @pytest.mark.parametrize(
     ("what", "code", "told"),
     [
@@ -190,6 +304,7 @@ def test_the_server_is_pointed_to_the_files_where_they_are(versioned, tmp_path):
         ("hub module", 3, "tags {serve}"),
         ("long", 2, "at most 8 tokens"),
         ("output", 2, "it is a file"),
+        ("below a file", 6, "to be a folder, found a file"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_help(what, code, told, versioned, modules, tmp_path):
@@ -204,6 +319,7 @@ def test_what_cannot_be_served_is_refused_with_help(what, code, told, versioned,
         "hub module": [modules("tf1_bert_small")],
         "long": [versioned, "--length", 9],
         "output": [versioned, "--output", tmp_path / "file"],
+        "below a file": [versioned, "--output", tmp_path / "file" / "config"],
     }[what]
     done = run("serving", *arguments)
     assert (done.exit_code, done.stdout) == (code, "")
@@ -212,9 +328,8 @@ def test_what_cannot_be_served_is_refused_with_help(what, code, told, versioned,
 
 def test_describing_and_writing_files_imports_no_tensorflow(versioned, tmp_path):
     assert run_and_probe("serving", "--help") == (0, [])
-    messages = ["tensorflow_serving"]  # those of its configuration, which need no TensorFlow
-    assert run_and_probe("serving", versioned) == (0, messages)
-    assert run_and_probe("serving", versioned, "--output", tmp_path / "files", "--json") == (0, messages)
+    assert run_and_probe("serving", versioned) == (0, [])
+    assert run_and_probe("serving", versioned, "--output", tmp_path / "files", "--json") == (0, [])
     assert run_and_probe("serving", tmp_path / "nothing", "--warmup") == (3, [])
 
 

@@ -9,7 +9,7 @@ import pytest
 import surgery
 from surgery.edits import KeepBlocks
 from surgery.formats import saved_model as saved_model_pb
-from surgery.tfserving.config_files import has_serving
+from surgery.tfserving.extra import has_serving
 
 pytestmark = pytest.mark.usefixtures("short_battery")
 

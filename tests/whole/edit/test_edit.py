@@ -64,7 +64,7 @@ def test_dropping_a_block_leaves_the_encoder_without_it(exported, weights, token
     assert done.unchanged == ("embedding_output", "encoder_outputs_0")
     assert "encoder_outputs_1" in done.changed
     manifest = json.loads((done.destination / "assets.extra" / "surgery.json").read_text())
-    assert manifest["edits"]["applied"] == [{"edit": "drop blocks 1", "places": 1}]
+    assert manifest["edits"]["applied"] == [{"edit": "drop block 1", "places": 1}]
     assert manifest["edits"]["unchanged"] == list(done.unchanged)
     names = [v.name for v in loaded.variables]
     assert not any(f"layer_{blocks - 1}/" in name for name in names)

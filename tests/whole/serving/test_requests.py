@@ -12,8 +12,8 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_service_pb2_grpc
 
 import surgery
 from surgery.scanning.gate import clear_folder
@@ -52,18 +52,38 @@ def local(export, found):
         return session.signature(asked["signature_name"])(inputs)
 
 
-def answers_of_client(text, tmp_path, address):
-    """Runs a printed client: dtype, shape and first numbers by output."""
+BARE = """
+import runpy, sys
+from importlib.abc import MetaPathFinder
+
+class Refused(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorflow_serving", "numpy", "surgery"):
+            raise ImportError(f"{name} is not installed")
+
+sys.meta_path.insert(0, Refused())
+sys.argv[:] = ["client.py", *sys.argv[1:]]
+runpy.run_path("client.py", run_name="__main__")
+"""
+"""Runs the client where grpcio and protobuf are all that is installed."""
+
+
+def run_client(text, tmp_path, *arguments):
     (tmp_path / "client.py").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "client.py", address],
+    return subprocess.run(
+        [sys.executable, "-c", BARE, *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env=environment(TF_CPP_MIN_LOG_LEVEL="3"),
+        env=environment(),
         check=False,
         timeout=120,
     )
+
+
+def answers_of_client(text, tmp_path, *arguments):
+    """Runs a printed client: dtype, shape and first numbers by output."""
+    done = run_client(text, tmp_path, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = (re.fullmatch(r"(\S+) (\S+) (\[.*?\]) (\[.*\]) \.\.\.", line).groups() for line in done.stdout.splitlines())
     return {key: (dtype, json.loads(shape), json.loads(first)) for key, dtype, shape, first in lines}
@@ -83,7 +103,7 @@ def check_client(answers, expected):
     assert set(answers) == set(expected)
     for key, (dtype, shape, first) in answers.items():
         assert (dtype, tuple(shape)) == (expected[key].dtype.name, expected[key].shape)
-        np.testing.assert_array_equal(np.array(first, dtype), expected[key].ravel()[:3])
+        np.testing.assert_array_equal(np.array(first, expected[key].dtype), expected[key].ravel()[:3])
 
 
 def check_curl(answers, expected):
@@ -96,6 +116,101 @@ def check_curl(answers, expected):
 def test_the_printed_client_returns_what_the_model_returns(signature, exports, running, tmp_path):
     found = surgery.serving(exports[0], signatures=[signature])
     check_client(answers_of_client(found.files["client.py"], tmp_path, running.grpc), local(exports[0], found))
+
+
+def test_the_client_and_the_curl_line_ask_for_a_label(exports, running, tmp_path):
+    found = surgery.serving(exports[0], labels={"stable": int(exports[0].name)})
+    expected = local(exports[0], found)
+    assert "LABEL = 'stable'" in found.files["client.py"]
+    check_client(answers_of_client(found.files["client.py"], tmp_path, running.grpc), expected)
+    refused = run_client(found.files["client.py"], tmp_path, running.grpc, "canary")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "INVALID_ARGUMENT: Unrecognized servable version label: canary\n"
+    if shutil.which("curl"):
+        check_curl(answers_of_curl(found.curl_by_label["stable"], running.rest), expected)
+
+
+@pytest.fixture(scope="module")
+def program(exports):
+    """The names of the printed client's module."""
+    found = {"__name__": "client"}
+    exec(surgery.serving(exports[0]).files["client.py"], found)
+    return found
+
+
+def test_the_messages_of_the_client_are_the_servers(program):
+    real = {
+        "Dim": tensor_shape_pb2.TensorShapeProto.Dim,
+        "Shape": tensor_shape_pb2.TensorShapeProto,
+        "Tensor": tensor_pb2.TensorProto,
+        "ModelSpec": model_pb2.ModelSpec,
+        "Request": predict_pb2.PredictRequest,
+        "Reply": predict_pb2.PredictResponse,
+    }
+    assert program["METHOD"] == "/tensorflow.serving.PredictionService/Predict"
+    for name, message in real.items():
+        for field, (number, kind) in program["MESSAGES"][name].items():
+            theirs = message.DESCRIPTOR.fields_by_name[field]
+            ours = program["CLASSES"][name].DESCRIPTOR.fields_by_name[field]
+            assert (theirs.number, theirs.is_repeated) == (number, ours.is_repeated)
+            assert theirs.type == ours.type or (kind, theirs.enum_type.name) == ("int32", "DataType")
+
+
+def real_reply(array, content):
+    """The bytes of a reply of the real server with one array, in the field of its dtype or as raw bytes."""
+    reply = predict_pb2.PredictResponse()
+    if content:
+        reply.outputs["x"].CopyFrom(tf.make_tensor_proto(array))
+        return reply.SerializeToString()
+    tensor = reply.outputs["x"]
+    tensor.dtype = tf.as_dtype(array.dtype).as_datatype_enum
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    special = {"float32": "float_val", "float64": "double_val", "int64": "int64_val", "bool": "bool_val"}
+    special |= {"uint32": "uint32_val", "uint64": "uint64_val", "object": "string_val"}
+    if array.dtype.name in ("float16", "bfloat16"):
+        tensor.half_val.extend(array.view(np.uint16).ravel().tolist())
+    else:
+        getattr(tensor, special.get(array.dtype.name, "int_val")).extend(array.ravel().tolist())
+    return reply.SerializeToString()
+
+
+def dtypes_of_client(program):
+    return [dtype for dtype in program["DTYPES"] if dtype != "string"]
+
+
+def test_every_dtype_goes_to_the_server_and_comes_back_in_both_forms(program):
+    assert {tf.as_dtype(dtype).as_datatype_enum for dtype in program["DTYPES"]} == {
+        number for number, _, _ in program["DTYPES"].values()
+    }
+    for dtype in dtypes_of_client(program):
+        kind = tf.as_dtype(dtype).as_numpy_dtype
+        array = np.array([[1, 0, 1], [0.5, 3, -2]] if "float" in dtype else [[1, 0, 1], [0, 1, 1]]).astype(kind)
+        request = program["CLASSES"]["Request"]()
+        program["write"](request.inputs["x"], dtype, array.tolist())
+        sent = predict_pb2.PredictRequest.FromString(request.SerializeToString())
+        np.testing.assert_array_equal(tf.make_ndarray(sent.inputs["x"]), array, strict=True)
+        for content in (False, True):
+            reply = program["CLASSES"]["Reply"].FromString(real_reply(array, content))
+            found = program["read"](reply.outputs["x"])
+            assert (found.dtype, found.shape) == (dtype, [2, 3])
+            np.testing.assert_array_equal(np.array(found.values, kind), array.ravel())
+
+
+def test_texts_scalars_empty_and_shortened_tensors_are_read(program):
+    write, read, classes = program["write"], program["read"], program["CLASSES"]
+    request = classes["Request"]()
+    write(request.inputs["text"], "string", [["é", b"\xff"]])
+    write(request.inputs["flag"], "bool", True)
+    sent = predict_pb2.PredictRequest.FromString(request.SerializeToString())
+    assert tf.make_ndarray(sent.inputs["text"]).tolist() == [["é".encode(), b"\xff"]]
+    assert tf.make_ndarray(sent.inputs["flag"]).tolist() is True
+    assert read(request.inputs["flag"]) == ("bool", [], [True])
+    short = tensor_pb2.TensorProto(dtype=1, float_val=[1.0, 2.0])
+    short.tensor_shape.dim.add(size=4)
+    assert read(classes["Tensor"].FromString(short.SerializeToString())).values == [1.0, 2.0, 2.0, 2.0]
+    none = tf.make_tensor_proto(np.zeros((0, 3), np.float32))
+    assert read(classes["Tensor"].FromString(none.SerializeToString())) == ("float32", [0, 3], [])
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

@@ -164,8 +164,19 @@ def test_an_edited_export_whose_manifest_names_another_edit_fails(edited_export,
     done = verify(restated(edited_export(INSERTED), tmp_path / "changed", change))
     assert done.exit_code == 5
     assert "the first to diverge is encoder_outputs_1" in done.stderr
+    assert (
+        "after the edits that its manifest names (keep blocks :2; insert Dense 'added' after block 1): " in done.stderr
+    )
     assert "edits.unchanged says ['embedding_output', 'encoder_outputs_0'], expected" in done.stderr
     assert "verdict: NOT what its manifest says" in done.stdout
+
+
+def test_an_edited_export_in_place_of_its_module_is_refused_as_edited(edited_export):
+    edited = edited_export(PRUNED)
+    with pytest.raises(
+        surgery.UnexplainedError, match=r"calls it edited \(drop block 1; prune heads 1, 3 of block -1\)"
+    ):
+        surgery.verify(edited, edited)
 
 
 def test_an_edited_export_whose_manifest_is_silent_about_it_is_not_the_module(edited_export, verify, tmp_path):
