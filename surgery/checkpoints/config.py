@@ -111,7 +111,8 @@ def _merged(
     keys = [row.key for row in rates if isinstance(row, ConfigEvidence)]
     shared = [row for row in rates if isinstance(row, ConfigEvidence) and keys.count(row.key) > 1]
     fixed = [row for row in _code(rows) if row in rates]
-    found = {row.field: architecture[row.field] for row in (*shared, *fixed)}
+    merged: tuple[Row, ...] = (*shared, *fixed)
+    found = {row.field: architecture[row.field] for row in merged}
     several = {architecture[row.field] for row in shared}
     if merge_dropout is None:
         if len(several) > 1 or any(architecture[row.field] != row.value for row in fixed):

@@ -150,7 +150,9 @@ def attend(
     for name in ("query", "key", "value"):
         tokens[name] = tokens[name].reshape(len(tokens[name]), heads, -1)
     projected = (_by_batch(tokens[name], masks) for name in ("query", "key", "value"))
-    attended = [_attend(*parts, mask_adder) for parts in zip(*projected, masks, strict=True)]
+    attended = [
+        _attend(query, key, value, mask, mask_adder) for query, key, value, mask in zip(*projected, masks, strict=True)
+    ]
     joined = [found["attention_context"] for found in attended]
     return attended, np.concatenate([x.reshape(-1, x.shape[-2] * x.shape[-1]) for x in joined])
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,8 @@ from scripts.tools.interop.comparison import (
 )
 
 PROGRAMS = Path(__file__).with_name("programs")
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]
+"""Arrays by name."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--python", default="", help="a Python with transformers, instead of the environment `torch`")
     options = parser.parse_args(arguments)
     python = options.python or _environment()
-    asked, problems = request(), []
+    asked: Arrays = request()
+    problems: list[str] = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         np.savez(folder / "request.npz", **asked)
@@ -90,7 +93,7 @@ def _judge_sentences(answer: Arrays, folder: Path, *, record: bool) -> list[str]
 
 def _save(file: Path, answer: Arrays) -> None:
     RECORDED.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(file, **answer)  # type: ignore[arg-type]  # names of tensors, none of which is an option
+    np.savez_compressed(file, **answer)
 
 
 def _run(python: str, program: str, *arguments: str | Path) -> None:

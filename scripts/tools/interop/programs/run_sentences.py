@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer  # type: ignore[import-not-found]
 
 if __name__ == "__main__":
     request, folder, file = sys.argv[1:]

@@ -23,7 +23,8 @@ def answer(folder: Path, request: dict[str, np.ndarray]) -> dict[str, np.ndarray
     """What transformers says of a folder."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (name,) = config["architectures"]
-    found, loading = {}, {}
+    found: dict[str, np.ndarray] = {}
+    loading = {}
     for loader in {transformers.AutoModel, getattr(transformers, name)}:
         model, info = loader.from_pretrained(folder, attn_implementation="eager", output_loading_info=True)
         loading[type(model).__name__] = {
@@ -62,4 +63,5 @@ if __name__ == "__main__":
     asked = dict(np.load(sys.argv[1]))
     pairs = sys.argv[2:]
     for place, file in zip(pairs[::2], pairs[1::2], strict=True):
-        np.savez_compressed(file, **answer(Path(place), asked))
+        arrays: dict[str, Any] = answer(Path(place), asked)
+        np.savez_compressed(file, **arrays)
