@@ -68,7 +68,7 @@ def checkpoint(
     Examples:
         >>> done = surgery.checkpoint("g4_bert_mlm.tar.gz", "bert_hf")
         >>> done.planned.form.class_name, done.accounting.tensors
-        ('BertForMaskedLM', 58)
+        ('BertForMaskedLM', 60)
     """
     from surgery.checkpoints.plan import CheckpointRequest
     from surgery.jobs.checkpoint import write_checkpoint

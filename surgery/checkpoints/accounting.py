@@ -27,7 +27,7 @@ class Accounting:
     Attributes:
         read_back: The plan of converting the written checkpoint again; None if no table explains it.
         tensors: The number of tensors that were compared bit for bit.
-        hyperparameters: The number of hyperparameters that were compared.
+        hyperparameters: The number of hyperparameters that are the module's.
         problems: All differences, one line each.
     """
 
@@ -65,4 +65,9 @@ def account(folder: Path, planned: CheckpointPlan, hashes: Mapping[str, str], pr
         if target in hashes and sha256(laid_out) != hashes[target]:
             problems.append(f"{assignment.variable.name}: its bits differ from those of {target} in the module")
         tick()
-    return Accounting(read_back=plan, tensors=len(read), hyperparameters=len(expected), problems=tuple(problems))
+    return Accounting(
+        read_back=plan,
+        tensors=len(read),
+        hyperparameters=len(expected) - len(planned.config.changed),
+        problems=tuple(problems),
+    )

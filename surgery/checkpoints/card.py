@@ -50,9 +50,10 @@ def proof_lines(planned: CheckpointPlan, accounting: Accounting, differences: Di
         f"Read back from this folder, all {accounting.tensors} tensors have the bits of the source's variables, after "
         "their axes are rearranged."
     )
+    but = f", except {', '.join(f'`{field}`' for field in planned.config.changed)}" if planned.config.changed else ""
     yield (
-        f"Read back from this folder, the config gives the {accounting.hyperparameters} hyperparameters for which the "
-        "source has evidence."
+        f"Read back from this folder, the config gives the {accounting.hyperparameters} hyperparameters above, as the "
+        f"source has them{but}."
     )
     if differences is None:
         yield "Only this was proven. No output of the checkpoint was computed."
@@ -113,7 +114,7 @@ def _evidence(planned: CheckpointPlan) -> Iterator[tuple[str, str, str]]:
     for field, value in planned.config.architecture.items():
         if value is not None:
             found = [f"{row.kind}: {row.place}" for row in evidence if row.field == field]
-            yield field, str(value), "; ".join(found)
+            yield field, str(planned.config.changed.get(field, value)), "; ".join(found)
 
 
 def _changes(planned: CheckpointPlan) -> Iterator[str]:
@@ -121,12 +122,19 @@ def _changes(planned: CheckpointPlan) -> Iterator[str]:
         yield "Other than in the source:"
         yield ""
         for field, value in planned.config.changed.items():
-            yield f"- {field} is {value} there, {planned.config.architecture[field]} here"
+            yield f"- `{field}` is {value} there, {planned.config.architecture[field]} here"
         yield ""
+        yield from _about_padding(planned)
     if planned.left_out:
         yield "Left out:"
         yield ""
         yield from (f"- {_code(row.variable.name)}: {_text(row.because)}" for row in planned.left_out)
+        yield ""
+
+
+def _about_padding(planned: CheckpointPlan) -> Iterator[str]:
+    if any(field in planned.config.changed for field in planned.plan.inference.family.encoder.writes):
+        yield "Only rows that are nothing but padding can show what is added to the logits of padding."
         yield ""
 
 
@@ -140,7 +148,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]
 
 def _text(text: str) -> str:
     """A text from a module, in which nothing is Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|~&$" and not c.isalnum() else c for c in all_shown(text))
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|~&$#" else c for c in all_shown(text))
 
 
 def _code(text: str) -> str:

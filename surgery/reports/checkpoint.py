@@ -87,7 +87,8 @@ def text(console: Console, data: Data) -> None:
         )
     title(console, "Proof, from the files as they were read back")
     console.print(f"tensors: all {proof['tensors']} have the bits of the module's variables")
-    console.print(f"config: all {proof['hyperparameters']} hyperparameters are those of the module's evidence")
+    changed = f"; {len(data['changed'])} changed, as shown above" if data["changed"] else ""
+    console.print(f"config: {proof['hyperparameters']} hyperparameters are those of the module's evidence{changed}")
     if (computed := proof["computed"]) is None:
         console.print("outputs: not computed; --verify compares them in double precision")
     else:

@@ -179,9 +179,9 @@ def test_a_merged_dropout_is_named_everywhere(modules, tmp_path):
     config = json.loads((done.destination / "config.json").read_text())
     assert (config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]) == (0.05, 0.05)
     assert done.planned.config.changed["embedding_dropout"] == 0.2
-    assert "embedding\\_dropout is 0.2 there, 0.05 here" in (done.destination / "README.md").read_text().replace(
-        "embedding_", "embedding\\_"
-    )
+    text = (done.destination / "README.md").read_text()
+    assert "- `embedding_dropout` is 0.2 there, 0.05 here" in text
+    assert "| `embedding_dropout` | `0.2` |" in text
 
 
 def test_a_dropped_pooler_is_accounted_for(modules, tmp_path):
@@ -306,6 +306,8 @@ def test_the_card_says_what_was_proven_and_of_what(masked_lm, modules):
     assert "Only this was proven. No output of the checkpoint was computed." in text
     assert all(digest in text for digest in masked_lm.planned.plan.module.fingerprint.values())
     assert "| `layer_norm_eps` | `1e-12` | `" in text
+    assert "| `attention_mask_adder` | `-1000000000.0` |" in text
+    assert "the 20 hyperparameters above, as the source has them, except `attention_mask_adder`" in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -113,8 +113,7 @@ def test_the_same_weights_convert_in_the_forms_of_other_publishers(build, folder
 def test_the_checkpoint_of_the_export_is_the_folder_bit_by_bit(folder, done, tmp_path):
     again = surgery.checkpoint(done.destination, tmp_path / "out", lower_case=True, vocab=folder / "vocab.txt")
     before, after = (hashes(place / "model.safetensors") for place in (folder, again.destination))
-    assert before.pop("embeddings.position_ids", "a buffer")
-    assert after == before
+    assert after == {name: digest for name, digest in before.items() if name != "embeddings.position_ids"}
     theirs, ours = (json.loads((place / "config.json").read_text()) for place in (folder, again.destination))
     assert {key: theirs[key] for key in ours} == ours
 
