@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.api.checkpoints import checkpoint
 from surgery.api.exporting import convert, edit, preprocess, tap
-from surgery.api.reading import graph, inspect, plan, scan
-from surgery.api.using import extract, serving, verify
+from surgery.api.reading import graph, inspect, plan, scan, taps
+from surgery.api.using import extract, load, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -48,12 +48,15 @@ if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.loaded_export import LoadedExport
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
     from surgery.jobs.verify import Verification
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Tap
+    from surgery.planning.tap_listing import TapListing
+    from surgery.plots import Attention, Similarity
     from surgery.proof.parity import ParityReport
     from surgery.scanning.findings import Finding, Scan
 
@@ -61,6 +64,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Attention",
     "Checkpoint",
     "ContradictionError",
     "Conversion",
@@ -71,6 +75,7 @@ __all__ = [
     "Finding",
     "GraphListing",
     "Inspection",
+    "LoadedExport",
     "ModuleError",
     "ParityError",
     "ParityReport",
@@ -78,8 +83,10 @@ __all__ = [
     "Preprocessor",
     "Scan",
     "Serving",
+    "Similarity",
     "SurgeryError",
     "Tap",
+    "TapListing",
     "Tapping",
     "UnexplainedError",
     "UntrustedError",
@@ -93,16 +100,19 @@ __all__ = [
     "extract",
     "graph",
     "inspect",
+    "load",
     "plan",
     "preprocess",
     "scan",
     "serving",
     "tap",
+    "taps",
     "verify",
 ]
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
+    "Attention": "surgery.plots",
     "Checkpoint": "surgery.jobs.checkpoint",
     "Conversion": "surgery.jobs.convert",
     "EditedExport": "surgery.jobs.edit",
@@ -112,12 +122,15 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Finding": "surgery.scanning.findings",
     "GraphListing": "surgery.graph_taps.listing",
     "Inspection": "surgery.explanation.inspection",
+    "LoadedExport": "surgery.jobs.loaded_export",
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
+    "Similarity": "surgery.plots",
     "Tap": "surgery.planning.requests",
+    "TapListing": "surgery.planning.tap_listing",
     "Tapping": "surgery.jobs.tap",
     "Verification": "surgery.jobs.verify",
 }

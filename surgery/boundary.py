@@ -12,6 +12,7 @@ import errno
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -28,6 +29,8 @@ STACK = "SURGERY_TRACEBACK"
 """The environment variable with which the command line shows the stack of an error."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 TENSORFLOW_ERRORS = "tensorflow.python.framework.errors_impl"
+
+_running: ContextVar[bool] = ContextVar("running", default=False)
 
 
 def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -53,10 +56,19 @@ def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
                 given[name] = at_home(given[name])
         timeout = given.get("timeout")
         values = {**(given.get("limits") or {}), **({} if timeout is None else {"batch_seconds": timeout})}
-        with limits.raised(values), boundary(doing, own):
-            return function(*bound.args, **bound.kwargs)
+        token = _running.set(True)
+        try:
+            with limits.raised(values), boundary(doing, own):
+                return function(*bound.args, **bound.kwargs)
+        finally:
+            _running.reset(token)
 
     return call
+
+
+def is_running() -> bool:
+    """Whether this thread is inside a public function."""
+    return _running.get()
 
 
 @contextmanager

@@ -45,10 +45,8 @@ class SurgeryError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = shown(spelled(message))
-        self.hint = None if hint is None else shown(spelled(hint))
         self._given = (message, hint)
-        self._marked = f"{message}\n  what to do: {hint}" if hint else message
+        self.message, self.hint = self.parts()
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -56,7 +54,13 @@ class SurgeryError(Exception):
 
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
-        return shown(spelled(self._marked, spell))
+        message, hint = self.parts(spell)
+        return f"{message}\n  what to do: {hint}" if hint else message
+
+    def parts(self, spell: Callable[[str, Any], str] | None = None) -> tuple[str, str | None]:
+        """Message and hint apart, spelled in the same way."""
+        message, hint = self._given
+        return shown(spelled(message, spell)), None if hint is None else shown(spelled(hint, spell))
 
 
 class InternalError(SurgeryError):

@@ -26,10 +26,14 @@ from tests.support.running import environment
 FUNCTIONS = {name: getattr(surgery, name) for name in surgery.__all__ if inspect.isfunction(getattr(surgery, name))}
 TYPES = {name: getattr(surgery, name) for name in surgery.__all__ if inspect.isclass(getattr(surgery, name))}
 METHODS = {"EditedModel.export": surgery.EditedModel.export}
+AT_A_PROMPT = {
+    f"LoadedExport.{name}": getattr(surgery.LoadedExport, name)
+    for name in ("encode", "tokens", "attention", "similarity")
+}
 
 
 def test_there_is_a_function_for_every_command():
-    assert FUNCTIONS.keys() == set(main.list_commands(click.Context(main))) - {"taps"}
+    assert FUNCTIONS.keys() - {"load"} == set(main.list_commands(click.Context(main)))
 
 
 def test_every_public_name_is_listed_and_there():
@@ -159,9 +163,9 @@ def test_a_flag_is_named_as_it_is_given(modules):
     assert "or give --overwrite\n" in done.stderr
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS, *AT_A_PROMPT])
 def test_docstrings_describe_every_argument_the_result_the_errors_and_an_example(name):
-    function = {**FUNCTIONS, **METHODS}[name]
+    function = {**FUNCTIONS, **METHODS, **AT_A_PROMPT}[name]
     text = inspect.getdoc(function)
     headings = re.findall(r"^(Args|Returns|Raises|Examples):$", text, flags=re.MULTILINE)
     assert headings == ["Args", "Returns", "Raises", "Examples"]
@@ -169,10 +173,10 @@ def test_docstrings_describe_every_argument_the_result_the_errors_and_an_example
     assert described == [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS, *AT_A_PROMPT])
 def test_examples_are_true(name, tmp_path, monkeypatch):
     """Those with prompts are run on samples; of the others, which take seconds, each call must fit its function."""
-    function = {**FUNCTIONS, **METHODS}[name]
+    function = {**FUNCTIONS, **METHODS, **AT_A_PROMPT}[name]
     example = inspect.getdoc(function).partition("Examples:")[2]
     if ">>>" not in example:
         (code,) = re.findall(r"```python\n(.*?)```", example, flags=re.DOTALL)

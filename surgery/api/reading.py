@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.arguments import OneOrMore, PathOrHandle
+from surgery.arguments import OneOrMore, PathOrHandle, argument
 from surgery.boundary import public
+from surgery.errors import UsageError
 from surgery.limits import Limits
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from surgery.graph_taps.listing import GraphListing
     from surgery.planning.plan import Plan
     from surgery.planning.requests import Feature, Layers, Tap
+    from surgery.planning.tap_listing import TapListing
     from surgery.scanning.findings import Scan
 
 
@@ -43,10 +46,11 @@ def inspect(module: PathOrHandle, *, limits: Limits = None) -> Inspection:
         64
     """
     from surgery.explanation.inspection import explain_module
-    from surgery.sources.opening import open_module
+    from surgery.sources.opening import closed, open_module
 
     with open_module(str(module), with_weights=False) as found:
-        return explain_module(found)
+        inspection = explain_module(found)
+    return replace(inspection, module=closed(found, str(module)))
 
 
 @public
@@ -122,7 +126,7 @@ def plan(
         ['serving_default', 'taps', 'depth_1', 'mlm']
     """
     from surgery.export.publish import choose_destination
-    from surgery.planning.plan import make_plan
+    from surgery.planning.plan import closed_plan, make_plan
     from surgery.planning.requests import Request
     from surgery.sources.opening import open_module
 
@@ -131,7 +135,49 @@ def plan(
     )
     with open_module(str(module), with_weights=False) as found:
         wanted = None if destination is None else Path(destination)
-        return make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume, request)
+        made = make_plan(found, wanted or choose_destination(None, found.name, overwrite=False), assume, request)
+    return closed_plan(made, str(module))
+
+
+@public
+def taps(
+    module: PathOrHandle,
+    *,
+    batch: int = 1,
+    length: int = 128,
+    assume: Mapping[str, Any] | None = None,
+    limits: Limits = None,
+) -> TapListing:
+    """Lists the sublayers that `convert` can add as outputs. Needs no TensorFlow.
+
+    Args:
+        module: As for `inspect`.
+        batch: Rows of the reply whose bytes are counted.
+        length: Tokens of a row of that reply.
+        assume: As for `convert`.
+        limits: As for `inspect`.
+
+    Returns:
+        The taps by name, each with its axes, its meaning, and the bytes of one block's tensor.
+
+    Raises:
+        ModuleError: The module is missing, damaged, or no module.
+        UnexplainedError: The weight tables leave a variable or a hyperparameter unexplained.
+        UsageError: `batch` or `length` is below 1.
+
+    Examples:
+        >>> listing = surgery.taps("g3_small.tar.gz", length=64)
+        >>> listing.names[:3]
+        ('query', 'key', 'value')
+        >>> listing.offers["attention_probs"].axes, listing.nbytes("attention_probs")
+        (('batch', 'heads', 'seq', 'seq'), 98304)
+    """
+    from surgery.planning.tap_listing import TapListing
+
+    for name, value in (("batch", batch), ("length", length)):
+        if value < 1:
+            raise UsageError(f"{argument(name, value)}: expected 1 or more")
+    return TapListing(plan=plan(module, assume=assume), batch=batch, length=length)
 
 
 @public
@@ -159,6 +205,8 @@ def graph(
         [('Softmax', 'float32', (None, 6, None, None))]
     """
     from surgery.graph_taps.listing import matching, open_graph
+    from surgery.sources.opening import closed
 
     with open_graph(str(module), signature, with_weights=False) as found:
-        return matching(found, match)
+        listing = matching(found, match)
+    return replace(listing, files=closed(listing.files, str(module)))

@@ -14,6 +14,7 @@ from surgery.progress import Progress, silent
 
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
+    from surgery.jobs.loaded_export import LoadedExport
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
 
@@ -208,3 +209,35 @@ def extract(
         overwrite=overwrite,
         progress=progress or silent,
     )
+
+
+@public
+def load(exported: PathOrHandle, *, trust: bool = False, limits: Limits = None) -> LoadedExport:
+    """Loads an export into this process, to compute outputs of texts or tokens and to look at them.
+
+    Args:
+        exported: The folder of an export. One that takes texts, as `convert` writes it with `text=True`, has everything
+            below; any other takes tokens, and has `encode` only.
+        trust: As for `convert`.
+        limits: As for `inspect`.
+
+    Returns:
+        An object with `encode(texts)`, which returns arrays, `tokens(texts)`, `attention(text)` and
+        `similarity(texts)`. For a corpus in files, `extract` is made. `encode` of an export that takes tokens knows the
+        forms in which people pass them, such as `encode(input_ids=ids, attention_mask=mask)`.
+
+    Raises:
+        ModuleError: The export is missing or damaged.
+        UsageError: The SavedModel takes neither texts nor the tokens of a BERT.
+        UntrustedError: The export could do more than compute, and `trust` is False.
+
+    Examples:
+        ```python
+        model = surgery.load("out/bert_text/1")
+        model.encode(["the first text", "another"])["pooled_output"].shape
+        model.attention("the cat sat on the mat").plot(block=-1)
+        ```
+    """
+    from surgery.jobs.load import load_export
+
+    return load_export(str(exported), trust=trust)

@@ -1,11 +1,13 @@
 """Requests that share a run of a model: they are padded to one batch, and the outputs are cut apart again.
 
-sharing     which requests share a run; padding their inputs and cutting their outputs
-bounds      the most that a request may ask for, and the values that BERT's inputs may have
-probing     how a signature behaves, found by running it: the axes that follow the sequence, whether padding is exact
+sharing       which requests share a run; padding their inputs and cutting their outputs
+bounds        the most that a request may ask for, and the values that BERT's inputs may have
+token_inputs  the forms in which people pass tokens to a model: `[ids, mask]`, `input_ids`, int64, without a mask
+probing       how a signature behaves, found by running it: the axes that follow the sequence, whether padding is exact
+texts         batches of texts of similar length
 
-Everything here is numpy. A model is a function from inputs to outputs. The model handler of Beam and the Triton server
-both run their batches with this package.
+`token_inputs` knows no framework; everything else here is numpy. A model is a function from inputs to outputs. The
+model handler of Beam, the Triton server and `surgery.load` run their batches with this package.
 """
 
 MASK = "input_mask"

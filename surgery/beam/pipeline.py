@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
 from surgery.batching import BATCH_TOKENS
-from surgery.beam.batches import batches
+from surgery.batching.texts import batches
 from surgery.beam.completing import write_list
 from surgery.beam.corpus import Columns, Rejected, Row, read_rows
 from surgery.beam.handler import SavedModelHandler

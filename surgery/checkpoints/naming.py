@@ -140,6 +140,8 @@ def _stored(
             continue
         if any((holes[hole] == last[hole]) != (hole in rule.last) for hole in unnumbered & holes.keys()):
             continue
+        if shape_of(rule.layout.right, inference.sizes) != assignment.shape:
+            continue  # the class makes this layer of another width
         layout = rule.layout.inverse()
         yield StoredTensor(
             name=rule.name_of(holes, chosen),

@@ -68,8 +68,6 @@ def convert(
     Without DESTINATION it goes to exported/<module name>/<next version>/, which TensorFlow Serving can watch. Nothing
     is published unless the reloaded export computes what the module computes.
     """
-    from surgery.reports import conversion as report
-
     with working(verbose) as progress:
         done = surgery.convert(
             module,
@@ -82,4 +80,4 @@ def convert(
             progress=progress,
             **outputs,
         )
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

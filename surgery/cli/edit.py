@@ -68,7 +68,6 @@ def edit(
     Edits are made in the order keep, drop, prune. Python has two more edits: see surgery.edits.
     """
     from surgery.edits import DropBlocks, KeepBlocks
-    from surgery.reports import edit as report
 
     edits: list[Edit] = [KeepBlocks(keep)] if keep is not None else []
     edits += [DropBlocks(drop)] if drop is not None else []
@@ -81,7 +80,7 @@ def edit(
         raise UsageError(error.message, hint="such as --keep 0:6 or --prune-heads 0,3@-1") from None
     with working(verbose) as progress:
         done = model.export(destination, progress=progress, **options)
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)
 
 
 def _prune(text: str) -> PruneHeads:

@@ -8,7 +8,7 @@ import click
 
 import surgery
 from surgery.batching import BATCH_TOKENS
-from surgery.cli.options import JSON, LIMIT, TRUST, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, TRUST, VERBOSE, Command, paths, reports_errors
 from surgery.cli.terminal import show, working
 
 BEAM = "surgery.beam_options"
@@ -36,10 +36,15 @@ class WithBeamOptions(Command):
         " -- --runner=DaskRunner --dask_client_address=tcp://HOST:8786",
     ),
 )
-@click.argument("exported", metavar="EXPORTED")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("exported", metavar="EXPORTED", shell_complete=paths)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, shell_complete=paths)
 @click.option(
-    "--output", "destination", metavar="DIR", required=True, help="The folder to write; it appears when complete."
+    "--output",
+    "destination",
+    metavar="DIR",
+    required=True,
+    shell_complete=paths,
+    help="The folder to write; it appears when complete.",
 )
 @click.option("--signature", metavar="NAME", help="A signature that takes strings.  [default: by --outputs, else text]")
 @click.option("--outputs", metavar="NAME,NAME", help="Compute and write these only.  [default: all]")
@@ -72,9 +77,7 @@ def extract(ctx: click.Context, outputs: str | None, as_json: bool, verbose: boo
     Apache Beam follow after --. Without a --runner there, it runs on this machine. The workers of a --runner open
     EXPORTED by the same path.
     """
-    from surgery.reports import extraction as report
-
     chosen = None if outputs is None else [name.strip() for name in outputs.split(",") if name.strip()]
     with working(verbose, unit="texts") as progress:
         done = surgery.extract(outputs=chosen, beam_options=ctx.meta[BEAM], progress=progress, **options)
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

@@ -30,9 +30,7 @@ def graph(module: str, signature: str | None, match: str | None, as_json: bool) 
     Tensors inside called functions are listed as well. surgery tap takes every name. In a pipe the output is one row
     per tensor and nothing else. --match distinguishes capitals, and * matches slashes too.
     """
-    from surgery.reports import graph as report
-
     found = surgery.graph(module, signature=signature, match=match)
-    show(report.data(found), report.text, as_json)
+    show(found, as_json)
     if match is not None and not found.tensors:
         tell(f"note: no tensor of {found.files.name} matches {match}")

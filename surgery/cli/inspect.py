@@ -27,8 +27,6 @@ from surgery.errors import UsageError
 @reports_errors
 def inspect(module: str, as_json: bool, signature: str | None, variables: bool) -> None:
     """Show what a SavedModel is: signatures, calls, files, architecture and its evidence. Needs no TensorFlow."""
-    from surgery.reports import inspection as report
-
     found = surgery.inspect(module)
     names = {s.name for graph in found.module.meta_graphs for s in graph.signatures}
     if signature is not None and signature not in names:
@@ -36,4 +34,4 @@ def inspect(module: str, as_json: bool, signature: str | None, variables: bool) 
             f"--signature {signature}: {found.module.name} has no such signature",
             hint="it has " + (", ".join(sorted(names)) or "none"),
         )
-    show(report.data(found, signature=signature, variables=variables), report.text, as_json)
+    show(found, as_json, signature=signature, variables=variables)

@@ -16,6 +16,7 @@ import click
 from click.exceptions import Exit
 
 import surgery
+from surgery.cli.failing import failing, usage_errors
 from surgery.cli.isolation import go_on_in_child
 from surgery.cli.options import MODULES, report
 from surgery.cli.starting import prepare_tensorflow
@@ -54,13 +55,13 @@ class Main(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click's, which writes the group's help here."""
-        with writing():
+        with writing(), usage_errors():
             return super().make_context(*args, **kwargs)
         raise Exit(0)  # the pipe was closed
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's, which writes the help of commands here."""
-        with writing():
+        with writing(), usage_errors():
             try:
                 return super().invoke(ctx)
             except click.ClickException as error:
@@ -69,7 +70,8 @@ class Main(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, which reports only its own errors, and calls a signal an error."""
-        with stoppable():
+        given = args[0] if args else kwargs.get("args")
+        with failing(list(sys.argv[1:] if given is None else given)), stoppable():
             try:
                 return super().main(*args, **kwargs)
             except SurgeryError as error:
@@ -90,7 +92,7 @@ def main() -> None:
 
 def command() -> None:
     """The console command: `main` with the arguments of the process. Commands that run a module go on in a child."""
-    with stoppable():
+    with failing(sys.argv[1:]), stoppable():
         if set(sys.argv[1:2]) & READING:
             # All that such a command reads is used until it ends. Looking for garbage takes a fifth of its time, half
             # of that when the interpreter ends: what is frozen is left alone then.

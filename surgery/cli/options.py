@@ -14,7 +14,7 @@ import click
 
 from surgery import limits
 from surgery.boundary import STACK, boundary
-from surgery.cli.terminal import tell
+from surgery.cli.failing import tell_failure
 from surgery.errors import InternalError, SurgeryError, UsageError
 from surgery.planning.requests import GRAPHS
 from surgery.processes.signals import raise_again
@@ -28,6 +28,13 @@ SAVED_MODELS = (
     "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "
     "handle (a URL)."
 )
+
+
+def paths(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Has the shell complete a path. Such a parameter is text to click, because a module may also be a handle."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 class Explained(click.Argument):
@@ -96,17 +103,17 @@ def report(error: SurgeryError, context: click.Context) -> NoReturn:
     Raises Stopped if a signal has come before: TensorFlow may have turned what it raised into this error.
     """
     raise_again()
-    message = error.spelled(partial(as_option, context.command))
+    message, hint = error.parts(partial(as_option, context.command))
     if isinstance(error, InternalError):
         import shlex
 
-        message += f"\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
+        hint = f"{hint}\n  the command: {shlex.join(['surgery', *sys.argv[1:]])}"
     with suppress(OSError):  # the exit code is right even if stderr cannot be written
         if os.environ.get(STACK):
             import traceback
 
             traceback.print_exception(error)
-        tell(f"error: {message}", style="red")
+        tell_failure(message, hint, code=error.exit_code, kind=type(error).__name__, before="error: ")
     sys.exit(error.exit_code)
 
 
@@ -146,8 +153,8 @@ LIMIT = click.option(
     callback=_set_limits,
     help="Set a limit on what is read or run, which an error has named. Repeatable.",
 )
-MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES)
-SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS)
+MODULE = click.argument("module", metavar="MODULE", cls=Explained, meaning=MODULES, shell_complete=paths)
+SAVED_MODEL = click.argument("module", metavar="MODULE", cls=Explained, meaning=SAVED_MODELS, shell_complete=paths)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")
 VERBOSE = click.option("--verbose", is_flag=True, help="Show TensorFlow's own messages.")
 NONFINITE = click.option("--allow-nonfinite", is_flag=True, help="Accept weights that are NaN or infinite.")

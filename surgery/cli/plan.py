@@ -24,6 +24,4 @@ from surgery.cli.terminal import show
 @reports_errors
 def plan(module: str, as_json: bool, assume: tuple[str, ...], **outputs: Any) -> None:
     """Show what convert would do with every variable, and what it would write. Needs no TensorFlow."""
-    from surgery.reports import plan as report
-
-    show(report.data(surgery.plan(module, assume=assumed(assume), **outputs)), report.text, as_json)
+    show(surgery.plan(module, assume=assumed(assume), **outputs), as_json)

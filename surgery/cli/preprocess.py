@@ -34,8 +34,6 @@ def preprocess(module: str, destination: Path | None, as_json: bool, verbose: bo
 
     It is callable on strings, and has .tokenize and .bert_pack_inputs(tokens, seq_length=N).
     """
-    from surgery.reports import preprocessor as report
-
     with working(verbose) as progress:
         done = surgery.preprocess(module, destination, progress=progress, **options)
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

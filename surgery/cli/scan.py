@@ -31,9 +31,7 @@ def scan(module: str, as_json: bool) -> None:
     Works on any SavedModel, and runs nothing. The exit code is 0 if the module is clean, else 7. Commands that run a
     module scan it first, and refuse one that is not clean unless --trust is given.
     """
-    from surgery.reports import scanning as report
-
     found = surgery.scan(module)
-    show(report.data(found), report.text, as_json)
+    show(found, as_json)
     if not found.clean:
         sys.exit(UntrustedError.exit_code)

@@ -68,8 +68,6 @@ def serving(
     Serving's command line, containers and configuration files; what its flags mean for the export; a curl line and a
     Python client that needs grpcio and protobuf only. Only --warmup and --mixed-precision need TensorFlow.
     """
-    from surgery.reports import serving as report
-
     with working(verbose) if warmup or mixed_precision else nullcontext() as progress:
         found = surgery.serving(
             exported,
@@ -84,4 +82,4 @@ def serving(
             overwrite=overwrite,
             progress=progress,
         )
-    show(report.data(found), report.text, as_json)
+    show(found, as_json)

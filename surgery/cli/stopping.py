@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from surgery.cli.terminal import tell
+from surgery.cli.failing import tell_failure
 from surgery.export.published import PUBLISHED
 from surgery.processes.signals import Stopped, raised_as_exceptions
 
@@ -32,5 +32,6 @@ def stoppable() -> Iterator[None]:
 def exit_stopped(number: int, state: str) -> NoReturn:
     """Says which signal has ended the command, and in which state it has left the destination; then exits."""
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-    tell(f"stopped by {name}: {state}", style="red")
-    sys.exit(128 + number)
+    code = 128 + number
+    tell_failure(f"stopped by {name}: {state}", code=code, kind="Stopped")
+    sys.exit(code)

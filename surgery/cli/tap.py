@@ -67,8 +67,6 @@ def tap(
     published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
     if the new outputs let TensorFlow fuse the graph otherwise.
     """
-    from surgery.reports import tapping as report
-
     with working(verbose) as progress:
         done = surgery.tap(
             module,
@@ -80,4 +78,4 @@ def tap(
             keep_failed=keep_failed,
             progress=progress,
         )
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

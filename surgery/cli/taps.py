@@ -23,6 +23,4 @@ from surgery.cli.terminal import show
 @reports_errors
 def taps(module: str, batch: int, length: int, assume: tuple[str, ...], as_json: bool) -> None:
     """List the sublayers that --tap can name: shape, meaning, bytes of one block in a reply. Needs no TensorFlow."""
-    from surgery.reports import taps as report
-
-    show(report.data(surgery.plan(module, assume=assumed(assume)), batch, length), report.text, as_json)
+    show(surgery.taps(module, batch=batch, length=length, assume=assumed(assume)), as_json)

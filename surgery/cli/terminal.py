@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import click
 
 from surgery.errors import WriteError
 from surgery.progress import Progress
+from surgery.results import Result, document, report_of
 from surgery.wording import all_shown, shown
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 WIDTH_WHEN_PIPED = 160
 
 
-def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
-    """Prints the data of a report as JSON, or with the report's function `text`.
+def show(result: Result, as_json: bool, **options: Any) -> None:
+    """Prints a result as its JSON document, or with its report's function `text`. The options are the report's.
 
     A report draws from its data alone, so no control character of a module's name reaches a terminal; JSON has its own
     escapes. Text for a pipe is 160 columns wide, unless COLUMNS is set, and has no trailing blanks.
     """
+    data = document(result, **options)
     if as_json:
         import json
 
@@ -37,7 +39,7 @@ def show(data: dict[str, Any], text: Callable[[Console, dict[str, Any]], None], 
 
     from surgery.reports.page import Page
 
-    data = all_shown(data)
+    text, data = report_of(result).text, all_shown(data)
     if sys.stdout is not None and sys.stdout.isatty():
         with writing():
             text(Page(highlight=False, emoji=False), data)

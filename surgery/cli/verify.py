@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 import surgery
+from surgery.cli.failing import tell_failure
 from surgery.cli.options import (
     ASSUME,
     JSON,
@@ -21,7 +22,8 @@ from surgery.cli.options import (
     assumed,
     reports_errors,
 )
-from surgery.cli.terminal import show, tell, working
+from surgery.cli.terminal import show, working
+from surgery.errors import ParityError
 
 
 @click.command(
@@ -53,8 +55,6 @@ def verify(
     An export whose manifest calls it edited is compared with the module after the same edits. Exits with 5 when they
     differ.
     """
-    from surgery.reports import verification as report
-
     with working(verbose) as progress:
         found = surgery.verify(
             module,
@@ -64,7 +64,8 @@ def verify(
             assume=assumed(assume),
             progress=progress,
         )
-    show(report.data(found), report.text, as_json)
+    show(found, as_json)
     if not found.passed:
-        tell(f"error: {found.failure}", style="red")
-        sys.exit(5)
+        code = ParityError.exit_code
+        tell_failure(found.failure, code=code, kind=ParityError.__name__, before="error: ")
+        sys.exit(code)

@@ -33,14 +33,15 @@ from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes
 from surgery.module import InspectedModule
+from surgery.results import Brief, Result
 from surgery.tables.family import Family
 from surgery.tables.publisher import Publisher
 
 BLOCK_COUNT = "num_hidden_layers"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Architecture(Result, report="hyperparameters"):
     """The hyperparameters of an encoder by BERT's own names (google-research/bert, modeling.py: BertConfig).
 
     Attributes:
@@ -68,8 +69,8 @@ class Architecture:
         return replace(self, values={**self.values, BLOCK_COUNT: count})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inference:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Inference(Brief):
     """The family, the architecture and the calling convention of a module, with the evidence.
 
     Attributes:

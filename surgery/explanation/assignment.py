@@ -9,6 +9,7 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.claims import Claim
 from surgery.module import InspectedModule, VariableInfo, is_attribute
+from surgery.results import Brief
 from surgery.tables import layout
 from surgery.tables.layout import Layout
 
@@ -47,8 +48,8 @@ class Dropped:
     because: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class AssignmentMap:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AssignmentMap(Brief):
     """Every variable of a module, exactly once.
 
     Attributes:

@@ -8,12 +8,13 @@ from typing import Any
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
-from surgery.module import InspectedModule
+from surgery.module import InspectedModule, VariableInfo
+from surgery.results import Result, document
 from surgery.sources import well_formed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Inspection(Result, report="inspection"):
     """The result of `inspect`: a module, and its inference or the reason why no table explains it.
 
     Attributes:
@@ -32,6 +33,20 @@ class Inspection:
     def architecture(self) -> Architecture | None:
         """The hyperparameters by field, or None if no table explains the module."""
         return None if self.inference is None else self.inference.architecture
+
+    @property
+    def variables(self) -> tuple[VariableInfo, ...]:
+        """Every variable of the module."""
+        return self.module.variables
+
+    def to_dict(self, *, signature: str | None = None, variables: bool = False) -> dict[str, Any]:
+        """The facts that `surgery inspect --json` prints.
+
+        Args:
+            signature: The only signature to include; None for all.
+            variables: Whether to list every variable.
+        """
+        return document(self, signature=signature, variables=variables)
 
 
 def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgery.errors import ModuleError
 from surgery.export.manifest import read_manifest
+from surgery.formats.text_files import read_text
+from surgery.sources.files import inside
+
+MOST_TOKENS = 512
+"""The most tokens of a row where the SavedModel does not say: BERT's positions. Only batch sizes depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +38,21 @@ def read_text_facts(export: Path) -> TextFacts | None:
         )
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return None
+
+
+def read_vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
+    """The tokens by id, where the export names the vocabulary that it tokenizes with."""
+    if facts is None:
+        return ()
+    path = inside(folder, facts.vocabulary)
+    try:
+        if facts.pieces:
+            from sentencepiece import SentencePieceProcessor
+
+            pieces = SentencePieceProcessor(model_file=str(path))
+            return tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
+        return tuple(read_text(path).splitlines())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModuleError(
+            f"reading the vocabulary {path}: {error}", hint="the export is damaged: write it again"
+        ) from error

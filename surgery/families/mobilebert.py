@@ -136,7 +136,7 @@ MOBILEBERT = Family(
         ),
         _dialect("attended", "attended"),
         hugging_face_mobilebert("bottleneck", "hidden", shared=True),
-        hugging_face_mobilebert("attended", "attended", shared=False),
+        hugging_face_mobilebert("bottleneck", "bottleneck", shared=False),
     ),
     sizes={
         **BERT.sizes,

@@ -25,6 +25,7 @@ from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, outp
 from surgery.graphs.reach import computed_from
 from surgery.graphs.regions import Region, regions_of
 from surgery.module import SignatureInfo
+from surgery.results import Result
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.common import meta_graphs
 from surgery.sources.files import Files
@@ -73,8 +74,8 @@ class Enclosed:
     reachable: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphListing:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GraphListing(Result, report="graph"):
     """The graph of a signature.
 
     Attributes:

@@ -15,18 +15,19 @@ from surgery.export.publish import choose_destination, kept_folder, publish_toge
 from surgery.jobs.companions import Companions
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, rebuild
-from surgery.planning.plan import Plan, make_plan
+from surgery.planning.plan import Plan, closed_plan, make_plan
 from surgery.planning.requests import Request
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 from surgery.sources.location import module_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conversion:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Conversion(Result, report="conversion"):
     """A published export.
 
     Attributes:
@@ -91,7 +92,7 @@ def convert_module(
         publish_together(exports, overwrite=overwrite)
     return Conversion(
         destination=destination,
-        plan=plan,
+        plan=closed_plan(plan, module),
         report=report,
         manifest=manifest,
         text_destination=companions.text_destination,

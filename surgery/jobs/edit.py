@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,21 @@ from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, rebuild
 from surgery.limits import Limits
 from surgery.planning.edits import EditedPlan, apply_edits
-from surgery.planning.plan import make_plan
+from surgery.planning.plan import closed_plan, make_plan
 from surgery.planning.requests import Feature, Layers, Request, Tap
 from surgery.planning.texts import Texts
 from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
 
-@dataclass(frozen=True, kw_only=True)
-class EditedModel:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EditedModel(Result, report="edited_model"):
     """A model with edits, not written yet.
 
     Attributes:
@@ -147,8 +148,8 @@ class EditedModel:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class EditedExport:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EditedExport(Result, report="edit"):
     """A published edit.
 
     Attributes:
@@ -179,7 +180,8 @@ def edit_module(module: str, edits: Sequence[Edit], assume: Mapping[str, Any] | 
     """
     with open_module(module, with_weights=False) as source:
         plan = make_plan(source, Path(), assume)
-        return EditedModel(module=module, edits=tuple(edits), assume=assume, edited=apply_edits(plan, edits))
+        edited = apply_edits(plan, edits)
+    return EditedModel(module=module, edits=tuple(edits), assume=assume, edited=_closed(edited, module))
 
 
 def export_edited(
@@ -239,7 +241,7 @@ def export_edited(
         publish_together(exports, overwrite=overwrite)
     return EditedExport(
         destination=destination,
-        edited=edited,
+        edited=_closed(edited, model.module),
         unchanged=edited.unchanged_outputs,
         changed=edited.changed_outputs,
         report=report,
@@ -247,3 +249,7 @@ def export_edited(
         text_destination=companions.text_destination,
         warmups=warmups,
     )
+
+
+def _closed(edited: EditedPlan, module: str) -> EditedPlan:
+    return replace(edited, plan=closed_plan(edited.plan, module))

@@ -19,10 +19,12 @@ from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
+RECORD_SCHEMA = 1
 
 Ran = tuple[dict[str, Any], float]
 """The summary of a run (texts, tokens, rejected, shards), and its seconds."""
@@ -30,8 +32,8 @@ Run = Callable[[str, str | None], Ran]
 """Runs a pipeline. The arguments are the folder for the results, and one for progress reports or None."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extracted:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Extracted(Result, report="extraction"):
     """A finished extraction.
 
     Attributes:
@@ -92,6 +94,7 @@ def extract_features(
             check_apart([Path(destination)], [exported, module.folder, *plan.files])
         plan = replace(plan, batch_tokens=batch_tokens, least_shares=runner.shares, threads=runner.threads, trust=trust)
         record = {
+            "schema": RECORD_SCHEMA,
             "exported": exported,
             "sha256": dict(module.fingerprint),
             "signature": plan.signature,

@@ -12,6 +12,7 @@ from surgery.export.publish import check_parents, publish, publish_file, staging
 from surgery.jobs.mixed_precision import measure_mixed_precision
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import clear_folder
 from surgery.tfserving import commands
 from surgery.tfserving.client import CLIENT, client
@@ -24,8 +25,8 @@ from surgery.tfserving.served import Served
 from surgery.tfserving.versions import read_labels
 
 
-@dataclass(frozen=True, kw_only=True)
-class Serving:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Serving(Result, report="serving"):
     """How to serve an export.
 
     Attributes:

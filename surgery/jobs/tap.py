@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from surgery.graph_taps.made_inputs import made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import clear, clear_folder
 from surgery.sources import tf1, tf2, well_formed
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
+from surgery.sources.opening import closed
 
 BATCHES = 2
 """The number of made batches of inputs on which the outputs are compared."""
@@ -31,8 +33,8 @@ WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
 """Names of inputs that TensorFlow 2 writes unchanged. It changes all others."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tapping:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tapping(Result, report="tapping"):
     """A published SavedModel that returns inner tensors beside the outputs of its source.
 
     Attributes:
@@ -118,7 +120,7 @@ def tap_module(
             publish(folder, destination, overwrite=overwrite)
     return Tapping(
         destination=destination,
-        listing=listing,
+        listing=replace(listing, files=closed(listing.files, module)),
         taps=taps,
         batches=tuple(batch.label for batch in accepted),
         checks=checks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from surgery.errors import ParityError
@@ -17,6 +17,7 @@ from surgery.jobs.steps import open_export
 from surgery.module import InspectedModule
 from surgery.planning.texts import Texts
 from surgery.progress import Progress, silent
+from surgery.results import Result
 from surgery.scanning.gate import clear_folder, cleared, open_to_run
 from surgery.sources.location import module_name
 
@@ -35,8 +36,8 @@ DEFAULT_LENGTH = 128
 """The number of tokens that a preprocessor packs to by default, as TF Hub's preprocessors do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preprocessor:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Preprocessor(Result, report="preprocessor"):
     """A published preprocessor.
 
     Attributes:
@@ -138,4 +139,12 @@ def write_preprocessor(
         if differences := text.preprocessor_differences(written, tokenization, length, TRIED):
             raise ParityError("comparing the preprocessor with Model Garden's layers: " + "; ".join(differences))
         publish(folder, destination, overwrite=overwrite)
-    return Preprocessor(destination=destination, tokenization=tokenization, length=length)
+    return Preprocessor(destination=destination, tokenization=_closed(tokenization, destination), length=length)
+
+
+def _closed(tokenization: Tokenization, destination: Path) -> Tokenization:
+    """The tokenizer as a result keeps it. The vocabulary of an unpacked archive is gone; the published one is there."""
+    if tokenization.file.exists():
+        return tokenization
+    kept = destination / "assets" / tokenization.file.name
+    return replace(tokenization, file=kept if kept.exists() else Path(tokenization.file.name))

@@ -15,15 +15,16 @@ from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, record
 from surgery.jobs.verify_edited import StatedEdits, judge_again, named_edits, record_edited, stated_edits
 from surgery.module import InspectedModule
-from surgery.planning.plan import Plan, make_plan
+from surgery.planning.plan import Plan, closed_plan, make_plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verification(Result, report="verification"):
     """The verdict on an export.
 
     Attributes:
@@ -91,14 +92,15 @@ def verify_export(
         if edits.problem:
             problems = (f"{MANIFEST}: {edits.problem}", *problems)
         unproven = edits.plan.changed_outputs if edits.plan is not None and edits.plan.has_unknown_layers else ()
-        return Verification(
-            plan=plan,
-            exported=exported,
-            report=replace(report, contract=(*report.contract, *problems)),
-            notes=tuple(_notes(source, statements, own_edits)),
-            edits=edits.words,
-            unproven=unproven,
-        )
+        notes = _notes(source, statements, own_edits)
+    return Verification(
+        plan=closed_plan(plan, module),
+        exported=exported,
+        report=replace(report, contract=(*report.contract, *problems)),
+        notes=tuple(notes),
+        edits=edits.words,
+        unproven=unproven,
+    )
 
 
 def _plan(

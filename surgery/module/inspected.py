@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo
 from surgery.module.traces import Trace
 from surgery.module.variables import Tensors, VariableInfo, no_tensors
+from surgery.results import Brief
 
 if TYPE_CHECKING:
     from surgery.graphs.flat import FlatGraph
@@ -27,8 +28,8 @@ class Config:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class InspectedModule:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class InspectedModule(Brief):
     """All that a module's files show without TensorFlow.
 
     Attributes:

@@ -22,6 +22,7 @@ from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
+from surgery.results import Brief
 
 ALL = ":"
 """The selection of all blocks, as Python slices."""
@@ -44,8 +45,8 @@ class EditedBlock:
     replaced: Any = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class EditedPlan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EditedPlan(Brief):
     """An edited encoder, not written yet.
 
     Attributes:

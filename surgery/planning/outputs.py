@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, blocks_by_tap
+from surgery.results import Brief
 
 SERVING = "serving_default"
 TAPS = "taps"
@@ -31,8 +32,8 @@ class Signature:
     packed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportOutputs:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ExportOutputs(Brief):
     """The outputs and signatures of an export, except those of the module's sub-models.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
+from surgery.results import Result
 from surgery.sources import well_formed
+from surgery.sources.opening import closed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plan(Result, report="plan"):
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
     Attributes:
@@ -77,3 +79,8 @@ def make_plan(
         signatures=signature_outputs(inference, outputs),
         destination=destination,
     )
+
+
+def closed_plan(plan: Plan, module: str) -> Plan:
+    """A plan as a result keeps it once the module's files are closed, see `closed`."""
+    return replace(plan, module=closed(plan.module, module))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.plain import plain
+from surgery.results import Result
 
 MAX_DIFFERENCE = 1e-10
 """The largest difference in double precision, as a part of the output's RMS. Equal functions differ by 1e-13."""
@@ -99,8 +100,8 @@ def compare_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> We
     return WeightCheck(compared=len(expected), mismatches=tuple(mismatches))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ParityReport:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ParityReport(Result, report="parity"):
     """The verdict of a comparison and everything that it depends on.
 
     Attributes:

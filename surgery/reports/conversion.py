@@ -13,6 +13,8 @@ from surgery.reports.page import Data, lines
 if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion
 
+SCHEMA = 1
+
 
 def data(conversion: Conversion) -> Data:
     """Folders, signatures and warm-up requests of a published export, and its comparison with the module."""

@@ -11,6 +11,8 @@ from surgery.reports.page import Data, facts, title
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
 
+SCHEMA = 1
+
 
 def data(done: Extracted) -> Data:
     """Folder, columns and shards of the features, the numbers of texts and tokens, and the speed."""

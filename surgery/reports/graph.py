@@ -14,6 +14,8 @@ from surgery.wording import shape_text
 if TYPE_CHECKING:
     from surgery.graph_taps.listing import GraphListing
 
+SCHEMA = 1
+
 
 def data(listing: GraphListing) -> Data:
     """A signature, the tensors of its graph that can be tapped, and the loops and branches between them."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from surgery.explanation.architecture import Inference
     from surgery.explanation.inspection import Inspection
 
+SCHEMA = 1
+
 
 def data(inspection: Inspection, *, signature: str | None = None, variables: bool = False) -> Data:
     """All facts of an inspection.

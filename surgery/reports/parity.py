@@ -12,6 +12,8 @@ from surgery.proof.parity import ERROR_FACTOR, MAX_DIFFERENCE, ROUNDING, ROUNDIN
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
+SCHEMA = 1
+
 
 def data(report: ParityReport) -> Data:
     """Every comparison, and the verdict."""

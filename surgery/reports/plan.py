@@ -15,6 +15,8 @@ from surgery.wording import shape_text, size
 if TYPE_CHECKING:
     from surgery.planning.plan import Plan
 
+SCHEMA = 1
+
 
 def data(plan: Plan) -> Data:
     """The architecture, the way of every variable, and the signatures and folder that would be written."""

@@ -11,6 +11,8 @@ from surgery.reports.page import Data, Whole, facts
 if TYPE_CHECKING:
     from surgery.jobs.texts import Preprocessor
 
+SCHEMA = 1
+
 
 def data(preprocessor: Preprocessor) -> Data:
     """The tokenizer of a published preprocessor, with the evidence for its casing, and its folder."""

@@ -12,6 +12,8 @@ from surgery.reports.page import Data, lines, table_of, title
 if TYPE_CHECKING:
     from surgery.scanning.findings import Scan
 
+SCHEMA = 1
+
 
 def data(scan: Scan) -> Data:
     """The operations of a module by what they do, by part of the module and by type, and the findings."""

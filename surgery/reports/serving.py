@@ -15,6 +15,8 @@ from surgery.tfserving.reply_size import LIMIT
 from surgery.tfserving.served import ServedSignature
 from surgery.wording import Lines, shape_text, size
 
+SCHEMA = 1
+
 
 def data(serving: Serving) -> Data:
     """Inputs and outputs by signature, with the bytes of a reply; commands, files, notes and the warm-up."""

@@ -14,6 +14,8 @@ from surgery.wording import shape_text
 if TYPE_CHECKING:
     from surgery.jobs.tap import Tapping
 
+SCHEMA = 1
+
 
 def data(tapping: Tapping) -> Data:
     """The published SavedModel, its taps, and the comparison of each of the source's outputs."""

@@ -7,32 +7,33 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from surgery.planning.taps import offered
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import size
 
 if TYPE_CHECKING:
-    from surgery.planning.plan import Plan
+    from surgery.planning.tap_listing import TapListing
+
+SCHEMA = 1
 
 
-def data(plan: Plan, batch: int, length: int) -> Data:
+def data(listing: TapListing) -> Data:
     """The taps of an encoder. Bytes are those of one block's tensor in a reply of this batch and length."""
-    inference = plan.inference
+    inference = listing.plan.inference
     return {
-        "name": plan.module.name,
+        "name": listing.plan.module.name,
         "family": inference.family.name,
         "blocks": inference.architecture.blocks,
-        "batch": batch,
-        "length": length,
+        "batch": listing.batch,
+        "length": listing.length,
         "taps": [
             {
                 "name": name,
                 "axes": list(offer.axes),
                 "shape": list(offer.shape(inference)),
-                "bytes": offer.nbytes(inference, batch, length),
+                "bytes": listing.nbytes(name),
                 "meaning": offer.row.meaning,
             }
-            for name, offer in offered(inference).items()
+            for name, offer in listing.offers.items()
         ],
         "not_offered": dict(inference.family.no_taps),
     }

@@ -13,6 +13,8 @@ from surgery.reports.page import Data, lines
 if TYPE_CHECKING:
     from surgery.jobs.verify import Verification
 
+SCHEMA = 1
+
 
 def data(verification: Verification) -> Data:
     """The comparison of an export with its module, and notes about its manifest."""

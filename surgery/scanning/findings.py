@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from surgery.results import Result
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -33,8 +35,8 @@ class Finding:
         return f"{self.operation} ({self.node}) in {self.place}: {self.could}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Scan(Result, report="scanning"):
     """What a module could do.
 
     Attributes:

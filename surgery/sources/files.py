@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
+from surgery.results import Brief
 
 SAVED_MODEL = "saved_model.pb"
 READ_BY_TENSORFLOW = ("variables", "assets", "assets.extra")
 """Folders of a SavedModel that TensorFlow, or a server, reads."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Files:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Files(Brief):
     """The files of a module.
 
     Attributes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.graphs.flat import Tensor
+from surgery.results import Brief
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.fields import Field
 from surgery.tables.recipe import EncoderRecipe
@@ -71,8 +72,8 @@ class BlockInput:
     norm_beta: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Family(Brief):
     """One family of encoders: everything that is particular to it.
 
     Attributes:

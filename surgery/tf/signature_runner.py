@@ -44,11 +44,20 @@ class LoadedSignature:
         *,
         threads: int | None = None,
         trust: bool = False,
+        session: SavedModelSession | None = None,
     ) -> None:
-        self._session = SavedModelSession(_cleared(saved_model, trust), SERVE, threads=threads)
+        """`session` has the SavedModel open already: several signatures share it, and it stays open after an error."""
+        self._session = session or SavedModelSession(_cleared(saved_model, trust), SERVE, threads=threads)
+        try:
+            self._choose(saved_model, signature, outputs)
+        except UsageError:
+            if session is None:
+                self._session.close()
+            raise
+
+    def _choose(self, saved_model: str, signature: str, outputs: Sequence[str] | None) -> None:
         known = self._session.signatures
         if signature not in known:
-            self._session.close()
             raise UsageError(
                 f"opening {saved_model}: it has no signature {signature}",
                 hint="it has " + ", ".join(sorted(name for name in known if not name.startswith("__"))),
@@ -58,7 +67,6 @@ class LoadedSignature:
         self._shapes = {name: _shape(info) for name, info in definition.outputs.items()}
         self._wanted = tuple(definition.outputs) if outputs is None else tuple(outputs)
         if missing := [name for name in self._wanted if name not in self._shapes]:
-            self._session.close()
             raise UsageError(
                 f"opening {saved_model}: its signature {signature} has no output {', '.join(missing)}",
                 hint="it has " + ", ".join(sorted(self._shapes)),
@@ -83,6 +91,10 @@ class LoadedSignature:
         if all(given.shape is not None and len(given.shape) == 1 for given in self._inputs.values()):
             return self._run_strings(rows)
         return self._run_arrays(rows)
+
+    def check(self, inputs: Arrays) -> None:
+        """Raises UsageError for values in a batch that BERT's inputs cannot have, and names the row."""
+        check_values(inputs, self._token_types)
 
     def _by_input(self, example: Any) -> dict[str, Any]:
         given = dict(example) if isinstance(example, Mapping) else {next(iter(self._inputs)): example}

@@ -15,6 +15,7 @@ from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import read_manifest, read_packed
 from surgery.export.text_facts import read_text_facts
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
+from surgery.results import Brief
 from surgery.tfserving.compilation import compiled_functions
 from surgery.tfserving.offered import chosen_signatures
 from surgery.tfserving.reply import Reply, reply_of
@@ -57,8 +58,8 @@ class ServedSignature:
         return bool(self.signature.inputs) and all(t.shape is None or t.shape[:1] == (None,) for t in tensors)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Served(Brief):
     """A SavedModel as the server sees it.
 
     Attributes:

@@ -83,9 +83,11 @@ def test_every_command_is_in_the_reference():
 
 
 def test_the_reference_is_what_its_tool_writes(tmp_path):
-    tool = [sys.executable, str(ROOT / "scripts" / "tools" / "docs"), str(tmp_path / "commands.md")]
+    tool = [sys.executable, str(ROOT / "scripts" / "tools" / "docs"), str(tmp_path)]
     subprocess.run(tool, env=environment(), check=True)
-    assert (tmp_path / "commands.md").read_text(encoding="utf-8") == PAGES[HELP]
+    for page in ("reference/commands.md", "notebooks.ipynb"):
+        written = (tmp_path / page).read_text(encoding="utf-8")
+        assert written == (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("screen", [s for s in SHOWN if s.arguments[0] in WITHOUT_TENSORFLOW], ids=str)

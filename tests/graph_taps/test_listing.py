@@ -132,10 +132,9 @@ def test_a_pattern_that_matches_nothing_says_so_beside_the_data(modules):
 
 def test_a_terminal_gets_a_heading_and_columns(modules, monkeypatch, capsys):
     from surgery.cli.terminal import show
-    from surgery.reports import graph
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    show(graph.data(surgery.graph(modules("g3_small"), match="Softmax")), graph.text, False)
+    show(surgery.graph(modules("g3_small"), match="Softmax"), False)
     lines = capsys.readouterr().out.splitlines()
     assert click.unstyle(lines[0]) == "g3_small, signature serving_default: 4 tensors"
     assert lines[1].split() == ["tensor", "operation", "dtype", "shape"]

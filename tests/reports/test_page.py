@@ -23,7 +23,7 @@ def reports(module):
     planned = surgery.plan(module)
     yield lambda page: inspection.text(page, inspection.data(surgery.inspect(module), variables=True))
     yield lambda page: plan.text(page, plan.data(planned))
-    yield lambda page: taps.text(page, taps.data(planned, 1, 128))
+    yield lambda page: taps.text(page, taps.data(surgery.TapListing(plan=planned, batch=1, length=128)))
     yield lambda page: scanning.text(page, scanning.data(surgery.scan(module)))
 
 

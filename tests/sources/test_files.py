@@ -129,9 +129,9 @@ def test_what_tap_and_warm_up_copy_or_write_lies_inside_too(copied, tmp_path):
 
 @pytest.mark.parametrize("vocabulary", ["/etc/hostname", "../outside.txt"])
 def test_a_manifest_names_no_vocabulary_elsewhere(vocabulary: str, tmp_path):
-    from surgery.beam.plan import _vocabulary
+    from surgery.export.text_facts import read_vocabulary
 
     (tmp_path / "outside.txt").write_text("secret")
     (tmp_path / "export").mkdir()
     with pytest.raises(ModuleError, match="outside of the module"):
-        _vocabulary(tmp_path / "export", TextFacts(seq_length=3, pieces=False, vocabulary=vocabulary))
+        read_vocabulary(tmp_path / "export", TextFacts(seq_length=3, pieces=False, vocabulary=vocabulary))

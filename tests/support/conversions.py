@@ -149,7 +149,8 @@ def text_exports(
 ) -> Callable[[str], tuple[Path, Path]]:
     """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
 
-    Texts are cut at 24 tokens. Both have an encoder of two blocks, and a signature `cls` that leaves padding out.
+    Texts are cut at 24 tokens. Both have an encoder of two blocks, the attention maps, and a signature `cls` that
+    leaves padding out.
     """
 
     @cache
@@ -157,7 +158,13 @@ def text_exports(
         place = tmp_path_factory.mktemp("texts") / "bert" / "7"
         with few_batches():
             done = surgery.convert(
-                source(name), place, text=True, seq_length=24, depths=[2], signatures="cls=pooled_output"
+                source(name),
+                place,
+                text=True,
+                seq_length=24,
+                depths=[2],
+                taps="attention_probs",
+                signatures="cls=pooled_output",
             )
         return done.destination, done.text_destination
 

@@ -14,7 +14,13 @@ import pytest
 
 from tests.support.sample_names import BUILT, SAMPLES, SHARP_SAMPLES
 
-SLOW = ("tests/whole/", "tests/tools/", "tests/triton/", "tests/docs/test_walk_through.py")
+SLOW = (
+    "tests/whole/",
+    "tests/tools/",
+    "tests/triton/",
+    "tests/docs/test_notebook.py",
+    "tests/docs/test_walk_through.py",
+)
 """Whole jobs: what they do takes seconds, and all of it takes minutes."""
 
 BY_SAMPLE = ("tests/whole/convert/", "tests/whole/verify/")

@@ -1,4 +1,8 @@
-"""Writes the page of all commands from their help texts: python -m scripts.tools.docs [docs/reference/commands.md]."""
+"""Writes what is made from other sources: python -m scripts.tools.docs [FOLDER, docs/ if it is left out].
+
+reference/commands.md     the help texts of all commands
+notebooks.ipynb           the page notebooks.md as a notebook
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,15 @@ from pathlib import Path
 from click import Context
 from click.testing import CliRunner
 
+from scripts.tools.docs.notebook import as_notebook
 from surgery.cli.main import main as surgery
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "commands.md"
+DOCS = Path(__file__).parents[3] / "docs"
 HEAD = """\
 # Commands
 
 These are the help texts, as the commands print them. `scripts/docs` writes this page; please do not edit it by hand.
+[JSON](json.md) describes what `--json` prints, and [Shell completion](completion.md) how a shell completes them.
 """
 
 
@@ -35,5 +41,8 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    destination = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
-    destination.write_text(page(), encoding="utf-8")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
+    (folder / "reference").mkdir(exist_ok=True)
+    (folder / "reference" / "commands.md").write_text(page(), encoding="utf-8")
+    notebook = as_notebook((DOCS / "notebooks.md").read_text(encoding="utf-8"))
+    (folder / "notebooks.ipynb").write_text(notebook, encoding="utf-8")

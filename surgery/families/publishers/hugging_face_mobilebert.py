@@ -94,6 +94,8 @@ _PUBLISHER = Publisher(
 def hugging_face_mobilebert(query: str, value: str, *, shared: bool) -> Dialect:
     """transformers' names. The last feed-forward of a block has no number, and stands after those that have one.
 
+    transformers makes queries and keys of a bottleneck in any case; it cannot make them of the block's wider input.
+
     Args:
         query: The axis from which queries and keys are made.
         value: The axis from which values are made.

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 import surgery
 from surgery.beam import shards
+from tests.support import documents
 from tests.support.running import environment
 from tests.triton.serving import descendants, running
 
@@ -76,6 +77,10 @@ def test_every_line_has_the_numbers_of_the_signature_or_is_set_aside(text_export
         (str(folder / "b.txt.gz"), len(packed) + 1),
     ]
     assert rejected[0] | {"content": "bad \\xc3( line"} == rejected[0]
+    assert documents.difference("rejected line", rejected) == (set(), set())
+    record = json.loads((tmp_path / "out" / "_extraction.json").read_text())
+    assert record["schema"] == 1
+    assert documents.difference("extraction record", [record]) == (set(), set())
     assert "not UTF-8" in rejected[0]["reason"]
     assert {place: found[place]["text"] for place in lines} == lines
     assert (done.texts, done.rejected) == (len(found), 2)
@@ -164,16 +169,11 @@ def test_pairs_and_ids_come_from_parquet_columns(text_export, signatures, tmp_pa
     assert json.loads(rejected)["reason"] == "column q: null"
 
 
-def test_attention_maps_lose_their_padding_on_both_sides(source, tmp_path):
-    exports = surgery.convert(source("g3_small"), tmp_path / "bert" / "1", text=True, taps=["attention_probs@-1"])
+def test_attention_maps_lose_their_padding_on_both_sides(text_export, signatures, tmp_path):
     (tmp_path / "a.txt").write_text("a b c\n\na b c d e f\n", encoding="utf-8")
-    surgery.extract(
-        exports.text_destination, [tmp_path / "a.txt"], tmp_path / "out", signature="taps_text", processes=1
-    )
+    surgery.extract(text_export, [tmp_path / "a.txt"], tmp_path / "out", signature="taps_text", processes=1)
     table = pq.read_table(tmp_path / "out").sort_by("line")
-    returned = tf.saved_model.load(str(exports.text_destination)).signatures["taps_text"](
-        text=tf.constant(["a b c", "", "a b c d e f"])
-    )
+    returned = signatures["taps_text"](text=tf.constant(["a b c", "", "a b c d e f"]))
     for index, length in enumerate((5, 2, 8)):
         found = np.array(table["attention_probs_3"][index].as_py(), np.float32)
         assert found.shape == (6, length, length)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-
-from surgery.beam.corpus import Row
+from typing import Protocol, TypeVar
 
 WINDOW = 8192
 """Texts that are sorted by length together; held in memory while they are read."""
@@ -16,6 +15,17 @@ SPECIAL = 2
 
 PIECES = re.compile(r"[A-Za-z0-9]{1,6}|[^\sA-Za-z0-9]")
 """One match is about one WordPiece token: up to six letters of a word, or any other character alone."""
+
+
+class WithTexts(Protocol):
+    """What is put into batches."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """One text per input of the signature."""
+
+
+Row = TypeVar("Row", bound=WithTexts)
 
 
 def estimated_tokens(texts: Sequence[str], limit: int) -> int:

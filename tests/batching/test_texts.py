@@ -2,7 +2,7 @@
 
 import random
 
-from surgery.beam.batches import MOST_ROWS, WINDOW, batches, estimated_tokens
+from surgery.batching.texts import MOST_ROWS, WINDOW, batches, estimated_tokens
 from surgery.beam.corpus import Row
 
 

@@ -1,0 +1,274 @@
+"""The JSON documents of surgery: samples of each, and what docs/reference/json.md says of them.
+
+The samples are real results where that needs no TensorFlow, else results put together from real plans and reports.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+import surgery
+from surgery.cli.main import main
+from surgery.edits import KeepBlocks, PruneHeads
+from surgery.export.manifest import make_manifest
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
+from tests.support.documentation import PAGES
+
+PAGE = PAGES["docs/reference/json.md"]
+Modules = Callable[[str], Path]
+
+
+def headings() -> list[str]:
+    """The documents of the page, and the parts that several of them share."""
+    return re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)
+
+
+def described(document: str) -> dict[str, str]:
+    """The rows of a document's table in the page: what describes each key. A key that ends in … is all that is below.
+
+    A row that refers to a part, such as `parity`, stands for the part's rows, which are described by part and key.
+    """
+    section = re.search(rf"^## {re.escape(document)}\n([\s\S]*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE)
+    assert section is not None, f"no section {document}"
+    rows: dict[str, str] = {}
+    for key, meaning in re.findall(r"^\| `([^`]+)` \| (.+) \|$", section[1], flags=re.MULTILINE):
+        assert key not in rows, key
+        linked = re.match(r"as in \[.+\]\(#([\w-]+)\)", meaning)
+        if linked is None or not key.endswith("[]"):
+            rows[key] = key
+        if linked is not None:
+            part = linked[1].replace("-", " ")
+            rows |= {f"{key}.{inner}": f"{part}: {inner}" for inner in described(part) if inner != "schema"}
+    return rows
+
+
+def keys_of(data: Any, rows: Mapping[str, str], prefix: str = "") -> Iterator[str]:
+    """The keys of a document by their row in the page, or by their own path where no row describes it."""
+    if isinstance(data, list):
+        for item in data:
+            yield from keys_of(item, rows, f"{prefix}[]")
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            own, any_name = (f"{prefix}.{key}".lstrip(".") for key in (name, "*"))
+            key = next((k for k in (own, f"{own}…", any_name, f"{any_name}…") if k in rows), own)
+            yield key
+            if not key.endswith("…"):
+                yield from keys_of(value, rows, key)
+
+
+def difference(document: str, samples: Iterable[Any]) -> tuple[set[str], set[str]]:
+    """The keys that samples have and the page does not describe, and what it describes and no sample has."""
+    rows = described(document)
+    found = {key for sample in samples for key in keys_of(json.loads(json.dumps(sample, allow_nan=False)), rows)}
+    return found - rows.keys(), set(rows.values()) - {rows[key] for key in found if key in rows}
+
+
+def report(**fields: Any) -> ParityReport:
+    """A report in which nothing is empty."""
+    output = OutputDiff(
+        name="pooled_output",
+        batches=3,
+        in_double=True,
+        difference=2e-13,
+        max_abs=1e-13,
+        module_error=4e-7,
+        export_error=6e-7,
+        rms=2.0,
+        max_error=1e-6,
+        worst_error="#2",
+        bit_equal=False,
+        nonfinite=(0, 0),
+        padding_rows=0.25,
+        worst_batch="#1",
+        passed=True,
+    )
+    given = {
+        "reference": "the module",
+        "batches": 3,
+        "float32_batches": 2,
+        "outputs": (output,),
+        "weights": WeightCheck(compared=2, mismatches=("a/kernel: its bits differ",)),
+        "contract": ("an input is named otherwise",),
+        "nonfinite_weights": {"a/kernel": 1},
+        "inner": ("pooled_output",),
+        "unmatched": ("embedding_output",),
+        "formulas": ("0.1",),
+        "lacking": {"pooled_output": ("Erf",)},
+    }
+    return ParityReport(**(given | fields))
+
+
+def printed(*arguments: object) -> Any:
+    """The JSON that a command prints to stdout; of one that fails, the line on stderr."""
+    done = CliRunner().invoke(main, [*map(str, arguments), "--json"])
+    return json.loads(done.stdout or done.stderr.splitlines()[-1])
+
+
+def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
+    """Samples by the heading of their section."""
+    from surgery.jobs.convert import Conversion
+    from surgery.jobs.edit import EditedExport
+    from surgery.jobs.extract import Extracted
+    from surgery.jobs.verify import Verification
+    from surgery.planning.edits import apply_edits
+    from surgery.planning.requests import Request
+
+    bert, hf = modules("g3_small"), modules("hf_bert")
+    planned = surgery.plan(bert, taps="query", features="mean=mean/mean", packed=True)
+    edited = surgery.edit(bert, KeepBlocks("0:2"), PruneHeads([0], "-1"))
+    hashes = {a.target: "0" * 64 for a in planned.weights.assignments}
+    conversion = Conversion(
+        destination=Path("out/1"),
+        plan=planned,
+        report=report(),
+        manifest={},
+        text_destination=Path("out_text/1"),
+        warmups={Path("out/1"): 3},
+    )
+    verification = Verification(
+        plan=planned, exported=Path("out/1"), report=report(), notes=("a note",), edits=("an edit",), unproven=("x",)
+    )
+    edit = EditedExport(
+        destination=Path("out/1"),
+        edited=apply_edits(surgery.plan(bert), edited.edits, Request(packed=True)),
+        unchanged=(),
+        changed=(),
+        report=report(),
+        manifest={},
+    )
+    extracted = Extracted(
+        destination="out",
+        signature="text",
+        outputs=("pooled_output",),
+        columns=("text",),
+        shards=(("part-00000-of-00001.parquet", 2),),
+        texts=2,
+        tokens=7,
+        rejected=0,
+        seconds=1.5,
+        processes=2,
+    )
+    names = ("g4_bert_mlm", "tf1_bert_small", "hf_bert", "g3_small")
+    return {
+        "inspection": [
+            *(printed("inspect", modules(name), "--variables") for name in names),
+            printed("inspect", plain_model(folder)),
+            {"schema": 1, **_with_messages(surgery.inspect(modules("tf1_bert_small")))},
+        ],
+        "plan": [
+            planned.to_dict(),
+            *(printed("plan", modules(name)) for name in names),
+            surgery.plan(pretraining(folder)).to_dict(),
+        ],
+        "taps": [printed("taps", bert), printed("taps", modules("g4_mobilebert"))],
+        "parity": [report().to_dict()],
+        "conversion": [conversion.to_dict()],
+        "edit": [edit.to_dict()],
+        "edited model": [edited.to_dict()],
+        "architecture": [planned.architecture.to_dict()],
+        "verification": [verification.to_dict()],
+        "extraction": [extracted.to_dict()],
+        "manifest": [
+            make_manifest(planned, hashes, report()),
+            make_manifest(edited.edited.plan, hashes, report(), edited.edited),
+            make_manifest(surgery.plan(hf), hashes, report()),
+            make_manifest(surgery.plan(pretraining(folder)), hashes, report()),
+        ],
+        "scan": [printed("scan", bert), printed("scan", unclean(modules, folder))],
+        "graph": [listing(bert).to_dict()],
+        "tapping": [tapping(bert).to_dict()],
+        "serving": [printed("serving", bert), serving(bert).to_dict()],
+        "preprocessor": [preprocessor().to_dict()],
+        "error": [printed("inspect", folder / "nothing"), printed("inspect")],
+    }
+
+
+def plain_model(folder: Path) -> Path:
+    """A SavedModel that no weight table explains."""
+    from tests.support.synthetic import CNN, write_saved_model
+
+    return write_saved_model(folder / "cnn", CNN)
+
+
+def pretraining(folder: Path) -> Path:
+    """A checkpoint with a head that is dropped."""
+    from tests.support.builders import hugging_face
+
+    there = folder / "pretraining"
+    return there if there.exists() else hugging_face.build_pretraining(there)
+
+
+def _with_messages(found: surgery.Inspection) -> dict[str, Any]:
+    module = replace(found.module, attached_messages={(): {"key": b"value"}}, problems=("variables.index is missing",))
+    return replace(found, module=module).to_dict()
+
+
+def unclean(modules: Modules, folder: Path) -> Path:
+    """A module that could do more than compute."""
+    from tests.support.hostile import hostile_copy
+
+    return hostile_copy(modules("g4_bert_mlm"), folder / "unclean", folder / "marker")
+
+
+def listing(module: Path) -> surgery.GraphListing:
+    from surgery.graph_taps.listing import Enclosed
+
+    loop = Enclosed(name="loop", op="While", kind="loop", inside=frozenset({"step"}), reachable=("after",))
+    return replace(surgery.graph(module, match="Softmax"), enclosed=(loop,))
+
+
+def tapping(module: Path) -> surgery.Tapping:
+    from surgery.graph_taps.checks import OutputCheck
+    from surgery.graph_taps.selection import GraphTap
+
+    graph = listing(module)
+    return surgery.Tapping(
+        destination=Path("out"),
+        listing=graph,
+        taps=(GraphTap(output="softmax", tensor=graph.tensors[0]),),
+        batches=("#1",),
+        checks=(OutputCheck(output="pooled_output", bit_equal=True, max_abs=0.0, problem=""),),
+        variables=3,
+        left_out=("tokens",),
+    )
+
+
+def serving(export: Path) -> surgery.Serving:
+    from surgery.jobs.warmup import Warmup
+    from surgery.tfserving.mixed_precision import MixedPrecision, OutputErrors, SignatureCost
+    from surgery.tfserving.processor import Processor
+    from surgery.tfserving.requests import WarmupRequest
+
+    cost = SignatureCost(
+        signature="serving_default",
+        errors=(OutputErrors(output="pooled_output", rms=1.0, float32=1e-7, bfloat16=1e-3),),
+        unknown={"sequence_output": "it was not run"},
+        products=8,
+        products_in_bfloat16=6,
+        milliseconds=(3.0,),
+        milliseconds_again=(3.0,),
+        milliseconds_bfloat16=(2.0,),
+    )
+    found = surgery.serving(export)
+    versions = replace(found.served.versions, labels={"stable": 1})
+    return replace(
+        found,
+        served=replace(found.served, versions=versions),
+        curl_by_label={"stable": "curl"},
+        warmup=Warmup(file=Path("requests"), requests=(WarmupRequest(signature="text", label="1 x 8", inputs={}),)),
+        mixed_precision=MixedPrecision(processor=Processor(name="A", flags=frozenset()), signatures=(cost,)),
+    )
+
+
+def preprocessor() -> surgery.Preprocessor:
+    from surgery.explanation.tokenization import Tokenization
+
+    tokenization = Tokenization(file=Path("vocab.txt"), pieces=False, lower_case=True, why="option")
+    return surgery.Preprocessor(destination=Path("out"), tokenization=tokenization, length=128)
