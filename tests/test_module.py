@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.module import TensorInfo, describe, leaves
+from surgery.module import TensorInfo, describe, for_inference, leaves
 from surgery.wording import shape_text
 from tests.support.synthetic import Function, module, new_graph, tensor, trace
 
@@ -59,3 +59,18 @@ def test_python_constants_are_no_inputs():
     Function(graph_def, "f", ["x"]).returns(y="x")
     found = trace(graph_def, "f", [tensor("x"), True, None], {"y": tensor("y")})
     assert [path for path, _ in found.flat_inputs] == ["[0]"]
+
+
+@pytest.mark.parametrize(
+    ("tag_sets", "number"),
+    [
+        ([(), ("train",)], 0),
+        ([("train",), ("eval",), ("serve",)], 2),
+        ([("serve", "tpu"), ("serve",)], 1),
+        ([("train",), ("eval",)], 1),
+        ([("train",)], None),
+        ([], None),
+    ],
+)
+def test_the_graph_for_inference_is_the_one_that_is_served(tag_sets, number):
+    assert for_inference(tag_sets) == number

@@ -37,6 +37,7 @@ def convert(
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
     graph: str = "fused",
     packed: bool = False,
+    keep_head: bool = False,
     text: bool = False,
     seq_length: int | None = None,
     vocab: PathOrHandle | None = None,
@@ -69,6 +70,8 @@ def convert(
             `"model_garden"`, the operations of Model Garden's own layers.
         packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose
             outputs do not show padding, such as pooled ones, leave it out in any case.
+        keep_head: Also writes the signature `classifier` with the head of the model around the encoder, if that is a
+            dense layer on the pooled output. Its outputs, float32 [batch, labels], have the model's own names.
         text: Also writes a SavedModel that takes strings, beside the destination.
         seq_length: The most tokens of a row of the text export; None for all positions of the encoder.
         vocab: The vocabulary file, if the module has none.
@@ -109,6 +112,7 @@ def convert(
             signatures=signatures,
             graph=graph,
             packed=packed,
+            keep_head=keep_head,
         ),
         texts=_texts(seq_length, vocab, lower_case) if text else None,
         warmup=warmup,

@@ -93,6 +93,7 @@ def plan(
     signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
     graph: str = "fused",
     packed: bool = False,
+    keep_head: bool = False,
     limits: Limits = None,
 ) -> Plan:
     """Plans a conversion. Needs no TensorFlow, and does not touch the destination.
@@ -108,6 +109,7 @@ def plan(
         signatures: As for `convert`.
         graph: As for `convert`.
         packed: As for `convert`.
+        keep_head: As for `convert`.
         limits: As for `inspect`.
 
     Returns:
@@ -131,7 +133,14 @@ def plan(
     from surgery.sources.opening import open_module
 
     request = Request.of(
-        taps=taps, layers=layers, features=features, depths=depths, signatures=signatures, graph=graph, packed=packed
+        taps=taps,
+        layers=layers,
+        features=features,
+        depths=depths,
+        signatures=signatures,
+        graph=graph,
+        packed=packed,
+        keep_head=keep_head,
     )
     with open_module(str(module), with_weights=False) as found:
         wanted = None if destination is None else Path(destination)

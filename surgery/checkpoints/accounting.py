@@ -16,12 +16,13 @@ from surgery.errors import ContradictionError, UnexplainedError
 from surgery.export.weights import sha256
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, counting
+from surgery.results import Brief
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accounting:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Accounting(Brief):
     """A written checkpoint, compared with its plan.
 
     Attributes:

@@ -16,10 +16,11 @@ from surgery.proof.comparison import Outputs, Recording, compare
 from surgery.proof.expected import expected_outputs
 from surgery.proof.float64 import record_float64
 from surgery.proof.parity import MAX_DIFFERENCE, OutputDiff
+from surgery.results import Brief
 
 
-@dataclass(frozen=True, kw_only=True)
-class Differences:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Differences(Brief):
     """The differences of a written checkpoint from its module, in double precision.
 
     Attributes:

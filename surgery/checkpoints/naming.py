@@ -11,6 +11,7 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Assignment
 from surgery.explanation.config import model_type
 from surgery.module import InspectedModule
+from surgery.results import Brief
 from surgery.tables.family import Family
 from surgery.tables.layout import Layout, shape_of
 from surgery.tables.publisher import Library, Publisher
@@ -36,8 +37,8 @@ class StoredTensor:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Form:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Form(Brief):
     """The class of a publisher's library for which a module is written, and its tensors.
 
     Attributes:

@@ -19,6 +19,7 @@ from surgery.explanation.assignment import Dropped
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, read_constants
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, make_plan
+from surgery.results import Brief
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +43,8 @@ class CheckpointRequest:
     pooling: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckpointPlan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CheckpointPlan(Brief):
     """A checkpoint that is to be written.
 
     Attributes:

@@ -60,8 +60,6 @@ def checkpoint(
     What transformers cannot express is refused before anything is written. Every tensor and hyperparameter is read
     back and compared before the folder is published. Only --verify needs TensorFlow.
     """
-    from surgery.reports import checkpoint as report
-
     with working(verbose) as progress:
         done = surgery.checkpoint(module, destination, assume=assumed(assume), progress=progress, **options)
-    show(report.data(done), report.text, as_json)
+    show(done, as_json)

@@ -11,6 +11,7 @@ import surgery
 from surgery.cli.options import (
     ASSUME,
     JSON,
+    KEEP_HEAD,
     LIMIT,
     MODULE,
     NONFINITE,
@@ -39,6 +40,7 @@ from surgery.cli.terminal import show, working
 @MODULE
 @click.argument("destination", required=False, type=click.Path(path_type=Path))
 @chooses_outputs
+@KEEP_HEAD
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
 @click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")

@@ -22,7 +22,8 @@ from surgery.wording import is_number
 
 MODULES = (
     "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
-    "SavedModel of TensorFlow 2 or a TF1 hub.Module, a TF1 checkpoint with its config, or a Hugging Face checkpoint."
+    "SavedModel of TensorFlow 2 or 1 (such as a hub.Module or an Estimator's classifier), a TF1 checkpoint with its "
+    "config, or a Hugging Face checkpoint."
 )
 SAVED_MODELS = (
     "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "
@@ -166,6 +167,12 @@ ASSUME = click.option(
 )
 TRUST = click.option("--trust", is_flag=True, help="Run it even if surgery scan finds that it is not clean.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION, after the new export has passed.")
+
+KEEP_HEAD = click.option(
+    "--keep-head",
+    is_flag=True,
+    help="Add the signature classifier with the model's own head, a dense layer on the pooled output.",
+)
 
 OUTPUTS = (
     click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),

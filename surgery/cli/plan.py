@@ -7,7 +7,17 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import ASSUME, JSON, LIMIT, MODULE, Command, assumed, chooses_outputs, reports_errors
+from surgery.cli.options import (
+    ASSUME,
+    JSON,
+    KEEP_HEAD,
+    LIMIT,
+    MODULE,
+    Command,
+    assumed,
+    chooses_outputs,
+    reports_errors,
+)
 from surgery.cli.terminal import show
 
 
@@ -18,6 +28,7 @@ from surgery.cli.terminal import show
 )
 @MODULE
 @chooses_outputs
+@KEEP_HEAD
 @ASSUME
 @LIMIT
 @JSON

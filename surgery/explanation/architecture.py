@@ -14,13 +14,13 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
-from surgery.explanation.config import observe_config
+from surgery.explanation.config import observe_config, observe_training
 from surgery.explanation.convention import (
     Convention,
     described_convention,
     read_convention,
 )
-from surgery.explanation.gathering import Evidence, Findings, Observation, Seen, fold, observe_assumptions
+from surgery.explanation.gathering import Evidence, Findings, Observation, Seen, Unseen, fold, observe_assumptions
 from surgery.explanation.graph_evidence import (
     Graphs,
     observe_bare_graph,
@@ -29,6 +29,7 @@ from surgery.explanation.graph_evidence import (
     observe_names,
     refuse_other_dropouts,
 )
+from surgery.explanation.heads import Head, find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes
@@ -82,6 +83,8 @@ class Inference(Brief):
         convention: How `__call__` takes inputs and gives outputs.
         submodels: The same for each sub-model, such as "mlm", by name.
         publisher: How the checkpoint's publisher describes it; None for a module that has a graph.
+        head: The head of the model around the encoder; None for a module that is an encoder alone.
+        unknown: Rates of dropout without evidence, with the reason: see infer_architecture.
     """
 
     family: Family
@@ -92,6 +95,8 @@ class Inference(Brief):
     convention: Convention
     submodels: Mapping[str, Convention]
     publisher: Publisher | None = None
+    head: Head | None = None
+    unknown: Mapping[str, str]
 
     @property
     def outputs(self) -> EncoderOutputs:
@@ -100,12 +105,16 @@ class Inference(Brief):
         return EncoderOutputs.of(self.family, targets, self.architecture.blocks)
 
 
-def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inference:
+def infer_architecture(
+    module: InspectedModule, assume: Mapping[str, Any] | None = None, *, for_inference: bool = False
+) -> Inference:
     """Reads family, generation and every hyperparameter of a module.
 
     Args:
         module: The inspected module.
         assume: Values by field, for fields without evidence in the module.
+        for_inference: Leaves out fields that only a training trace shows, if the module has none. An encoder cannot be
+            built without them.
 
     Raises:
         UnexplainedError: No table explains the module, or a field has no evidence.
@@ -129,7 +138,8 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
     refuse_other_dropouts(graphs, findings.places)
     bound = bind_sizes(module.name, family, explanation.claims, findings)
     findings = fold(module.name, (*observations, *bound.observations))
-    _refuse_missing(module.name, findings)
+    unknown = _unknown_rates(family, findings, observations) if for_inference else {}
+    _refuse_missing(module.name, {name: why for name, why in findings.missing.items() if name not in unknown})
     _refuse_other_than_fixed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
     outputs = EncoderOutputs.of(family, graphs.targets, values[BLOCK_COUNT])
@@ -148,6 +158,8 @@ def infer_architecture(module: InspectedModule, assume: Mapping[str, Any] | None
         convention=convention,
         submodels=submodels,
         publisher=publisher,
+        head=find_head(module, family, explanation.claims),
+        unknown=unknown,
     )
 
 
@@ -166,15 +178,28 @@ def _observe(
     counted = (*observe_depth(family, graphs), *observe_names(module.name, family, explanation.claims))
     numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
     counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
-    yield from (*described, *counted, *observe_graphs(family, graphs, counts))
+    drawn = tuple(observe_graphs(family, graphs, counts))
+    served = explanation.dialect.publisher if module.whole_graph is not None else None
+    if served is not None:
+        shown = {seen.field: seen.value for seen in drawn if isinstance(seen, Seen)}
+        name, config = module.name, module.training_config
+        drawn = (*observe_training(config, served, family, name, targets=graphs.targets, shown=shown), *drawn)
+    yield from (*described, *counted, *drawn)
 
 
-def _refuse_missing(name: str, findings: Findings) -> None:
-    if findings.missing:
+def _unknown_rates(family: Family, findings: Findings, observations: tuple[Observation, ...]) -> dict[str, str]:
+    """The fields that only a training trace shows, and of which nothing was seen, with the reason."""
+    trained = {row.field for row in family.evidence if row.training}
+    unreadable = {lack.field for lack in observations if isinstance(lack, Unseen) and lack.unreadable}
+    return {name: why for name, why in findings.missing.items() if name in trained - unreadable}
+
+
+def _refuse_missing(name: str, missing: Mapping[str, str]) -> None:
+    if missing:
         raise UnexplainedError(
-            f"inferring the architecture of {name}: no evidence for {', '.join(findings.missing)}"
-            + "".join(f"\n  {field}: {because}" for field, because in findings.missing.items()),
-            hint=f"if you know the value, supply it: {argument('assume', dict.fromkeys(findings.missing, ...))}",
+            f"inferring the architecture of {name}: no evidence for {', '.join(missing)}"
+            + "".join(f"\n  {field}: {because}" for field, because in missing.items()),
+            hint=f"if you know the value, supply it: {argument('assume', dict.fromkeys(missing, ...))}",
         )
 
 

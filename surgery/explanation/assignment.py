@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.claims import Claim
+from surgery.explanation.heads import BIAS, HEAD, KERNEL, DenseHead
 from surgery.module import InspectedModule, VariableInfo, is_attribute
 from surgery.results import Brief
 from surgery.tables import layout
@@ -24,7 +25,7 @@ class Assignment:
         layout: The axes before and after.
         shape: Shape of the target.
         rule: Pattern of the row that claims the variable.
-        part: The part that owns the target: "encoder", or the name of a sub-model.
+        part: The part that owns the target: "encoder", the name of a sub-model, or "classifier" for a head.
     """
 
     variable: VariableInfo
@@ -70,24 +71,28 @@ class AssignmentMap(Brief):
         return {assignment.target: assignment for assignment in self.assignments}
 
 
-def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
-    """Turns the claims of the table into assignments.
+def map_weights(module: InspectedModule, inference: Inference, head: DenseHead | None = None) -> AssignmentMap:
+    """Turns the claims of the table into assignments, with those of a head that is kept.
 
     Raises:
         UnexplainedError: Two variables claim one target, or a weight is not float32.
     """
     assignments: list[Assignment] = []
-    dropped = [Dropped(variable=v, because=v.outside) for v in module.variables if v.outside is not None]
+    sizes = dict(inference.sizes)
+    kept_weights = () if head is None else head.weights
+    dropped = [
+        Dropped(variable=v, because=v.outside)
+        for v in module.variables
+        if v.outside is not None and v not in kept_weights
+    ]
     for claim in inference.claims:
+        if claim.variable in kept_weights:
+            continue
         reason = _reason_to_drop(claim, inference)
         if reason is not None:
             dropped.append(Dropped(variable=claim.variable, because=reason))
             continue
-        if claim.variable.dtype != "float32":
-            raise UnexplainedError(
-                f"mapping {claim.variable.name} of {module.name}: expected float32, found {claim.variable.dtype}",
-                hint="Model Garden's encoders compute in float32; convert the module's weights first",
-            )
+        _refuse_other_dtype(module, claim.variable)
         assert claim.rule.layout is not None
         shape = layout.shape_of(claim.rule.layout.right, inference.sizes)
         assignments += [
@@ -101,9 +106,36 @@ def map_weights(module: InspectedModule, inference: Inference) -> AssignmentMap:
             )
             for target in claim.targets
         ]
+    if head is not None:
+        sizes["labels"] = head.labels
+        assignments += _of_head(module, head, sizes)
     _refuse_double_targets(module, assignments)
     kept = tuple(variable for variable in module.variables if variable.outside is None and is_attribute(variable))
-    return AssignmentMap(assignments=tuple(assignments), dropped=tuple(dropped), kept=kept, sizes=inference.sizes)
+    return AssignmentMap(assignments=tuple(assignments), dropped=tuple(dropped), kept=kept, sizes=sizes)
+
+
+def _of_head(module: InspectedModule, head: DenseHead, sizes: Mapping[str, int]) -> Iterator[Assignment]:
+    """The way of a head's weights."""
+    kernel = "labels hidden -> hidden labels" if head.transposed else "hidden labels"
+    for variable, target, sentence in zip(head.weights, (KERNEL, BIAS), (kernel, "labels"), strict=False):
+        _refuse_other_dtype(module, variable)
+        found = layout.parse(sentence)
+        yield Assignment(
+            variable=variable,
+            target=target,
+            layout=found,
+            shape=layout.shape_of(found.right, sizes),
+            rule="a dense layer on the pooled output",
+            part=HEAD,
+        )
+
+
+def _refuse_other_dtype(module: InspectedModule, variable: VariableInfo) -> None:
+    if variable.dtype != "float32":
+        raise UnexplainedError(
+            f"mapping {variable.name} of {module.name}: expected float32, found {variable.dtype}",
+            hint="Model Garden's encoders compute in float32; convert the module's weights first",
+        )
 
 
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:

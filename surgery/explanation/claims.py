@@ -64,16 +64,21 @@ class Explanation:
         return tuple(lines)
 
 
-def explain(dialect: Dialect, variables: Iterable[VariableInfo]) -> Explanation:
-    """Compares every variable with every row. Exactly one row must claim each variable, and no row may stay idle."""
+def explain(dialect: Dialect, variables: Iterable[VariableInfo], scope: str = "") -> Explanation:
+    """Compares every variable with every row. Exactly one row must claim each variable, and no row may stay idle.
+
+    The encoder's variables stand under `scope`, which is no part of the names in the rows. Of other variables, the rows
+    only say why they are dropped.
+    """
     claims, unclaimed, ambiguous = [], [], []
     used: Used = {}
     rules = [(rule, rule.beginning) for rule in dialect.rules]
+    drops = [(rule, beginning) for rule, beginning in rules if rule.target is None]
     for variable in variables:
-        name = variable.name
+        name = variable.name.removeprefix(scope)
         found = [
             (rule, holes)
-            for rule, beginning in rules
+            for rule, beginning in (rules if variable.name.startswith(scope) else drops)
             if name.startswith(beginning) and (holes := rule.match(name)) is not None
         ]
         for rule, holes in found:

@@ -8,7 +8,8 @@ hyperparameters, and the publisher's code fixes the others. The keys, and the va
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from surgery.errors import UnexplainedError
@@ -81,6 +82,34 @@ def observe_config(
         else:
             observations.append(Unseen(field=row.field, because=f"{config.file} has no {row.key}"))
     return tuple(observations)
+
+
+def observe_training(
+    config: Config | None,
+    publisher: Publisher,
+    family: Family,
+    name: str,
+    *,
+    targets: Container[str],
+    shown: Mapping[str, Any],
+) -> Iterator[Observation]:
+    """The observations that stand in for a training trace, which a graph for serving lacks.
+
+    The publisher's code fixes some rates of dropout, and the config of the training run gives the others, if it was
+    laid beside the graph. What else the config says must agree with the graph. For the arguments see `observe_config`.
+    """
+    training = {row.field for row in family.evidence if row.training}
+    rows = [row for row in publisher.evidence if isinstance(row, ConfigEvidence) or row.field in training]
+    if config is not None:
+        described = replace(publisher, evidence=tuple(rows))
+        yield from observe_config(config, described, family, name, targets=targets, shown=shown, assume={})
+        return
+    for row in rows:
+        if isinstance(row, CodeEvidence):
+            yield Seen(field=row.field, value=row.value, kind="code", place=row.place)
+        elif row.field in training:
+            because = "a graph for serving has no dropout, and no bert_config.json lies beside saved_model.pb"
+            yield Unseen(field=row.field, because=because)
 
 
 def meaning_of(row: ConfigEvidence, word: str) -> Any:

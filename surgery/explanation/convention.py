@@ -6,7 +6,7 @@ Differences between formats travel as this data; no later stage asks which forma
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
@@ -32,6 +32,9 @@ class Convention:
         inputs: Path in the callable's input structure by encoder input.
         outputs: Path in the callable's output structure by export name: `encoder_outputs[3]` by `encoder_outputs_3`.
         aliases: Further outputs that are the same tensor as another, by name: `default` is `pooled_output`.
+        rows: The only number of rows that its graph takes; None for any.
+        length: The only number of tokens in a row that its graph takes; None for any.
+        inner: True where no call or signature of the module returns the outputs: they are tensors inside its graph.
     """
 
     callable: str
@@ -39,6 +42,9 @@ class Convention:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     aliases: Mapping[str, str]
+    rows: int | None = None
+    length: int | None = None
+    inner: bool = False
 
 
 def read_convention(
@@ -74,7 +80,17 @@ def read_convention(
     outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
     if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
-    return Convention(callable=callable_name, kind=kind, inputs=inputs, outputs=outputs, aliases=aliases)
+    rows, length = _fixed(trace, [inputs[anchor.name] for anchor in family.inputs])
+    return Convention(
+        callable=callable_name,
+        kind=kind,
+        inputs=inputs,
+        outputs=outputs,
+        aliases=aliases,
+        rows=rows,
+        length=length,
+        inner=module.whole_graph is not None,
+    )
 
 
 def described_convention(
@@ -124,6 +140,13 @@ def _inputs(
             f"found {', '.join(nodes.values())}, of which {', '.join(sorted(found))} could be told apart"
         )
     return found
+
+
+def _fixed(trace: Trace, paths: Sequence[str]) -> tuple[int | None, int | None]:
+    """The sizes of both axes of the inputs at these paths, as far as their shapes fix them."""
+    shapes = [leaf.shape for path, leaf in trace.flat_inputs if path in paths and leaf.shape and len(leaf.shape) == 2]
+    rows, length = (next((s[axis] for s in shapes if s[axis] is not None), None) for axis in (0, 1))
+    return rows, length
 
 
 def _outputs(

@@ -8,6 +8,8 @@ from typing import Any
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
+from surgery.explanation.embedded import locate_encoder
+from surgery.explanation.heads import Head
 from surgery.module import InspectedModule, VariableInfo
 from surgery.results import Result, document
 from surgery.sources import well_formed
@@ -19,7 +21,8 @@ class Inspection(Result, report="inspection"):
 
     Attributes:
         module: The module.
-        inference: Its family and architecture with the evidence; None if no table explains it.
+        inference: Its family and architecture with the evidence; None if no table explains it. Rates of dropout may be
+            missing, if nothing shows them.
         unexplained: Why no table explains it; None if one does.
         details: What the nearest table could not explain, one line each.
     """
@@ -48,11 +51,20 @@ class Inspection(Result, report="inspection"):
         """
         return document(self, signature=signature, variables=variables)
 
+    @property
+    def head(self) -> Head | None:
+        """The head of the model around the encoder; None for an encoder alone, or if no table explains the module."""
+        return None if self.inference is None else self.inference.head
+
 
 def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = None) -> Inspection:
     """The module with its inference where a table explains it, else with the reason why none does."""
     try:
         with well_formed(module.name):
-            return Inspection(module=module, inference=infer_architecture(module, assume), unexplained=None)
+            return Inspection(
+                module=module,
+                inference=infer_architecture(locate_encoder(module), assume, for_inference=True),
+                unexplained=None,
+            )
     except UnexplainedError as error:
         return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Explanation, explain
 from surgery.explanation.config import model_type
 from surgery.families import FAMILIES
 from surgery.module import InspectedModule, is_attribute
 from surgery.tables.family import Family
-from surgery.tables.rules import Dialect
+from surgery.tables.rules import Dialect, WeightRule
+
+
+def find_embedded(module: InspectedModule) -> dict[str, tuple[Family, Explanation]]:
+    """The families whose weights are among the variables of a larger model, by the scope under which they stand.
+
+    Variables that no row claims may be left over: they belong to the larger model.
+    """
+    names = [variable.name for variable in module.variables]
+    found: dict[str, tuple[Family, Explanation]] = {}
+    for family, dialect in _dialects(module):
+        scopes = (scope for name in names for scope in _scopes(name, dialect.rules[0]))
+        for scope in dict.fromkeys(("", *scopes)):
+            explanation = explain(dialect, module.variables, scope)
+            if replace(explanation, unclaimed=()).complete:
+                _, other = found.get(scope, (family, explanation))
+                if len(explanation.unclaimed) <= len(other.unclaimed):
+                    found[scope] = family, explanation
+    return found
+
+
+def _scopes(name: str, rule: WeightRule) -> Iterator[str]:
+    """The scopes under which a row claims a variable of this name: "" if the row's pattern is the whole name."""
+    starts = [0, *(match.end() for match in re.finditer("/", name))]
+    begun = (start for start in starts if name.startswith(rule.beginning, start))
+    return (name[:start] for start in begun if rule.match(name[start:]) is not None)
 
 
 def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
@@ -20,7 +49,7 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
     tried = []
     for family, dialect in _dialects(module):
-        explanation = explain(dialect, weights)
+        explanation = explain(dialect, weights, module.scope)
         if explanation.complete:
             return family, explanation
         tried.append((family, explanation))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import WriteError
+from surgery.explanation.heads import HEAD, head_data
 from surgery.explanation.outputs import split_entry
 from surgery.formats.text_files import read_json
 from surgery.module import SignatureInfo
@@ -67,6 +68,7 @@ def make_manifest(
         "outputs": plain(plan.signatures),
         "packed": plain(plan.packed),
         "request": plain(plan.outputs.request.short),
+        "head": head_data(plan.outputs.head),
         **({"edits": edits_data(edited)} if edited is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
@@ -133,6 +135,7 @@ def read_request(export: Path, signatures: Mapping[str, SignatureInfo]) -> Reque
             signatures=tuple(map(str, request["signatures"])),
             graph=str(request.get("graph", MODEL_GARDEN)),  # manifests without it are older than the other form
             packed=request.get("packed", False) is True,
+            keep_head=request.get("keep_head", False) is True,
         )
     except FileNotFoundError:
         return _request_of(signatures)
@@ -146,6 +149,7 @@ def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
     return Request(
         taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
         depths=tuple(int(depth) for depth in depths if is_number(depth)),
+        keep_head=HEAD in signatures,
     )
 
 

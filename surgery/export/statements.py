@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surgery.explanation.heads import head_data
 from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, read_manifest
 from surgery.module import InspectedModule
 from surgery.plain import plain
@@ -20,6 +21,8 @@ from surgery.planning.plan import Plan
 
 HISTORY = frozenset({"packages"})
 """Keys that only say how the export was made."""
+NAMES_OF_HEAD = frozenset({"kernel", "bias", "stored", "others"})
+"""Statements about a head that name the module's own variables and outputs."""
 ABSENT = "nothing"
 
 
@@ -79,10 +82,10 @@ def check_statements(
     own = statements.names(plan.module)
     facts = _facts(plan, exported, hashes, edited, own=own)
     stated = _stated(statements.values, plan, own=own)
-    for key in ("request", "packed"):  # earlier versions did not write them
+    for key in ("request", "packed", "head"):  # earlier versions did not write them
         if key not in stated:
             del facts[key]
-    for key in ("graph", "packed") if isinstance(stated.get("request"), dict) else ():
+    for key in ("graph", "packed", "keep_head") if isinstance(stated.get("request"), dict) else ():
         if key not in stated["request"]:
             del facts["request"][key]
     return tuple(f"{MANIFEST}: {line}" for line in _differences(stated, facts, ""))
@@ -117,6 +120,7 @@ def _facts(
         },
         "request": plain(plan.outputs.request.short),
         "packed": plain(plan.packed),
+        "head": _head_facts(plan, own=own),
         "parity": {"passed": True},
     }
     if own:
@@ -148,6 +152,8 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
     if isinstance(stated.get("edits"), dict):
         stated["edits"] = {**stated["edits"], "applied": _reworded(stated["edits"].get("applied"))}
     source = stated.pop("source", None)
+    if not own and isinstance(stated.get("head"), dict):
+        stated["head"] = {key: value for key, value in stated["head"].items() if key not in NAMES_OF_HEAD}
     if not own:
         return {key: value for key, value in stated.items() if key not in ("evidence", "dropped", "kept")}
     if isinstance(source, dict):
@@ -155,6 +161,12 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
     stated["dropped"] = _sorted([*_by(stated.get("dropped"), "variable", "because")])
     stated["kept"] = _sorted(stated.get("kept"))
     return stated
+
+
+def _head_facts(plan: Plan, *, own: bool) -> dict[str, Any] | None:
+    """What a manifest states of the head that is kept; without the names of variables if they are another module's."""
+    found = head_data(plan.outputs.head)
+    return found if found is None or own else {key: value for key, value in found.items() if key not in NAMES_OF_HEAD}
 
 
 def _written(plan: Plan) -> Mapping[str, Any]:
@@ -212,6 +224,7 @@ KNOWN = frozenset(
         "outputs",
         "request",
         "packed",
+        "head",
         "edits",
         "parity",
         "packages",

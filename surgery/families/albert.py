@@ -19,7 +19,7 @@ from surgery.families.shared.rows import BLOCK, functional
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
-from surgery.tables.family import BlockInput
+from surgery.tables.family import BlockInput, EndAnchors
 from surgery.tables.recipe import Activation, Constant, EncoderRecipe, OptionalLayer, Setting
 from surgery.tables.rules import Dialect
 
@@ -110,6 +110,11 @@ ALBERT = replace(
         kernel=f"{SHARED}/self_attention/query/kernel",
         norm_gamma=f"{SHARED}/self_attention_layer_norm/gamma",
         norm_beta=f"{SHARED}/self_attention_layer_norm/beta",
+    ),
+    ends=EndAnchors(
+        attention=f"{SHARED}/self_attention/query/bias",
+        sequence=f"{SHARED}/output_layer_norm/beta",
+        pooled="pooler_transform/bias",
     ),
     fixed={"pooler_act": "tanh", "norm_first": False},
     taps=(*attention_taps("_attention_layer", f"{SHARED}/self_attention"), *feed_forward_taps(SHARED)),

@@ -21,7 +21,7 @@ from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, fun
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
-from surgery.tables.family import BlockInput, Family, InputAnchor
+from surgery.tables.family import BlockInput, EndAnchors, Family, InputAnchor
 from surgery.tables.fields import Field
 from surgery.tables.recipe import Activation, EncoderRecipe, OptionalLayer, Setting, SubmodelRecipe
 from surgery.tables.rules import Dialect, move
@@ -245,6 +245,7 @@ BERT = Family(
         norm_gamma=BLOCK + "/self_attention_layer_norm/gamma",
         norm_beta=BLOCK + "/self_attention_layer_norm/beta",
     ),
+    ends=EndAnchors(attention=_QUERY_BIAS, sequence=BLOCK + "/output_layer_norm/beta", pooled="pooler_transform/bias"),
     taps=(*attention_taps("_attention_layer", f"{BLOCK}/self_attention"), *feed_forward_taps(BLOCK)),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:BertEncoderV2",

@@ -12,23 +12,13 @@ from typing import Any, NamedTuple
 
 from surgery.graphs.calls import DATA, Body, Graph, Port, tree_of_function
 from surgery.graphs.names import scoped
+from surgery.graphs.op_types import WRITES
 from surgery.graphs.ordering import feeds_first
+from surgery.graphs.reach import descendants
 
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
-WRITES = (
-    "Assign",
-    "Apply",
-    "ResourceApply",
-    "Save",
-    "Restore",
-    "MergeV2",
-    "NoOp",
-    "Summary",
-    "Print",
-    "VarIsInit",
-    "IsVariableInit",
-)
-"""Beginnings of the types of operations that are run for an effect, such as writing a variable, or that check one."""
+LOOPS = frozenset({"Enter", "RefEnter", "NextIteration"})
+"""Operations with which a tensor enters a loop of TensorFlow 1, or its next round."""
 
 
 class Tensor(NamedTuple):
@@ -124,13 +114,12 @@ class FlatGraph:
     def of_whole_graph_def(cls, graph_def: Any) -> FlatGraph:
         """All that a TF1 graph of unknown purpose computes, except for optimisers, savers and assignments.
 
-        A graph with loops is not flat: its view is empty.
+        Loops are not flat: what is computed in a loop, or from its results, is left out.
         """
-        readers = [node for node in graph_def.node if not node.op.startswith(WRITES)]
+        looped = descendants(graph_def.node, [node.name for node in graph_def.node if node.op in LOOPS])
+        readers = [n for n in graph_def.node if not n.op.startswith(WRITES) and n.name not in looped]
         consumed = {name.partition(":")[0] for node in readers for name in node.input}
-        loops = any(node.op == "NextIteration" for node in readers)
-        ends = [] if loops else [node.name for node in readers if node.name not in consumed]
-        return cls.of_graph_def(graph_def, (), ends)
+        return cls.of_graph_def(graph_def, (), [node.name for node in readers if node.name not in consumed])
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

@@ -40,7 +40,7 @@ class Part:
 
     Attributes:
         graph: The graph.
-        inputs: The input for which each placeholder stands.
+        inputs: The input for which each placeholder stands, or another node, whose own inputs are then left out.
         variables: The name of each variable by the placeholder of its handle.
         outputs: The wanted tensors, by the names under which they are returned.
         instead: Tensors that take the place of nodes, such as a dropout's data that of its result.
@@ -192,6 +192,8 @@ class _Adding:
         return [feed.node for feed in self._inputs(node)]
 
     def _inputs(self, node: Node) -> list[Tensor]:
+        if node in self._part.inputs:
+            return []
         inputs = node.inputs[:1] if self._is_drawn(node) else node.inputs
         return [self._behind(feed) for feed in inputs]
 

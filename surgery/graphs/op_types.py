@@ -17,6 +17,20 @@ STOPS = frozenset({"StopGradient", "PreventGradient"})
 """Those of them that stop gradients."""
 READS = {"ReadVariableOp": "value", "ResourceGather": "output", "ResourceGatherNd": "output"}
 """Operations that read a variable's handle, and the name of their output."""
+WRITES = (
+    "Assign",
+    "Apply",
+    "ResourceApply",
+    "Save",
+    "Restore",
+    "MergeV2",
+    "NoOp",
+    "Summary",
+    "Print",
+    "VarIsInit",
+    "IsVariableInit",
+)
+"""Beginnings of the types of operations that are run for an effect, such as writing a variable, or that check one."""
 UNKNOWN = "unknown"
 """The dtype of an output whose dtype the files do not show."""
 HANDLES = frozenset({"resource", "variant"})
@@ -64,6 +78,14 @@ def output_index(port: str, node: Any, definition: Any) -> int:
             return offset + int(index)
         offset += len(_argument_types(output, node, definition))
     raise ValueError(f"it reads the output {argument} of {node.name}, which {node.op} does not have")
+
+
+def is_set(node: Any, attribute: str) -> bool:
+    """A flag of an operation, False where the file leaves it out.
+
+    Asking the message itself for an attribute that it lacks would add it, empty, and the graph could not be loaded.
+    """
+    return attribute in node.attr and bool(node.attr[attribute].b)
 
 
 def handed_on(op: str, port: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from surgery.graphs.flat import WRITES
+from surgery.graphs.op_types import WRITES
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
@@ -27,6 +27,12 @@ def ancestors(nodes: Mapping[str, Any], feeds: Iterable[str]) -> set[str]:
     )
 
 
+def descendants(nodes: Iterable[Any], names: Iterable[str]) -> set[str]:
+    """Names of these operations, and of all that take a tensor that is computed from theirs."""
+    users = _users(nodes)
+    return _closure(names, lambda name: users.get(name, ()))
+
+
 def computed_from(nodes: Mapping[str, Any], feeds: Iterable[str], outputs: Iterable[str]) -> frozenset[str]:
     """Names of the operations that can be computed from fed tensors.
 
@@ -35,10 +41,7 @@ def computed_from(nodes: Mapping[str, Any], feeds: Iterable[str], outputs: Itera
     """
     fed = {owner(name) for name in feeds}
     takes = {name: {owner(feed) for feed in node.input} for name, node in nodes.items()}
-    users: dict[str, set[str]] = {}
-    for name, owners in takes.items():
-        for before in owners:
-            users.setdefault(before, set()).add(name)
+    users = _users(nodes.values())
     needed = _closure((owner(name) for name in outputs), lambda name: takes[name] if name not in fed else ())
     closed = (
         n for n, node in nodes.items() if n not in fed and (node.op in PLACEHOLDERS or node.op.startswith(WRITES))
@@ -46,6 +49,15 @@ def computed_from(nodes: Mapping[str, Any], feeds: Iterable[str], outputs: Itera
     refused = _closure(closed, lambda name: users.get(name, set()) - fed)
     decided = _closure(fed, lambda name: users.get(name, ()))
     return frozenset((needed | (decided - refused)) - fed)
+
+
+def _users(nodes: Iterable[Any]) -> dict[str, set[str]]:
+    """Names of the operations that take a tensor or wait for an operation, by that operation's name."""
+    users: dict[str, set[str]] = {}
+    for node in nodes:
+        for feed in node.input:
+            users.setdefault(owner(feed), set()).add(node.name)
+    return users
 
 
 def _closure(start: Iterable[str], following: Any) -> set[str]:

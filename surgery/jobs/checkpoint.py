@@ -25,14 +25,15 @@ from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.module import InspectedModule
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import make_battery
+from surgery.results import Result
 from surgery.scanning.gate import let_through
 from surgery.sources.hugging_face import KNOWN_BY, WEIGHTS
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Checkpoint(Result, report="checkpoint"):
     """A published Hugging Face folder.
 
     Attributes:

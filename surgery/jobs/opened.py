@@ -10,10 +10,13 @@ from surgery.export.weights import Weights
 from surgery.module import Tensors
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, silent
-from surgery.proof.battery import Batch
+from surgery.proof.battery import Batch, make_fixed_battery
 
 MakeBattery = Callable[[Architecture], Sequence[Batch]]
-"""Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery."""
+"""Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery.
+
+A module that takes one length or one number of rows has batches of its own (battery.make_fixed_battery).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,4 +52,7 @@ def open_weights(
     tensors = plan.module.open_tensors()
     tensors.check(assignment.variable for assignment in plan.weights.assignments)
     weights = Weights(plan.weights, tensors.read, plan.module.constants, allow_nonfinite=allow_nonfinite)
-    return Opened(plan=plan, tensors=tensors, weights=weights, battery=make_battery(plan.inference.architecture))
+    architecture, call = plan.inference.architecture, plan.inference.convention
+    fixed = call.rows is not None or call.length is not None
+    battery = make_fixed_battery(architecture, call.rows, call.length) if fixed else make_battery(architecture)
+    return Opened(plan=plan, tensors=tensors, weights=weights, battery=battery)

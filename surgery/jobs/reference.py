@@ -52,7 +52,7 @@ def reference_of(opened: Opened) -> Iterator[Reference]:
     if plan.inference.publisher is not None:
         yield Computed(opened)
     else:
-        with LoadedModule(plan.module, plan.inference, plan.outputs.taps) as loaded:
+        with LoadedModule(plan.module, plan.inference, plan.outputs) as loaded:
             yield loaded
 
 

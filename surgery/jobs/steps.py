@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.errors import ParityError
+from surgery.explanation.convention import Convention
 from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
 from surgery.module import InspectedModule
@@ -183,7 +184,7 @@ def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
     inner = () if checkpoint else inner_outputs(plan.inference, plan.outputs)
     return Recorded(
         plan=plan,
-        how=float64.description(plan.module) if checkpoint else REFERENCE,
+        how=float64.description(plan.module) if checkpoint else REFERENCE + _shape_of(plan.inference.convention),
         battery=opened.battery,
         expected=expected,
         inner=tuple(name for name in inner if any(name in outputs.float64 for outputs in expected)),
@@ -192,6 +193,13 @@ def _recorded(opened: Opened, runs: Sequence[Ran]) -> Recorded:
         formulas=tuple(dict.fromkeys(name for run in runs for name in run.formulas)),
         lacking={name: ops for run in runs for name, ops in run.lacking.items()},
     )
+
+
+def _shape_of(call: Convention) -> str:
+    """The shape of the inputs that the module's graph takes, for people; "" if it takes any."""
+    sizes = [(call.rows, "rows"), (call.length, "tokens")]
+    fixed = " and ".join(f"{size} {name}" for size, name in sizes if size is not None)
+    return f", which takes {fixed} only" if fixed else ""
 
 
 def _joined(parts: Iterable[Outputs]) -> Outputs:

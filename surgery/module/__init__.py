@@ -4,7 +4,7 @@ Import the names from here: `from surgery.module import InspectedModule`.
 """
 
 from surgery.module.inspected import Config, InspectedModule
-from surgery.module.signatures import SERVE, MetaGraphInfo, OutputName, SignatureInfo, TensorInfo
+from surgery.module.signatures import SERVE, MetaGraphInfo, OutputName, SignatureInfo, TensorInfo, for_inference
 from surgery.module.traces import Structure, Trace, describe, leaves
 from surgery.module.variables import Tensors, VariableInfo, is_attribute, no_tensors
 
@@ -21,6 +21,7 @@ __all__ = [
     "Trace",
     "VariableInfo",
     "describe",
+    "for_inference",
     "is_attribute",
     "leaves",
     "no_tensors",

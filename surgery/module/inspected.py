@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo
+from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo, for_inference
 from surgery.module.traces import Trace
 from surgery.module.variables import Tensors, VariableInfo, no_tensors
 from surgery.results import Brief
@@ -53,6 +53,11 @@ class InspectedModule(Brief):
         config: The file that describes the function of a checkpoint, which has no graph; None for a SavedModel.
         bare_graph: Opens the graph of unknown purpose that lies beside a checkpoint, which is evidence and nothing to
             call; None where there is none.
+        whole_graph: Opens the whole graph of a SavedModel without calls, in which an encoder may lie (see
+            surgery.explanation.embedded); None for any other module.
+        around: The signatures of the model around an encoder that has a call of its own, by name.
+        training_config: The config of the training run, where it lies beside such a graph; None where it does not.
+        scope: The scope of the encoder's variables in such a graph, such as "module/"; "" for none.
         open_tensors: Opens the values of the variables.
         saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
         cleared: The word of the gate that its graphs may be run (surgery.scanning.gate.Cleared); None before it.
@@ -76,6 +81,10 @@ class InspectedModule(Brief):
     problems: tuple[str, ...] = ()
     config: Config | None = None
     bare_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    whole_graph: Callable[[], FlatGraph] | None = field(default=None, repr=False, compare=False)
+    around: Mapping[str, Trace] = field(default_factory=dict)
+    training_config: Config | None = None
+    scope: str = ""
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
     saved_model: Any = field(default=None, repr=False, compare=False)
     cleared: Any = field(default=None, repr=False, compare=False)
@@ -88,17 +97,25 @@ class InspectedModule(Brief):
         return found[0] if found else None
 
     @property
+    def inference_graph(self) -> Any:
+        """The message of the inference meta graph. Raises LookupError where there is none, as for a checkpoint."""
+        number = for_inference(self.tag_sets)
+        if number is None:
+            raise LookupError("there is no meta graph for inference")
+        return self.saved_model.meta_graphs[number]
+
+    @property
     def callables(self) -> tuple[str, ...]:
         """Names of the module's callables, "__call__" among them."""
         return tuple(dict.fromkeys(trace.callable for trace in self.traces))
 
     @property
     def signatures(self) -> dict[str, SignatureInfo]:
-        """Signatures of the inference meta graph: the one without the tag "train"."""
-        for graph in self.meta_graphs:
-            if "train" not in graph.tags:
-                return {signature.name: signature for signature in graph.signatures}
-        return {}
+        """Signatures of the inference meta graph."""
+        number = for_inference(self.tag_sets)
+        return (
+            {} if number is None else {signature.name: signature for signature in self.meta_graphs[number].signatures}
+        )
 
     @property
     def tag_sets(self) -> tuple[tuple[str, ...], ...]:

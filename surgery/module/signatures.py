@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from surgery.formats.tensors import Shape
 
 SERVE = ("serve",)
 """The tags that the server loads unless --saved_model_tags says otherwise."""
+
+
+def for_inference(tag_sets: Sequence[Iterable[str]]) -> int | None:
+    """The number of the meta graph for inference: the one that is served, else the first without the tag "train".
+
+    None where there is none. An Estimator may export further ones, tagged "eval" or, beside "serve", "tpu".
+    """
+    numbered = [(number, tuple(sorted(tags))) for number, tags in enumerate(tag_sets)]
+    served = [number for number, tags in numbered if tags == SERVE]
+    return next(iter([*served, *(number for number, tags in numbered if "train" not in tags)]), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from surgery.explanation.heads import DenseHead
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, blocks_by_tap
@@ -41,12 +42,19 @@ class ExportOutputs(Brief):
         taps: The taps at their blocks, in the order of computation.
         features: The features by name.
         signatures: The signatures by name, `serving_default` first.
+        head: The head that the signature `classifier` runs; None where none is kept.
     """
 
     request: Request
     taps: tuple[TapAtBlock, ...] = ()
     features: Mapping[str, ResolvedFeature] = field(default_factory=dict)
     signatures: Mapping[str, Signature] = field(default_factory=dict)
+    head: DenseHead | None = None
+
+    @property
+    def head_outputs(self) -> frozenset[str]:
+        """The outputs of the head, each [batch, labels]."""
+        return frozenset() if self.head is None else frozenset(self.head.outputs)
 
     @property
     def tap_names(self) -> frozenset[str]:

@@ -68,6 +68,8 @@ def _axes(inference: Inference, outputs: ExportOutputs, output: str) -> tuple[st
     feature: ResolvedFeature | None = outputs.feature_of(output)
     if output in by_tap:
         return by_tap[output].offer.axes
+    if output in outputs.head_outputs:
+        return ("batch", "labels")
     if feature is not None:
         return ("batch", POSITION, "hidden") if feature.pooling == "none" else ("batch", "hidden")
     entry = split_entry(output)

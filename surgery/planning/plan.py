@@ -10,6 +10,8 @@ from typing import Any
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture, Inference, infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
+from surgery.explanation.embedded import locate_encoder
+from surgery.explanation.heads import Head
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed
@@ -25,7 +27,7 @@ class Plan(Result, report="plan"):
     """The plan that `surgery plan` shows and `surgery convert` carries out.
 
     Attributes:
-        module: The inspected module.
+        module: The inspected module. Where the encoder lies in a larger graph, the trace of it is the call.
         inference: Its family and architecture, with the evidence.
         weights: Where every variable goes, or why it is dropped.
         outputs: The outputs that the caller wants.
@@ -44,6 +46,11 @@ class Plan(Result, report="plan"):
     def architecture(self) -> Architecture:
         """The hyperparameters by field."""
         return self.inference.architecture
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the model around the encoder, kept or not; None for a module that is an encoder alone."""
+        return self.inference.head
 
     @property
     def packed(self) -> dict[str, tuple[str, ...]]:
@@ -68,9 +75,11 @@ def make_plan(
             f"opening {module.name}: " + "; ".join(module.problems), hint="the module is incomplete: fetch it again"
         )
     with well_formed(module.name):
+        module = locate_encoder(module)
         inference = infer_architecture(module, assume)
-        weights = map_weights(module, inference)
     outputs = resolve(inference, request or Request())
+    with well_formed(module.name):
+        weights = map_weights(module, inference, outputs.head)
     return Plan(
         module=module,
         inference=inference,

@@ -106,6 +106,7 @@ class Request:
         signatures: Composed signatures in their short form.
         graph: The form of the graphs for inference, one of GRAPHS.
         packed: True if signatures whose outputs show padding leave it out, too.
+        keep_head: True for a further signature with the head of the model around the encoder.
     """
 
     taps: tuple[str | Tap, ...] = ()
@@ -115,6 +116,7 @@ class Request:
     signatures: tuple[str, ...] = ()
     graph: str = FUSED
     packed: bool = False
+    keep_head: bool = False
 
     @classmethod
     def of(
@@ -127,6 +129,7 @@ class Request:
         signatures: OneOrMore[str] | Mapping[str, OneOrMore[str]] = (),
         graph: str = FUSED,
         packed: bool = False,
+        keep_head: bool = False,
     ) -> Request:
         """The request of a public function's arguments: one of a kind or several, `signatures` also as a mapping."""
         if isinstance(signatures, Mapping):
@@ -139,6 +142,7 @@ class Request:
             signatures=one_or_more(signatures),
             graph=graph,
             packed=packed,
+            keep_head=keep_head,
         )
 
     @property

@@ -1,19 +1,20 @@
 """Which signatures an export will have, and the inputs and outputs of each.
 
 `serving_default` comes first. Then come `taps` with all taps, one signature per feature, `depth_<number>` for each
-depth, the composed ones, and the module's sub-models, such as `mlm`.
+depth, the composed ones, `classifier` with the head that is kept, and the module's sub-models, such as `mlm`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.heads import HEAD, DenseHead, Head, OtherHead
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
 from surgery.planning.features import NAME, ResolvedFeature, resolve_features
 from surgery.planning.outputs import DEPTH, SERVING, TAPS, ExportOutputs, Signature
@@ -44,14 +45,33 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
             raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"{DEPTH}{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
-    taken = {*signatures, *inference.submodels, TAPS, "__call__"}
+    head = _keepable(inference.head, {*known, TAPS}) if request.keep_head else None
+    kept = set() if head is None else {HEAD}
+    taken = {*signatures, *inference.submodels, *kept, TAPS, "__call__"}
     for short in request.signatures:
         name, outputs = _composed(short, known, taken)
         signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
         taken.add(name)
-    _refuse_collisions(features, base, {*inference.submodels, SERVING, TAPS})
-    resolved = ExportOutputs(request=request, taps=taps, features=features, signatures=signatures)
+    _refuse_collisions(features, base, {*inference.submodels, *kept, SERVING, TAPS})
+    if head is not None:
+        signatures[HEAD] = Signature(outputs=tuple(head.outputs))
+    resolved = ExportOutputs(request=request, taps=taps, features=features, signatures=signatures, head=head)
     return replace(resolved, signatures=packed_where_hidden(inference, resolved, signatures))
+
+
+def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
+    """The head of a module, if it can be kept. `taken` are the names of the encoder's outputs. Raises UsageError."""
+    option = argument("keep_head", True)
+    if head is None:
+        raise UsageError(f"{option}: the module is an encoder without a head")
+    if isinstance(head, OtherHead):
+        raise UsageError(
+            f"{option}: the head ({', '.join(head.variables)}) is no dense layer on the pooled output: {head.because}",
+            hint=f"without {option}, the encoder is converted alone; `surgery tap` keeps the whole model",
+        )
+    if double := [name for name in head.outputs if name in taken]:
+        raise UsageError(f"{option}: the head's output {double[0]} has the name of an output of the encoder")
+    return head
 
 
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:

@@ -3,7 +3,7 @@
 In double precision a batch that differs at all differs visibly, so every shape occurs once; every kind of mask, token
 type and word id occurs several times, and the longest sequence once. Some masks lack position 0, some have holes, and
 some rows are nothing but padding. Batches of one length are run together in double precision (surgery.proof.joining),
-and each by itself in float32.
+and each by itself in float32. A module whose graph takes only so many rows or tokens gets batches of that shape.
 """
 
 from __future__ import annotations
@@ -57,6 +57,14 @@ KINDS = (
     Kind(8, 17, "random", "ragged", "alternating", padding_row=True, float32=True),
     Kind(1, LONGEST, "random", "ones", "alternating"),
 )
+OF_FIXED_LENGTH = (
+    Kind(1, LONGEST, "random", "ones", "last", float32=True),
+    Kind(2, LONGEST, "repeated", "ragged", "zero", float32=True),
+    Kind(1, LONGEST, "edges", "late", "alternating", float32=True),
+    Kind(3, LONGEST, "random", "gaps", "last", float32=True, training=True),
+    Kind(2, LONGEST, "random", "ragged", "alternating", padding_row=True, float32=True),
+)
+"""The same for a module that takes one length: every kind of mask, token type and word id, in few rows."""
 FIRST_LOOK = 2
 """The number of batches on which the filled encoder is compared first."""
 
@@ -72,6 +80,7 @@ class Batch:
         taps: True if taps are run on it, too. Those of the longest sequence would take much memory.
         float32: True if inference is run on it in float32.
         training: True if the training traces are run on it, in double precision.
+        joined: True if it may be run together with others of its length; False if the module takes so many rows only.
     """
 
     label: str
@@ -80,6 +89,7 @@ class Batch:
     taps: bool = True
     float32: bool = True
     training: bool = True
+    joined: bool = True
 
     @property
     def length(self) -> int:
@@ -96,6 +106,20 @@ class Batch:
 def make_battery(architecture: Architecture) -> tuple[Batch, ...]:
     """The battery for an encoder with the vocabulary, positions and token types of this architecture."""
     return tuple(_batch(architecture, number, kind) for number, kind in enumerate(KINDS))
+
+
+def make_fixed_battery(architecture: Architecture, rows: int | None, length: int | None) -> tuple[Batch, ...]:
+    """The battery for a module that takes so many rows, or so many tokens in each, and no others; None for any."""
+    kinds = [
+        kind._replace(
+            rows=rows or kind.rows,
+            length=length or kind.length,
+            padding_row=kind.padding_row and (rows or kind.rows) > 1,  # a batch of nothing else would prove nothing
+        )
+        for kind in (OF_FIXED_LENGTH if length is not None else KINDS)
+    ]
+    batches = (_batch(architecture, number, kind) for number, kind in enumerate(kinds))
+    return tuple(replace(batch, joined=rows is None) for batch in batches)
 
 
 def first_look(battery: Sequence[Batch]) -> tuple[dict[int, Batch], dict[int, Batch]]:

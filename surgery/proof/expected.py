@@ -87,13 +87,15 @@ def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ..
     They are compared with tensors inside the module's graph.
     """
     block_outputs = inference.outputs.block_outputs
-    hidden = set(inference.outputs.paths) - set(inference.convention.outputs)
+    returned = () if inference.convention.inner else inference.convention.outputs
+    hidden = set(inference.outputs.paths) - set(returned)
     hidden |= outputs.tap_names
-    if "sequence_output" in inference.convention.outputs:
+    if "sequence_output" in returned:
         hidden.discard(block_outputs[-1])  # the last block's output is `sequence_output`
     for feature in outputs.features.values():
         if any(block_outputs[layer] in hidden for layer in feature.layers):
             hidden.update(feature.outputs)
+    hidden |= set() if outputs.head is None else set(outputs.head.inner)
     found = [name for name in outputs.signatures[SERVING].outputs if name in hidden]
     for name, made in outputs.extra.items():
         last = None if made.depth is None else block_outputs[made.depth - 1]

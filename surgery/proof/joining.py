@@ -24,7 +24,8 @@ def joinable(battery: Sequence[Batch]) -> list[list[int]]:
     for number, batch in enumerate(battery):
         if batch.double:
             shapes = tuple(sorted((name, array.shape[1:]) for name, array in batch.inputs.items()))
-            groups.setdefault((shapes, batch.taps), []).append(number)
+            alone = None if batch.joined else number
+            groups.setdefault((shapes, batch.taps, alone), []).append(number)
     return list(groups.values())
 
 

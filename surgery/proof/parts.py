@@ -8,12 +8,13 @@ numbers on both sides: rate and scale of each dropout then show in the outputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.explanation.architecture import Inference
 from surgery.explanation.convention import Convention
+from surgery.explanation.heads import HEAD, DenseHead
 from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input, Part
@@ -21,7 +22,6 @@ from surgery.module import InspectedModule, Trace
 from surgery.planning.outputs import SERVING, TAPS, ExportOutputs
 from surgery.planning.padding import called_only
 from surgery.planning.signatures import signature_inputs
-from surgery.planning.taps import TapAtBlock
 from surgery.proof.calls import CALL, call_output, call_roles, is_promised, structure_of
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.tables.dropouts import find_dropouts
@@ -51,8 +51,11 @@ def trained(callable_name: str) -> str:
     return f"{callable_name}(training=True)"
 
 
-def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> Compared:
-    """The graphs of a module. Its call also has the tensors between its blocks, and the taps that are found in it."""
+def of_module(module: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Compared:
+    """The graphs of a module, as far as an export with these outputs is compared with them.
+
+    Its call also has the tensors between its blocks, and the taps that are found in it.
+    """
     parts: list[Part] = []
     taps_found: list[str] = []
     training: list[str] = []
@@ -61,7 +64,7 @@ def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapA
         assert trace is not None, "read_convention has refused a module without it"
         wanted = _by_path(trace, convention.outputs)
         if name == CALL:
-            tapped = tap_tensors(trace, inference, taps)
+            tapped = tap_tensors(trace, inference, outputs.taps)
             wanted = {**inner_tensors(trace, inference), **tapped, **wanted}
             taps_found += tapped
         else:
@@ -76,7 +79,20 @@ def of_module(module: InspectedModule, inference: Inference, taps: Sequence[TapA
             wanted = {f"{trained(name)}.{output}": tensor for output, tensor in wanted.items()}
             training += wanted
             parts.append(_part(module, trace, roles, wanted, draws=_draws(trace.open_graph())))
+    if outputs.head is not None:
+        parts.append(_with_head(module, outputs.head))
     return Compared(parts=tuple(parts), taps=frozenset(taps_found), training=frozenset(training))
+
+
+def _with_head(module: InspectedModule, head: DenseHead) -> Part:
+    """The graph of the model around the encoder, up to the outputs of its head."""
+    found = head.open_graph()
+    return Part(
+        graph=found.graph,
+        inputs=found.inputs,
+        variables=_variable_names(module, found.graph),
+        outputs={f"{HEAD}.{name}": tensor for name, tensor in found.outputs.items()},
+    )
 
 
 def of_export(
@@ -94,7 +110,7 @@ def of_export(
     taps: list[str] = []
     training: list[str] = []
     same_as: dict[str, str] = {}
-    meta_graph = _serving_graph(exported)
+    meta_graph = exported.inference_graph
     for name, wanted_inputs in signature_inputs(inference, outputs).items():
         signature = meta_graph.signature_def.get(name)
         if signature is None or set(signature.inputs) != wanted_inputs:
@@ -151,7 +167,7 @@ def of_export(
 
 def signature_graph(exported: InspectedModule, name: str) -> tuple[FlatGraph, dict[Node, str]]:
     """The graph of a signature as the file has it, and the names of the variables by their placeholders in it."""
-    meta_graph = _serving_graph(exported)
+    meta_graph = exported.inference_graph
     signature = meta_graph.signature_def[name]
     graph = FlatGraph.of_graph_def(
         meta_graph.graph_def,
@@ -160,11 +176,6 @@ def signature_graph(exported: InspectedModule, name: str) -> tuple[FlatGraph, di
     )
     nodes = {node.name: node for node in meta_graph.graph_def.node if node.op in ("VarHandleOp", "VariableV2")}
     return graph, {node: _shared_name(nodes[path]) for path, node in graph.variables.items() if path in nodes}
-
-
-def _serving_graph(exported: InspectedModule) -> Any:
-    """The meta graph that is served."""
-    return next(graph for graph in exported.saved_model.meta_graphs if "train" not in graph.meta_info_def.tags)
 
 
 def _called(
@@ -204,18 +215,22 @@ def _part(
     instead: Mapping[Node, Tensor] | None = None,
 ) -> Part:
     graph = trace.open_graph()
-    names = {variable.address: variable.name for variable in module.variables}
     return Part(
         graph=graph,
         inputs={
             node: Input(name=roles.get(path, path), dtype=leaf.dtype)
             for node, (path, leaf) in zip(graph.inputs, trace.flat_inputs, strict=True)
         },
-        variables={node: names.get(path, path) for path, node in graph.variables.items()},
+        variables=_variable_names(module, graph),
         outputs=outputs,
         draws=draws or {},
         instead=instead or {},
     )
+
+
+def _variable_names(module: InspectedModule, graph: FlatGraph) -> dict[Node, str]:
+    names = {variable.address: variable.name for variable in module.variables}
+    return {node: names.get(path, path) for path, node in graph.variables.items()}
 
 
 def _draws(graph: FlatGraph) -> dict[Node, int]:

@@ -29,6 +29,7 @@ def data(inference: Inference) -> Data:
             }
             for field, value in inference.architecture.values.items()
         ],
+        "unknown": dict(inference.unknown),
     }
 
 
@@ -47,4 +48,5 @@ def text(console: Console, data: Data) -> None:
                     f"{evidence['place']}{places}",
                 )
             )
+    rows += [(field, "unknown", "", because) for field, because in data["unknown"].items()]
     table_of(console, ("field", "value", "from", "read at"), rows)

@@ -14,6 +14,8 @@ from surgery.wording import number
 if TYPE_CHECKING:
     from surgery.jobs.checkpoint import Checkpoint
 
+SCHEMA = 1
+
 
 def data(done: Checkpoint) -> Data:
     """The written checkpoint and its proof."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from surgery.explanation.heads import HEAD, head_data
 from surgery.plain import plain
-from surgery.reports import padding, parity
+from surgery.reports import padding, parity, surroundings
 from surgery.reports.page import Data, lines
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def data(conversion: Conversion) -> Data:
         "warmup_requests": {str(destination): count for destination, count in conversion.warmups.items()},
         "signatures": {name: list(outputs) for name, outputs in conversion.plan.signatures.items()},
         "packed": plain(conversion.plan.packed),
+        "head": head_data(conversion.plan.inference.head),
         "parity": parity.data(conversion.report),
     }
 
@@ -31,6 +33,8 @@ def data(conversion: Conversion) -> Data:
 def text(console: Console, data: Data) -> None:
     """The comparison, then the folders that were written."""
     parity.text(console, data["parity"])
+    if data["head"] is not None:
+        lines(console, [surroundings.sentence(data["head"], kept=HEAD in data["signatures"])])
     if data["packed"]:
         lines(console, [f"padding is {padding.sentence(data['packed'])}"])
     for folder in (data["destination"], data["text_destination"]):

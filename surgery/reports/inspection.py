@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from surgery.module import InspectedModule, SignatureInfo, Structure, TensorInfo, Trace, describe
-from surgery.reports import architecture
+from surgery.reports import architecture, surroundings
 from surgery.reports.page import Data, facts, table_of, title
 from surgery.wording import Lines, shape_text, size
 
@@ -75,7 +75,7 @@ def data(inspection: Inspection, *, signature: str | None = None, variables: boo
             for v in module.variables
         ]
     if inspection.inference is not None:
-        data["explanation"] = architecture.data(inspection.inference)
+        data["explanation"] = architecture.data(inspection.inference) | surroundings.data(inspection.inference)
     else:
         data["unexplained"] = {"reason": Lines(inspection.unexplained), "details": list(inspection.details)}
     return data
@@ -130,6 +130,7 @@ def text(console: Console, data: Data) -> None:
         table_of(console, ("name", "dtype", "shape", ""), listed)
     if "explanation" in data:
         architecture.text(console, data["explanation"])
+        surroundings.text(console, data["explanation"], kept=False)
     else:
         title(console, "No weight table explains this module")
         console.print(escape(data["unexplained"]["reason"]), soft_wrap=True)

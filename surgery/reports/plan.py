@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from surgery.explanation.heads import HEAD
 from surgery.plain import plain
-from surgery.reports import architecture, padding
+from surgery.reports import architecture, padding, surroundings
 from surgery.reports.page import Data, facts, table_of, title
 from surgery.wording import shape_text, size
 
@@ -24,6 +25,7 @@ def data(plan: Plan) -> Data:
         "name": plan.module.name,
         "format": plan.module.format,
         **architecture.data(plan.inference),
+        **surroundings.data(plan.inference),
         "convention": plain(plan.inference.convention),
         "heads": {name: plain(convention) for name, convention in plan.inference.submodels.items()},
         "assignments": [
@@ -55,6 +57,7 @@ def text(console: Console, data: Data) -> None:
     """The same facts as tables. Variables of one row of the weight table share its number."""
     title(console, f"Plan for {data['name']} ({data['format']})")
     architecture.text(console, data)
+    surroundings.text(console, data, kept=HEAD in data["signatures"])
     title(
         console,
         f"Weights: {len(data['assignments'])} assigned, {len(data['kept'])} kept, {len(data['dropped'])} dropped",

@@ -20,6 +20,8 @@ from surgery.wording import is_number
 
 VARIABLES = "variables/variables"
 """Prefix of the checkpoint inside a SavedModel."""
+GOOGLE_CONFIG = "*bert_config.json"
+"""Google-research's config files: `bert_config.json` and `albert_config.json`."""
 SIGNED = (SAVED_MODEL, f"{VARIABLES}.index")
 """The files that identify a SavedModel."""
 

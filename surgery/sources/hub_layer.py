@@ -53,6 +53,7 @@ def inspect(files: Files) -> InspectedModule:
             v if v.path in inside else replace(v, attribute=None, outside=_reason(v, owners)) for v in module.variables
         ),
         signature_traces={},
+        around=module.signature_traces,
     )
 
 

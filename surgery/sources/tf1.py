@@ -1,4 +1,4 @@
-"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones.
+"""TF1 SavedModels: hub.Modules (tag sets `{}` and `{train}`) and plain ones, such as those that an Estimator exports.
 
 Lists of trainable variables, assets and attachments are graph collections. The collection names are TensorFlow 1's;
 `hub_module_attachments` holds tensorflow_hub's ModuleAttachment messages
@@ -17,7 +17,7 @@ from tensorboard.compat.proto import variable_pb2
 from surgery.formats.declared import declare
 from surgery.formats.tensors import dtype_name, shape_of, to_array
 from surgery.graphs.flat import VARIABLES, FlatGraph
-from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
+from surgery.module import Config, InspectedModule, TensorInfo, Trace, VariableInfo, for_inference
 from surgery.sources import common
 from surgery.sources.files import SAVED_MODEL, Files
 
@@ -40,12 +40,12 @@ def inspect(files: Files) -> InspectedModule:
     """Reads the meta graph for inference and its collections. A hub.Module is recognised by its `tfhub_module.pb`."""
     saved_model, folder = files.saved_model, files.folder
     assert saved_model is not None, "`accepts` is true only where there is one"
-    inference = next(
-        (g for g in saved_model.meta_graphs if "train" not in g.meta_info_def.tags), saved_model.meta_graphs[0]
-    )
+    number = for_inference([graph.meta_info_def.tags for graph in saved_model.meta_graphs])
+    inference = saved_model.meta_graphs[number or 0]
     hub = (folder / "tfhub_module.pb").is_file()
     assets = _assets(inference)
     variables = _variables(inference)
+    traces = tuple(_traces(saved_model.meta_graphs))
     return InspectedModule(
         name=files.name,
         folder=str(folder),
@@ -54,7 +54,7 @@ def inspect(files: Files) -> InspectedModule:
         meta_graphs=common.meta_graphs(saved_model),
         variables=variables,
         assets=assets,
-        traces=tuple(_traces(saved_model.meta_graphs)),
+        traces=traces,
         attached_messages={tuple(sorted(g.meta_info_def.tags)): _attachments(g) for g in saved_model.meta_graphs},
         constants=_constants(inference),
         fingerprint=common.fingerprint(folder, *common.SIGNED),
@@ -63,9 +63,17 @@ def inspect(files: Files) -> InspectedModule:
             *common.missing_assets(files, assets.values()),
             *(common.checkpoint_problems(files, common.VARIABLES) if variables else ()),
         ),
+        training_config=None if traces else _training_config(files),
+        whole_graph=None if traces else cache(partial(FlatGraph.of_whole_graph_def, inference.graph_def)),
         open_tensors=partial(common.open_checkpoint, folder / common.VARIABLES),
         saved_model=saved_model,
     )
+
+
+def _training_config(files: Files) -> Config | None:
+    """The config of the encoder that was trained, which its user may lay beside the graph; an exporter writes none."""
+    found = files.glob(common.GOOGLE_CONFIG)
+    return common.read_config(found[0]) if found else None
 
 
 def _variables(meta_graph: Any) -> tuple[VariableInfo, ...]:

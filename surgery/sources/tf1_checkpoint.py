@@ -21,14 +21,15 @@ from surgery.sources import common
 from surgery.sources.files import Files
 
 KNOWN_BY = "*.index"
-CONFIG = "*bert_config.json"
 EXPECTED = "TF1 checkpoint (bert_config.json or albert_config.json with *.ckpt.index and *.ckpt.data-*)"
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def accepts(files: Files) -> bool:
     """True for a folder with the index of a checkpoint, or with one of the two configs and no `config.json`."""
-    return bool(files.checkpoint or files.glob(KNOWN_BY) or (files.glob(CONFIG) and not files.glob("config.json")))
+    return bool(
+        files.checkpoint or files.glob(KNOWN_BY) or (files.glob(common.GOOGLE_CONFIG) and not files.glob("config.json"))
+    )
 
 
 def inspect(files: Files) -> InspectedModule:
@@ -94,7 +95,7 @@ def _prefix(files: Files) -> str:
 
 
 def _config(files: Files) -> Config:
-    found = files.glob(CONFIG)
+    found = files.glob(common.GOOGLE_CONFIG)
     if len(found) != 1:
         raise ModuleError(
             f"opening {files.folder}: expected bert_config.json or albert_config.json beside the checkpoint, found "

@@ -153,6 +153,16 @@ class Anchors:
                 return MaskAdded(logits=total.inputs[1 - position], mask=node, adder=float(values[0]))
         return None
 
+    def lookups(self, table: str) -> list[Tensor]:
+        """The tensors of ids that select rows of this table, by gather or by the product with their one-hot rows."""
+        found = []
+        for node, position in self.uses(table):
+            if node.op in LOOKUPS:
+                found.append(node.inputs[1])
+            elif node.op in PRODUCTS and (rows := through_shapes(node.inputs[1 - position]).node).op == "OneHot":
+                found.append(rows.inputs[0])
+        return found
+
     def lookup_input(self, table: str) -> Node | None:
         """The graph input whose ids select rows of this embedding table, by gather or by one-hot product."""
         for node, position in self.uses(table):

@@ -72,6 +72,21 @@ class BlockInput:
     norm_beta: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class EndAnchors:
+    """The weights from which the ends of a post-norm encoder are found in the graph of a larger model.
+
+    Attributes:
+        attention: Target of a weight whose attention adds the mask, see anchors.Anchors.mask_added.
+        sequence: Target of beta of the norm that gives a block's output.
+        pooled: Target of the bias of the dense layer whose activation is the pooled output.
+    """
+
+    attention: str
+    sequence: str
+    pooled: str
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Family(Brief):
     """One family of encoders: everything that is particular to it.
@@ -91,6 +106,7 @@ class Family(Brief):
         lists: Outputs that are a list with one entry per block, and the number of entries before the first block.
             MobileBERT's `encoder_outputs` begin with the embedding.
         axes: Axes of an output by name, where they are not those of the block outputs, "batch seq hidden".
+        ends: The weights from which its ends are found in the graph of a larger model; None where none is read.
         repeated: Scope of the targets that all blocks share; None where every block has its own.
         depth: Where the number of blocks is read when all blocks share their weights.
         right_context: How many positions after its last token influence a text's outputs even when masked (MobileBERT's
@@ -114,6 +130,7 @@ class Family(Brief):
     counts: Mapping[str, str] = field(default_factory=lambda: {"layer": "num_hidden_layers"})
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
     axes: Mapping[str, str] = field(default_factory=lambda: {"pooled_output": "batch hidden"})
+    ends: EndAnchors | None = None
     repeated: str | None = None
     depth: GraphEvidence | None = None
     right_context: int = 0

@@ -17,3 +17,10 @@ def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
 
 
 ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activations.relu}
+HEAD_ACTIVATIONS = {
+    "linear": tf.identity,
+    "softmax": tf.nn.softmax,
+    "sigmoid": tf.nn.sigmoid,
+    "log_softmax": tf.nn.log_softmax,
+}
+"""The activations behind a head's logits, by the name in explanation.heads.DenseHead.outputs."""

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference
+from surgery.explanation.heads import BIAS, HEAD, KERNEL
 from surgery.export.weights import Weights
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.activations import ACTIVATIONS
@@ -51,6 +52,11 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
                 layer(outputs["sequence_output"], tokens)
                 _apply(layer, submodel.settings, architecture.values)
                 submodels[name] = layer
+        for target in (KERNEL, BIAS):
+            if target in weights:
+                shape = weights.assignments[target].shape
+                with tf.name_scope(HEAD):
+                    tf.Variable(tf.zeros(shape), shape=shape, name=target.removeprefix(f"{HEAD}/"))
     _apply(network, recipe.settings, architecture.values)
     unfilled = [a for target, a in weights.assignments.items() if target not in variables]
     if unfilled:

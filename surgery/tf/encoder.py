@@ -12,10 +12,12 @@ import tensorflow as tf
 
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.heads import BIAS, KERNEL, DenseHead
 from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.planning.edits import EditedBlock
 from surgery.planning.requests import FUSED, MODEL_GARDEN
 from surgery.planning.taps import POSITION, TapAtBlock
+from surgery.tf.activations import HEAD_ACTIVATIONS
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.fused import fused
 from surgery.tf.layers import Watched, layers_at, passing, watched
@@ -125,6 +127,15 @@ class Encoder:
         `sequence_output` is float32 [batch, seq, hidden], `positions` int32 [batch, positions].
         """
         return self.submodels[name](sequence_output, positions)
+
+    def head(self, pooled_output: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The outputs of the head that is kept, float32 [batch, labels], from the pooled output [batch, hidden]."""
+        head = self.inference.head
+        assert isinstance(head, DenseHead), "no other head is kept"
+        logits = tf.matmul(pooled_output, self.variables[KERNEL])
+        if head.bias is not None:
+            logits = tf.nn.bias_add(logits, self.variables[BIAS])
+        return {name: HEAD_ACTIVATIONS[activation](logits) for name, activation in head.outputs.items()}
 
 
 def edit_encoder(encoder: Encoder, edited: tuple[EditedBlock, ...]) -> Encoder:

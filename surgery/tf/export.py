@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
+from surgery.explanation.heads import HEAD
 from surgery.explanation.outputs import BLOCKS, entry_name
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
@@ -82,10 +83,13 @@ def _root(export: Export) -> tuple[Reusable, dict[str, Any]]:
     scopes = {
         name: recipe.scope for name, recipe in inference.family.encoder.submodels.items() if name in encoder.submodels
     }
-    own = [
-        v for target, v in encoder.variables.items() if not target.startswith(tuple(f"{s}/" for s in scopes.values()))
-    ]
+    beside = tuple(f"{scope}/" for scope in (*scopes.values(), HEAD))
+    own = [v for target, v in encoder.variables.items() if not target.startswith(beside)]
     _list_variables(root, [*own, *encoder.added, *constants])
+    if outputs.head is not None:
+        head = Reusable()
+        _list_variables(head, [v for target, v in encoder.variables.items() if target.startswith(f"{HEAD}/")])
+        setattr(root, HEAD, head)
     for name, scope in scopes.items():
         submodel = Reusable()
         positions = inference.family.encoder.submodels[name].positions
@@ -144,6 +148,8 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
             if set(feature.outputs) & set(wanted.outputs):
                 states = [encoded[BLOCKS][entry(layer)] for layer in feature.layers]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
+        if outputs.head_outputs.issuperset(wanted.outputs):
+            flat.update(encode.encoder.head(encoded["pooled_output"]))
         return {name: flat[name] for name in wanted.outputs}
 
     return _served(specs, run)

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from surgery.graphs.flat import VARIABLES
 from surgery.graphs.functions import reachable
 from surgery.graphs.reach import ancestors
 
@@ -26,7 +27,7 @@ def only_variables(meta_graph: Any) -> Any:
     """
     graph, saver = meta_graph.graph_def, meta_graph.saver_def
     nodes = {node.name: node for node in graph.node}
-    roots = [node.name for node in graph.node if node.op == "VarHandleOp"]
+    roots = [node.name for node in graph.node if node.op in VARIABLES]
     if saver.restore_op_name:
         roots += [saver.restore_op_name, saver.filename_tensor_name]
     kept = ancestors(nodes, roots)
@@ -40,17 +41,24 @@ def only_variables(meta_graph: Any) -> Any:
 
 
 def variable_handles(graph: tf.Graph) -> dict[str, tf.Tensor]:
-    """Variable handles of a graph by name. A name that two variables share is left out."""
+    """Handles of a graph's variables, or references to them, by name. A name that two variables share is left out."""
     found: dict[str, list[tf.Tensor]] = {}
     for operation in graph.get_operations():
-        if operation.type == "VarHandleOp":
-            found.setdefault(operation.get_attr("shared_name").decode(), []).append(operation.outputs[0])
+        if operation.type in VARIABLES:
+            name = operation.get_attr("shared_name").decode() or operation.name
+            found.setdefault(name, []).append(operation.outputs[0])
     return {name: handles[0] for name, handles in found.items() if len(handles) == 1}
 
 
 def restore_by_name(handles: Mapping[str, tf.Tensor], prefix: str) -> list[Any]:
     """Adds operations to the current graph that restore each variable from the checkpoint's tensor of its name."""
     names = list(handles)
-    dtypes = [handles[name].op.get_attr("dtype") for name in names]
+    dtypes = [handles[name].op.get_attr("dtype").base_dtype for name in names]
     values = tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), dtypes=dtypes)
-    return [tf.raw_ops.AssignVariableOp(resource=handles[n], value=v) for n, v in zip(names, values, strict=True)]
+    return [_assign(handles[name], value) for name, value in zip(names, values, strict=True)]
+
+
+def _assign(handle: tf.Tensor, value: tf.Tensor) -> Any:
+    if handle.dtype == tf.resource:
+        return tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+    return tf.raw_ops.Assign(ref=handle, value=value)

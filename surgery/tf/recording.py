@@ -11,13 +11,14 @@ import numpy as np
 
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.heads import HEAD
 from surgery.export.weights import sha256
 from surgery.graphs.feeding import fed_with
 from surgery.graphs.merging import Input, Merged
 from surgery.module import SERVE, InspectedModule
 from surgery.planning.outputs import SERVING, ExportOutputs
 from surgery.planning.signatures import signature_inputs
-from surgery.planning.taps import Offer, TapAtBlock
+from surgery.planning.taps import Offer
 from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
@@ -42,16 +43,16 @@ class LoadedModule:
     The session is opened when it is needed, and again after `close`. Use it in a `with` statement.
     """
 
-    def __init__(self, module: InspectedModule, inference: Inference, taps: Sequence[TapAtBlock] = ()) -> None:
+    def __init__(self, module: InspectedModule, inference: Inference, outputs: ExportOutputs) -> None:
         self._module, self._inference = module, inference
-        self._compared = of_module(module, inference, taps)
+        self._compared = of_module(module, inference, outputs)
         self._merged, problems = _merge(self._compared)
         for problem in problems.values():
             raise ModuleError(
                 f"writing the graphs of {module.folder} as one: {problem}",
                 hint="such a graph cannot be compared: please report it",
             )
-        self._offers = {tap.output: tap.offer for tap in taps}
+        self._offers = {tap.output: tap.offer for tap in outputs.taps}
         self._session: SavedModelSession | None = None
         self._graphs: dict[bool, Imported] = {}
 
@@ -106,7 +107,7 @@ class LoadedModule:
 
     def _graph(self, *, double: bool) -> Imported:
         if self._session is None:
-            tags = _serving_tags(self._module)
+            tags = tuple(self._module.inference_graph.meta_info_def.tags)
             self._session = SavedModelSession(cleared(self._module), tags, only_variables=True, few_runs=True)
         if double not in self._graphs:
             self._graphs[double] = self._session.graph(self._merged, double=double)
@@ -159,11 +160,12 @@ def _sizes(offer: Offer, inference: Inference, batch: Batch) -> tuple[int, ...]:
 def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     """A tensor that a TF1 graph may keep flat, [batch * seq, hidden], as [batch, seq, hidden].
 
-    The pooled output is recognised by its name, because at length 1 its shape [batch, hidden] is the same.
+    The outputs that have one vector for a text are recognised by their names, because at length 1 their shapes
+    [batch, hidden] and [batch, labels] are the same.
     """
     rows, length = batch.inputs["input_mask"].shape
-    pooled = name.rpartition(".")[2] == "pooled_output"
-    return value.reshape(rows, length, -1) if value.ndim == 2 and not pooled else value
+    of_text = name.rpartition(".")[2] == "pooled_output" or name.startswith(f"{HEAD}.")
+    return value.reshape(rows, length, -1) if value.ndim == 2 and not of_text else value
 
 
 class LoadedExport:
@@ -282,7 +284,3 @@ class LoadedExport:
     def hashes(self, targets: Sequence[str]) -> dict[str, str]:
         """SHA-256 of the variables of these names, as the session has restored them. Missing ones are left out."""
         return {name: sha256(value) for name, value in self._session.variables(targets)}
-
-
-def _serving_tags(module: InspectedModule) -> tuple[str, ...]:
-    return next(graph.tags for graph in module.meta_graphs if "train" not in graph.tags)

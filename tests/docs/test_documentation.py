@@ -21,6 +21,7 @@ from tests.support.documentation import surgery as main
 from tests.support.running import environment
 from tests.support.sample_names import (
     CHECKPOINT_SAMPLES,
+    ESTIMATORS,
     LAYER_SAMPLES,
     SUPPORT,
     TF1_SAMPLES,
@@ -42,7 +43,7 @@ def test_the_support_table_says_what_the_tests_convert():
     cells = table("docs/modules.md", "")
     assert {place for place, cell in cells.items() if cell == "yes"} == set(SUPPORT)
     assert set(cells.values()) == {"yes", "no"}
-    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES}
+    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES, *ESTIMATORS}
     for (_, source), samples in SUPPORT.items():
         written = {case.module for case in CASES}
         proven = {"to Hugging Face": written, "re-saved around a `hub.KerasLayer`": set(LAYER_SAMPLES)}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from surgery.explanation.architecture import Architecture
-from surgery.proof.battery import first_look, make_battery
+from surgery.proof.battery import first_look, make_battery, make_fixed_battery
+from surgery.proof.joining import joinable
 
 VOCAB, POSITIONS, TYPES = 1200, 96, 2
 
@@ -193,3 +194,31 @@ def test_one_token_type_and_two_words_are_enough():
     for batch in battery(vocab=2, types=1):
         assert not batch.inputs["input_type_ids"].any()
         assert batch.inputs["input_word_ids"].max() < 2
+
+
+def fixed(rows: int | None, length: int | None):
+    values = {"vocab_size": VOCAB, "max_position_embeddings": POSITIONS, "type_vocab_size": TYPES}
+    return make_fixed_battery(Architecture(family="bert", generation="test", values=values), rows, length)
+
+
+@pytest.mark.parametrize(("rows", "length"), [(None, 24), (4, None), (1, 24), (4, 24)])
+def test_a_module_of_fixed_shape_gets_batches_of_that_shape(rows, length):
+    batches = fixed(rows, length)
+    assert all(shape(batch)[0] == rows for batch in batches if rows)
+    assert all(shape(batch)[1] == length for batch in batches if length)
+    assert all(batch.taps for batch in batches if length)
+    assert joinable(batches) == ([[n] for n in range(len(batches))] if rows else [[*range(len(batches))]])
+    assert any(batch.training for batch in batches)
+    assert not any(batch.padding_rows.all() for batch in batches)
+
+
+def test_the_batches_of_one_length_have_every_kind_of_mask_id_and_type():
+    masks = [batch.inputs["input_mask"] for batch in fixed(None, 24)]
+    falls = [np.diff(mask, axis=1) for mask in masks]
+    assert any(mask.all() for mask in masks)
+    assert any((fall <= 0).all() and (fall < 0).any() for fall in falls)  # ragged
+    assert any((fall > 0).any() for fall in falls)  # gaps
+    assert any((mask[:, 0] == 0).any() and mask.any() for mask in masks)  # position 0 is masked
+    types = {tuple(np.unique(batch.inputs["input_type_ids"])) for batch in fixed(None, 24)}
+    assert types == {(0,), (TYPES - 1,), tuple(range(TYPES))}
+    assert {0, VOCAB - 1} <= {int(i) for batch in fixed(None, 24) for i in batch.inputs["input_word_ids"].ravel()}

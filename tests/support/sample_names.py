@@ -81,10 +81,15 @@ TERMS = ("g4_mobilebert_layer_norm", "hf_bert")
 LAYER_SAMPLES = ("g2_small", "g4_electra", "g4_albert", "g4_mobilebert", "g4_talkheads")
 """Modules that the tests convert from inside a layer."""
 
+ESTIMATORS = ("tf1_estimator", "estimator_square", "estimator_scoped", "estimator_albert")
+"""Classifiers as Estimators export them: one that lies packed, and those that tests/whole/convert/test_estimators.py
+builds."""
+
 SUPPORT = {
     ("BERT", "TF2 SavedModel"): ("g2_small", "g3_small", "g4_bert_mlm", "g4_bert_v2", "g4_prenorm"),
     ("BERT", "re-saved around a `hub.KerasLayer`"): ("g2_small",),
     ("BERT", "TF1 `hub.Module`"): ("tf1_bert_small",),
+    ("BERT", "inside a TF1 SavedModel"): ("tf1_estimator", "estimator_square", "estimator_scoped"),
     ("BERT", "TF1 checkpoint"): ("tf1_bert_checkpoint",),
     ("BERT", "Hugging Face checkpoint"): ("hf_bert", "hf_bert_gelu_new"),
     ("ELECTRA", "TF2 SavedModel"): ("g4_electra",),
@@ -93,6 +98,7 @@ SUPPORT = {
     ("ALBERT", "TF2 SavedModel"): ("g4_albert", "g4_albert_dropout"),
     ("ALBERT", "re-saved around a `hub.KerasLayer`"): ("g4_albert",),
     ("ALBERT", "TF1 `hub.Module`"): ("tf1_albert_small",),
+    ("ALBERT", "inside a TF1 SavedModel"): ("estimator_albert",),
     ("ALBERT", "TF1 checkpoint"): ("tf1_albert_checkpoint",),
     ("ALBERT", "Hugging Face checkpoint"): ("hf_albert",),
     ("MobileBERT", "TF2 SavedModel"): ("g4_mobilebert", "g4_mobilebert_layer_norm"),

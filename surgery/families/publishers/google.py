@@ -65,7 +65,7 @@ def google_rows(
             "(heads size) hidden -> heads size hidden",
         ),
         move(f"{attention}/output/dense/bias", f"{target}/self_attention/attention_output/bias", "hidden"),
-        *pooler_rows("bert/pooler/dense"),
+        *pooler_rows("bert/pooler/dense", optional="pooler"),
         *(replace(row, pattern=row.pattern.replace("output_bias/bias", "output_bias")) for row in MASKED_LM),
     ]
     norms = {name: "/".join((target, name, "{leaf}")) for name in ("self_attention_layer_norm", "output_layer_norm")}

@@ -5,7 +5,7 @@ Each generation of names is put together from these in the family's own table.
 
 from __future__ import annotations
 
-from surgery.tables.rules import WeightRule, move
+from surgery.tables.rules import WeightRule, drop, move
 
 BLOCK = "transformer/layer_{layer}"
 
@@ -83,6 +83,12 @@ MASKED_LM = tuple(
 )
 
 
+KEPT_HEAD = drop(
+    "classifier/{leaf:(?:kernel|bias)}",
+    because="the head that an export keeps is no part of its encoder",
+)
+
+
 def functional(
     scope: str, attention_output: str, *, block: str = BLOCK, projected: bool = False
 ) -> tuple[WeightRule, ...]:
@@ -106,4 +112,5 @@ def functional(
         *block_rows(scope + block, block),
         *pooler_rows(scope + "pooler_transform", optional="pooler"),
         *MASKED_LM,
+        KEPT_HEAD,
     )

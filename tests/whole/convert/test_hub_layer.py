@@ -24,7 +24,7 @@ def classifiers(source, tmp_path_factory):
 
 
 def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers, converted, tmp_path):
-    done = surgery.convert(classifiers["from_text"], tmp_path / "out" / "1")
+    done = surgery.convert(classifiers["from_text"], tmp_path / "out" / "1", keep_head=True)
     assert done.report.passed
     assert set(done.plan.module.assets) >= {"vocab_file"}
     assert (tmp_path / "out" / "1" / "assets" / "vocab.txt").is_file()
@@ -39,6 +39,9 @@ def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers
     tokens = {"input_word_ids": ids, "input_mask": tf.cast(ids > 0, tf.int32), "input_type_ids": tf.zeros_like(ids)}
     expected, found = layer._func(tokens, training=False, mask=None), tuned(tokens)
     np.testing.assert_allclose(found["pooled_output"], expected["pooled_output"], atol=1e-5)
+    head = getattr(inner, "layer_with_weights-1")
+    logits = tuned.signatures["classifier"](**tokens)["classifier"]  # the source itself takes texts only
+    np.testing.assert_allclose(logits, expected["pooled_output"] @ head.kernel + head.bias, atol=1e-5)
 
 
 def test_head_optimiser_and_metrics_are_dropped_each_with_its_reason(classifiers):
