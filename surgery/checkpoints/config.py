@@ -69,12 +69,6 @@ def write_config(name: str, inference: Inference, form: Form, *, merge_dropout: 
         elif values.setdefault(row.key, written) != written:
             refusals.append(f"{row.field} is {value}, but {row.key} is {values[row.key]} for another layer")
     refusals += _unequal_heads(form, architecture)
-    demanded = [
-        f"{demand.key} would be {values[demand.key]!r}: {demand.because}"
-        for demand in form.publisher.demands
-        if demand.key in values and values[demand.key] not in demand.allowed
-    ]
-    refusals = demanded or refusals
     if refusals:
         raise UnexplainedError(
             f"{doing}: transformers' {form.class_name} cannot compute what it computes", details=tuple(refusals)

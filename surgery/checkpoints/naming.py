@@ -12,6 +12,7 @@ from surgery.explanation.assignment import Assignment
 from surgery.explanation.config import model_type
 from surgery.module import InspectedModule
 from surgery.results import Brief
+from surgery.tables.evidence import ConfigEvidence
 from surgery.tables.family import Family
 from surgery.tables.layout import Layout, shape_of
 from surgery.tables.publisher import Library, Publisher
@@ -98,6 +99,9 @@ def choose_form(module: InspectedModule, inference: Inference, assignments: Iter
     named = None if module.config is None else model_type(module.config)
     assignments = tuple(assignments)
     tried: list[tuple[str, list[str]]] = []
+    unmet = [line for _, publisher, _ in _written(family) for line in unmet_demands(publisher, inference)]
+    if unmet:
+        raise UnexplainedError(doing, details=tuple(dict.fromkeys(unmet)))
     for dialect, publisher, library in sorted(_written(family), key=lambda row: named not in row[1].model_types):
         if submodel not in library.classes:
             tried.append((next(iter(library.classes.values())), [f"sub-model .{submodel}"]))
@@ -109,7 +113,7 @@ def choose_form(module: InspectedModule, inference: Inference, assignments: Iter
             if len(found) == 1:
                 tensors += found
             else:
-                lacking.append(assignment.target)
+                lacking.append(f"{assignment.target} {list(assignment.shape)}")
         if not lacking:
             return Form(
                 dialect=dialect,
@@ -120,6 +124,16 @@ def choose_form(module: InspectedModule, inference: Inference, assignments: Iter
             )
         tried.append((library.classes[submodel], lacking))
     raise _refusal(family, doing, tried)
+
+
+def unmet_demands(publisher: Publisher, inference: Inference) -> Iterator[str]:
+    """The keys of a publisher's config that may not have the module's values, each with the reason."""
+    values = inference.architecture.values
+    rows = [row for row in publisher.evidence if isinstance(row, ConfigEvidence) and row.field in values]
+    keys = {row.key: values[row.field] for row in rows}
+    for demand in publisher.demands:
+        if demand.key in keys and keys[demand.key] not in demand.allowed:
+            yield f"{demand.key} would be {keys[demand.key]!r}: {demand.because}"
 
 
 def _written(family: Family) -> Iterator[tuple[Dialect, Publisher, Library]]:
@@ -161,7 +175,10 @@ def pooler_scope(family: Family) -> str | None:
 def _refusal(family: Family, doing: str, tried: list[tuple[str, list[str]]]) -> SurgeryError:
     if not tried:
         return UnexplainedError(f"{doing}: {family.no_library or f'transformers has no model like {family.name}'}")
-    reasons = [f"transformers' {name} has no place for {_some(lacking)}" for name, lacking in tried]
+    nearest: dict[str, list[str]] = {}
+    for name, lacking in tried:
+        nearest[name] = min(nearest.get(name, lacking), lacking, key=len)
+    reasons = [f"transformers' {name} has no place for {_some(lacking)}" for name, lacking in nearest.items()]
     scope = pooler_scope(family)
     if scope is not None and any(all(target.startswith(scope) for target in lacking) for _, lacking in tried):
         return UsageError(
