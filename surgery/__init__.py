@@ -14,10 +14,11 @@ imports point downward only, from the last line of this map to the first:
     tf                                         build it, run it           (the only TensorFlow)
     checkpoints                                Hugging Face folders written
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
+    keras                                      an export as a layer of Keras 3
     jobs → reports, api → cli                  the commands
 
-Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module` and `surgery.beam`. All
-else may move.
+Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module`, `surgery.keras` and
+`surgery.beam`. All else may move.
 """
 
 from __future__ import annotations

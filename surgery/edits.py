@@ -1,4 +1,4 @@
-"""Edits of an encoder: they keep or drop blocks, remove heads, and put Keras layers after blocks or instead of them.
+"""Edits of an encoder: they keep or drop blocks, remove heads, put layers of tf_keras after or in place of blocks.
 
 An edit selects blocks as Python counts them, in the encoder that the edits before it have left. The number of places
 that it hits is counted. An edit that hits nothing, or a block or head that does not exist, is refused. The manifest
@@ -53,7 +53,7 @@ class InsertLayer:
 
     Attributes:
         after: The number of the block.
-        layer: A layer of tf_keras that takes and returns float32 [batch, seq, hidden].
+        layer: A layer of tf_keras (Keras 2) that takes and returns float32 [batch, seq, hidden].
     """
 
     after: int
@@ -66,7 +66,7 @@ class ReplaceBlock:
 
     Attributes:
         block: The number of the block.
-        layer: A layer of tf_keras that takes and returns float32 [batch, seq, hidden].
+        layer: A layer of tf_keras (Keras 2) that takes and returns float32 [batch, seq, hidden].
     """
 
     block: int

@@ -105,6 +105,7 @@ LIMITS = {
             unit="seconds",
             bounds="the run of a signature on one batch, and the set-up of a module",
         ),
+        Limit(name="answer_seconds", default=10, unit="seconds", bounds="the wait for a server's next bytes"),
     )
 }
 """Every limit by its name."""

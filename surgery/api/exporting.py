@@ -61,11 +61,11 @@ def convert(
         assume: Values of hyperparameters for which the module has no evidence, by field.
         taps: Sublayers as further outputs: `"attention_probs@-1"` or `surgery.Tap("attention_probs", layers=-1)`.
         layers: The block outputs that `serving_default` keeps: `"-4:"`, or numbers; None for all.
-        features: Signatures that mix and pool block outputs: `"text=mean@-4:/mean"` or
-            `surgery.Feature("text", mix="mean", layers="-4:", pooling="mean")`.
+        features: Signatures that mix and pool block outputs: `"vector=mean@-4:/mean"` or
+            `surgery.Feature("vector", mix="mean", layers="-4:", pooling="mean")`.
         depths: Numbers of blocks; each is a signature `depth_<number>` that runs so many blocks.
         signatures: Signatures composed of outputs: `"probe=query_0,pooled_output"` or
-            `{"probe": ["query_0", "pooled_output"]}`.
+            `{"probe": ["query_0", "pooled_output"]}`; `"hidden_states"` alone is Hugging Face's list, embedding first.
         graph: The form of the graphs for inference: `"fused"`, which TensorFlow runs faster on a CPU, or
             `"model_garden"`, the operations of Model Garden's own layers.
         packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose

@@ -26,8 +26,8 @@ def inspect(module: PathOrHandle, *, limits: Limits = None) -> Inspection:
     """Looks into a module. Needs no TensorFlow.
 
     Args:
-        module: A folder, an archive (.tar.gz, .tgz or .zip), or a Hub handle (a URL), of a SavedModel, a TF1
-            checkpoint or a Hugging Face checkpoint.
+        module: A folder, an archive (.tar.gz, .tgz or .zip), or a handle (a URL, kaggle://, hf://), of a SavedModel, a
+            TF1 checkpoint or a Hugging Face checkpoint.
         limits: Values of limits that do not suffice, such as `{"unpacked_bytes": 8 * 2**30}`; `surgery.limits` has
             the table.
 

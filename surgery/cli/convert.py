@@ -34,7 +34,7 @@ from surgery.cli.terminal import show, working
         "surgery convert ./module                      # into exported/module/1/",
         "surgery convert module.tar.gz served/bert/7 --overwrite",
         "surgery convert https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
-        "surgery convert ./module --tap attention_probs --feature text=mean@-4:/mean --depth 6",
+        "surgery convert ./module --tap attention_probs --feature vector=mean@-4:/mean --depth 6",
     ),
 )
 @MODULE

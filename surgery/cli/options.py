@@ -21,13 +21,14 @@ from surgery.processes.signals import raise_again
 from surgery.wording import is_number
 
 MODULES = (
-    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a Hub handle (a URL). The folder holds a "
-    "SavedModel of TensorFlow 2 or 1 (such as a hub.Module or an Estimator's classifier), a TF1 checkpoint with its "
-    "config, or a Hugging Face checkpoint."
+    "MODULE is a folder, an archive of it (.tar.gz, .tgz or .zip), or a handle: a URL of TF Hub, a page of Kaggle or "
+    "Hugging Face, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION, or hf://OWNER/MODEL. The folder holds a SavedModel of "
+    "TensorFlow 2 or 1 (such as a hub.Module or an Estimator's classifier), a TF1 checkpoint with its config, or a "
+    "Hugging Face checkpoint."
 )
 SAVED_MODELS = (
-    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a Hub "
-    "handle (a URL)."
+    "MODULE is a folder with any SavedModel of TensorFlow 1 or 2, an archive of it (.tar.gz, .tgz or .zip), or a "
+    "handle: a URL of TF Hub, a page of Kaggle or Hugging Face, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION, or hf://OWNER/MODEL."
 )
 
 
@@ -197,7 +198,7 @@ OUTPUTS = (
         "signatures",
         multiple=True,
         metavar="NAME=OUT,OUT",
-        help="Compose a signature of outputs. Repeatable.",
+        help="Compose a signature of outputs, or add hidden_states, which needs no list. Repeatable.",
     ),
     click.option(
         "--graph",

@@ -19,8 +19,8 @@ EMBEDDING = "embedding_output"
 """What enters the first block, float32 [batch, seq, hidden]."""
 
 
-def entry_name(name: str, number: int) -> str:
-    """The export's name for one entry of a list, or for a tap at one block: `query_3`."""
+def entry_name(name: str, number: int | str) -> str:
+    """The export's name for one entry of a list, or for a tap at one block: `query_3`. The embedding has a word."""
     return f"{name}_{number}"
 
 

@@ -53,7 +53,7 @@ class Companions:
     def check(self, plan: Plan) -> None:
         """Raises UsageError for texts that the encoder of a plan cannot take."""
         if self.texts is not None:
-            self.texts.check(plan.module, plan.inference)
+            self.texts.check(plan.module, plan.inference, plan.outputs)
 
     def stage(
         self, staged: ExitStack, exported: InspectedModule, plan: Plan, constants: Mapping[str, Any], progress: Progress

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import ModuleError, UnexplainedError, UsageError
+from surgery.errors import UnexplainedError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
 from surgery.jobs.opened import MakeBattery, open_weights
@@ -21,6 +21,7 @@ from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
+from surgery.sources.single_files import no_export
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -73,7 +74,7 @@ def verify_export(
     cannot be opened, or no table explains the module.
     """
     if not (exported / "saved_model.pb").is_file():
-        raise ModuleError(f"opening the export {exported}: expected a saved_model.pb there")
+        raise no_export(exported)
     with open_to_run(module, trust=trust) as source:
         export = open_export(exported, trust=trust)
         statements = read_statements(exported)

@@ -24,6 +24,8 @@ from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
 from surgery.results import Brief
 
+KERAS_3 = "keras."
+"""What the modules of Keras 3 begin with; those of Keras 2 are in tf_keras."""
 ALL = ":"
 """The selection of all blocks, as Python slices."""
 
@@ -226,14 +228,26 @@ def _apply(edit: Edit, blocks: tuple[EditedBlock, ...], inference: Inference) ->
             return changed, len(pruned) * len(chosen)
         case InsertLayer(number, layer) | ReplaceBlock(number, layer):
             (index,) = select_layers(str(number), len(blocks), doing)
-            if not callable(layer):
-                raise UsageError(f"{doing}: expected a Keras layer, found a {type(layer).__name__}")
+            _check_layer(layer, doing)
             before = blocks[index]
             if isinstance(edit, InsertLayer):
                 after = replace(before, inserted=(*before.inserted, layer))
             else:
                 after = replace(before, replaced=layer, pruned=())
             return (*blocks[:index], after, *blocks[index + 1 :]), 1
+
+
+def _check_layer(layer: Any, doing: str) -> None:
+    """Refuses what cannot be run between blocks: no layer, and a layer of Keras 3, which neither has the variables of
+    tf_keras nor follows its `training`."""
+    if not callable(layer):
+        raise UsageError(f"{doing}: expected a layer of tf_keras, found a {type(layer).__name__}")
+    if any(base.__module__.startswith(KERAS_3) for base in type(layer).__mro__):
+        raise UsageError(
+            f"{doing}: expected a layer of tf_keras, which is Keras 2, found one of Keras 3",
+            hint="make it with `import tf_keras`, as in tf_keras.layers.Dense(768). `keras`, and `tf.keras` in most "
+            "programs, is Keras 3",
+        )
 
 
 def _head_count(inference: Inference) -> int:

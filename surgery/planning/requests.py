@@ -3,13 +3,14 @@
 Each has a short form, which the command line takes as well:
 
     attention_probs@-1              Tap("attention_probs", layers="-1")
-    text=mean@-4:/mean              Feature("text", mix="mean", layers="-4:", pooling="mean")
+    vector=mean@-4:/mean            Feature("vector", mix="mean", layers="-4:", pooling="mean")
     4                               a signature `depth_4`, which runs the first four blocks
     probe=query_0,pooled_output     {"probe": ["query_0", "pooled_output"]}
+    hidden_states                   a signature that is ready-made: what Hugging Face's models call hidden_states
 
 A request is made without an encoder. `surgery.planning.signatures.resolve` resolves it for one, and refuses outputs
 that the encoder does not have. LAYERS are blocks as Python counts them: `0,3,-1`, `-4:`, `::2`. The embedding is no
-block.
+block, but a layer that a feature can mix: `embedding,0,-1`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ GRAPHS = (FUSED, MODEL_GARDEN)
 """The forms of a graph for inference: the one that TensorFlow fuses, and the one that Model Garden's layers trace."""
 FEATURE_FORM = "NAME=MIX@LAYERS/POOLING"
 TAP_FORM = "NAME[@LAYERS]"
+EMBEDDING_LAYER = "embedding"
+"""What enters the first block, as a layer of a feature."""
 
-Layers = str | int | Sequence[int]
-"""Blocks: `"-4:"`, one number, or several."""
+Layers = str | int | Sequence[int | str]
+"""Blocks: `"-4:"`, one number, or several. The layers of a feature may have "embedding" among them."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,17 @@ class Tap:
 
 @dataclass(frozen=True)
 class Feature:
-    """A mix of block outputs, pooled over the tokens of each text; padding counts in no pooling.
+    """A mix of layers' outputs, pooled over the tokens of each text; padding counts in no pooling.
 
-    `Feature("text", mix="mean", layers="-4:", pooling="mean")`, or "text=mean@-4:/mean" for short. An output is float32
-    [batch, seq, hidden] without pooling, else [batch, hidden]; "concat" and "mean_max" widen the last axis.
+    `Feature("vector", mix="mean", layers="-4:", pooling="mean")`, or "vector=mean@-4:/mean" for short. An output is
+    float32 [batch, seq, hidden] without pooling, else [batch, hidden]; "concat" and "mean_max" widen the last axis.
 
     Attributes:
         name: The name of its signature and output.
-        mix: "none", "mean", "sum", "concat", or one weight per block; with "none" each block is an output of its own,
-            such as `text_3`.
-        layers: The blocks, in the order of their weights and of a concatenation; by default all.
+        mix: "none", "mean", "sum", "concat", or one weight per layer; with "none" each layer is an output of its own,
+            such as `vector_3` or `vector_embedding`.
+        layers: Blocks and "embedding", in the order of their weights and of a concatenation; a layer counts as often as
+            it is there. By default all blocks.
         pooling: "none", "cls", "mean", "max", "mean_max" or "mean_sqrt_len".
     """
 
@@ -103,7 +107,7 @@ class Request:
         layers: The block outputs that `serving_default` keeps; None for all.
         features: Features, or their short forms.
         depths: Numbers of blocks, each a signature of an encoder that ends there.
-        signatures: Composed signatures in their short form.
+        signatures: Composed signatures in their short form, and names of ready-made ones.
         graph: The form of the graphs for inference, one of GRAPHS.
         packed: True if signatures whose outputs show padding leave it out, too.
         keep_head: True for a further signature with the head of the model around the encoder.

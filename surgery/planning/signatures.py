@@ -1,7 +1,8 @@
 """Which signatures an export will have, and the inputs and outputs of each.
 
 `serving_default` comes first. Then come `taps` with all taps, one signature per feature, `depth_<number>` for each
-depth, the composed ones, `classifier` with the head that is kept, and the module's sub-models, such as `mlm`.
+depth, the ready-made and the composed ones, `classifier` with the head that is kept, and the module's sub-models, such
+as `mlm`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.heads import HEAD, DenseHead, Head, OtherHead
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
-from surgery.planning.features import NAME, ResolvedFeature, resolve_features
+from surgery.planning.features import NAME, READY_MADE, ResolvedFeature, resolve_features
 from surgery.planning.outputs import DEPTH, SERVING, TAPS, ExportOutputs, Signature
 from surgery.planning.padding import check_graph, packed_where_hidden
 from surgery.planning.requests import Request
@@ -32,7 +33,8 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
     check_graph(request)
     names, blocks = inference.outputs, inference.architecture.blocks
     taps = resolve_taps(inference, request.taps)
-    features = resolve_features(request.features, blocks)
+    ready_made = [short for short in request.signatures if short in READY_MADE]
+    features = resolve_features(request.features, ready_made, names)
     base = {*names.paths, *(tap.output for tap in taps)}
     signatures = {SERVING: Signature(outputs=_served(names, request.layers))}
     if taps:
@@ -48,7 +50,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
     head = _keepable(inference.head, {*known, TAPS}) if request.keep_head else None
     kept = set() if head is None else {HEAD}
     taken = {*signatures, *inference.submodels, *kept, TAPS, "__call__"}
-    for short in request.signatures:
+    for short in (short for short in request.signatures if short not in READY_MADE):
         name, outputs = _composed(short, known, taken)
         signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
         taken.add(name)
@@ -106,7 +108,8 @@ def _composed(short: str, known: Sequence[str], taken: Iterable[str]) -> tuple[s
     name, equals, listed = str(short).partition("=")
     outputs = tuple(dict.fromkeys(output.strip() for output in listed.split(",") if output.strip()))
     if not equals or not NAME.fullmatch(name) or not outputs:
-        raise UsageError(f"{option}: expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _")
+        hint = f"ready-made, with their name alone: {', '.join(READY_MADE)}"
+        raise UsageError(f"{option}: expected NAME=OUTPUT,OUTPUT, with a name of letters, digits and _", hint=hint)
     if name in taken:
         raise UsageError(f"{option}: there is a signature {name} already")
     unknown = [output for output in outputs if output not in known]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import groupby
@@ -149,33 +149,33 @@ def blocks_by_tap(taps: Iterable[TapAtBlock]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def select_layers(text: str, blocks: int, option: str, *, as_typed: bool = False) -> tuple[int, ...]:
-    """The numbers of the blocks that a text selects, each once: numbers `0,3,-1` or slices `-4:`, `::2`.
+def select_layers(text: str, blocks: int, option: str) -> tuple[int, ...]:
+    """The numbers of the blocks that a text selects, ascending and each once: numbers `0,3,-1` or slices `-4:`, `::2`.
 
-    Args:
-        text: The numbers and slices, separated by commas, as Python counts.
-        blocks: How many blocks the encoder has.
-        option: The argument that holds the text; it begins the message of an error.
-        as_typed: Keeps the order of the text; otherwise the numbers ascend.
+    `option` is the argument that holds the text; it begins the message of an error.
 
     Raises:
-        UsageError: The text is no such list, a number is out of range, or no block is selected.
+        UsageError: The text is no such list, a number is out of range, or a slice selects no block.
     """
-    found: dict[int, None] = {}
-    for part in text.split(","):
-        numbers = part.strip().split(":")
-        if len(numbers) > 3 or not all(re.fullmatch(r"-?[0-9]+|", number) for number in numbers) or not part.strip():
-            raise UsageError(f"{option}: cannot read '{part}' as blocks", hint="as Python counts: 0,3,-1 or -4: or ::2")
-        if len(numbers) == 1:
-            number = int(numbers[0])
-            if not -blocks <= number < blocks:
-                raise UsageError(f"{option}: there is no block {number}, there are {blocks}: 0 to {blocks - 1}")
-            found[number % blocks] = None
-        elif numbers[2:] and numbers[2] and int(numbers[2]) == 0:
-            raise UsageError(f"{option}: a slice's step cannot be 0")
-        else:
-            chosen = range(blocks)[slice(*(int(number) if number else None for number in numbers))]
-            found.update(dict.fromkeys(chosen))
-    if not found:
-        raise UsageError(f"{option}: selects none of the {blocks} blocks")
-    return tuple(found) if as_typed else tuple(sorted(found))
+    return tuple(sorted({block for part in text.split(",") for block in blocks_of(part, blocks, option)}))
+
+
+def blocks_of(part: str, blocks: int, option: str) -> Sequence[int]:
+    """The numbers of the blocks that one part of a list selects, a number or a slice, in the order of the slice.
+
+    Raises UsageError as `select_layers` does.
+    """
+    numbers = part.strip().split(":")
+    if len(numbers) > 3 or not all(re.fullmatch(r"-?[0-9]+|", number) for number in numbers) or not part.strip():
+        raise UsageError(f"{option}: cannot read '{part}' as blocks", hint="as Python counts: 0,3,-1 or -4: or ::2")
+    if len(numbers) == 1:
+        number = int(numbers[0])
+        if not -blocks <= number < blocks:
+            raise UsageError(f"{option}: there is no block {number}, there are {blocks}: 0 to {blocks - 1}")
+        return [number % blocks]
+    if numbers[2:] and numbers[2] and int(numbers[2]) == 0:
+        raise UsageError(f"{option}: a slice's step cannot be 0")
+    chosen = range(blocks)[slice(*(int(number) if number else None for number in numbers))]
+    if not chosen:
+        raise UsageError(f"{option}: selects none of the {blocks} blocks", hint=f"'{part.strip()}' is an empty slice")
+    return chosen

@@ -12,7 +12,13 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
 from surgery.module import InspectedModule
+from surgery.planning.outputs import ExportOutputs
 from surgery.wording import is_number
+
+TEXT_SIGNATURES = ("text", "text_pair")
+"""The signatures of a text export that encode texts, and pairs of them, as `serving_default` does their tokens."""
+RETURNED = ("input_word_ids", "input_mask")
+"""The tokens that a signature of a text export returns beside the encoder's outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +51,36 @@ class Texts:
         """
         return find_tokenization(module, constants, vocab=self.vocab, lower_case=self.lower_case)
 
-    def check(self, module: InspectedModule, inference: Inference) -> None:
-        """Finds mistakes before TensorFlow starts. Raises UsageError for a missing vocabulary or too long a row."""
+    def check(self, module: InspectedModule, inference: Inference, outputs: ExportOutputs) -> None:
+        """Finds mistakes before TensorFlow starts.
+
+        Raises UsageError for a missing vocabulary, too long a row, and a name that the text export gives to something
+        else.
+        """
         self.resolved(inference)
+        _check_names(outputs)
         # The value of a module's casing variable is read later. Here any value will do: only its presence counts.
         constants = {v.attribute: True for v in module.variables if v.attribute} | dict(module.constants)
         tokenization = self.tokenization(module, constants)
         check_vocabulary(tokenization, inference.architecture["vocab_size"])
+
+
+def _check_names(outputs: ExportOutputs) -> None:
+    """Raises UsageError for a signature or output that has another meaning in the text export.
+
+    There, `text` encodes texts and returns what `serving_default` does. A feature of that name would be one thing in
+    the tensor export and another in the text export beside it.
+    """
+    kinds = {feature.name: "features" for feature in outputs.features.values()}
+    for name, signature in outputs.extra.items():
+        taken = [name] if name in TEXT_SIGNATURES else [output for output in signature.outputs if output in RETURNED]
+        if taken:
+            meaning = "signature" if name in TEXT_SIGNATURES else "output"
+            raise UsageError(
+                f"{argument(kinds.get(name, 'signatures'), f'{name}=…')} with {argument('text', True)}: the text "
+                f"export has {'a' if meaning == 'signature' else 'an'} {meaning} {taken[0]} of its own",
+                hint="give it another name, such as vector=…",
+            )
 
 
 def text_destination(destination: Path) -> Path:

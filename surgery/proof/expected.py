@@ -45,8 +45,8 @@ def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensor
             feature = outputs.feature_of(output)
             last = None if made.depth is None else block_output(made.depth - 1)
             if feature is not None:
-                states = [tensors[name] for layer in feature.layers if (name := block_output(layer)) in tensors]
-                if len(states) == len(feature.layers):
+                if all(name in tensors for name in feature.states):
+                    states = [tensors[name] for name in feature.states]
                     wanted[f"{signature}.{output}"] = compute(feature, states, batch.inputs["input_mask"])[output]
             elif output == "sequence_output" and last is not None:
                 if last in tensors:
@@ -93,7 +93,7 @@ def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ..
     if "sequence_output" in returned:
         hidden.discard(block_outputs[-1])  # the last block's output is `sequence_output`
     for feature in outputs.features.values():
-        if any(block_outputs[layer] in hidden for layer in feature.layers):
+        if hidden.intersection(feature.states):
             hidden.update(feature.outputs)
     hidden |= set() if outputs.head is None else set(outputs.head.inner)
     found = [name for name in outputs.signatures[SERVING].outputs if name in hidden]

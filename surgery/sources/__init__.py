@@ -16,7 +16,7 @@ from surgery.boundary import as_surgery_error
 from surgery.errors import LimitError, ModuleError
 from surgery.module import InspectedModule
 from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2
-from surgery.sources.files import Files
+from surgery.sources.files import ARCHIVES, Files
 from surgery.wording import did_you_mean
 
 DAMAGE = (
@@ -92,6 +92,11 @@ def module_folders(folder: Path, *, depth: int = 2) -> list[Path]:
 
 
 def _nearer(folder: Path) -> str | None:
-    """A hint, if modules lie one or two levels below this folder."""
-    below = module_folders(folder)[:3] if folder.is_dir() else []
-    return did_you_mean(below)
+    """A hint, if modules lie one or two levels below this folder, or an archive, or a model of another form, in it."""
+    if not folder.is_dir():
+        return None
+    if below := module_folders(folder)[:3] or [path for path in folder.iterdir() if path.name.endswith(ARCHIVES)][:3]:
+        return did_you_mean(sorted(below))
+    from surgery.sources.single_files import known_files
+
+    return next((f"{path.name} is {known.what}. {known.lead}" for path, known in known_files(folder)), None)

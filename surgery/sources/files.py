@@ -17,6 +17,8 @@ from surgery.errors import ModuleError
 from surgery.results import Brief
 
 SAVED_MODEL = "saved_model.pb"
+ARCHIVES = (".tar.gz", ".tgz", ".zip")
+"""The endings of archives in which modules are packed."""
 READ_BY_TENSORFLOW = ("variables", "assets", "assets.extra")
 """Folders of a SavedModel that TensorFlow, or a server, reads."""
 

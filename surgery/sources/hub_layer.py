@@ -1,9 +1,10 @@
-"""Models re-saved around a hub.KerasLayer, such as a fine-tuned classifier. The module inside is inspected.
+"""Models re-saved around a layer that holds a module, such as a fine-tuned classifier. The module inside is inspected.
 
 tensorflow_hub/keras_layer.py keeps the loaded module as its attribute `_func`, which is saved with the model, including
 its calls and assets. The layer registers each of the module's weights under the weight's whole name; keys of such
 checkpoints therefore read `transformer.Slayer_0.S…`. The variables hold the fine-tuned values. Variables around the
-layer (a classifier, an optimiser's slots, metrics) are listed as outside.
+layer (a classifier, an optimiser's slots, metrics) are listed as outside. A model around a surgery.keras.Encoder has
+the module under the same name, where Keras 3 writes tables and other resources (surgery.tf.keras_variables).
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from surgery.sources.files import SAVED_MODEL, Files
 KNOWN_BY = SAVED_MODEL
 EXPECTED = tf2.EXPECTED
 MODULE = "_func"
-AROUND = {"optimizer": "a slot or counter of the optimiser", "keras_api": "a counter of a metric"}
+AROUND = {
+    "optimizer": "a slot or counter of the optimiser",
+    "keras_api": "a counter of a metric",
+    "variables": "a variable of the model around the encoder",
+    "_all_variables": "a copy of a variable, as Keras 3 saves it",
+}
 """Reasons for variables that a Keras model has beside its layers' own, by the child of the root that holds them."""
 
 
@@ -36,7 +42,7 @@ def inspect(files: Files) -> InspectedModule:
     layers = _layers(files)
     if len(layers) > 1:
         raise ModuleError(
-            f"opening {files.folder}: expected one encoder in a hub.KerasLayer, found {len(layers)}: "
+            f"opening {files.folder}: expected one encoder in a layer, found {len(layers)}: "
             + ", ".join(sorted(layers)),
             hint="save the layer that you want as a model of its own",
         )
@@ -48,7 +54,7 @@ def inspect(files: Files) -> InspectedModule:
     owners = _owners(graph, where)
     return replace(
         module,
-        format=f"TF2 SavedModel around a hub.KerasLayer ({path})",
+        format=f"TF2 SavedModel around a layer with a module ({path})",
         variables=tuple(
             v if v.path in inside else replace(v, attribute=None, outside=_reason(v, owners)) for v in module.variables
         ),

@@ -5,55 +5,62 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
-from surgery.sources.files import Files
-from surgery.wording import is_number, plain_name
+from surgery.sources.files import ARCHIVES, SAVED_MODEL, Files
+from surgery.sources.handles import Handle, handle_of, name_of
+from surgery.wording import did_you_mean
 
-ARCHIVES = (".tar.gz", ".tgz", ".zip")
-HANDLE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
 """The end of the name of a file with a checkpoint's values, which only a conversion reads."""
+GZIP = b"\x1f\x8b"
 DEEPEST = 5
 """A module is looked for on the first levels of an archive, down to this one."""
 
 
 @contextmanager
 def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
-    """Opens a module folder, unpacks an archive into a temporary folder, or resolves a handle with tensorflow_hub.
+    """Opens a module folder, unpacks an archive into a temporary folder, or fetches a handle.
 
-    Without `with_weights`, the weights of an archive stay packed. An unpacked archive is removed when the block ends.
-    Raises ModuleError when the archive, file or handle cannot be opened. A folder is not checked here: a path that
-    does not exist is passed on, and `inspect_folder` raises the error, with a hint.
+    A path that exists wins over a handle without `://`. Without `with_weights`, the weights of an archive stay packed.
+    An unpacked archive is removed when the block ends. Raises ModuleError when there is no such path, and when the
+    archive, file or handle cannot be opened.
     """
-    if HANDLE.match(module):
-        yield Files(folder=_resolve(module), name=module_name(module))
+    if (handle := _handle(module)) is not None:
+        from surgery.sources.fetching import fetch
+
+        yield Files(folder=fetch(handle), name=handle.name)
         return
     path = Path(module)
     try:
         path.lstat()
     except FileNotFoundError:
-        pass  # inspect_folder raises the error, with a hint
+        pass
     except (OSError, ValueError) as error:
         raise ModuleError(f"opening {module[:200]}: {getattr(error, 'strerror', None) or error}") from error
     prefix = _checkpoint_prefix(path)
+    if prefix is not None and (module_folder := prefix.parent.parent / SAVED_MODEL).is_file():
+        raise ModuleError(
+            f"opening {module}: it is the checkpoint of a SavedModel, whose keys carry no names",
+            hint=f"did you mean {module_folder.parent}?",
+        )
     if prefix is not None:
         yield Files(folder=prefix.parent, name=module_name(module), checkpoint=prefix.name)
         return
-    if path.is_file() and module.endswith(ARCHIVES):
+    if path.is_file() and module.endswith(ARCHIVES) and not _is_other(path):
         from surgery.processes.scratch import scratch_folder
 
         with scratch_folder() as scratch:
             yield _unpack(path, scratch, with_weights=with_weights)
         return
     if path.is_file():
-        raise ModuleError(
-            f"opening {module}: it is a file, expected a folder, an archive ({', '.join(ARCHIVES)}), or a URL",
-            hint=f"did you mean {path.parent}?" if path.parent in module_folders(path.parent, depth=0) else None,
-        )
+        raise _no_module(path)
+    if not path.exists():
+        raise _missing(module, path)
     yield Files(folder=path, name=module_name(module))
 
 
@@ -63,14 +70,48 @@ def module_name(module: str) -> str:
     `https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4` is `bert_en_uncased_L-12_H-768_A-12`. A checkpoint
     is named after its folder, because all of them are called `bert_model.ckpt`.
     """
-    plain = re.sub(r"[?#].*$", "", module) if HANDLE.match(module) else str(_named_path(Path(module)))
-    parts = [part for part in plain.split("/") if part]
-    while len(parts) > 1 and is_number(parts[-1]):
-        parts.pop()
-    name = parts[-1] if parts else "module"
-    for ending in ARCHIVES:
-        name = name.removesuffix(ending)
-    return plain_name(name) or "module"
+    handle = _handle(module)
+    return name_of(str(_named_path(Path(module)))) if handle is None else handle.name
+
+
+def _handle(module: str) -> Handle | None:
+    """The handle that a text is; None for a path that exists, and for what cannot be a handle."""
+    return None if "://" not in module and os.path.lexists(module) else handle_of(module)
+
+
+def _missing(module: str, path: Path) -> ModuleError:
+    """The error for a path that does not exist, with the nearest name in its folder."""
+    beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    near = did_you_mean(path.with_name(name) for name in get_close_matches(path.name, beside, n=2))
+    hint = "give the folder that holds the module, its archive (.tar.gz, .tgz or .zip), or a handle (a URL)"
+    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", module):
+        hint += f"; the model of Hugging Face is hf://{module}"
+    return ModuleError(
+        f"opening {module}: there is no such folder or file", hint=f"{near} If not, {hint}" if near else hint
+    )
+
+
+def _is_other(archive: Path) -> bool:
+    """Whether a file with an archive's name is something else: a Keras file is a zip file, too."""
+    with suppress(OSError), archive.open("rb") as file:
+        if file.read(2) != GZIP:
+            from surgery.sources.single_files import known_file
+
+            return known_file(archive) is not None
+    return False
+
+
+def _no_module(path: Path) -> ModuleError:
+    """The error for a file that is neither an archive nor part of a checkpoint."""
+    from surgery.sources.single_files import known_file
+
+    known = known_file(path)
+    beside = path.parent in module_folders(path.parent, depth=0)
+    return ModuleError(
+        f"opening {path}: it is {known.what if known else 'a file'}, expected a folder, an archive "
+        f"({', '.join(ARCHIVES)}), or a URL",
+        hint=known.lead if known else f"did you mean {path.parent}?" if beside else None,
+    )
 
 
 def _named_path(path: Path) -> Path:
@@ -102,21 +143,3 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
     inside = folders[0].relative_to(scratch).as_posix()
     below = frozenset(name.removeprefix(f"{inside}/") if inside != "." else name for name in left_out)
     return Files(folder=folders[0], name=module_name(str(archive)), left_out=below)
-
-
-def _resolve(handle: str) -> Path:
-    """Downloads and caches a handle with tensorflow_hub, in a separate process: this one must not load TensorFlow."""
-    import subprocess
-
-    from surgery.processes import child
-
-    done = subprocess.run(
-        child.command("-m", "surgery.tf.resolve", handle), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ModuleError(
-            f"resolving the handle {handle}: {reason}",
-            hint="check the URL and the network; TFHUB_CACHE_DIR says where modules are kept",
-        )
-    return Path(done.stdout.strip().splitlines()[-1])

@@ -7,7 +7,7 @@ it. It holds no Keras object, because Keras would save a trace of every layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,12 @@ import tensorflow as tf
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
 from surgery.explanation.heads import HEAD
-from surgery.explanation.outputs import BLOCKS, entry_name
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
+from surgery.tf.flat_outputs import flat_outputs
 from surgery.tf.reasons import reason
 
 Specs = dict[str, tf.TensorSpec]
@@ -139,14 +139,13 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
     outputs = encode.outputs
     tapped = any(name in outputs.tap_names for name in wanted.outputs)
     function = encode(training=False, tapped=tapped, depth=wanted.depth, packed=wanted.packed)
-    entry = encode.encoder.inference.outputs.entry
 
     def run(inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = function(*inputs)
         flat = flat_outputs(encoded, outputs.tapped_blocks)
         for feature in outputs.features.values():
             if set(feature.outputs) & set(wanted.outputs):
-                states = [encoded[BLOCKS][entry(layer)] for layer in feature.layers]
+                states = [flat[name] for name in feature.states]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
         if outputs.head_outputs.issuperset(wanted.outputs):
             flat.update(encode.encoder.head(encoded["pooled_output"]))
@@ -210,21 +209,6 @@ def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functi
             ordered = sorted(convention.inputs, key=convention.inputs.__getitem__)
             function.get_concrete_function([specs[name] for name in ordered], training=training)
     owner.__call__ = function
-
-
-def flat_outputs(outputs: Mapping[str, Any], blocks: Mapping[str, Sequence[int]] | None = None) -> dict[str, tf.Tensor]:
-    """Outputs in which every list of tensors is replaced by one output per entry, such as `encoder_outputs_3`.
-
-    Signatures have no lists. `blocks` holds the numbers of a list's entries by name, if they are not 0, 1, 2 and so on.
-    """
-    flat: dict[str, tf.Tensor] = {}
-    for name, value in outputs.items():
-        if isinstance(value, list | tuple):
-            numbers = (blocks or {}).get(name, range(len(value)))
-            flat.update({entry_name(name, number): tensor for number, tensor in zip(numbers, value, strict=False)})
-        else:
-            flat[name] = value
-    return flat
 
 
 def _list_variables(owner: Any, variables: list[tf.Variable]) -> None:

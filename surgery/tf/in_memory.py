@@ -15,7 +15,8 @@ from surgery.graphs.merging import Input, Part
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs
 from surgery.proof.joining import joinable, run_joined
-from surgery.tf.export import Traces, flat_outputs
+from surgery.tf.export import Traces
+from surgery.tf.flat_outputs import flat_outputs
 from surgery.tf.merged import import_merged, new_merging
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from surgery.errors import ModuleError
 from surgery.formats import saved_model as saved_model_pb
 from surgery.formats.checkpoint_check import check_weights
 from surgery.formats.saved_model import asset_files
@@ -60,6 +61,33 @@ def loaded_objects(cleared: Cleared, tags: Sequence[str] | None = None, meta_gra
         with time_limit(f"setting up {cleared.folder}"):
             loaded = tf.saved_model.load(str(scratch), list(meta_graph.meta_info_def.tags))
         yield loaded
+
+
+def load_around(cleared: Cleared, variables: Mapping[str, tf.Variable], first: tf.Variable) -> Any:
+    """The object of an export around variables that exist already. Its functions and its lists have these very ones.
+
+    The values in its checkpoint are not read, and the folder needs none: a small one is written there, because
+    TensorFlow demands a checkpoint that matches something.
+
+    Args:
+        cleared: The export. Its files must stay where they are for as long as the object may be saved again.
+        variables: A variable for each one of the file, by its name there.
+        first: The one among them that comes first in the root's list `variables`.
+
+    Raises:
+        ModuleError: The file has a variable that is not among them, or one of another shape or dtype.
+    """
+    tf.train.Checkpoint(variables=[first]).write(_prefix(cleared))
+
+    def existing(_: Any, **wanted: Any) -> tf.Variable:
+        known = variables.get(wanted["name"].removesuffix(":0"))
+        if known is None or (known.shape, known.dtype) != (tf.TensorShape(wanted["shape"]), wanted["dtype"]):
+            raise ModuleError(f"opening {cleared.folder}: its variable {wanted['name']} is not the one expected")
+        return known
+
+    partial = tf.saved_model.LoadOptions(allow_partial_checkpoint=True)
+    with time_limit(f"setting up {cleared.folder}"), tf.variable_creator_scope(existing):
+        return tf.saved_model.load(cleared.folder, options=partial)
 
 
 def load_into(session: Any, cleared: Cleared, tags: Sequence[str]) -> Mapping[str, Any]:

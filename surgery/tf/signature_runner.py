@@ -24,6 +24,7 @@ from surgery.formats import saved_model as saved_model_pb
 from surgery.module import SERVE
 from surgery.scanning.gate import Cleared, clear, clear_remote
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.sources.single_files import no_export
 from surgery.tf.reasons import reason
 from surgery.tf.session import SavedModelSession
 from surgery.tf.token_types import token_types
@@ -154,7 +155,7 @@ def _cleared(saved_model: str, trust: bool) -> Cleared:
         folder = Path(saved_model)
         files = Files(folder=folder, name=folder.name)
         if files.saved_model is None:
-            raise ModuleError(f"opening {folder}: expected a {SAVED_MODEL} there", hint="give the folder of an export")
+            raise no_export(folder)
         return clear(files, trust=trust)
     try:
         with tf.io.gfile.GFile(f"{saved_model.rstrip('/')}/{SAVED_MODEL}", "rb") as file:

@@ -19,13 +19,12 @@ from official.nlp.tools import export_tfhub_lib
 
 from surgery.errors import ModuleError, WriteError
 from surgery.explanation.tokenization import Tokenization
+from surgery.planning.texts import RETURNED, TEXT_SIGNATURES
 from surgery.scanning.gate import Cleared
 from surgery.tf.loading import loaded_objects
 from surgery.tf.reasons import reason
 
 TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
-RETURNED = TOKENS[:2]
-"""The packer's outputs that a text signature returns beside the encoder's outputs."""
 SHORTEST = {1: 2, 2: 3}
 """Tokens of a row of empty texts, by the number of texts in the row: [CLS] [SEP], and for a pair one more [SEP]."""
 
@@ -101,8 +100,8 @@ def write_text_model(
 
 def _text_signatures(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Each signature of a text export: its name, the tensor export's signature that it runs, and its inputs."""
-    yield "text", "serving_default", ("text",)
-    yield "text_pair", "serving_default", ("text", "text_pair")
+    for number, name in enumerate(TEXT_SIGNATURES, start=1):
+        yield name, "serving_default", TEXT_SIGNATURES[:number]
     for name, run in encoder.signatures.items():
         if name != "serving_default" and set(run.structured_input_signature[1]) <= set(TOKENS):
             yield f"{name}_text", name, ("text",)

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from surgery.errors import ModuleError
 from surgery.module import InspectedModule
 from surgery.sources import inspect_folder
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.sources.single_files import no_export
 from surgery.tfserving.offered import offered_signatures
 from surgery.tfserving.served import Served, describe_served
 from surgery.tfserving.versions import differences, labelled
-from surgery.wording import did_you_mean
 
 
 def open_served(
@@ -31,9 +30,7 @@ def open_served(
     """
     folder = Path(os.path.abspath(folder))
     if not (folder / SAVED_MODEL).is_file():
-        raise ModuleError(
-            f"opening the export {folder}: expected a {SAVED_MODEL} there", hint=_where(folder) or "give its folder"
-        )
+        raise no_export(folder)
     served = describe_served(_inspected(folder), names, batch=batch, length=length)
     found = labelled(served.versions, labels or {}, served.base_path)
     others = sorted(set(found.values()) - {served.version})
@@ -48,8 +45,3 @@ def open_served(
 
 def _inspected(folder: Path) -> InspectedModule:
     return inspect_folder(Files(folder=folder, name=folder.name))
-
-
-def _where(folder: Path) -> str | None:
-    below = sorted(path.parent for path in folder.glob(f"*/{SAVED_MODEL}")) if folder.is_dir() else []
-    return did_you_mean(below[:3])

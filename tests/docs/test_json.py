@@ -52,7 +52,7 @@ def test_every_document_begins_with_its_schema(name: str, samples):
 def test_the_samples_are_all_there_are():
     """Every result that can be printed has a section; so do the files that a command writes."""
     headings = set(documents.headings())
-    parts = {"Errors", "named tensor", "field", "tensor", "convention"}
+    parts = {"Errors", "named tensor", "field", "tensor", "convention", "head", "inside"}
     written = {"extraction record", "rejected line", "manifest", "text manifest", "error"}
     results = [kind for name in surgery.__all__ if isinstance(kind := getattr(surgery, name), type)]
     reports = {kind.report_name for kind in results if issubclass(kind, Result)}

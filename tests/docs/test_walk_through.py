@@ -8,10 +8,12 @@ from __future__ import annotations
 import io
 import re
 from contextlib import redirect_stdout
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from tests.support.conversions import few_batches
 from tests.support.documentation import ROOT, commands, fences, prints
 from tests.support.documentation import surgery as main
 
@@ -33,21 +35,22 @@ def without_errors(text: str) -> str:
     return "\n".join(re.sub(r" +", " ", row) for row in rows)
 
 
-def run_commands(page: str) -> None:
-    for typed in commands(page):
+def run_commands(page: str, some: slice = slice(None)) -> None:
+    for typed in commands(page)[some]:
         result = CliRunner().invoke(main, typed.arguments)
         assert result.exit_code == 0, f"{typed}: {result.output}"
         assert prints(without_errors(typed.output), without_errors(result.stdout)), f"{typed}:\n{result.stdout}"
 
 
 def run_python(page: str) -> None:
-    """Runs the blocks of Python in their order; a comment behind a print, or the next block, shows what it prints."""
-    blocks = fences(page)
+    """Runs the blocks of Python in their order, each with the names of those before it. A comment behind a print, or
+    the next block, shows what it prints."""
+    blocks, names = fences(page), dict[str, Any]()
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
         if block.language == "python":
             printed = io.StringIO()
             with redirect_stdout(printed):
-                exec(block.text, {})
+                exec(block.text, names)
             shown = "".join(re.findall(r"^print\(.*\)  # (.*\n)", block.text, flags=re.MULTILINE))
             if "print(" in block.text and not shown:
                 assert after is not None
@@ -59,7 +62,12 @@ def test_the_readme_works_from_top_to_bottom_and_its_export_can_be_verified_and_
     run_commands("README.md")
     run_python("README.md")
     run_commands("docs/parity.md")
-    run_python("docs/fine-tuning.md")
+    run_python("docs/using.md")
+    fine_tuned = "docs/fine-tuning.md"
+    run_commands(fine_tuned, slice(1))
+    run_python(fine_tuned)
+    with few_batches():
+        run_commands(fine_tuned, slice(1, None))
 
 
 @pytest.mark.parametrize("page", ["docs/taps.md", "docs/edits.md", "docs/any-savedmodel.md"])

@@ -49,10 +49,21 @@ def test_what_must_stay_the_same_ends_at_the_first_effect(modules):
     assert unchanged(ReplaceBlock(1, layer)) == 1
 
 
+class OfKeras3:
+    """Stands for a layer of Keras 3, which is known by the module of its class."""
+
+    __module__ = "keras.src.layers.core.dense"
+
+    def __call__(self, states):
+        return states
+
+
 @pytest.mark.parametrize(
     ("edits", "message"),
     [
         ((), "no edit is given"),
+        ((InsertLayer(0, OfKeras3()),), "expected a layer of tf_keras, which is Keras 2, found one of Keras 3"),
+        ((ReplaceBlock(0, type("Own", (OfKeras3,), {})()),), "found one of Keras 3"),
         ((KeepBlocks(":"),), "leaves 4 of 4 blocks"),
         ((DropBlocks(":"),), "leaves 0 of 4 blocks"),
         ((DropBlocks("4"),), "there is no block 4, there are 4"),
@@ -64,7 +75,7 @@ def test_what_must_stay_the_same_ends_at_the_first_effect(modules):
         ((PruneHeads((1,)), PruneHeads((1,), "2")), "has lost one of these heads before"),
         ((ReplaceBlock(0, layer), PruneHeads((1,), "0")), "is replaced"),
         ((InsertLayer(9, layer),), "there is no block 9"),
-        ((InsertLayer(0, "Dense"),), "expected a Keras layer, found a str"),
+        ((InsertLayer(0, "Dense"),), "expected a layer of tf_keras, found a str"),
     ],
 )
 def test_a_wrong_aim_is_refused_before_tensorflow(edits, message, modules):

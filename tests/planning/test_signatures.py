@@ -12,6 +12,7 @@ from surgery.planning.features import ResolvedFeature
 from surgery.planning.outputs import Signature
 from surgery.planning.requests import Feature, Request, Tap
 from surgery.planning.signatures import resolve
+from surgery.planning.texts import Texts
 from tests.support.running import on_the_command_line
 
 ENDS = ("pooled_output", "sequence_output", "embedding_output")
@@ -23,7 +24,15 @@ def signature(outputs: tuple[str, ...], depth: int | None = None, packed: bool =
 
 
 def resolved(name, layers, mix, weights, pooling) -> ResolvedFeature:
-    return ResolvedFeature(name=name, layers=layers, mix=mix, weights=weights, pooling=pooling)
+    return ResolvedFeature(
+        name=name,
+        states=tuple("embedding_output" if layer == "embedding" else f"encoder_outputs_{layer}" for layer in layers),
+        outputs=tuple(f"{name}_{layer}" for layer in layers) if mix == "none" else (name,),
+        mix=mix,
+        weights=weights,
+        pooling=pooling,
+        depth=max(1 if layer == "embedding" else layer + 1 for layer in layers),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +115,13 @@ def test_layers_that_there_are_not_are_refused(layers, message, refused):
         ("Text=0.25,-0.75@0,1/max", resolved("Text", (0, 1), "weights", (0.25, -0.75), "max"), 2),
         ("text=1e-3@1", resolved("text", (1,), "weights", (1e-3,), "none"), 2),
         ("text=0.2,0.3,0.5", resolved("text", (0, 1, 2), "weights", (0.2, 0.3, 0.5), "none"), None),
+        # A layer counts as often as it is there, and in its place.
+        ("text=concat@0,2,-1", resolved("text", (0, 2, 2), "concat", (), "none"), None),
+        ("text=sum@:2,1,0", resolved("text", (0, 1, 1, 0), "sum", (), "none"), 2),
+        ("text=mean@::-1/mean", resolved("text", (2, 1, 0), "mean", (), "mean"), None),
+        ("text=0.2,0.3,0.5@1,0,1", resolved("text", (1, 0, 1), "weights", (0.2, 0.3, 0.5), "none"), 2),
+        ("text=concat@-1, embedding ,0/cls", resolved("text", (2, "embedding", 0), "concat", (), "cls"), None),
+        ("text=mean@embedding,embedding", resolved("text", ("embedding", "embedding"), "mean", (), "none"), 1),
     ],
 )
 def test_a_feature_is_a_signature_that_runs_no_more_blocks_than_it_needs(spelled, feature, depth, outputs):
@@ -116,8 +132,8 @@ def test_a_feature_is_a_signature_that_runs_no_more_blocks_than_it_needs(spelled
 
 
 def test_layers_that_are_not_mixed_are_an_output_each(outputs):
-    found = outputs(features=["text=none@0,1/mean", "other=mean"])
-    assert found.extra["text"] == signature(("text_0", "text_1"), 2, packed=True)
+    found = outputs(features=["text=none@1,embedding,0/mean", "other=mean"])
+    assert found.extra["text"] == signature(("text_1", "text_embedding", "text_0"), 2, packed=True)
     assert found.feature_of("text_1") == found.features["text"]
     assert found.feature_of("other") == found.features["other"]
     assert found.feature_of("text") is None
@@ -126,7 +142,7 @@ def test_layers_that_are_not_mixed_are_an_output_each(outputs):
 @pytest.mark.parametrize(
     ("spelled", "message"),
     [
-        ("text", "expected NAME=MIX@LAYERS/POOLING, such as text=mean@-4:/mean"),
+        ("text", "expected NAME=MIX@LAYERS/POOLING, such as vector=mean@-4:/mean"),
         ("=mean", "'' is no name"),
         ("1st=mean", "'1st' is no name"),
         ("my text=mean", "'my text' is no name"),
@@ -136,6 +152,9 @@ def test_layers_that_are_not_mixed_are_an_output_each(outputs):
         ("text=mean@4", "there is no block 4, there are 3: 0 to 2"),
         ("text=mean@0;1", "cannot read '0;1' as blocks"),
         ("text=mean@2:1/mean", "selects none of the 3 blocks"),
+        ("text=concat@0,3:", "selects none of the 3 blocks"),
+        ("text=concat@0,embeddings", "there is no layer 'embeddings'"),
+        ("text=none@0,2,-1", "a layer is there twice, and both would be the output text_2"),
         ("text=mean@-1/average", "there is no pooling 'average'"),
         ("text=mean@-1/mean/max", "there is no pooling 'mean/max'"),
         ("text=0.5@0,1", "expected 2 weights, one for each layer, found 1"),
@@ -292,8 +311,33 @@ def test_a_source_without_a_pooled_output_has_none_to_compose(outputs, refused):
 def test_weights_go_by_the_order_in_which_layers_are_typed(outputs):
     feature = outputs(features=["text=0.25,0.75@-1,0"]).features["text"]
     assert feature.weights == (0.25, 0.75)
-    assert feature.layers[1] == 0
-    assert feature.layers[0] > 0
+    assert feature.states == ("encoder_outputs_2", "encoder_outputs_0")
+
+
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("g4_bert_mlm", ("embedding_output", *THREE)),
+        # Its list of block outputs begins with the embedding.
+        ("g4_mobilebert", ("embedding_output", *(f"encoder_outputs_{number}" for number in (1, 2, 3)))),
+    ],
+)
+def test_hidden_states_are_hugging_face_s_embedding_first_and_numbered_as_its_tuple(name, states, outputs):
+    found = outputs(name, signatures=["hidden_states", "both=hidden_states_0,hidden_states_3"])
+    assert found.features["hidden_states"].states == states
+    four = tuple(f"hidden_states_{number}" for number in range(4))
+    assert found.extra == {"hidden_states": signature(four), "both": signature((four[0], four[3]))}
+    assert outputs(name, signatures="hidden_states").request.short == Request(signatures=("hidden_states",))
+
+
+def test_hidden_states_may_be_composed_otherwise_and_share_no_name(outputs, refused):
+    assert outputs(signatures=["hidden_states=pooled_output"]).extra == {
+        "hidden_states": signature(("pooled_output",), packed=True)
+    }
+    twice = {"signatures": "hidden_states", "features": "hidden_states=mean"}
+    assert "--feature hidden_states=mean: there is a feature hidden_states already" in refused(**twice).message
+    entry = {"signatures": "hidden_states", "features": "hidden_states_1=mean"}
+    assert "there is an output hidden_states_1 already" in refused(**entry).message
 
 
 def test_two_features_cannot_have_one_output(refused):
@@ -323,6 +367,7 @@ def test_a_depth_that_is_no_number_is_refused(depth, refused):
         (Feature("text", mix="none", layers=-1, pooling="cls"), "text=none@-1/cls"),
         (Feature("text", mix=(0.25, -0.75), layers=(1, 0)), "text=0.25,-0.75@1,0"),
         (Feature("text", mix=[1e-3], layers=[1], pooling="max"), "text=0.001@1/max"),
+        (Feature("text", mix="concat", layers=["embedding", 0, -1]), "text=concat@embedding,0,-1"),
     ],
     ids=str,
 )
@@ -377,3 +422,22 @@ def test_a_hint_names_arguments_or_options_as_the_message_does(outputs):
     spelled = on_the_command_line(caught.value)
     assert spelled.hint == "taps have to be asked for with --tap, features with --feature"
     assert str(spelled) == f"--signature probe=zzz: there is no output zzz\n  what to do: {spelled.hint}"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"features": ["text=mean"]}, "--feature text=… with --text: the text export has a signature text of its own"),
+        ({"features": ["text_pair=mean"]}, "--feature text_pair=… with --text: the text export has a signature"),
+        ({"signatures": ["text=pooled_output"]}, "--signature text=… with --text: the text export has a signature"),
+        ({"features": ["input_mask=mean"]}, "--feature input_mask=… with --text: the text export has an output"),
+    ],
+)
+def test_a_name_of_the_text_export_is_refused_beside_one_only(request_, message, modules, outputs):
+    plan = surgery.plan(modules("g3_small"))
+    found = resolve(plan.inference, Request.of(**request_))
+    with pytest.raises(UsageError) as caught:
+        Texts().check(plan.module, plan.inference, found)
+    assert on_the_command_line(caught.value).message.startswith(message)
+    assert "vector=" in caught.value.hint
+    Texts().check(plan.module, plan.inference, resolve(plan.inference, Request.of(features="vector=mean")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import resource
 import signal
 import tarfile
@@ -143,7 +144,7 @@ def test_a_folder_above_the_module_gets_the_right_hint(modules):
 
 
 def test_a_file_of_a_module_gets_the_right_hint(modules):
-    error = refused(modules("g3_small") / "saved_model.pb", "it is a file")
+    error = refused(modules("g3_small") / "saved_model.pb", "it is the graph of a SavedModel")
     assert str(modules("g3_small")) in error.hint
 
 
@@ -215,7 +216,7 @@ def test_a_handle_that_cannot_be_resolved_is_told_with_the_reason(monkeypatch):
 def test_a_handle_is_opened_where_it_was_cached(monkeypatch, modules):
     class Done:
         returncode, stderr = 0, ""
-        stdout = f"a word before\n{modules('g3_small')}\n"
+        stdout = "a word before\n" + json.dumps({"folder": str(modules("g3_small")), "files": None}) + "\n"
 
     monkeypatch.setattr("subprocess.run", lambda *args, **kwargs: Done())
     found = surgery.plan("https://tfhub.dev/tensorflow/bert_small/2")

@@ -92,9 +92,16 @@ def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
     return make
 
 
+FEATURES = {
+    "features": ["twice=mean@0,2,-1", "ordered=concat@embedding,-1,0/cls"],
+    "signatures": ["hidden_states"],
+}
+"""Features whose layers are doubled, in another order than the blocks', and all that enters and leaves blocks."""
+
+
 def form_of(name: str) -> dict[str, Any]:
-    """The arguments of `surgery.convert` for a form of graphs: "fused", "model_garden", or "packed"."""
-    return {"packed": True} if name == "packed" else {"graph": name}
+    """The arguments of `surgery.convert` for a form: "fused", "model_garden", "packed", or the one with "features"."""
+    return {"packed": True} if name == "packed" else FEATURES if name == "features" else {"graph": name}
 
 
 @pytest.fixture(scope="session")

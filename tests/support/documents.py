@@ -17,11 +17,20 @@ from click.testing import CliRunner
 import surgery
 from surgery.cli.main import main
 from surgery.edits import KeepBlocks, PruneHeads
+from surgery.explanation.heads import OtherHead
+from surgery.explanation.inspection import Inspection
 from surgery.export.manifest import make_manifest
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from tests.support.documentation import PAGES
 
 PAGE = PAGES["docs/reference/json.md"]
+RATES = {
+    "embedding_dropout": 0.1,
+    "attention_probs_dropout": 0.1,
+    "attention_output_dropout": 0.1,
+    "output_dropout": 0.1,
+}
+"""Dropout in training, which the graph of a served classifier does not show."""
 Modules = Callable[[str], Path]
 
 
@@ -121,6 +130,8 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
     from surgery.planning.requests import Request
 
     bert, hf = modules("g3_small"), modules("hf_bert")
+    classifier = surgery.plan(modules("tf1_estimator"), assume=RATES, keep_head=True)
+    tagger = with_other_head(classifier)
     planned = surgery.plan(bert, taps="query", features="mean=mean/mean", packed=True)
     edited = surgery.edit(bert, KeepBlocks("0:2"), PruneHeads([0], "-1"))
     hashes = {a.target: "0" * 64 for a in planned.weights.assignments}
@@ -159,18 +170,24 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
     return {
         "inspection": [
             *(printed("inspect", modules(name), "--variables") for name in names),
+            printed("inspect", modules("tf1_estimator")),
+            Inspection(module=tagger.module, inference=tagger.inference, unexplained=None).to_dict(),
             printed("inspect", plain_model(folder)),
             {"schema": 1, **_with_messages(surgery.inspect(modules("tf1_bert_small")))},
         ],
         "plan": [
             planned.to_dict(),
+            classifier.to_dict(),
+            tagger.to_dict(),
+            # A dropout rate that is not known stops a plan, so the key is empty in every real one.
+            replace(planned, inference=replace(planned.inference, unknown={"output_dropout": "unseen"})).to_dict(),
             *(printed("plan", modules(name)) for name in names),
             surgery.plan(pretraining(folder)).to_dict(),
         ],
         "taps": [printed("taps", bert), printed("taps", modules("g4_mobilebert"))],
         "parity": [report().to_dict()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
-        "conversion": [conversion.to_dict()],
+        "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger)],
         "edit": [edit.to_dict()],
         "edited model": [edited.to_dict()],
         "architecture": [planned.architecture.to_dict()],
@@ -178,6 +195,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "extraction": [extracted.to_dict()],
         "manifest": [
             make_manifest(planned, hashes, report()),
+            make_manifest(classifier, {a.target: "0" * 64 for a in classifier.weights.assignments}, report()),
             make_manifest(edited.edited.plan, hashes, report(), edited.edited),
             make_manifest(surgery.plan(hf), hashes, report()),
             make_manifest(surgery.plan(pretraining(folder)), hashes, report()),
@@ -206,6 +224,12 @@ def plain_model(folder: Path) -> Path:
     from tests.support.synthetic import CNN, write_saved_model
 
     return write_saved_model(folder / "cnn", CNN)
+
+
+def with_other_head(classifier: surgery.Plan) -> surgery.Plan:
+    """The plan of a model whose head cannot be kept."""
+    head = OtherHead(outputs=("tags",), variables=("crf",), because="it takes the sequence output")
+    return replace(classifier, inference=replace(classifier.inference, head=head))
 
 
 def pretraining(folder: Path) -> Path:

@@ -47,8 +47,9 @@ class Tapped(NamedTuple):
 def everything(name: str, plan: Plan) -> dict[str, Any]:
     """What to ask of a sample: every tap.
 
-    And of those in COMPOSED a shallower encoder, a feature, and every output of the default signature once more: with
-    all taps that are no terms of a residual sum ("calm"), and where that matters most, with those that are ("terms").
+    And of those in COMPOSED a shallower encoder, features, Hugging Face's hidden states, and every output of the
+    default signature once more: with all taps that are no terms of a residual sum ("calm"), and where that matters
+    most, with those that are ("terms").
     """
     names, blocks = list(offered(plan.inference)), plan.inference.architecture["num_hidden_layers"]
     if name not in COMPOSED:
@@ -63,7 +64,12 @@ def everything(name: str, plan: Plan) -> dict[str, Any]:
     signatures = [signature("calm", [tap for tap in names if tap not in terms])]
     if name in TERMS:
         signatures.append(signature("terms", terms))
-    return {"taps": names, "depths": [DEPTH], "features": ["text=mean@-2:/mean"], "signatures": signatures}
+    return {
+        "taps": names,
+        "depths": [DEPTH],
+        "features": ["text=mean@-2:/mean", "twice=concat@-1,embedding,0,-1/cls"],
+        "signatures": [*signatures, "hidden_states"],
+    }
 
 
 def given_inputs(source: Path) -> dict[str, np.ndarray] | None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import surgery
 from surgery.formats import saved_model
-from surgery.sources.files import SAVED_MODEL
-from surgery.sources.location import ARCHIVES
+from surgery.sources.files import ARCHIVES, SAVED_MODEL
 
 CONFIG_FIELDS = (
     "num_hidden_layers",

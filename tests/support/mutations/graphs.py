@@ -154,16 +154,42 @@ def multiply(function: Any, scope: str, tensor: str, factor: float) -> str:
     return add(function, f"{scope}/product", "Mul", [tensor, number])
 
 
+def in_features(op: str, change: Callable[[Any, Any], None]) -> Edit:
+    """Changes the one operation of this type in the functions of signatures: `change(function, node)`."""
+
+    def edit(saved_model: Any) -> None:
+        library = saved_model.meta_graphs[0].graph_def.library.function
+        served = [function for function in library if function.signature.name.startswith("__inference_serve_")]
+        ((function, node),) = [(f, node) for f in served for node in f.node_def if node.op == op]
+        change(function, node)
+
+    return edit
+
+
+def counted_once(function: Any, total: Any) -> None:
+    """The mean of three layers, the last two of which are one, becomes the mean of the two."""
+    assert total.input[1] == total.input[2]
+    del total.input[2]
+    total.attr["N"].i = 2
+    (divided,) = (node for node in function.node_def if node.op == "RealDiv")
+    divided.input[1] = constant(function, f"{divided.name}/two", np.float32(2))
+
+
+def first_two_swapped(function: Any, node: Any) -> None:
+    """An operation's first two operands change places."""
+    node.input[:2] = [node.input[1], node.input[0]]
+
+
 def with_signatures(change: Callable[[Any], Any]) -> Edit:
     """Changes the map of signatures."""
     return lambda saved_model: change(saved_model.meta_graphs[0].signature_def)
 
 
-def swap_outputs(left: str, right: str) -> Edit:
-    """Gives two outputs of the default signature each other's tensor."""
+def swap_outputs(left: str, right: str, signature: str = "serving_default") -> Edit:
+    """Gives two outputs of a signature each other's tensor."""
 
     def change(signatures: Any) -> None:
-        outputs = signatures["serving_default"].outputs
+        outputs = signatures[signature].outputs
         names = [outputs[key].name for key in (left, right)]
         for key, name in zip((right, left), names, strict=True):
             outputs[key].name = name

@@ -38,6 +38,7 @@ class Mutation:
         files: Makes it in the files of a copy of the export.
         told: What else must be said: a pattern for each line. No other line may be there.
         inference: True if it is made in the graphs for inference, whose form a request chooses.
+        features: True if it is made in the signatures of conversions.FEATURES.
     """
 
     row: str
@@ -48,6 +49,7 @@ class Mutation:
     files: Callable[[Path], None] | None = None
     told: tuple[str, ...] = ()
     inference: bool = False
+    features: bool = False
 
     def make(self, export: Path, folder: Path) -> frozenset[str]:
         """Makes the mutated copy of an export in a folder. Returns the names of the weights that it changes."""
@@ -61,7 +63,7 @@ class Mutation:
     @property
     def forms(self) -> tuple[str, ...]:
         """The forms of the graphs in which it is made: all of them where it is made in graphs for inference."""
-        return FORMS if self.inference else FORMS[:1]
+        return FORMS if self.inference else ("features",) if self.features else FORMS[:1]
 
     @property
     def named_by(self) -> str:

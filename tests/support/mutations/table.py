@@ -242,4 +242,25 @@ MUTATIONS = (
         first=silent(BERT),
         told=(r"architecture.num_attention_heads says 8, expected 4",),
     ),
+    Mutation(
+        row="a layer that a feature names twice, counted once",
+        where="the mean of a feature",
+        graph=graphs.in_features("AddN", graphs.counted_once),
+        features=True,
+        first={BERT: "twice.twice"},
+    ),
+    Mutation(
+        row="a feature's layers in another order",
+        where="the concatenation of a feature",
+        graph=graphs.in_features("ConcatV2", graphs.first_two_swapped),
+        features=True,
+        first={BERT: "ordered.ordered"},
+    ),
+    Mutation(
+        row="hidden states counted without the embedding",
+        where="signature",
+        graph=graphs.swap_outputs("hidden_states_0", "hidden_states_1", "hidden_states"),
+        features=True,
+        first={BERT: "hidden_states.hidden_states_0"},
+    ),
 )

@@ -65,7 +65,15 @@ def test_every_mix_goes_with_every_pooling(mix, pooling):
     states = [random.normal(-3, 1, (4, 7, 5)).astype(np.float32) for _ in LAYERS]
     weights = (0.6, -0.4) if mix == "weighed" else ()
     kind = "weights" if weights else mix
-    feature = ResolvedFeature(name="text", layers=LAYERS, mix=kind, weights=weights, pooling=pooling)
+    feature = ResolvedFeature(
+        name="text",
+        states=tuple(f"encoder_outputs_{layer}" for layer in LAYERS),
+        outputs=tuple(f"text_{layer}" for layer in LAYERS) if mix == "none" else ("text",),
+        mix=kind,
+        weights=weights,
+        pooling=pooling,
+        depth=3,
+    )
     found = features.compute(feature, [tf.constant(x) for x in states], tf.constant(MASK))
     assert list(found) == list(feature.outputs)
     for value, wanted in zip(found.values(), expected(mix, pooling, *states), strict=True):
@@ -124,3 +132,21 @@ def test_a_feature_counts_blocks_without_the_embedding_in_every_family(name, tap
     last_two = 0.5 * (done.states[-2] + done.states[-1]).astype(np.float64)
     wanted = pooled("mean", last_two, done.inputs["input_mask"])
     assert np.abs(done.outputs["text"]["text"] - wanted).max() < 2e-6
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_layers_are_laid_side_by_side_as_often_and_in_the_order_as_they_are_written(name, tapped):
+    done = tapped(name)
+    wanted = np.concatenate([done.states[number][:, 0] for number in (-1, 0, 1, -1)], axis=-1)
+    found = done.outputs["twice"]["twice"]
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < 2e-6
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_hidden_states_are_the_embedding_and_what_each_block_returns(name, tapped):
+    done = tapped(name)
+    found = done.outputs["hidden_states"]
+    assert sorted(found) == [f"hidden_states_{number}" for number in range(done.blocks + 1)]
+    for number, state in enumerate(done.states):
+        assert np.abs(found[f"hidden_states_{number}"] - state).max() < 2e-6

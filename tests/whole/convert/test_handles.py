@@ -14,18 +14,28 @@ from tests.support.builders.common import PACKED
 
 pytestmark = pytest.mark.usefixtures("short_battery")
 
-PATHS = {"/bert_of_ours/3": "g4_bert_dropouts.tar.gz", "/files/g2_small.tar.gz": "g2_small.tar.gz"}
+PATHS = {"/files/3.tar.gz": "g4_bert_dropouts.tar.gz", "/files/g2_small.tar.gz": "g2_small.tar.gz"}
+MOVED = {"/bert_of_ours/3": "/files/3.tar.gz"}
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """Serves two sample archives on 127.0.0.1 and notes each request; the cache and `exported/` lie in `tmp_path`."""
-    requests = []
+    requests, ended = [], threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             requests.append(self.path)
-            archive = PATHS.get(urlsplit(self.path).path)
+            path = urlsplit(self.path).path
+            if path.startswith("/silent"):
+                ended.wait()
+            if path in MOVED:
+                self.send_response(302)
+                self.send_header("Location", MOVED[path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            archive = PATHS.get(path)
             body = (PACKED / archive).read_bytes() if archive else b"no such module"
             self.send_response(200 if archive else 404)
             self.send_header("Content-Type", "application/x-tar")
@@ -44,6 +54,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found.requests = requests
     yield found
+    ended.set()
     found.shutdown()
     found.server_close()
 
@@ -58,9 +69,9 @@ def test_a_handle_is_fetched_once_and_exported_under_its_name_and_the_next_versi
     assert done.destination == Path("exported/bert_of_ours/1")
     assert (tmp_path / "exported" / "bert_of_ours" / "1" / "saved_model.pb").is_file()
     assert done.manifest["source"]["name"] == "bert_of_ours"
-    assert [urlsplit(request).path for request in server.requests] == ["/bert_of_ours/3"]
+    assert [urlsplit(request).path for request in server.requests] == ["/bert_of_ours/3", "/files/3.tar.gz"]
     assert surgery.plan(handle).destination == Path("exported/bert_of_ours/2")
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
     assert list((tmp_path / "cache").iterdir())
 
 
@@ -74,3 +85,8 @@ def test_a_handle_that_leads_nowhere_is_an_error_with_the_reason(server, tmp_pat
     with pytest.raises(surgery.ModuleError, match="404"):
         surgery.convert(url(server, "/nothing/1"))
     assert not (tmp_path / "exported").exists()
+
+
+def test_a_server_that_never_answers_ends_the_wait(server):
+    with pytest.raises(surgery.ModuleError, match="has not answered in 1 seconds"):
+        surgery.inspect(url(server, "/silent/1"), limits={"answer_seconds": 1})

@@ -43,8 +43,8 @@ INPUTS = {
 }
 ASKED = {
     "taps": ["attention_probs@0", "query@-1"],
-    "features": ["text=mean@-2:/mean_max", "first=sum/cls", "words=concat@0,1"],
-    "signatures": ["cls=pooled_output"],
+    "features": ["text=mean@-2:/mean_max", "first=sum/cls", "words=concat@1,embedding,1"],
+    "signatures": ["cls=pooled_output", "hidden_states"],
     "depths": [1],
 }
 ADDED = ("Identity", "NoOp", "StatefulPartitionedCall")
@@ -90,7 +90,7 @@ def forms(converted, written):
 def test_tokens_are_model_gardens_and_padding_is_zero(name, asked, forms):
     packed, whole = forms(name, asked)
     assert packed.keys() == whole.keys()
-    assert len(packed) == (7 if asked else 1)
+    assert len(packed) == (8 if asked else 1)
     for signature, outputs in packed.items():
         assert outputs.keys() == whole[signature].keys()
         for output, value in outputs.items():

@@ -11,6 +11,7 @@ import tf_keras
 
 import surgery
 from surgery.edits import DropBlocks, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
+from surgery.keras import Encoder
 from surgery.tf import edited_blocks as editing
 from tests.support import reference_numpy
 
@@ -105,6 +106,10 @@ def test_an_inserted_layer_stands_behind_its_block_and_can_be_trained(exported, 
     moved = states @ adapter.kernel.numpy().astype(np.float64) + adapter.bias.numpy()
     np.testing.assert_allclose(found["encoder_outputs"][1], whole.block(moved, mask, 1), atol=1e-5)
     assert "adapter/kernel:0" in [v.name for v in loaded.trainable_variables]
+    layer = Encoder(done.destination, outputs="pooled_output", train_blocks="-1:")
+    np.testing.assert_array_equal(layer(given), found["pooled_output"])
+    trained = {weight.path.split("/")[1] for weight in layer.trainable_weights}
+    assert trained == {"adapter", "transformer", "pooler_transform"}
     assert done.unchanged == ("embedding_output", "encoder_outputs_0")
 
 
