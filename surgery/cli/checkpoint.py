@@ -30,7 +30,7 @@ from surgery.cli.terminal import show, working
         "surgery checkpoint ./module bert_hf",
         "surgery checkpoint exported/bert/1 bert_hf --verify",
         "surgery checkpoint ./electra electra_hf --drop-pooler",
-        "surgery checkpoint ./module sentences_hf --pooling mean    # for sentence-transformers",
+        "surgery checkpoint ./module sentences_hf --pooling mean",
     ),
 )
 @MODULE

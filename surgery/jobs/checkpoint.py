@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +150,6 @@ def _computed(
     progress: Progress,
 ) -> Differences:
     """The comparison of the written checkpoint with the module, which TensorFlow runs."""
-    from dataclasses import replace
-
     from surgery.jobs.steps import record
 
     assert accounting.read_back is not None, "the accounting has passed"

@@ -136,6 +136,27 @@ def test_what_transformers_cannot_express_is_refused_before_anything_is_written(
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_a_sentencepiece_checkpoint_without_casing_needs_it_said(modules, tmp_path):
+    """Model Garden's exporter lower-cases for every SentencePiece model; a checkpoint is another exporter's."""
+    shutil.copytree(modules("hf_albert"), tmp_path / "module")
+    pieces = next((modules("g4_albert") / "assets").glob("*.model"))
+    shutil.copy(pieces, tmp_path / "module" / "spiece.model")
+    with pytest.raises(UsageError, match="nothing says whether its texts are lower-cased"):
+        surgery.checkpoint(tmp_path / "module", tmp_path / "out")
+    done = surgery.checkpoint(tmp_path / "module", tmp_path / "out", lower_case=False)
+    config = json.loads((done.destination / "tokenizer_config.json").read_text())
+    assert (config["tokenizer_class"], config["do_lower_case"]) == ("AlbertTokenizer", False)
+
+
+def test_a_layer_of_another_width_than_the_class_makes_is_refused(modules):
+    """transformers makes MobileBERT's queries of a bottleneck. This sample's are made of the block's wider input."""
+    planned = surgery.plan(modules("g4_mobilebert_layer_norm"))
+    values = planned.architecture.values | {"normalization_type": "no_norm", "layer_norm_eps": None}
+    inference = replace(planned.inference, architecture=replace(planned.architecture, values=values))
+    with pytest.raises(UnexplainedError, match=r"no place for transformer_layer_0/attention/query/kernel \[64, 4, 8\]"):
+        naming.choose_form(planned.module, inference, planned.weights.assignments)
+
+
 def test_heads_that_are_not_the_hidden_size_together_are_refused(modules, tmp_path):
     """As after the pruning of every block's last head."""
 

@@ -46,10 +46,11 @@ def test_a_checkpoint_computes_what_the_module_s_own_graphs_compute(name, reques
     assert "in double precision" in (done.destination / "README.md").read_text()
 
 
-def test_an_export_of_ours_becomes_the_module_s_own_checkpoint(converted, source, tmp_path):
-    export = verified(str(converted("g4_bert_mlm").export), tmp_path / "export")
+@pytest.mark.parametrize("name", ["g4_bert_mlm"])
+def test_an_export_of_ours_becomes_the_module_s_own_checkpoint(name, converted, source, tmp_path):
+    export = verified(str(converted(name).export), tmp_path / "export")
     assert export.differences.passed
-    module = surgery.checkpoint(source("g4_bert_mlm"), tmp_path / "module")
+    module = surgery.checkpoint(source(name), tmp_path / "module")
     for file in ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"):
         assert (export.destination / file).read_bytes() == (module.destination / file).read_bytes(), file
 
