@@ -73,7 +73,7 @@ def _record(
     assert inference.publisher is not None, "a checkpoint is explained by the dialect of a publisher"
     names, values = inference.publisher.names, inference.architecture.values
     formulas, outputs = FORMULAS[type(names)], inference.outputs
-    weights = NamedWeights(module, names, tensors)
+    weights = NamedWeights(module, names.spelling, tensors)
     states = formulas.embed(weights, names, values, runs)
     recording: list[dict[str, Array]] = [{EMBEDDING: x} for x in states]
     for entry in range(outputs.lists[BLOCKS]):

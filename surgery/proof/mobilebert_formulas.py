@@ -181,7 +181,7 @@ def pool(
 
 
 def _bottleneck(weights: NamedWeights, names: MobileBertNames, name: str, *, dtype: Precision) -> Bottleneck:
-    stem = name + names.separator
+    stem = name + names.spelling.separator
     return Bottleneck(dense=weights.dense(stem + names.dense, dtype), norm=_affine(weights, stem + names.norm, dtype))
 
 

@@ -28,8 +28,8 @@ def in_both(runs: Sequence[Run], read: Callable[[Precision], Made]) -> dict[Prec
 class NamedWeights:
     """A checkpoint's weights by the publisher's names."""
 
-    def __init__(self, module: InspectedModule, names: Spelling, tensors: Tensors) -> None:
-        self._names, self._tensors, self._module = names, tensors, module
+    def __init__(self, module: InspectedModule, spelling: Spelling, tensors: Tensors) -> None:
+        self._spelling, self._tensors, self._module = spelling, tensors, module
         self._variables: dict[str, VariableInfo] = {v.name: v for v in module.variables}
 
     def read(self, *candidates: str) -> np.ndarray:
@@ -38,7 +38,7 @@ class NamedWeights:
         A name may stand below any of the publisher's scopes. Raises UnexplainedError when there is no such weight.
         """
         for name in candidates:
-            for scope in self._names.scopes:
+            for scope in self._spelling.scopes:
                 if scope + name in self._variables:
                     return self._tensors.read(self._variables[scope + name])
         raise UnexplainedError(
@@ -47,15 +47,15 @@ class NamedWeights:
 
     def has_dense(self, name: str) -> bool:
         """Whether the checkpoint has a dense layer of this name."""
-        kernel = name + self._names.separator + self._names.kernel
-        return any(scope + kernel in self._variables for scope in self._names.scopes)
+        kernel = name + self._spelling.separator + self._spelling.kernel
+        return any(scope + kernel in self._variables for scope in self._spelling.scopes)
 
     def dense(self, name: str, dtype: Precision) -> Dense:
         """The dense layer of this name."""
-        stem = name + self._names.separator
-        kernel = self.read(stem + self._names.kernel).astype(dtype)
+        stem = name + self._spelling.separator
+        kernel = self.read(stem + self._spelling.kernel).astype(dtype)
         bias = self.read(f"{stem}bias").astype(dtype)
-        return Dense(kernel=kernel.T if self._names.transposed else kernel, bias=bias)
+        return Dense(kernel=kernel.T if self._spelling.transposed else kernel, bias=bias)
 
     def norm(self, epsilon: float, *names: str, dtype: Precision) -> Norm:
         """The layer normalisation of the first of these names that the checkpoint has.
@@ -69,7 +69,7 @@ class NamedWeights:
         """The two weights of the norm of the first of these names that the checkpoint has."""
 
         def leaf(leaves: Sequence[str]) -> Array:
-            weight = self.read(*(f"{name}{self._names.separator}{leaf}" for name in names for leaf in leaves))
+            weight = self.read(*(f"{name}{self._spelling.separator}{leaf}" for name in names for leaf in leaves))
             return weight.astype(dtype)
 
-        return leaf(self._names.gamma), leaf(self._names.beta)
+        return leaf(self._spelling.gamma), leaf(self._spelling.beta)

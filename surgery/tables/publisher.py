@@ -30,7 +30,7 @@ class Spelling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names(Spelling):
+class Names:
     """The publisher's own names of the weights of a BERT or ALBERT.
 
     They are written out for the float64 computation, which shares nothing with the weight rows, so that a slip in
@@ -55,6 +55,7 @@ class Names(Spelling):
         mlm_dense: Dense layer of the masked-LM head.
         mlm_norm: Norm of the masked-LM head.
         mlm_bias: Bias of the masked-LM head's logits; a variable, not a layer.
+        spelling: How names are put together.
     """
 
     words: str
@@ -75,10 +76,11 @@ class Names(Spelling):
     mlm_dense: str = ""
     mlm_norm: str = ""
     mlm_bias: str = ""
+    spelling: Spelling = Spelling()
 
 
 @dataclass(frozen=True, kw_only=True)
-class MobileBertNames(Spelling):
+class MobileBertNames:
     """The publisher's own names of the weights of a MobileBERT, written out like those of `Names`.
 
     Attributes:
@@ -102,6 +104,7 @@ class MobileBertNames(Spelling):
         pooler: Dense layer of the pooled output.
         dense: Name of the dense layer in the scope of a bottleneck, or of an output.
         norm: Name of the norm there.
+        spelling: How names are put together.
     """
 
     words: str
@@ -123,6 +126,7 @@ class MobileBertNames(Spelling):
     pooler: str
     dense: str
     norm: str
+    spelling: Spelling
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from surgery.families.publishers.configs import MASKED_LM_KERNEL, config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.publisher import Library, Names, Publisher
+from surgery.tables.publisher import Library, Names, Publisher, Spelling
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"
@@ -186,6 +186,18 @@ def library(prefix: str, *, scope: str, divided: str = "hidden_size", masked_lm:
     return Library(name="transformers", classes=classes, scope=f"{scope}.", divided=divided, tasks=tasks)
 
 
+def spelling(model: str) -> Spelling:
+    """How transformers puts names together, for a model with this scope."""
+    return Spelling(
+        scopes=("", f"{model}."),
+        separator=".",
+        kernel="weight",
+        gamma=("weight", "gamma"),
+        beta=("bias", "beta"),
+        transposed=True,
+    )
+
+
 # The names a second time, for the reference computation: a slip in the rows above must show.
 BERT_NAMES = Names(
     words="embeddings.word_embeddings.weight",
@@ -206,12 +218,7 @@ BERT_NAMES = Names(
     mlm_dense="cls.predictions.transform.dense",
     mlm_norm="cls.predictions.transform.LayerNorm",
     mlm_bias="cls.predictions.bias",
-    scopes=("", "bert."),
-    separator=".",
-    kernel="weight",
-    gamma=("weight", "gamma"),
-    beta=("bias", "beta"),
-    transposed=True,
+    spelling=spelling("bert"),
 )
 ELECTRA_NAMES = replace(
     BERT_NAMES,
@@ -219,7 +226,7 @@ ELECTRA_NAMES = replace(
     mlm_dense="generator_predictions.dense",
     mlm_norm="generator_predictions.LayerNorm",
     mlm_bias="generator_lm_head.bias",
-    scopes=("", "electra."),
+    spelling=spelling("electra"),
 )
 ALBERT_NAMES = Names(
     words="embeddings.word_embeddings.weight",
@@ -240,10 +247,5 @@ ALBERT_NAMES = Names(
     mlm_dense="predictions.dense",
     mlm_norm="predictions.LayerNorm",
     mlm_bias="predictions.bias",
-    scopes=("", "albert."),
-    separator=".",
-    kernel="weight",
-    gamma=("weight", "gamma"),
-    beta=("bias", "beta"),
-    transposed=True,
+    spelling=spelling("albert"),
 )

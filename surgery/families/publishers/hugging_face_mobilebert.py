@@ -15,6 +15,7 @@ from surgery.families.publishers.hugging_face import (
     linear,
     norm,
     scoped,
+    spelling,
 )
 from surgery.families.shared.mobilebert import BLOCK, EMBEDDING, FFN, SHARED
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand
@@ -42,12 +43,7 @@ _NAMES = MobileBertNames(
     pooler="pooler.dense",
     dense="dense",
     norm="LayerNorm",
-    scopes=("", "mobilebert."),
-    separator=".",
-    kernel="weight",
-    gamma=("weight",),
-    beta=("bias",),
-    transposed=True,
+    spelling=spelling("mobilebert"),
 )
 """The names a second time, for the reference computation: a slip in the rows below must show."""
 _PUBLISHER = Publisher(
