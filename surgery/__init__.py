@@ -11,6 +11,7 @@ imports point downward only, from the last line of this map to the first:
     planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
+    feeding                                    what a signature takes, and the values given for it
     tf                                         build it, run it           (the only TensorFlow)
     checkpoints                                Hugging Face folders written
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.api.checkpoints import checkpoint
 from surgery.api.exporting import convert, edit, preprocess, tap
 from surgery.api.reading import graph, inspect, plan, scan, taps
-from surgery.api.using import extract, load, serving, verify
+from surgery.api.using import extract, load, run, serving, verify
 from surgery.errors import (
     ContradictionError,
     ModuleError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
     from surgery.jobs.loaded_export import LoadedExport
+    from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
     from surgery.jobs.texts import Preprocessor
@@ -82,6 +84,7 @@ __all__ = [
     "ParityReport",
     "Plan",
     "Preprocessor",
+    "Ran",
     "Scan",
     "Serving",
     "Similarity",
@@ -104,6 +107,7 @@ __all__ = [
     "load",
     "plan",
     "preprocess",
+    "run",
     "scan",
     "serving",
     "tap",
@@ -127,6 +131,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "ParityReport": "surgery.proof.parity",
     "Plan": "surgery.planning.plan",
     "Preprocessor": "surgery.jobs.texts",
+    "Ran": "surgery.jobs.run",
     "Scan": "surgery.scanning.findings",
     "Serving": "surgery.jobs.serve",
     "Similarity": "surgery.plots",

@@ -98,6 +98,7 @@ LIMITS = {
             unit="elements",
             bounds="the smallest inputs on which tap can compare a signature",
         ),
+        Limit(name="input_bytes", default=GIB, unit="bytes", bounds="the arrays of a file of inputs, unpacked"),
         Limit(name="text_characters", default=1_000_000, unit="characters", bounds="a text of a corpus"),
         Limit(
             name="batch_seconds",

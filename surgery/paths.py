@@ -7,7 +7,7 @@ everywhere. A folder of that name beside the current one would be a surprise.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def at_home(path: Any) -> Any:
     """
     if isinstance(path, str | PathLike):
         return _expanded(path)
-    if isinstance(path, Iterable) and not isinstance(path, bytes):
+    if isinstance(path, Iterable) and not isinstance(path, bytes | Mapping):
         return tuple(map(at_home, path))
     return path
 

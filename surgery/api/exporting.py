@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +210,7 @@ def tap(
     tensors: OneOrMore[str],
     *,
     signature: str | None = None,
+    inputs: PathOrHandle | Mapping[str, Any] | Sequence[PathOrHandle | Mapping[str, Any]] = (),
     trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
@@ -224,6 +225,8 @@ def tap(
         destination: The folder to write.
         tensors: Names that `graph` lists, each `"NAME"` or `"NAME=OUTPUT"` with the key of its output.
         signature: As for `graph`.
+        inputs: Inputs on which both SavedModels are run: as for `run`, or a list of such batches. Without any, they are
+            made from the signature, which is impossible for ragged and sparse inputs and serialized examples.
         trust: As for `convert`.
         overwrite: Replaces the destination, after the new SavedModel has passed.
         keep_failed: Keeps the staged SavedModel when it fails, to look at.
@@ -250,11 +253,19 @@ def tap(
         Path(destination),
         one_or_more(tensors),
         signature=signature,
+        inputs=_batches(inputs),
         trust=trust,
         overwrite=overwrite,
         keep_failed=keep_failed,
         progress=progress or silent,
     )
+
+
+def _batches(inputs: Any) -> list[Any]:
+    from surgery.feeding.given import read_given
+
+    several = isinstance(inputs, Sequence) and not isinstance(inputs, str)
+    return [read_given(batch) for batch in (inputs if several else [inputs])]
 
 
 def _texts(seq_length: int | None, vocab: PathOrHandle | None, lower_case: bool | None) -> Any:

@@ -15,6 +15,7 @@ from surgery.progress import Progress, silent
 if TYPE_CHECKING:
     from surgery.jobs.extract import Extracted
     from surgery.jobs.loaded_export import LoadedExport
+    from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.verify import Verification
 
@@ -131,6 +132,67 @@ def serving(
         output=None if output is None else Path(output),
         warmup=warmup,
         mixed_precision=mixed_precision,
+        trust=trust,
+        overwrite=overwrite,
+        progress=progress or silent,
+    )
+
+
+@public
+def run(
+    exported: PathOrHandle,
+    inputs: PathOrHandle | Mapping[str, Any],
+    *,
+    signature: str | None = None,
+    outputs: OneOrMore[str] | None = None,
+    destination: PathOrHandle | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
+    timeout: int | None = None,
+    limits: Limits = None,
+    progress: Progress | None = None,
+) -> Ran:
+    """Runs a signature of any SavedModel on one batch, as a server does.
+
+    Args:
+        exported: A folder, an archive or a Hub handle of any SavedModel of TensorFlow 1 or 2.
+        inputs: An array, or a number, a text or lists of them, for each input by its key; or the path of an `.npz` file
+            of such arrays. An array has the dtype that the signature takes, or one that is cast without changing a
+            value. A ragged input `r` is lists of unequal length, or `r.values` and `r.row_splits`; a sparse one is
+            `s.indices`, `s.values` and `s.dense_shape`. A dict among the strings becomes a serialized
+            `tf.train.Example`: values or lists of them by feature.
+        signature: As for `graph`.
+        outputs: The outputs to compute; None for all.
+        destination: The `.npz` file to write the outputs to; None to write none.
+        trust: As for `convert`.
+        overwrite: Replaces the file, when the signature has run.
+        timeout: As for `tap`.
+        limits: As for `inspect`.
+        progress: As for `convert`.
+
+    Returns:
+        The outputs as numpy arrays by key in `.outputs`, and in `.casts` what was cast of the inputs.
+
+    Raises:
+        UsageError: An input is missing, unknown, or of another dtype or shape: the message has every fault, and lists
+            what the signature takes.
+        SurgeryError: Another of the classes in `surgery.errors`. The file is then as it was before.
+
+    Examples:
+        ```python
+        ran = surgery.run("exported/bert_text/1", {"text": ["a text"]}, outputs="pooled_output")
+        print(ran["pooled_output"].shape)
+        ```
+    """
+    from surgery.feeding.given import read_given
+    from surgery.jobs.run import run_signature
+
+    return run_signature(
+        str(exported),
+        read_given(inputs),
+        signature=signature,
+        outputs=None if outputs is None else one_or_more(outputs),
+        destination=None if destination is None else Path(destination),
         trust=trust,
         overwrite=overwrite,
         progress=progress or silent,

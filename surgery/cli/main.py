@@ -33,7 +33,7 @@ stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 READING = frozenset({"inspect", "scan", "plan", "taps", "graph"})
 """The commands that read a module and run nothing of it."""
-RUNNING = frozenset({"checkpoint", "convert", "edit", "extract", "preprocess", "serving", "tap", "verify"})
+RUNNING = frozenset({"checkpoint", "convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""
 
 

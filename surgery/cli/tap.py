@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import surgery
+from surgery.cli.inputs import EXAMPLES, INPUTS, given
 from surgery.cli.options import (
     JSON,
     LIMIT,
@@ -28,6 +29,7 @@ from surgery.cli.terminal import show, working
     examples=(
         "surgery tap ./cnn served/cnn/2 --tensor cnn/conv/Relu=features --tensor cnn/pool/Mean",
         "surgery tap ./module ./tapped --signature tokens --tensor bert/pooler/Squeeze=first_token",
+        "surgery tap ./ranker served/ranker/2 --tensor scores --inputs examples.npz",
     ),
 )
 @SAVED_MODEL
@@ -42,6 +44,8 @@ from surgery.cli.terminal import show, working
     "character that is no letter or digit. Repeatable.",
 )
 @SIGNATURE
+@INPUTS
+@EXAMPLES
 @TRUST
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
@@ -55,6 +59,8 @@ def tap(
     destination: Path,
     tensors: tuple[str, ...],
     signature: str | None,
+    inputs: tuple[Path, ...],
+    examples: tuple[str, ...],
     trust: bool,
     overwrite: bool,
     keep_failed: bool,
@@ -64,8 +70,8 @@ def tap(
     """Write a SavedModel whose signature returns tensors from inside its own graph as well.
 
     Nothing is frozen: variables stay variables, and tables, assets and the other signatures are kept. The result is
-    published if the existing outputs are the same on inputs made from the signature: to the bit, or to the last bits
-    if the new outputs let TensorFlow fuse the graph otherwise.
+    published if the existing outputs are the same on inputs made from the signature, or on given ones: to the bit, or
+    to the last bits if the new outputs let TensorFlow fuse the graph otherwise.
     """
     with working(verbose) as progress:
         done = surgery.tap(
@@ -73,6 +79,7 @@ def tap(
             destination,
             tensors,
             signature=signature,
+            inputs=given(inputs, examples),
             trust=trust,
             overwrite=overwrite,
             keep_failed=keep_failed,

@@ -24,13 +24,15 @@ class Inspection(Result, report="inspection"):
         inference: Its family and architecture with the evidence; None if no table explains it. Rates of dropout may be
             missing, if nothing shows them.
         unexplained: Why no table explains it; None if one does.
-        details: What the nearest table could not explain, one line each.
+        details: What the nearest table could not explain, one line each; none if no table is near.
+        hint: What to do with a module that no table explains.
     """
 
     module: InspectedModule
     inference: Inference | None
     unexplained: str | None
     details: tuple[str, ...] = ()
+    hint: str | None = None
 
     @property
     def architecture(self) -> Architecture | None:
@@ -67,4 +69,6 @@ def explain_module(module: InspectedModule, assume: Mapping[str, Any] | None = N
                 unexplained=None,
             )
     except UnexplainedError as error:
-        return Inspection(module=module, inference=None, unexplained=error.message, details=error.details)
+        return Inspection(
+            module=module, inference=None, unexplained=error.message, details=error.details, hint=error.hint
+        )

@@ -40,6 +40,10 @@ def _scopes(name: str, rule: WeightRule) -> Iterator[str]:
     return (name[:start] for start in begun if rule.match(name[start:]) is not None)
 
 
+NEAR = 0.5
+"""The share of a module's weights that a table claims at least, if the module is an encoder with a fault."""
+
+
 def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     """The family and dialect whose table explains every variable.
 
@@ -54,6 +58,13 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
             return family, explanation
         tried.append((family, explanation))
     family, nearest = max(tried, key=lambda pair: (len(pair[1].claims), -len(pair[1].idle)))
+    if len(nearest.claims) < NEAR * len(weights) and module.saved_model is not None:
+        raise UnexplainedError(
+            f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): "
+            f"none does, and none is near, so it is no encoder that surgery knows. The nearest, {family.name}, claims "
+            f"{len(nearest.claims)} of {len(weights)}",
+            hint="surgery graph lists the tensors of any SavedModel, surgery tap makes outputs of them",
+        )
     label = f"{family.name}, {' or '.join(nearest.dialect.generation.values())}"
     raise UnexplainedError(
         f"looking for a weight table that explains {module.name} ({module.format}, {len(weights)} weights): none does. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -23,6 +23,7 @@ from surgery.graphs.flatten import Output
 from surgery.graphs.names import unique_names
 from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, output_types
 from surgery.graphs.reach import computed_from
+from surgery.graphs.recurrence import Place, described_results
 from surgery.graphs.regions import Region, regions_of
 from surgery.module import SignatureInfo
 from surgery.results import Result
@@ -65,6 +66,8 @@ class Enclosed:
         kind: "loop", "branch" or "function".
         inside: Names of the operations in it.
         reachable: Names of tensors that have its results, and can be tapped.
+        meanings: What some of them are, by name, where the graph says it: the state `h` and the memory `c` of an LSTM,
+            and counters of steps.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Enclosed:
     kind: str
     inside: frozenset[str]
     reachable: tuple[str, ...]
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -113,18 +117,13 @@ def open_graph(module: str, signature: str | None = None, *, with_weights: bool)
 
 def list_graph(files: Files, signature: str | None = None) -> GraphListing:
     """Lists the tensors that can be computed from a signature's inputs. Raises as `open_graph` does."""
-    if files.saved_model is None:
-        checkpoint = inspect_folder(files)
-        raise ModuleError(
-            f"reading the graph of {files.name}: it is a {checkpoint.format}, which has weights but no graph",
-            hint="surgery convert makes a SavedModel of it",
-        )
     with well_formed(files.name):
-        meta_graph, infos, info = _choose(files, signature)
+        meta_graph, infos, info = choose_signature(files, signature)
         root = opened(_tree(meta_graph, info))
         names = unique_names(root)
         regions = regions_of(meta_graph.graph_def, root, names)
         tensors, handles = _rows(meta_graph, info, root, names, regions)
+        meanings = described_results(meta_graph.graph_def, root) if any(r.kind == "loop" for r in regions) else {}
     return GraphListing(
         files=files,
         meta_graph=meta_graph,
@@ -132,7 +131,7 @@ def list_graph(files: Files, signature: str | None = None) -> GraphListing:
         signature=info,
         signatures=infos,
         tensors=tensors,
-        enclosed=tuple(_enclosed(region, tensors) for region in regions),
+        enclosed=tuple(_enclosed(region, tensors, meanings) for region in regions),
         feeds=frozenset(root.arguments) | frozenset(_fed(meta_graph, info)),
         handles=handles,
     )
@@ -146,12 +145,18 @@ def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
     return replace(listing, tensors=tuple(tensor for tensor in listing.tensors if fnmatchcase(tensor.name, glob)))
 
 
-def _choose(files: Files, asked: str | None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
+def choose_signature(files: Files, asked: str | None = None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
     """The meta graph of the chosen signature, all its signatures, and the chosen one.
 
-    If several meta graphs have the signature, one without the tag "train" is chosen.
+    If several meta graphs have the signature, one without the tag "train" is chosen. Raises ModuleError for anything
+    but a SavedModel, and UsageError for a signature that it does not have.
     """
-    assert files.saved_model is not None, "the caller has checked it"
+    if files.saved_model is None:
+        checkpoint = inspect_folder(files)
+        raise ModuleError(
+            f"reading the graph of {files.name}: it is a {checkpoint.format}, which has weights but no graph",
+            hint="surgery convert makes a SavedModel of it",
+        )
     graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
     graphs.sort(key=lambda pair: "train" in pair[1].tags)
     names = list(dict.fromkeys(signature.name for _, graph in graphs for signature in graph.signatures))
@@ -226,7 +231,7 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
     return [name for info in inputs for name in tensor_names(info)]
 
 
-def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
+def _enclosed(region: Region, tensors: Sequence[GraphTensor], meanings: Mapping[Place, str]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
     rank = {address: position for position, address in enumerate(region.leaving)}
     results = [tensor for tensor in tensors if tensor.spot.address in rank]
@@ -238,4 +243,5 @@ def _enclosed(region: Region, tensors: Sequence[GraphTensor]) -> Enclosed:
         kind=region.kind,
         inside=region.inside,
         reachable=tuple(tensor.name for tensor in results),
+        meanings={t.name: meanings[place] for t in results if (place := (t.spot.address, t.spot.index)) in meanings},
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgery import limits
+from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.formats.tensors import Shape
 from surgery.module import SignatureInfo, TensorInfo
@@ -48,7 +49,7 @@ def made_batches(signature: SignatureInfo) -> Iterator[MadeBatch]:
             raise ModuleError(
                 f"making inputs for the signature {signature.name}: {tensor.key} is "
                 + (f"{tensor.dtype}, which cannot be made up" if tensor.name else "no plain tensor"),
-                hint="choose another signature, or save the model again with plain inputs",
+                hint=f"give inputs for it: {argument('inputs')} takes each by its key",
             )
     texts = (WORDS, ("",)) if any(tensor.dtype == "string" for tensor in signature.inputs) else (WORDS,)
     for words in texts:

@@ -13,15 +13,17 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, ParityError, WriteError
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import check_apart, choose_destination, kept_folder, publish, staging
+from surgery.feeding.feeds import names_of_parts, taken
+from surgery.feeding.given import Given, fit
 from surgery.graph_taps.checks import OutputCheck, changes, compare, misshapen, without_random
 from surgery.graph_taps.listing import GraphListing, open_graph
-from surgery.graph_taps.made_inputs import made_batches
+from surgery.graph_taps.made_inputs import MadeBatch, made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
 from surgery.results import Result
 from surgery.scanning.gate import clear, clear_folder
-from surgery.sources import tf1, tf2, well_formed
+from surgery.sources import inspect_saved_model
 from surgery.sources.files import Files
 from surgery.sources.location import module_name
 from surgery.sources.opening import closed
@@ -41,10 +43,11 @@ class Tapping(Result, report="tapping"):
         destination: Its folder.
         listing: The source's graph, behind the signature that was tapped.
         taps: The tensors that were added to the signature's outputs.
-        batches: Labels of the made inputs on which both were run.
+        batches: Labels of the inputs on which both were run.
         checks: The comparison of each output with the source's.
         variables: The number of the source's variables.
         left_out: Signatures of a TensorFlow 1 module whose inputs have names that TensorFlow 2 cannot write.
+        given: Whether the caller gave the inputs; otherwise they were made from the signature.
     """
 
     destination: Path
@@ -54,6 +57,7 @@ class Tapping(Result, report="tapping"):
     checks: tuple[OutputCheck, ...]
     variables: int
     left_out: tuple[str, ...]
+    given: bool
 
 
 def tap_module(
@@ -62,6 +66,7 @@ def tap_module(
     tensors: Sequence[str],
     *,
     signature: str | None = None,
+    inputs: Sequence[Given] = (),
     trust: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
@@ -77,12 +82,12 @@ def tap_module(
         check_apart([destination], [module, listing.files.folder])
         permission = clear(listing.files, trust=trust)
         taps = resolve_taps(listing, tensors)
-        source = _inspect(listing.files)
+        source = inspect_saved_model(listing.files)
         if source.problems:
             raise ModuleError(
                 f"opening {source.name}: " + "; ".join(source.problems), hint="the module is incomplete: fetch it again"
             )
-        batches = list(made_batches(listing.signature))
+        batches = _given(source, listing, inputs) if inputs else list(made_batches(listing.signature))
         left_out = _left_out(listing)
         with staging(destination, keep_failed=keep_failed) as folder:
             progress("start TensorFlow", 0, 0)
@@ -96,7 +101,7 @@ def tap_module(
                 progress("write the SavedModel", 0, 0)
                 loaded.write(folder, left_out)
                 progress("run the module", 0, 0)
-                accepted, expected = loaded.record(batches, BATCHES)
+                accepted, expected = loaded.record(batches, len(batches) if inputs else BATCHES, given=bool(inputs))
             progress("run the result", 0, 0)
             written = clear_folder(folder, trust=trust)
             found = graph_tap.record_export(written, listing.signature.name, accepted)
@@ -106,7 +111,9 @@ def tap_module(
                     checks = without_random(checks, compare(expected, again.record(accepted, len(accepted))[1]))
             faults = [f"{check.output}: {check.problem}" for check in checks if check.problem]
             faults += misshapen(taps, found)
-            faults += changes(source, _inspect(Files(folder=folder, name=source.name)), listing, taps, left_out)
+            faults += changes(
+                source, inspect_saved_model(Files(folder=folder, name=source.name)), listing, taps, left_out
+            )
             if faults:
                 raise ParityError(
                     f"comparing what was written with {source.name}: it is not the same, nothing was published"
@@ -125,8 +132,20 @@ def tap_module(
         batches=tuple(batch.label for batch in accepted),
         checks=checks,
         variables=len(source.variables),
+        given=bool(inputs),
         left_out=left_out,
     )
+
+
+def _given(source: InspectedModule, listing: GraphListing, inputs: Sequence[Given]) -> list[MadeBatch]:
+    """The caller's batches. The source must accept each of them."""
+    feeds = taken(listing.signature, names_of_parts(source, listing.signature.name))
+    doing = f"the signature {listing.signature.name} of {listing.files.name}"
+    fitted = [fit(feeds, given, f"giving batch {n} to {doing}") for n, given in enumerate(inputs, 1)]
+    return [
+        MadeBatch(label=f"batch {n} ({fed.label})", arrays={feed.argument: fed.arrays[feed.key] for feed in feeds})
+        for n, fed in enumerate(fitted, 1)
+    ]
 
 
 def _left_out(listing: GraphListing) -> tuple[str, ...]:
@@ -143,12 +162,6 @@ def _left_out(listing: GraphListing) -> tuple[str, ...]:
             hint="expected small letters, digits and _: choose another signature, or save the module with other keys",
         )
     return tuple(found)
-
-
-def _inspect(files: Files) -> InspectedModule:
-    """A SavedModel on disk, inspected as a plain SavedModel, also if it holds a module in a hub.KerasLayer."""
-    with well_formed(files.name):
-        return tf2.inspect(files) if tf2.accepts(files) else tf1.inspect(files)
 
 
 def _copy_extra(source: Path, written: Path) -> None:

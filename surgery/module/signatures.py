@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from surgery.formats.tensors import Shape
+from surgery.wording import shape_text
 
 SERVE = ("serve",)
 """The tags that the server loads unless --saved_model_tags says otherwise."""
@@ -29,13 +30,23 @@ class TensorInfo:
         key: Its key in a signature or structure.
         dtype: Its dtype by TensorFlow's name, such as "float32".
         shape: Its shape, with None for an axis of any size; None where the number of axes is not known.
-        name: Its name in the graph; None where the format gives none.
+        name: Its name in the graph; None where the format gives none, and for a tensor of several parts.
+        kind: "ragged" or "sparse"; "" for a plain tensor.
+        parts: The plain tensors of which a ragged or sparse one consists, keyed as TensorFlow calls them: `values` and
+            `row_splits`; `indices`, `values` and `dense_shape`.
     """
 
     key: str
     dtype: str
     shape: Shape | None
     name: str | None = None
+    kind: str = ""
+    parts: tuple[TensorInfo, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """Kind, dtype and shape for people: `float32 [?, 3]`, `ragged float32 [?, ?]`."""
+        return f"{self.kind} {self.dtype} {shape_text(self.shape)}".lstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +75,14 @@ class MetaGraphInfo:
         signatures: Its signatures, sorted by name.
         node_count: Number of nodes outside of functions.
         function_count: Number of functions.
+        operations: The types of all its operations, in functions as well, sorted.
     """
 
     tags: tuple[str, ...]
     signatures: tuple[SignatureInfo, ...]
     node_count: int
     function_count: int
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from surgery.module.signatures import TensorInfo
-from surgery.wording import shape_text
 
 if TYPE_CHECKING:
     from surgery.graphs.flat import FlatGraph
@@ -17,12 +16,28 @@ Structure = Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wrapped:
+    """The one function that another function calls, and does nothing else.
+
+    Attributes:
+        function: Its name in the graph.
+        inputs: For each of its arguments, the number of the caller's argument that is handed on.
+        outputs: For each result of the caller, the number of its result that is returned.
+    """
+
+    function: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace:
     """One concrete function of a callable, for one value of `training`.
 
     Attributes:
         callable: Name of the callable, such as "__call__" or "mlm".
         function: Name of the function in the graph, or of the signature in a TF1 module.
+        wraps: The function that the function of a signature does nothing but call; None where it does more.
         training: The value of `training` for which it was traced; None where it has no such argument.
         inputs: Structure of the inputs.
         outputs: Structure of the outputs.
@@ -37,16 +52,24 @@ class Trace:
     outputs: Structure
     captures: tuple[str | None, ...]
     open_graph: Callable[[], FlatGraph] = field(repr=False, compare=False)
+    wraps: Wrapped | None = None
 
     @property
     def flat_inputs(self) -> tuple[tuple[str, TensorInfo], ...]:
         """The inputs with their paths, in the order of the function's arguments (see leaves)."""
-        return tuple((path, leaf) for path, leaf in leaves(self.inputs) if isinstance(leaf, TensorInfo))
+        return tuple(_tensors(self.inputs))
 
     @property
     def flat_outputs(self) -> tuple[tuple[str, TensorInfo], ...]:
         """The outputs with their paths, in the order of the function's results (see leaves)."""
-        return tuple((path, leaf) for path, leaf in leaves(self.outputs) if isinstance(leaf, TensorInfo))
+        return tuple(_tensors(self.outputs))
+
+
+def _tensors(structure: Structure) -> Iterator[tuple[str, TensorInfo]]:
+    """The plain tensors of a structure. A ragged or sparse tensor stands for its parts, as in a function."""
+    for path, leaf in leaves(structure):
+        if isinstance(leaf, TensorInfo):
+            yield from ((f"{path}.{part.key}", part) for part in leaf.parts) if leaf.parts else ((path, leaf),)
 
 
 def leaves(structure: Structure, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -67,4 +90,4 @@ def describe(structure: Structure) -> Any:
         return {key: describe(structure[key]) for key in sorted(structure)}
     if isinstance(structure, list | tuple):
         return [describe(value) for value in structure]
-    return f"{structure.dtype} {shape_text(structure.shape)}" if isinstance(structure, TensorInfo) else structure
+    return structure.type if isinstance(structure, TensorInfo) else structure

@@ -33,6 +33,7 @@ def data(listing: GraphListing) -> Data:
                 "kind": region.kind,
                 "operations": len(region.inside),
                 "reachable": list(region.reachable),
+                "meanings": dict(region.meanings),
             }
             for region in listing.enclosed
         ],
@@ -53,7 +54,7 @@ def text(console: Console, data: Data) -> None:
             f"inside the {region['kind']} {region['name']} ({region['op']}): {region['operations']} operations that "
             f"cannot be tapped; reachable: {reachable}"
         )
-        lines(console, [line])
+        lines(console, [line, *(f"  {name}: {meaning}" for name, meaning in region["meanings"].items())])
 
 
 def sizes(shape: Sequence[int | None] | None) -> list[int | None] | None:

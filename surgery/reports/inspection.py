@@ -42,6 +42,7 @@ def data(inspection: Inspection, *, signature: str | None = None, variables: boo
                 "tags": list(graph.tags),
                 "nodes": graph.node_count,
                 "functions": graph.function_count,
+                "operations": list(graph.operations),
                 "signatures": {
                     s.name: _signature(module, s, roles) for s in graph.signatures if signature in (None, s.name)
                 },
@@ -77,7 +78,11 @@ def data(inspection: Inspection, *, signature: str | None = None, variables: boo
     if inspection.inference is not None:
         data["explanation"] = architecture.data(inspection.inference) | surroundings.data(inspection.inference)
     else:
-        data["unexplained"] = {"reason": Lines(inspection.unexplained), "details": list(inspection.details)}
+        data["unexplained"] = {
+            "reason": Lines(inspection.unexplained),
+            "hint": inspection.hint,
+            "details": list(inspection.details),
+        }
     return data
 
 
@@ -94,7 +99,7 @@ def text(console: Console, data: Data) -> None:
         ),
     ]
     lists = data["block_outputs"]["lists"]
-    if data["callables"]:
+    if data["callables"] and "explanation" in data:
         exposed = ", ".join(f"{key} (a list of {count})" for key, count in lists.items())
         overview.append(("block outputs", exposed or "not exposed: the call returns its ends only"))
     facts(console, overview)
@@ -106,6 +111,7 @@ def text(console: Console, data: Data) -> None:
         title(console, f"Meta graph {tags}{empty}: {graph['nodes']} nodes, {graph['functions']} functions")
         for name, signature in graph["signatures"].items():
             _signature_text(console, name, signature)
+        facts(console, [("operations", ", ".join(graph["operations"]))])
     if data["callables"]:
         title(console, "Calls")
         rows = [
@@ -134,12 +140,15 @@ def text(console: Console, data: Data) -> None:
     else:
         title(console, "No weight table explains this module")
         console.print(escape(data["unexplained"]["reason"]), soft_wrap=True)
+        if hint := data["unexplained"]["hint"]:
+            console.print(escape(hint), soft_wrap=True)
 
 
 def _signature(module: InspectedModule, signature: SignatureInfo, roles: dict[str, dict[str, str]]) -> dict[str, Any]:
     inputs = {n.key: n for n in module.input_names if n.signature == signature.name}
     outputs = {n.key: n for n in module.output_names if n.signature == signature.name}
     return {
+        "method_name": signature.method_name,
         "inputs": [_tensor(tensor, inputs, roles["inputs"]) for tensor in signature.inputs],
         "outputs": [_tensor(tensor, outputs, roles["outputs"]) for tensor in signature.outputs],
     }
@@ -148,6 +157,9 @@ def _signature(module: InspectedModule, signature: SignatureInfo, roles: dict[st
 def _tensor(tensor: TensorInfo, names: dict[str, Any], roles: dict[str, str]) -> dict[str, Any]:
     shape = None if tensor.shape is None else list(tensor.shape)
     data: dict[str, Any] = {"key": tensor.key, "dtype": tensor.dtype, "shape": shape, "tensor": tensor.name}
+    if tensor.parts:
+        data["kind"] = tensor.kind
+        data["parts"] = {part.key: part.name for part in tensor.parts}
     if tensor.key in names:
         named = names[tensor.key]
         data["is"] = {"callable": named.callable, "places": list(named.paths), "how": named.how}
@@ -212,18 +224,20 @@ def _signature_text(console: Console, name: str, data: Data) -> None:
             named = " = ".join(meaning["places"]) if meaning else ""
             if meaning and "role" in meaning:
                 named += f" {meaning['role']}"
-            named = f"{meaning['callable']}: {named}" if meaning and meaning["callable"] != "__call__" else named
+            if meaning and meaning["callable"] != "__call__":
+                named = f"{meaning['callable']}: {named}" if named else meaning["callable"]
             row = (
                 way[:-1],
                 tensor["key"],
-                f"{tensor['dtype']} {shape_text(tensor['shape'])}",
-                tensor["tensor"] or "",
+                f"{tensor.get('kind', '')} {tensor['dtype']} {shape_text(tensor['shape'])}".lstrip(),
+                tensor["tensor"] or ", ".join(tensor.get("parts", {}).values()),
                 named,
             )
             rows.append(row)
     shows_places = any(row[4] for row in rows)
     heads = ("", "key", "type", "tensor", "is, in the call")
-    console.print(Text(f"signature {name}", style="bold"))
+    method = f", method {data['method_name']}" if data["method_name"] else ""
+    console.print(Text.assemble((f"signature {name}", "bold"), (method, "dim")))
     table_of(console, heads if shows_places else heads[:4], [row if shows_places else row[:4] for row in rows])
     for how in dict.fromkeys(t["is"]["how"] for way in ("inputs", "outputs") for t in data[way] if "is" in t):
         console.print(Text(f"is, in the call: known by {how}", style="dim"))

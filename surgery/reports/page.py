@@ -33,8 +33,13 @@ class Page(Console):
     """A console that folds prose between words, and never inside one."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich's, which would fold a word that is wider than the page."""
-        if options.get("soft_wrap") or len(objects) != 1 or not isinstance(objects[0], str | Text):
+        """As rich's, which would fold a word that is wider than the page. Lines of `out` come with `no_wrap`."""
+        if (
+            options.get("soft_wrap")
+            or options.get("no_wrap")
+            or len(objects) != 1
+            or not isinstance(objects[0], str | Text)
+        ):
             super().print(*objects, **options)
             return
         prose = objects[0]

@@ -20,16 +20,25 @@ SCHEMA = 1
 def data(tapping: Tapping) -> Data:
     """The published SavedModel, its taps, and the comparison of each of the source's outputs."""
     taps = {tap.output: tap.tensor for tap in tapping.taps}
+    checks = {check.output: check for check in tapping.checks}
     return {
         "name": tapping.listing.files.name,
         "destination": str(tapping.destination),
         "signature": tapping.listing.signature.name,
         "taps": [
-            {"output": key, "tensor": t.name, "op": t.op, "dtype": t.dtype, "shape": sizes(t.shape)}
+            {
+                "output": key,
+                "tensor": t.name,
+                "op": t.op,
+                "dtype": t.dtype,
+                "shape": sizes(t.shape),
+                "compared": plain(checks.get(key)),
+            }
             for key, t in taps.items()
         ],
         "batches": list(tapping.batches),
-        "outputs": [{**plain(check), "tapped": check.output in taps} for check in tapping.checks],
+        "given": tapping.given,
+        "outputs": [plain(check) for key, check in checks.items() if key not in taps],
         "variables": tapping.variables,
         "left_out": list(tapping.left_out),
     }
@@ -37,7 +46,14 @@ def data(tapping: Tapping) -> Data:
 
 def text(console: Console, data: Data) -> None:
     """Each tap, then each of the source's outputs with its verdict."""
-    taps = [(tap["output"], tap["tensor"], tap["dtype"], shape_text(tap["shape"])) for tap in data["taps"]]
+    heads: tuple[str, ...] = ("new output", "tensor", "dtype", "shape")
+    taps: list[tuple[str, ...]] = [
+        (tap["output"], tap["tensor"], tap["dtype"], shape_text(tap["shape"])) for tap in data["taps"]
+    ]
+    if any(tap["compared"] for tap in data["taps"]):  # a graph of TensorFlow 1 can be asked for them as it is
+        heads = (*heads, "in the source's graph")
+        verdicts = [_verdict(tap["compared"]) if tap["compared"] else "" for tap in data["taps"]]
+        taps = [(*row, verdict) for row, verdict in zip(taps, verdicts, strict=True)]
     outputs = [(check["output"], _verdict(check)) for check in data["outputs"]]
     left_out = [
         f"left out: the signature {name}, whose inputs have names that TensorFlow 2 cannot write"
@@ -47,8 +63,9 @@ def text(console: Console, data: Data) -> None:
         console,
         [
             f"Signature {data['signature']} of {data['name']}",
-            *aligned([("new output", "tensor", "dtype", "shape"), *taps]),
-            f"Outputs of the source, on {len(data['batches'])} batches made from the signature",
+            *aligned([heads, *taps]),
+            f"Outputs of the source, on {len(data['batches'])} batches "
+            + ("that were given" if data["given"] else "made from the signature"),
             *aligned([("output", "verdict"), *outputs]),
             f"variables: {data['variables']}, each once and with the source's bits",
             *left_out,

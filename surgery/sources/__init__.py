@@ -56,6 +56,12 @@ def inspect_folder(files: Files) -> InspectedModule:
     )
 
 
+def inspect_saved_model(files: Files) -> InspectedModule:
+    """A SavedModel, inspected as what it is to TensorFlow, also if it holds a module in a hub.KerasLayer."""
+    with well_formed(files.name):
+        return tf2.inspect(files) if tf2.accepts(files) else tf1.inspect(files)
+
+
 @contextmanager
 def well_formed(name: str) -> Iterator[None]:
     """Turns errors inside the block into a ModuleError that names the module.

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.formats.saved_model import asset_files
+from surgery.formats.saved_model import asset_files, tensor_names
 from surgery.formats.tensors import ITEM_SIZES, dtype_name, shape_of
 from surgery.formats.text_files import read_json
 from surgery.module import Config, MetaGraphInfo, SignatureInfo, TensorInfo, Tensors
 from surgery.sources.files import SAVED_MODEL, Files
+from surgery.sources.structures import ragged_or_sparse, sparse_parts
 from surgery.wording import is_number
 
 VARIABLES = "variables/variables"
@@ -46,9 +47,17 @@ def meta_graphs(saved_model: Any) -> tuple[MetaGraphInfo, ...]:
             ),
             node_count=len(graph.graph_def.node),
             function_count=len(graph.graph_def.library.function),
+            operations=_operations(graph.graph_def),
         )
         for graph in saved_model.meta_graphs
     )
+
+
+def _operations(graph_def: Any) -> tuple[str, ...]:
+    """The types of all operations. The file's own list of them lacks some that stand in functions only."""
+    functions = graph_def.library.function
+    found = {node.op for node in graph_def.node}.union(*([node.op for node in f.node_def] for f in functions))
+    return tuple(sorted(found - {function.signature.name for function in functions}))
 
 
 def assets_by_tensor(meta_graph: Any) -> dict[str, str]:
@@ -139,12 +148,18 @@ def _shard_count(name: str) -> int:
 
 
 def _tensors(infos: Any) -> tuple[TensorInfo, ...]:
-    return tuple(
-        TensorInfo(
-            key=key,
-            dtype=dtype_name(infos[key].dtype),
-            shape=shape_of(infos[key].tensor_shape),
-            name=infos[key].name or None,
-        )
-        for key in sorted(infos)
-    )
+    return tuple(_tensor(key, infos[key]) for key in sorted(infos))
+
+
+def _tensor(key: str, info: Any) -> TensorInfo:
+    """An input or output of a signature. Its parts have the names of their tensors."""
+    if info.WhichOneof("encoding") == "composite_tensor":
+        composite = info.composite_tensor
+        if found := ragged_or_sparse(key, composite.type_spec, [part.name for part in composite.components]):
+            return found
+    dtype, shape = dtype_name(info.dtype), shape_of(info.tensor_shape)
+    if info.WhichOneof("encoding") == "coo_sparse":
+        named = zip(sparse_parts(shape, dtype), tensor_names(info), strict=True)
+        parts = tuple(TensorInfo(key=part, dtype=of, shape=sizes, name=name) for (part, of, sizes), name in named)
+        return TensorInfo(key=key, dtype=dtype, shape=shape, kind="sparse", parts=parts)
+    return TensorInfo(key=key, dtype=dtype, shape=shape, name=info.name or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from surgery.module import InspectedModule, Trace, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.sources.structures import argument_names, structure
+from surgery.sources.wrappers import wrapped
 
 KNOWN_BY = SAVED_MODEL
 EXPECTED = f"SavedModel ({SAVED_MODEL})"
@@ -139,12 +141,21 @@ def _signature_traces(meta_graph: Any, where: dict[int, str]) -> dict[str, Trace
     """
     graph = meta_graph.object_graph_def
     signatures = object_graph.children(graph, object_graph.ROOT).get("signatures")
-    found = {}
-    for name, node in object_graph.children(graph, signatures).items() if signatures is not None else ():
-        function = graph.nodes[node].bare_concrete_function.concrete_function_name
-        if function in graph.concrete_functions:
-            found[name] = _trace(meta_graph, name, function, (), where)
-    return found
+    named = {
+        name: graph.nodes[node].bare_concrete_function.concrete_function_name
+        for name, node in (object_graph.children(graph, signatures).items() if signatures is not None else ())
+    }
+    wrappers = set(named.values())
+    wraps = {
+        function.signature.name: wrapped(function)
+        for function in meta_graph.graph_def.library.function
+        if function.signature.name in wrappers
+    }
+    return {
+        name: replace(_trace(meta_graph, name, function, (), where), wraps=wraps.get(function))
+        for name, function in named.items()
+        if function in graph.concrete_functions
+    }
 
 
 def _function_traces(meta_graph: Any, name: str, node: int, where: dict[int, str]) -> list[Trace]:

@@ -7,15 +7,16 @@ signature comes from `surgery.tf.tapped_signature`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
 
+from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
+from surgery.feeding.feeds import taken
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
@@ -23,6 +24,7 @@ from surgery.graphs import resource_variables
 from surgery.scanning.gate import Cleared
 from surgery.tf.loading import loaded_objects
 from surgery.tf.memory import give_back
+from surgery.tf.operations import know_operations
 from surgery.tf.reasons import reason
 from surgery.tf.tapped_signature import pruned, traced_again
 from surgery.tf.time_limit import time_limit
@@ -46,7 +48,7 @@ Specs = Mapping[str, tf.TensorSpec]
 @contextmanager
 def opened(listing: GraphListing, cleared: Cleared, taps: Sequence[GraphTap]) -> Iterator[Loaded]:
     """Loads the SavedModel of a listing. Raises ModuleError when TensorFlow cannot load it."""
-    _know_operations(listing)
+    know_operations(listing.meta_graph, listing.files.name)
     with _load(listing, cleared, _trainable(listing, taps)) as module:
         loaded = Loaded(listing, cleared, taps, module)
         try:
@@ -91,16 +93,18 @@ class Loaded:
                 hint="TensorFlow can load this SavedModel, but not write it",
             ) from error
 
-    def record(self, batches: Iterable[MadeBatch], enough: int) -> tuple[list[MadeBatch], list[Arrays]]:
+    def record(
+        self, batches: Iterable[MadeBatch], enough: int, *, given: bool = False
+    ) -> tuple[list[MadeBatch], list[Arrays]]:
         """Runs the plain signature until it has accepted `enough` batches; returns those, and their outputs by key.
 
-        Raises ModuleError when the signature accepts none of the batches.
+        Raises ModuleError when the signature accepts none of the batches, and for any refused one that was given.
         """
         with self._as_it_was() as (call, specs):
-            return self._record(call, specs, batches, enough)
+            return self._record(call, specs, batches, enough, given=given)
 
     def _record(
-        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int
+        self, call: Callable[..., Any], specs: Specs, batches: Iterable[MadeBatch], enough: int, *, given: bool
     ) -> tuple[list[MadeBatch], list[Arrays]]:
         accepted: list[MadeBatch] = []
         recorded: list[Arrays] = []
@@ -110,6 +114,12 @@ class Loaded:
                 recorded.append(_run(call, specs, batch, self._listing.files.name))
                 accepted.append(batch)
             except FAILURES as error:
+                if given:
+                    raise ModuleError(
+                        f"running the signature {self._listing.signature.name} of {self._listing.files.name} on "
+                        f"{batch.label}, which was given: {reason(error)}",
+                        hint="the signature refuses these inputs: the message is TensorFlow's own",
+                    ) from error
                 failure = failure or error
             if len(accepted) == enough:
                 break
@@ -117,7 +127,8 @@ class Loaded:
             raise ModuleError(
                 f"running the signature {self._listing.signature.name} of {self._listing.files.name}: it could not be "
                 f"run on inputs made from the signature, so nothing could be verified: {reason(failure)}",
-                hint="the graph wants inputs of a form that its signature does not say",
+                hint="the graph wants inputs of a form that its signature does not say: give some with "
+                + argument("inputs"),
             )
         return accepted, recorded
 
@@ -136,7 +147,8 @@ class Loaded:
         outer = [tap for tap in self._taps if len(tap.tensor.spot.address) == 1]
         with _load(listing, self._cleared, listing.meta_graph) as original:
             specs = original.signatures[name].structured_input_signature[1]
-            yield pruned(original, listing.meta_graph.signature_def[name], outer), specs
+            feeds = taken(listing.signature, {})
+            yield pruned(original, listing.meta_graph.signature_def[name], feeds, outer), specs
 
     def _tapped(self) -> Any:
         """The signature as a function of the same inputs that also returns the taps."""
@@ -146,7 +158,9 @@ class Loaded:
         if meta_graph.object_graph_def.nodes:
             run = traced_again(plain, taps)
         else:
-            run = pruned(self._loaded, meta_graph.signature_def[self._listing.signature.name], taps)
+            signature = self._listing.signature
+            feeds = taken(signature, {})
+            run = pruned(self._loaded, meta_graph.signature_def[signature.name], feeds, taps)
         return tf.function(run, autograph=False).get_concrete_function(**plain.structured_input_signature[1])
 
 
@@ -211,23 +225,3 @@ def _load(listing: GraphListing, cleared: Cleared, meta_graph: Any) -> Iterator[
                 hint="the SavedModel is damaged or needs an operation that this TensorFlow lacks",
             ) from error
         yield loaded
-
-
-def _know_operations(listing: GraphListing) -> None:
-    """Registers TensorFlow Text's operations if a graph has operations that TensorFlow itself does not know.
-
-    Raises ModuleError for operations that are still unknown then.
-    """
-    graph = listing.meta_graph.graph_def
-    used = {node.op for function in graph.library.function for node in function.node_def}
-    used |= {node.op for node in graph.node}
-    used -= {function.signature.name for function in graph.library.function}
-    if any(op_def_registry.get(op) is None for op in used):
-        with suppress(ImportError):
-            import tensorflow_text  # noqa: F401
-    missing = sorted(op for op in used if op_def_registry.get(op) is None)
-    if missing:
-        raise ModuleError(
-            f"loading {listing.files.name}: TensorFlow does not know its operations {', '.join(missing)}",
-            hint="they come from a package of their own, which this environment lacks",
-        )

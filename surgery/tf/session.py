@@ -128,6 +128,18 @@ class SavedModelSession:
                 }
         return lambda batch: self._run(outputs, {inputs[key]: batch[key] for key in inputs})
 
+    def fetch(self, tensors: Mapping[str, str], feeds: Batch, *, hint: str) -> Arrays:
+        """Tensors of the graph by name, computed from others: both are given by their names in the graph.
+
+        Nothing else is computed, see `signature`. Raises ModuleError with the hint when the graph refuses the feeds.
+        """
+        try:
+            with self._graph.as_default():
+                found = {key: tf.identity(self._graph.get_tensor_by_name(name)) for key, name in tensors.items()}
+            return self._run(found, feeds, hint=hint)
+        except (ValueError, TypeError, LookupError) as error:
+            raise ModuleError(f"running {self._folder}: {reason(error)}", hint=hint) from error
+
     def optimised(self, name: str, batch: Batch) -> list[Any]:
         """The graphs that TensorFlow runs for a signature on a batch, after optimisation. Raises as running it does."""
         signature, run = self.signatures[name], tf.compat.v1.RunMetadata()
@@ -194,6 +206,7 @@ class SavedModelSession:
         feeds: Mapping[Any, np.ndarray],
         options: Any = None,
         run_metadata: Any = None,
+        hint: str = "the SavedModel is damaged: fetch or write it again",
     ) -> Arrays:
         names = list(outputs)
         options = options or time_limit.run_options()
@@ -204,9 +217,7 @@ class SavedModelSession:
         except tf.errors.DeadlineExceededError as error:
             raise time_limit.exceeded(f"running {self._folder}") from error
         except tf.errors.OpError as error:
-            raise ModuleError(
-                f"running {self._folder}: {reason(error)}", hint="the SavedModel is damaged: fetch or write it again"
-            ) from error
+            raise ModuleError(f"running {self._folder}: {reason(error)}", hint=hint) from error
         return dict(zip(names, values, strict=True))
 
 

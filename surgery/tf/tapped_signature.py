@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.framework import op_def_registry
 
+from surgery.feeding.feeds import Feed
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs.calls import tree_of_graph
 from surgery.graphs.flatten import Output, flatten, port_at
@@ -33,8 +34,10 @@ def traced_again(function: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[
     return run
 
 
-def pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callable[..., dict[str, Any]]:
-    """A TensorFlow 1 graph, pruned to the part between a signature's inputs and its outputs and taps.
+def pruned(
+    loaded: Any, signature_def: Any, feeds: Sequence[Feed], taps: Sequence[GraphTap]
+) -> Callable[..., dict[str, Any]]:
+    """A TensorFlow 1 graph, pruned to the part between a signature's feeds and its outputs and taps.
 
     Taps inside a function that the graph calls are reached through the call, as in TensorFlow 2.
     """
@@ -49,11 +52,11 @@ def pruned(loaded: Any, signature_def: Any, taps: Sequence[GraphTap]) -> Callabl
         "taps": {key: f"{place.address[0]}:{place.index}" for key, place in outer.items()},
         "calls": {tap.output: f"{tap.tensor.spot.address[0]}:0" for tap in inner},
     }
-    plain = loaded.prune([signature_def.inputs[key].name for key in sorted(signature_def.inputs)], fetches)
+    plain = loaded.prune([feed.tensor for feed in feeds], fetches)
     body = written_out(plain, [tap.tensor.spot for tap in inner]) if inner else None
 
     def run(**inputs: Any) -> dict[str, Any]:
-        values = [inputs[key] for key in sorted(inputs)]
+        values = [inputs[feed.argument] for feed in feeds]
         found, tapped = body(*values) if body else (plain(*values), [])
         return {
             **found["outputs"],

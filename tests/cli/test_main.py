@@ -125,14 +125,14 @@ def test_a_module_without_weights_is_shown_as_damaged_and_not_planned(modules, t
     assert run("plan", tmp_path / "module").exit_code == 3
 
 
-def test_a_module_that_is_no_encoder_exits_with_4_and_shows_the_nearest_table(tmp_path):
+def test_a_module_that_is_no_encoder_exits_with_4_and_leads_to_graph_and_tap(tmp_path):
     folder = write_saved_model(tmp_path / "cnn", CNN)
     done = run("plan", folder)
     assert done.exit_code == 4
     assert done.stdout == ""
     assert "none does" in done.stderr
     assert "nearest" in done.stderr
-    assert "conv/kernel [3, 3, 3, 8]" in done.stderr
+    assert "surgery graph lists the tensors" in done.stderr
     shown = run("inspect", folder)
     assert shown.exit_code == 0
     assert "No weight table explains this module" in shown.stdout

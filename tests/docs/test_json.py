@@ -24,6 +24,7 @@ DOCUMENTS = (
     "parity",
     "plan",
     "preprocessor",
+    "running",
     "scan",
     "serving",
     "taps",

@@ -202,6 +202,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         ],
         "scan": [printed("scan", bert), printed("scan", unclean(modules, folder))],
         "graph": [listing(bert).to_dict()],
+        "running": [running().to_dict()],
         "tapping": [tapping(bert).to_dict()],
         "serving": [printed("serving", bert), serving(bert).to_dict()],
         "preprocessor": [preprocessor().to_dict()],
@@ -255,8 +256,22 @@ def unclean(modules: Modules, folder: Path) -> Path:
 def listing(module: Path) -> surgery.GraphListing:
     from surgery.graph_taps.listing import Enclosed
 
-    loop = Enclosed(name="loop", op="While", kind="loop", inside=frozenset({"step"}), reachable=("after",))
+    loop = Enclosed(
+        name="loop",
+        op="While",
+        kind="loop",
+        inside=frozenset({"step"}),
+        reachable=("after",),
+        meanings={"after": "a counter of steps"},
+    )
     return replace(surgery.graph(module, match="Softmax"), enclosed=(loop,))
+
+
+def running() -> surgery.Ran:
+    import numpy as np
+
+    outputs = {"y": np.ones((1, 2), np.float32)}
+    return surgery.Ran(name="n", signature="s", inputs=outputs, outputs=outputs, casts=("a",), destination=None)
 
 
 def tapping(module: Path) -> surgery.Tapping:
@@ -270,6 +285,7 @@ def tapping(module: Path) -> surgery.Tapping:
         taps=(GraphTap(output="softmax", tensor=graph.tensors[0]),),
         batches=("#1",),
         checks=(OutputCheck(output="pooled_output", bit_equal=True, max_abs=0.0, problem=""),),
+        given=False,
         variables=3,
         left_out=("tokens",),
     )

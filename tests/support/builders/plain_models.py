@@ -205,3 +205,57 @@ def build_odd_keys(path: Path) -> Path:
             builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
             builder.save()
     return path
+
+
+def build_tf1_sparse(path: Path) -> Path:
+    """TensorFlow 1 with a signature that takes a sparse x [batch, 5] and returns it dense, doubled, as y."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.sparse_placeholder(tf.float32, [None, 5], name="x")
+        weight = v1.get_variable("weight", initializer=2.0, use_resource=True)
+        y = tf.multiply(tf.sparse.to_dense(x), weight, name="product")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), inputs={"x": x}, outputs={"y": y})
+    return path
+
+
+def build_several(path: Path) -> Path:
+    """Functions of every kind of input, each a signature: ragged `rag`, sparse `sp`, examples `ex`, plain `two`.
+
+    `odd` returns what JSON and files of arrays hold with care, after as many steps as it is told.
+    """
+    module = tf.Module()
+    module.weight = tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.float32)])
+    def rag(r):
+        scaled = tf.multiply(r.flat_values, module.weight, name="scaled")
+        return {"m": tf.reduce_sum(r, axis=1) * module.weight, "same": r.with_flat_values(scaled)}
+
+    @tf.function(input_signature=[tf.SparseTensorSpec([None, 5], tf.float32)])
+    def sp(s):
+        return {"d": tf.sparse.to_dense(s) * module.weight}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.int32, "a"), tf.TensorSpec([None, 2], tf.float32, "b")])
+    def two(a, b):
+        return {"sum": tf.cast(a, tf.float32) + b * module.weight}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def ex(examples):
+        features = {"x": tf.io.FixedLenFeature([2], tf.float32), "v": tf.io.FixedLenFeature([1], tf.int64)}
+        parsed = tf.io.parse_example(examples, features)
+        return {"y": tf.multiply(parsed["x"], module.weight, name="product"), "v": parsed["v"]}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32, "steps")], autograph=False)
+    def odd(steps):
+        count = tf.while_loop(lambda n: n < steps, lambda n: (n + tf.cast(steps < 9.0, tf.float32),), [0.0])[0]
+        return {
+            "nan": tf.stack([steps / 0.0, count]),
+            "half": tf.cast(count, tf.bfloat16),
+            "bytes": tf.constant(b"\xff\0"),
+        }
+
+    functions = {"rag": rag, "sp": sp, "two": two, "ex": ex, "odd": odd}
+    for name, function in functions.items():
+        setattr(module, name, function)
+    tf.saved_model.save(module, str(path), signatures=functions)
+    return path

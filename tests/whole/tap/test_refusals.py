@@ -179,7 +179,14 @@ def test_the_command_s_json_has_the_same_facts(model, tmp_path):
     done = run("tap", model("plain"), tmp_path / "1", "--tensor", "halves:1=second", "--json")
     data = json.loads(done.stdout)
     assert data["taps"] == [
-        {"output": "second", "tensor": "halves:1", "op": "Split", "dtype": "float32", "shape": [None, 3]}
+        {
+            "output": "second",
+            "tensor": "halves:1",
+            "op": "Split",
+            "dtype": "float32",
+            "shape": [None, 3],
+            "compared": None,
+        }
     ]
     assert {check["output"]: check["bit_equal"] for check in data["outputs"]} == {"calls": True, "y": True}
     assert (data["destination"], data["variables"], data["left_out"]) == (str(tmp_path / "1"), 3, [])
