@@ -14,6 +14,7 @@ imports point downward only, from the last line of this map to the first:
     comparing                                  two modules side by side
     feeding                                    what a signature takes, and the values given for it
     tf                                         build it, run it           (the only TensorFlow)
+    checkpoints                                Hugging Face folders written
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
     keras                                      an export as a layer of Keras 3
     jobs → reports, api → cli                  the commands
@@ -27,6 +28,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from surgery.api.checkpoints import checkpoint
 from surgery.api.exporting import convert, edit, preprocess, tap
 from surgery.api.reading import diff, graph, inspect, plan, scan, taps
 from surgery.api.using import extract, load, run, serving, verify
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from surgery.explanation.architecture import Architecture
     from surgery.explanation.inspection import Inspection
     from surgery.graph_taps.listing import GraphListing
+    from surgery.jobs.checkpoint import Checkpoint
     from surgery.jobs.convert import Conversion
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
@@ -67,6 +70,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Architecture",
     "Attention",
+    "Checkpoint",
     "ContradictionError",
     "Conversion",
     "Difference",
@@ -97,6 +101,7 @@ __all__ = [
     "Verification",
     "WriteError",
     "__version__",
+    "checkpoint",
     "convert",
     "diff",
     "edit",
@@ -117,6 +122,7 @@ __all__ = [
 _IMPORTED_WHEN_ASKED_FOR = {
     "Architecture": "surgery.explanation.architecture",
     "Attention": "surgery.plots",
+    "Checkpoint": "surgery.jobs.checkpoint",
     "Conversion": "surgery.jobs.convert",
     "Difference": "surgery.comparing.difference",
     "EditedExport": "surgery.jobs.edit",

@@ -33,7 +33,7 @@ modules of diff differ, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph"})
 """The commands that read a module and run nothing of it."""
-RUNNING = frozenset({"convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
+RUNNING = frozenset({"checkpoint", "convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""
 RUNNING_WITH = {"diff": "--numbers"}
 """Commands that run a module with this option only."""

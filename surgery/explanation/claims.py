@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from surgery.module import VariableInfo
@@ -102,7 +102,7 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo], scope: str = ""
     )
     return Explanation(
         dialect=dialect,
-        claims=tuple(claims),
+        claims=tuple(_with_last(claim, numbers) for claim in claims),
         unclaimed=tuple(unclaimed),
         ambiguous=tuple(ambiguous),
         idle=idle,
@@ -131,6 +131,12 @@ def _ranked(claims: list[Claim], used: Used) -> tuple[list[Claim], Used]:
         [Claim(variable=claim.variable, rule=claim.rule, holes=ranked(claim.holes)) for claim in claims],
         {rule: [ranked(holes) for holes in seen] for rule, seen in used.items()},
     )
+
+
+def _with_last(claim: Claim, numbers: Mapping[str, list[str]]) -> Claim:
+    """The claim with the numbers of the holes that stand for the last of their kind."""
+    last = {hole: str(len(numbers[hole])) for hole in claim.rule.last}
+    return replace(claim, holes={**claim.holes, **last}) if last else claim
 
 
 def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list[str]:

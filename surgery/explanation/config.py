@@ -59,7 +59,9 @@ def observe_config(
     """
     doing = f"reading {config.file} of {name}"
     for demand in publisher.demands:
-        if demand.key in config.values and config.values[demand.key] not in demand.allowed:
+        if any(anchor not in targets for anchor in demand.anchors) or demand.key not in config.values:
+            continue
+        if config.values[demand.key] not in demand.allowed:
             raise UnexplainedError(
                 f"{doing}: {demand.key} is {config.values[demand.key]!r}, "
                 f"expected {' or '.join(repr(value) for value in demand.allowed)}: {demand.because}"
@@ -110,6 +112,11 @@ def observe_training(
             yield Unseen(field=row.field, because=because)
 
 
+def meaning_of(row: ConfigEvidence, word: str) -> Any:
+    """The value that a word of the config stands for where nothing else tells."""
+    return row.means[word][0]
+
+
 def _value(row: ConfigEvidence, value: Any, family: Family, likely: Any, doing: str) -> Any:
     """The field's value for a key's value. A word may stand for several values: `likely` is taken if it is one of them,
     else the first."""
@@ -117,7 +124,7 @@ def _value(row: ConfigEvidence, value: Any, family: Family, likely: Any, doing: 
         if not isinstance(value, str) or value not in row.means:
             raise UnexplainedError(f"{doing} is {value!r}, which is not known; known are {', '.join(row.means)}")
         candidates = row.means[value]
-        return likely if likely in candidates else candidates[0]
+        return likely if likely in candidates else meaning_of(row, value)
     field = family.fields[row.field]
     if not VALID[field.kind](value):
         raise UnexplainedError(f"{doing} is {value!r}, expected {VALID_NAMES[field.kind]} ({field.meaning})")

@@ -73,6 +73,10 @@ class Weights:
         kept = {variable.attribute: self._read(variable) for variable in self._map.kept if variable.attribute}
         return {**self._constants, **kept}
 
+    def hash_of(self, target: str) -> str:
+        """SHA-256 of a weight in the encoder's layout. The weight must have been read."""
+        return self._hashes[target].result()
+
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of every weight in the encoder's layout, by target, and of the constants by attribute.
 

@@ -14,7 +14,7 @@ from surgery.families.publishers.configs import ONE_GROUP
 from surgery.families.publishers.google import ALBERT_NAMES as GOOGLE_NAMES
 from surgery.families.publishers.google import google_checkpoints, google_rows
 from surgery.families.publishers.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows, library
 from surgery.families.shared.rows import BLOCK, functional
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
@@ -51,6 +51,7 @@ def _google(norm: dict[str, str]) -> Dialect:
 _HUGGING_FACE = Dialect(
     generation={"dict": GENERATION},
     rules=hugging_face_rows(
+        "albert",
         "encoder.albert_layer_groups.0.albert_layers.0",
         SHARED,
         {
@@ -64,11 +65,19 @@ _HUGGING_FACE = Dialect(
             "output_norm": "full_layer_layer_norm",
             "pooler": "pooler",
             "projection": "encoder.embedding_hidden_mapping_in",
+            "mlm_dense": "predictions.dense",
+            "mlm_norm": "predictions.LayerNorm",
+            "mlm_bias": "predictions.bias",
+            "mlm_decoder": "predictions.decoder.{leaf:(?:weight|bias)}",
         },
     ),
     # transformers' AlbertLayer has a dropout after the feed-forward, and never calls it.
     publisher=hugging_face_checkpoints(
-        ("albert",), HUGGING_FACE_NAMES, ("embedding_dropout", "attention_output_dropout"), ONE_GROUP
+        "albert",
+        HUGGING_FACE_NAMES,
+        ("embedding_dropout", "attention_output_dropout"),
+        library("Albert", scope="albert"),
+        ONE_GROUP,
     ),
 )
 

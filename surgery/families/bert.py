@@ -10,7 +10,13 @@ from __future__ import annotations
 from surgery.families.publishers.google import BERT_NAMES as GOOGLE_NAMES
 from surgery.families.publishers.google import google_checkpoints, google_rows
 from surgery.families.publishers.hugging_face import BERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.families.publishers.hugging_face import (
+    ELECTRA_NAMES,
+    GENERATION,
+    hugging_face_checkpoints,
+    hugging_face_rows,
+    library,
+)
 from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
@@ -83,28 +89,52 @@ TF1 = Dialect(
     ),
     publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
 )
+_HUGGING_FACE_BLOCK = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention_output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
+    "output_norm": "output.LayerNorm",
+}
+_DROPOUTS = ("embedding_dropout", "attention_output_dropout", "output_dropout")
 HUGGING_FACE = Dialect(
     generation={"dict": GENERATION},
     rules=hugging_face_rows(
+        "bert",
         "encoder.layer.{layer}",
         BLOCK,
         {
-            "query": "attention.self.query",
-            "key": "attention.self.key",
-            "value": "attention.self.value",
-            "attention_output": "attention.output.dense",
-            "attention_norm": "attention.output.LayerNorm",
-            "intermediate": "intermediate.dense",
-            "output": "output.dense",
-            "output_norm": "output.LayerNorm",
+            **_HUGGING_FACE_BLOCK,
             "pooler": "pooler.dense",
-            "projection": "embeddings_project",
+            "mlm_dense": "cls.predictions.transform.dense",
+            "mlm_norm": "cls.predictions.transform.LayerNorm",
+            "mlm_bias": "cls.predictions.bias",
+            "mlm_decoder": "cls.predictions.decoder.{leaf:(?:weight|bias)}",
         },
     ),
+    publisher=hugging_face_checkpoints("bert", HUGGING_FACE_NAMES, _DROPOUTS, library("Bert", scope="bert")),
+)
+HUGGING_FACE_ELECTRA = Dialect(
+    generation={"dict": GENERATION},
+    rules=hugging_face_rows(
+        "electra",
+        "encoder.layer.{layer}",
+        BLOCK,
+        {
+            **_HUGGING_FACE_BLOCK,
+            "projection": "embeddings_project",
+            "mlm_dense": "generator_predictions.dense",
+            "mlm_norm": "generator_predictions.LayerNorm",
+            "mlm_bias": "generator_lm_head.bias",
+            "mlm_decoder": "generator_lm_head.weight",
+        },
+    ),
+    # ElectraGeneratorPredictions applies GELU, whatever the config's activation.
     publisher=hugging_face_checkpoints(
-        ("bert", "electra"),
-        HUGGING_FACE_NAMES,
-        ("embedding_dropout", "attention_output_dropout", "output_dropout"),
+        "electra", ELECTRA_NAMES, _DROPOUTS, library("Electra", scope="electra"), code={"mlm_act": "gelu"}
     ),
 )
 
@@ -163,7 +193,7 @@ _BLOCKS = "_transformer_layers[]"
 
 BERT = Family(
     name="bert",
-    dialects=(G1, G2, G3_G4, G4_V2, TF1, HUGGING_FACE),
+    dialects=(G1, G2, G3_G4, G4_V2, TF1, HUGGING_FACE, HUGGING_FACE_ELECTRA),
     sizes={
         "hidden": "hidden_size",
         "heads": "num_attention_heads",

@@ -8,6 +8,8 @@ own, from the block's input, or from the block's bottleneck; the graph shows whi
 from __future__ import annotations
 
 from surgery.families.bert import BERT
+from surgery.families.publishers.hugging_face_mobilebert import hugging_face_mobilebert
+from surgery.families.shared.mobilebert import BLOCK, EMBEDDING, FFN, SHARED
 from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
@@ -16,10 +18,6 @@ from surgery.tables.family import BlockInput, Family, InputAnchor, Tap
 from surgery.tables.fields import Field
 from surgery.tables.recipe import Activation, EncoderRecipe, Setting
 from surgery.tables.rules import Dialect, WeightRule, move
-
-BLOCK = "transformer_layer_{layer}"
-FFN = BLOCK + "/ffn_layer_{ffn}"
-EMBEDDING = "mobile_bert_embedding"
 
 
 def _dense(name: str, kernel: str, bias: str, group: str | None = None) -> tuple[WeightRule, ...]:
@@ -76,7 +74,6 @@ def _dialect(query: str, value: str, *shared: WeightRule) -> Dialect:
     )
 
 
-_SHARED = BLOCK + "/kq_shared_bottleneck"
 _QUERY = BLOCK + "/attention/query"
 _NORMS = (
     f"{EMBEDDING}/embedding_norm",
@@ -98,7 +95,7 @@ def _taps() -> tuple[Tap, ...]:
         Tap(name="bottleneck_input", axes=narrow, meaning="the block's input, narrowed and normed",
             layer=f"{bottlenecks}[1]", finder=sublayers.after_norm, anchors=(BLOCK + "/bottleneck_input/norm/beta",)),
         Tap(name="kq_shared_bottleneck", axes=narrow, meaning="what queries and keys are made of",
-            layer=f"{shared}[1]", finder=sublayers.after_norm, anchors=(_SHARED + "/norm/beta",),
+            layer=f"{shared}[1]", finder=sublayers.after_norm, anchors=(SHARED + "/norm/beta",),
             when=(("key_query_shared_bottleneck", True),)),
         *attention_taps(f"{attention}[0]", BLOCK + "/attention", width="bottleneck"),
         Tap(name="attention_norm", axes=narrow, meaning=middle,
@@ -134,10 +131,12 @@ MOBILEBERT = Family(
         _dialect(
             "bottleneck",
             "hidden",
-            *_dense(f"{_SHARED}/dense", "hidden bottleneck", "bottleneck"),
-            *_norm(f"{_SHARED}/norm", "bottleneck"),
+            *_dense(f"{SHARED}/dense", "hidden bottleneck", "bottleneck"),
+            *_norm(f"{SHARED}/norm", "bottleneck"),
         ),
         _dialect("attended", "attended"),
+        hugging_face_mobilebert("bottleneck", "hidden", shared=True),
+        hugging_face_mobilebert("bottleneck", "bottleneck", shared=False),
     ),
     sizes={
         **BERT.sizes,
@@ -169,7 +168,7 @@ MOBILEBERT = Family(
         GraphEvidence(
             field="key_query_shared_bottleneck",
             read=read.fed_by_norm,
-            anchors=(_QUERY + "/kernel", _SHARED + "/norm/beta"),
+            anchors=(_QUERY + "/kernel", SHARED + "/norm/beta"),
             absent=False,
         ),
         GraphEvidence(field="classifier_activation", read=read.tanh_follows, anchors=("pooler/bias",), absent=False),

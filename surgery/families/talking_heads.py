@@ -111,6 +111,7 @@ def _taps() -> tuple[Tap, ...]:
 TALKING_HEADS = replace(
     BERT,
     name="talking_heads",
+    no_library="transformers has no model whose attention heads talk, or whose feed-forward is gated",
     dialects=(
         _dialect(_SCAFFOLD, "self_attention", "feedforward"),
         _dialect(_SCAFFOLD, _numbered("talking_heads_attention"), _numbered("gated_feedforward")),

@@ -128,40 +128,57 @@ class Block:
         takes milliseconds, and one product per row of each batch took ten times as long as the arithmetic.
         """
         x = np.concatenate([state.reshape(-1, state.shape[-1]) for state in states])
-        tokens = {name: self._split(getattr(self, name)(x)) for name in ("query", "key", "value")}
-        projected = (_by_batch(tokens[name], masks) for name in ("query", "key", "value"))
-        attended = [self._attend(*parts) for parts in zip(*projected, masks, strict=True)]
-        context = np.concatenate([found["attention_context"].reshape(-1, x.shape[-1]) for found in attended])
+        tokens = {name: getattr(self, name)(x) for name in ("query", "key", "value")}
+        attended, context = attend(tokens, masks, self.heads, self.mask_adder)
         tokens["attention_output"] = self.attention_output(context)
         tokens["attention_norm"] = self.attention_norm(x + tokens["attention_output"])
         tokens["intermediate_preactivation"] = self.intermediate(tokens["attention_norm"])
         tokens["intermediate"] = self.activation(tokens["intermediate_preactivation"])
         tokens["ffn_output"] = self.output(tokens["intermediate"])
         tokens["block_output"] = self.output_norm(tokens["attention_norm"] + tokens["ffn_output"])
-        for name, values in tokens.items():
-            for found, part in zip(attended, _by_batch(values, masks), strict=True):
-                found[name] = part
-        return attended
+        return with_tokens(attended, tokens, masks)
 
-    def _attend(self, query: Array, key: Array, value: Array, mask: Array) -> dict[str, Array]:
-        """The tensors of attention for a batch by the names of the taps. The first three are [batch, seq, heads, size].
 
-        Logits and probabilities are [batch, heads, seq, seq], the context is [batch, seq, heads, size].
-        """
-        query, key, value = (x.swapaxes(1, 2) for x in (query, key, value))
-        logits = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
-        masked = logits + self.mask_adder * (1.0 - mask[:, None, None, :])
-        shares = np.exp(masked - masked.max(-1, keepdims=True))
-        shares /= shares.sum(-1, keepdims=True)
-        return {
-            "attention_logits": logits,
-            "attention_probs": shares,
-            "attention_context": (shares @ value).swapaxes(1, 2),
-        }
+def attend(
+    tokens: dict[str, Array], masks: Sequence[Array], heads: int, mask_adder: float
+) -> tuple[list[dict[str, Array]], Array]:
+    """Attention for each batch, and the joined heads of all batches' tokens, [tokens, heads * size].
 
-    def _split(self, x: Array) -> Array:
-        """[tokens, heads * size] to [tokens, heads, size]."""
-        return x.reshape(len(x), self.heads, -1)
+    `tokens` has "query", "key" and "value" of all batches' tokens, [tokens, heads * size], which get a head axis here.
+    Logits and probabilities are [batch, heads, seq, seq], the context is [batch, seq, heads, size].
+    """
+    for name in ("query", "key", "value"):
+        tokens[name] = tokens[name].reshape(len(tokens[name]), heads, -1)
+    projected = (_by_batch(tokens[name], masks) for name in ("query", "key", "value"))
+    attended = [
+        _attend(query, key, value, mask, mask_adder) for query, key, value, mask in zip(*projected, masks, strict=True)
+    ]
+    joined = [found["attention_context"] for found in attended]
+    return attended, np.concatenate([x.reshape(-1, x.shape[-2] * x.shape[-1]) for x in joined])
+
+
+def with_tokens(
+    attended: list[dict[str, Array]], tokens: Mapping[str, Array], masks: Sequence[Array]
+) -> list[dict[str, Array]]:
+    """The tensors of each batch, with its part of the tensors that were computed for all tokens at once."""
+    for name, values in tokens.items():
+        for found, part in zip(attended, _by_batch(values, masks), strict=True):
+            found[name] = part
+    return attended
+
+
+def _attend(query: Array, key: Array, value: Array, mask: Array, mask_adder: float) -> dict[str, Array]:
+    """The tensors of attention for a batch by the names of the taps. The first three are [batch, seq, heads, size]."""
+    query, key, value = (x.swapaxes(1, 2) for x in (query, key, value))
+    logits = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
+    masked = logits + mask_adder * (1.0 - mask[:, None, None, :])
+    shares = np.exp(masked - masked.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    return {
+        "attention_logits": logits,
+        "attention_probs": shares,
+        "attention_context": (shares @ value).swapaxes(1, 2),
+    }
 
 
 def _by_batch(tokens: Array, masks: Sequence[Array]) -> list[Array]:

@@ -75,8 +75,10 @@ class Demand:
         key: The key of the config.
         allowed: The values that it may have.
         because: The reason, for the error message.
+        anchors: Targets that a module must have for the row to apply.
     """
 
     key: str
     allowed: tuple[Any, ...]
     because: str
+    anchors: tuple[str, ...] = ()

@@ -114,6 +114,7 @@ class Family(Brief):
             depend on its neighbours.
         taps: Tensors inside a block that can be outputs, in the order of computation.
         no_taps: Taps of other families that this one cannot have, with the reason.
+        no_library: The reason why no publisher's library has such a model; "" where one has.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Family(Brief):
     right_context: int = 0
     taps: tuple[Tap, ...] = ()
     no_taps: Mapping[str, str] = field(default_factory=dict)
+    no_library: str = ""
 
     @property
     def output_names(self) -> tuple[str, ...]:

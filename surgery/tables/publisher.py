@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphEvidence
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """How a publisher puts the names of a checkpoint's weights together.
+
+    Attributes:
+        scopes: Scopes under which the checkpoint may keep all names.
+        separator: What separates a layer's name from its leaf.
+        kernel: Leaf of a dense layer's kernel.
+        gamma: Leaf of a norm's scale; of several names the first that the checkpoint has counts.
+        beta: Leaf of a norm's offset, likewise.
+        transposed: True where kernels are stored as [out, in], False where as [in, out].
+    """
+
+    scopes: tuple[str, ...] = ("",)
+    separator: str = "/"
+    kernel: str = "kernel"
+    gamma: tuple[str, ...] = ("gamma",)
+    beta: tuple[str, ...] = ("beta",)
+    transposed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Names:
-    """The publisher's own names of a checkpoint's weights.
+    """The publisher's own names of the weights of a BERT or ALBERT.
 
     They are written out for the float64 computation, which shares nothing with the weight rows, so that a slip in
     either shows. A name is that of a layer; "" says that the layer has no weights.
@@ -30,13 +52,10 @@ class Names:
         output: Second dense layer of the feed-forward.
         output_norm: Norm after the feed-forward; of several names the first that the checkpoint has counts.
         pooler: Dense layer of the pooled output.
-        masked_lm: Scope of the masked-LM head.
-        scopes: Scopes under which the checkpoint may keep all names.
-        separator: What separates a layer's name from its leaf.
-        kernel: Leaf of a dense layer's kernel.
-        gamma: Leaf of a norm's scale; of several names the first that the checkpoint has counts.
-        beta: Leaf of a norm's offset, likewise.
-        transposed: True where kernels are stored as [out, in], False where as [in, out].
+        mlm_dense: Dense layer of the masked-LM head.
+        mlm_norm: Norm of the masked-LM head.
+        mlm_bias: Bias of the masked-LM head's logits; a variable, not a layer.
+        spelling: How names are put together.
     """
 
     words: str
@@ -54,13 +73,79 @@ class Names:
     output: str
     output_norm: tuple[str, ...]
     pooler: str
-    masked_lm: str = ""
-    scopes: tuple[str, ...] = ("",)
-    separator: str = "/"
-    kernel: str = "kernel"
-    gamma: tuple[str, ...] = ("gamma",)
-    beta: tuple[str, ...] = ("beta",)
-    transposed: bool = False
+    mlm_dense: str = ""
+    mlm_norm: str = ""
+    mlm_bias: str = ""
+    spelling: Spelling = Spelling()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MobileBertNames:
+    """The publisher's own names of the weights of a MobileBERT, written out like those of `Names`.
+
+    Attributes:
+        words: Table of the word embeddings.
+        positions: Table of the position embeddings.
+        types: Table of the token-type embeddings.
+        embedding_projection: Dense layer from three word embeddings to the hidden size.
+        embedding_norm: Norm of the embeddings.
+        block: Scope of a block, with `{}` for its number.
+        bottleneck_input: Bottleneck at the block's input, below the block, as all that follow up to
+            `bottleneck_output`. A bottleneck is a scope with a dense layer and a norm.
+        shared_bottleneck: Bottleneck of queries and keys.
+        query: Dense layer of the queries.
+        key: Dense layer of the keys.
+        value: Dense layer of the values.
+        attention_output: Scope of the dense layer and the norm after the attention.
+        stacked: Scope of each feed-forward but the last, with `{}` for its number.
+        intermediate: First dense layer of a feed-forward.
+        output: Scope of the second dense layer of a feed-forward and its norm.
+        bottleneck_output: Bottleneck at the block's output.
+        pooler: Dense layer of the pooled output.
+        dense: Name of the dense layer in the scope of a bottleneck, or of an output.
+        norm: Name of the norm there.
+        spelling: How names are put together.
+    """
+
+    words: str
+    positions: str
+    types: str
+    embedding_projection: str
+    embedding_norm: str
+    block: str
+    bottleneck_input: str
+    shared_bottleneck: str
+    query: str
+    key: str
+    value: str
+    attention_output: str
+    stacked: str
+    intermediate: str
+    output: str
+    bottleneck_output: str
+    pooler: str
+    dense: str
+    norm: str
+    spelling: Spelling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """The publisher's library, for which checkpoints are written.
+
+    Attributes:
+        name: Its name, such as "transformers".
+        classes: Name of its class by the sub-model that the class has on the encoder, "" for the encoder alone.
+        scope: Scope of the encoder's names in a class that has more than the encoder.
+        divided: The field that its code divides by the number of heads: the quotient is the size of a head.
+        tasks: The task of a class as the publisher's site names it, by the same keys as `classes`.
+    """
+
+    name: str
+    classes: Mapping[str, str]
+    scope: str
+    divided: str
+    tasks: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +158,12 @@ class Publisher:
         names: The publisher's own names of the weights.
         demands: Keys of the config that must have one of a few values.
         graph: Rows read from the graph of unknown purpose that may lie beside a checkpoint.
+        library: The library for which checkpoints are written; None where none is.
     """
 
     model_types: tuple[str | None, ...]
     evidence: tuple[ConfigEvidence | CodeEvidence, ...]
-    names: Names
+    names: Names | MobileBertNames
     demands: tuple[Demand, ...] = ()
     graph: tuple[GraphEvidence, ...] = ()
+    library: Library | None = None

@@ -2,8 +2,9 @@
 
 A pattern is a name with holes. `{layer}` and `{ffn}` match digits, `{name}` matches anything except a slash, and
 `{name:regex}` matches the regular expression. A `layer` that is not a number is replaced by its rank. The target
-repeats the holes, as in `transformer/layer_{layer}/…`, and gets their text. Names match whole, never in part, so that
-the order of the rows has no meaning.
+repeats the holes, as in `transformer/layer_{layer}/…`, and gets their text. A counting hole of the target that the
+pattern lacks is the last of its kind: a name without a number goes after those with one. Names match whole, never in
+part, so that the order of the rows has no meaning.
 """
 
 from __future__ import annotations
@@ -67,6 +68,26 @@ class WeightRule:
         found = _compile(self.pattern).fullmatch(name)
         return found.groupdict() if found else None
 
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The counting holes that the target has and the pattern lacks, which stand for the last of their kind."""
+        repeated = {name for name, _ in holes_of(self.pattern)}
+        return tuple(name for name, _ in holes_of(self.target or "") if name in NUMBERED and name not in repeated)
+
+    def match_target(self, target: str) -> dict[str, str] | None:
+        """The text of each hole of the target when the whole name of a weight matches it, else None."""
+        found = _compile(self.target).fullmatch(target) if self.target is not None else None
+        return found.groupdict() if found else None
+
+    def name_of(self, holes: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+        """The row read backwards: the variable's name, with the text of the target's holes.
+
+        A hole that the target does not repeat gets its text from `chosen`. Without one it gets its first alternative,
+        or no text if it may be empty.
+        """
+        texts = {name: _first(regex) for name, regex in holes_of(self.pattern)}
+        return _filled(self.pattern, {**texts, **chosen, **holes})
+
 
 def move(
     pattern: str,
@@ -125,3 +146,12 @@ def _compile(pattern: str) -> re.Pattern[str]:
         if name:
             parts.append(f"(?P<{name}>{regex or (r'[0-9]+' if name in NUMBERED else '[^/]+')})")
     return re.compile("".join(parts))
+
+
+def _filled(pattern: str, texts: Mapping[str, str]) -> str:
+    return "".join(literal + (texts[name] if name else "") for literal, name, _ in _PIECE.findall(pattern))
+
+
+def _first(regex: str) -> str:
+    """The first alternative of a hole's regular expression, no text for one that may be empty."""
+    return "" if regex.endswith("?") else regex.removeprefix("(?:").removesuffix(")").split("|")[0]

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
+from scripts.tools.interop.cases import CASES
 from surgery.planning.taps import offered
 from tests.support.documentation import PAGES, ROOT, Screen, anchors, commands, fences, prints, screens, table
 from tests.support.documentation import surgery as main
@@ -29,7 +30,7 @@ from tests.support.sample_names import (
 
 HELP = "docs/reference/commands.md"
 COMMANDS = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
-WITHOUT_TENSORFLOW = ("inspect", "scan", "plan", "taps", "graph", "diff")
+WITHOUT_TENSORFLOW = ("inspect", "scan", "plan", "taps", "graph", "diff", "checkpoint")
 SHOWN = [screen for page in PAGES if page != HELP for screen in screens(page)]
 TYPED = [command for page in PAGES if page != HELP for command in commands(page)]
 
@@ -44,7 +45,9 @@ def test_the_support_table_says_what_the_tests_convert():
     assert set(cells.values()) == {"yes", "no"}
     converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES, *ESTIMATORS}
     for (_, source), samples in SUPPORT.items():
-        assert set(samples) <= (set(LAYER_SAMPLES) if "KerasLayer" in source else converted)
+        written = {case.module for case in CASES}
+        proven = {"to Hugging Face": written, "re-saved around a `hub.KerasLayer`": set(LAYER_SAMPLES)}
+        assert set(samples) <= proven.get(source, converted)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tests.support import documents
 
 DOCUMENTS = (
     "architecture",
+    "checkpoint",
     "conversion",
     "diff",
     "edit",

@@ -186,6 +186,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         ],
         "taps": [printed("taps", bert), printed("taps", modules("g4_mobilebert"))],
         "parity": [report().to_dict()],
+        "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
         "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger)],
         "edit": [edit.to_dict()],
         "edited model": [edited.to_dict()],
@@ -208,6 +209,16 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "preprocessor": [preprocessor().to_dict()],
         "error": [printed("inspect", folder / "nothing"), printed("inspect")],
     }
+
+
+def checkpoints(modules: Modules, folder: Path) -> list[surgery.Checkpoint]:
+    """Checkpoints with and without a tokenizer, the second as if it had been computed and its weights were damaged."""
+    from surgery.checkpoints.differences import Differences
+
+    bert = surgery.checkpoint(modules("g4_bert_mlm"), folder / "bert_hf")
+    electra = surgery.checkpoint(modules("g4_electra"), folder / "electra_hf", drop_pooler=True, tokenizer=False)
+    differences = Differences(batches=3, outputs=report().outputs, formulas=("0.1",), not_compared=())
+    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1})]
 
 
 def plain_model(folder: Path) -> Path:

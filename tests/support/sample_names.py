@@ -103,7 +103,12 @@ SUPPORT = {
     ("ALBERT", "Hugging Face checkpoint"): ("hf_albert",),
     ("MobileBERT", "TF2 SavedModel"): ("g4_mobilebert", "g4_mobilebert_layer_norm"),
     ("MobileBERT", "re-saved around a `hub.KerasLayer`"): ("g4_mobilebert",),
+    ("MobileBERT", "Hugging Face checkpoint"): ("g4_mobilebert",),
     ("BERT with talking heads", "TF2 SavedModel"): ("g4_talkheads",),
     ("BERT with talking heads", "re-saved around a `hub.KerasLayer`"): ("g4_talkheads",),
+    ("BERT", "to Hugging Face"): ("g4_bert_mlm", "g2_small", "tf1_bert_small"),
+    ("ELECTRA", "to Hugging Face"): ("g4_electra",),
+    ("ALBERT", "to Hugging Face"): ("g4_albert",),
+    ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""

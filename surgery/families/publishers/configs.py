@@ -7,8 +7,10 @@ from typing import Any
 
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand
 
-_POOLER, _MASKED_LM = "pooler_transform/kernel", "cls/predictions/transform/dense/kernel"
-_SIZES = (
+_POOLER = "pooler_transform/kernel"
+MASKED_LM_KERNEL = "cls/predictions/transform/dense/kernel"
+"""A target that every module with a masked-LM head has."""
+SIZES = (
     "num_hidden_layers",
     "hidden_size",
     "num_attention_heads",
@@ -36,13 +38,17 @@ def config_evidence(
         place: The file of the publisher's code.
     """
     hidden = {"embedding_dropout", "attention_output_dropout", "intermediate_dropout", "output_dropout"}
-    anchors = {"pooler_act": (_POOLER,), "mlm_layer_norm_eps": (_MASKED_LM,)}
+    anchors = {"pooler_act": (_POOLER,), **dict.fromkeys(("mlm_act", "mlm_layer_norm_eps"), (MASKED_LM_KERNEL,))}
     fixed = {"norm_first": False, "pooler_act": "tanh", **dict.fromkeys(sorted(hidden - set(dropouts)), 0.0), **code}
     return (
-        *(ConfigEvidence(field=field, key=field) for field in _SIZES),
+        *(ConfigEvidence(field=field, key=field) for field in SIZES),
         _EMBEDDING_SIZE,
         ConfigEvidence(field="hidden_act", key="hidden_act", means=activations),
-        ConfigEvidence(field="mlm_act", key="hidden_act", anchors=(_MASKED_LM,), means=activations),
+        *(
+            ConfigEvidence(field=field, key="hidden_act", anchors=anchors[field], means=activations)
+            for field in ("mlm_act",)
+            if field not in code
+        ),
         ConfigEvidence(field="attention_probs_dropout", key="attention_probs_dropout_prob"),
         *(ConfigEvidence(field=field, key="hidden_dropout_prob") for field in dropouts),
         *(

@@ -131,7 +131,9 @@ BERT_NAMES = Names(
     output="output/dense",
     output_norm=("output/LayerNorm",),
     pooler="bert/pooler/dense",
-    masked_lm="cls/predictions",
+    mlm_dense="cls/predictions/transform/dense",
+    mlm_norm="cls/predictions/transform/LayerNorm",
+    mlm_bias="cls/predictions/output_bias",
 )
 ALBERT_NAMES = Names(
     words="bert/embeddings/word_embeddings",
@@ -149,5 +151,7 @@ ALBERT_NAMES = Names(
     output="ffn_1/intermediate/output/dense",
     output_norm=("LayerNorm_1", "LayerNorm"),
     pooler="bert/pooler/dense",
-    masked_lm="cls/predictions",
+    mlm_dense="cls/predictions/transform/dense",
+    mlm_norm="cls/predictions/transform/LayerNorm",
+    mlm_bias="cls/predictions/output_bias",
 )

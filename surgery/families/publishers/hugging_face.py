@@ -1,55 +1,75 @@
-"""Hugging Face's names, configs and code: transformers, models/{bert,electra,albert}/modeling_*.py.
+"""Hugging Face's names, configs and code: transformers, models/{bert,electra,albert,mobilebert}/modeling_*.py.
 
 Its configs distinguish both GELUs and name epsilon; torch's Linear keeps its kernel as [out, in]. Names in a checkpoint
 of the bare model have no scope; in a checkpoint with a head they have the model's: `bert.`, `electra.`, `albert.`.
+
+The rows serve both directions: `surgery convert` reads checkpoints by them, `surgery checkpoint` writes them. A name
+that several releases have spelled in several ways lists today's spelling first, which is the one that is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from surgery.families.publishers.configs import config_evidence
+from surgery.families.publishers.configs import MASKED_LM_KERNEL, config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.publisher import Names, Publisher
+from surgery.tables.publisher import Library, Names, Publisher, Spelling
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"
-_SCOPE = r"{scope:(?:bert\.|electra\.|albert\.)?}"
 _GAMMA, _BETA = "{leaf:(?:weight|gamma)}", "{leaf:(?:bias|beta)}"
-_LEFT_BEHIND = (
-    drop(_SCOPE + r"embeddings.{name:(?:position_ids|token_type_ids)}", because="a buffer that counts positions"),
-    *(
-        drop(head + r".{rest:.+}", because=f"{what} is no part of the encoder")
-        for head, what in (
-            ("cls", "the pre-training head"),
-            ("predictions", "the masked-LM head"),
-            ("sop_classifier", "the sentence-order head"),
-            ("discriminator_predictions", "the discriminator's head"),
-            ("{name:(?:generator_predictions|generator_lm_head)}", "the generator's head"),
-            ("classifier", "a classification head"),
-            ("qa_outputs", "a question-answering head"),
-        )
-    ),
+_HEADS = (
+    ("cls.seq_relationship", "the next-sentence head"),
+    ("sop_classifier", "the sentence-order head"),
+    ("discriminator_predictions", "the discriminator's head"),
+    ("classifier", "a classification head"),
+    ("qa_outputs", "a question-answering head"),
 )
+ACTIVATIONS = {
+    "gelu": ("gelu",),
+    "gelu_python": ("gelu",),
+    "gelu_new": ("gelu_tanh",),
+    "gelu_pytorch_tanh": ("gelu_tanh",),
+    "relu": ("relu",),
+}
+"""The activations that a word of a config stands for. Of several words for one, the first is written."""
 
 
-def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tuple[WeightRule, ...]:
+def scoped(model: str) -> str:
+    """The pattern of the scope under which a checkpoint may keep the names of a model, such as "bert"."""
+    return rf"{{scope:(?:{model}\.)?}}"
+
+
+def left_behind(model: str, *more: WeightRule) -> tuple[WeightRule, ...]:
+    """Rows of the buffers and heads that a checkpoint may have beside its encoder, and of these."""
+    buffers = r"embeddings.{name:(?:position_ids|token_type_ids)}"
+    return (
+        drop(scoped(model) + buffers, because="a buffer that counts positions"),
+        *(drop(head + r".{rest:.+}", because=f"{what} is no part of the encoder") for head, what in _HEADS),
+        *more,
+    )
+
+
+def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, str]) -> tuple[WeightRule, ...]:
     """Rows for transformers' names.
 
     Args:
+        model: Scope of the encoder's names in a model with a head, such as "bert".
         block: Scope of a block.
         target: Scope of a block in the rebuilt encoder.
-        names: Names of a block's sublayers, of the pooler and of the projection.
+        names: Names of a block's sublayers, of the masked-LM head's layers, and of the pooler and the projection where
+            the model can have one.
     """
-    block = _SCOPE + block
-    scoped = {name: _SCOPE + text for name, text in names.items() if name in ("pooler", "projection")}
+    scope = scoped(model)
+    block = scope + block
     patterns = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
     rows = [
-        move(f"{_SCOPE}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
+        move(f"{scope}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
         for table, target_table, axis in _TABLES
     ]
-    rows += _norm(_SCOPE + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
+    rows += norm(scope + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
     for name, pattern in patterns.items():
         dense = f"{target}/self_attention/{name}"
         rows.append(move(f"{pattern}.weight", f"{dense}/kernel", "(heads size) hidden -> hidden heads size"))
@@ -57,16 +77,31 @@ def hugging_face_rows(block: str, target: str, names: Mapping[str, str]) -> tupl
     output, dense = f"{block}.{names['attention_output']}", f"{target}/self_attention/attention_output"
     rows.append(move(f"{output}.weight", f"{dense}/kernel", "hidden (heads size) -> heads size hidden"))
     rows.append(move(f"{output}.bias", f"{dense}/bias", "hidden"))
-    rows += _norm(f"{block}.{names['attention_norm']}", f"{target}/self_attention_layer_norm", "hidden")
-    rows += _linear(f"{block}.{names['intermediate']}", f"{target}/intermediate", "inner", "hidden")
-    rows += _linear(f"{block}.{names['output']}", f"{target}/output", "hidden", "inner")
-    rows += _norm(f"{block}.{names['output_norm']}", f"{target}/output_layer_norm", "hidden")
-    rows += [
-        replace(row, optional="pooler") for row in _linear(scoped["pooler"], "pooler_transform", "pooled", "hidden")
+    rows += norm(f"{block}.{names['attention_norm']}", f"{target}/self_attention_layer_norm", "hidden")
+    rows += linear(f"{block}.{names['intermediate']}", f"{target}/intermediate", "inner", "hidden")
+    rows += linear(f"{block}.{names['output']}", f"{target}/output", "hidden", "inner")
+    rows += norm(f"{block}.{names['output_norm']}", f"{target}/output_layer_norm", "hidden")
+    if "pooler" in names:
+        pooler = linear(scope + names["pooler"], "pooler_transform", "pooled", "hidden")
+        rows += [replace(row, optional="pooler") for row in pooler]
+    if "projection" in names:
+        projection = linear(scope + names["projection"], "embedding_projection", "hidden", "embedding")
+        rows += [replace(row, optional="embedding projection") for row in projection]
+    return (*rows, *_masked_lm(names), *left_behind(model, _tied(names["mlm_decoder"])))
+
+
+def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
+    head = "cls/predictions"
+    rows = [
+        *linear(names["mlm_dense"], f"{head}/transform/dense", "embedding", "hidden"),
+        *norm(names["mlm_norm"], f"{head}/transform/LayerNorm", "embedding"),
+        move(names["mlm_bias"], f"{head}/output_bias/bias", "vocab"),
     ]
-    projected = _linear(scoped["projection"], "embedding_projection", "hidden", "embedding")
-    rows += [replace(row, optional="embedding projection") for row in projected]
-    return (*rows, *_LEFT_BEHIND)
+    return [replace(row, part="mlm", optional="masked-LM head") for row in rows]
+
+
+def _tied(pattern: str) -> WeightRule:
+    return drop(pattern, because="the masked-LM head shares it with the word embeddings, or with its bias")
 
 
 _TABLES = (
@@ -76,14 +111,15 @@ _TABLES = (
 )
 
 
-def _linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
+def linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
+    """Rows of a Linear, whose kernel is stored as [out, in]."""
     return [
         move(f"{pattern}.weight", f"{target}/kernel", f"{out} {into} -> {into} {out}"),
         move(f"{pattern}.bias", f"{target}/bias", out),
     ]
 
 
-def _norm(pattern: str, target: str, width: str) -> list[WeightRule]:
+def norm(pattern: str, target: str, width: str) -> list[WeightRule]:
     """Rows of a norm, whose leaves are gamma and beta in early checkpoints, weight and bias in later ones."""
     return [
         move(f"{pattern}.{_GAMMA}", f"{target}/gamma", width),
@@ -92,50 +128,73 @@ def _norm(pattern: str, target: str, width: str) -> list[WeightRule]:
 
 
 def hugging_face_checkpoints(
-    model_types: tuple[str, ...],
+    model: str,
     names: Names,
     dropouts: tuple[str, ...],
+    library: Library,
     demands: tuple[Demand, ...] = (),
+    code: Mapping[str, Any] | None = None,
 ) -> Publisher:
-    """transformers' checkpoints of a family.
+    """transformers' checkpoints of a model.
 
     Args:
-        model_types: Names of the architecture in the config.
+        model: Name of the architecture in the config.
         names: Transformers' names of the weights.
         dropouts: Fields that `hidden_dropout_prob` gives.
+        library: The model's classes.
         demands: Demands on the config beyond those on all models.
+        code: Fields that the model's code fixes beyond those that all models fix, with their values.
     """
-    activations = {
-        "gelu": ("gelu",),
-        "gelu_python": ("gelu",),
-        "gelu_new": ("gelu_tanh",),
-        "gelu_pytorch_tanh": ("gelu_tanh",),
-        "relu": ("relu",),
-    }
     return Publisher(
-        model_types=model_types,
+        model_types=(model,),
         evidence=(
-            *config_evidence(
-                activations,
-                dropouts,
-                # torch.finfo(torch.float32).min
-                {"attention_mask_adder": -3.4028234663852886e38},
-                "transformers, " + " and ".join(f"modeling_{name}.py" for name in model_types),
-            ),
+            *config_evidence(ACTIVATIONS, dropouts, {**CODE, **(code or {})}, f"transformers, modeling_{model}.py"),
             ConfigEvidence(field="layer_norm_eps", key="layer_norm_eps"),
+            ConfigEvidence(field="mlm_layer_norm_eps", key="layer_norm_eps", anchors=(MASKED_LM_KERNEL,)),
         ),
-        demands=(
-            Demand(
-                key="position_embedding_type",
-                allowed=("absolute", None),
-                because="the rebuilt encoder has absolute positions only",
-            ),
-            Demand(key="is_decoder", allowed=(False,), because="the rebuilt encoder sees the whole sequence"),
-            Demand(key="add_cross_attention", allowed=(False,), because="the rebuilt encoder attends to itself only"),
-            Demand(key="pruned_heads", allowed=({}, None), because="the rebuilt encoder has all heads in every block"),
-            *demands,
-        ),
+        demands=(*DEMANDS, *demands),
         names=names,
+        library=library,
+    )
+
+
+CODE = {"attention_mask_adder": -3.4028234663852886e38}
+"""What the code of all models fixes: they mask with torch.finfo(torch.float32).min."""
+DEMANDS = (
+    Demand(
+        key="position_embedding_type",
+        allowed=("absolute", None),
+        because="the rebuilt encoder has absolute positions only",
+    ),
+    Demand(key="is_decoder", allowed=(False,), because="the rebuilt encoder sees the whole sequence"),
+    Demand(key="add_cross_attention", allowed=(False,), because="the rebuilt encoder attends to itself only"),
+    Demand(key="pruned_heads", allowed=({}, None), because="the rebuilt encoder has all heads in every block"),
+    Demand(
+        key="tie_word_embeddings",
+        allowed=(True,),
+        because="the rebuilt masked-LM head multiplies by the word embeddings",
+        anchors=(MASKED_LM_KERNEL,),
+    ),
+)
+
+
+def library(prefix: str, *, scope: str, divided: str = "hidden_size", masked_lm: bool = True) -> Library:
+    """The classes of a model by the prefix of their names, such as "Bert"."""
+    classes, tasks = {"": f"{prefix}Model"}, {"": "feature-extraction"}
+    if masked_lm:
+        classes["mlm"], tasks["mlm"] = f"{prefix}ForMaskedLM", "fill-mask"
+    return Library(name="transformers", classes=classes, scope=f"{scope}.", divided=divided, tasks=tasks)
+
+
+def spelling(model: str) -> Spelling:
+    """How transformers puts names together, for a model with this scope."""
+    return Spelling(
+        scopes=("", f"{model}."),
+        separator=".",
+        kernel="weight",
+        gamma=("weight", "gamma"),
+        beta=("bias", "beta"),
+        transposed=True,
     )
 
 
@@ -145,7 +204,7 @@ BERT_NAMES = Names(
     positions="embeddings.position_embeddings.weight",
     types="embeddings.token_type_embeddings.weight",
     embedding_norm="embeddings.LayerNorm",
-    projection="embeddings_project",
+    projection="",
     block="encoder.layer.{}.",
     query="attention.self.query",
     key="attention.self.key",
@@ -156,12 +215,18 @@ BERT_NAMES = Names(
     output="output.dense",
     output_norm=("output.LayerNorm",),
     pooler="pooler.dense",
-    scopes=("", "bert.", "electra."),
-    separator=".",
-    kernel="weight",
-    gamma=("weight", "gamma"),
-    beta=("bias", "beta"),
-    transposed=True,
+    mlm_dense="cls.predictions.transform.dense",
+    mlm_norm="cls.predictions.transform.LayerNorm",
+    mlm_bias="cls.predictions.bias",
+    spelling=spelling("bert"),
+)
+ELECTRA_NAMES = replace(
+    BERT_NAMES,
+    projection="embeddings_project",
+    mlm_dense="generator_predictions.dense",
+    mlm_norm="generator_predictions.LayerNorm",
+    mlm_bias="generator_lm_head.bias",
+    spelling=spelling("electra"),
 )
 ALBERT_NAMES = Names(
     words="embeddings.word_embeddings.weight",
@@ -179,10 +244,8 @@ ALBERT_NAMES = Names(
     output="ffn_output",
     output_norm=("full_layer_layer_norm",),
     pooler="pooler",
-    scopes=("", "albert."),
-    separator=".",
-    kernel="weight",
-    gamma=("weight", "gamma"),
-    beta=("bias", "beta"),
-    transposed=True,
+    mlm_dense="predictions.dense",
+    mlm_norm="predictions.LayerNorm",
+    mlm_bias="predictions.bias",
+    spelling=spelling("albert"),
 )

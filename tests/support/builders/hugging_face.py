@@ -47,19 +47,21 @@ def scoped(model: str) -> Change:
     return change
 
 
-def with_head(*names: str) -> Change:
-    """Tensors of these names beside the encoder's."""
-    return lambda tensors: tensors | {name: random_value(name, (3,), 0) for name in names}
-
-
-with_pretraining_heads = with_head(
-    "cls.predictions.bias",
-    "cls.predictions.decoder.weight",
-    "cls.predictions.transform.dense.weight",
-    "cls.predictions.transform.LayerNorm.weight",
-    "cls.seq_relationship.weight",
-    "cls.seq_relationship.bias",
-)
+def with_pretraining_heads(tensors: Tensors) -> Tensors:
+    """A masked-LM head, whose decoder is tied to the word embeddings and to its bias, and a next-sentence head."""
+    words = tensors["bert.embeddings.word_embeddings.weight"]
+    vocab, hidden = words.shape
+    bias = random_value("cls.predictions.bias", (vocab,), 0)
+    shapes = {
+        "cls.predictions.transform.dense.weight": (hidden, hidden),
+        "cls.predictions.transform.dense.bias": (hidden,),
+        "cls.predictions.transform.LayerNorm.weight": (hidden,),
+        "cls.predictions.transform.LayerNorm.bias": (hidden,),
+        "cls.seq_relationship.weight": (2, hidden),
+        "cls.seq_relationship.bias": (2,),
+    }
+    tied = {"cls.predictions.bias": bias, "cls.predictions.decoder.bias": bias, "cls.predictions.decoder.weight": words}
+    return tensors | tied | {name: random_value(name, shape, 0) for name, shape in shapes.items()}
 
 
 def early_names(tensors: Tensors) -> Tensors:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors.numpy import load_file
 
 import surgery
 from surgery.export.weights import Weights
+from surgery.proof import layers
 from surgery.tf.building import build_encoder
 from tests.support.builders import hugging_face
 from tests.support.editing import inspected
@@ -141,15 +143,30 @@ def test_every_trainable_variable_has_a_gradient(name, load, tokens):
         assert "key/bias" in variable.name or np.any(tf.convert_to_tensor(gradient).numpy() != 0), variable.name
 
 
-def test_the_heads_and_buffers_of_pretraining_are_left_behind_with_their_reasons(converted, expected, load):
+def test_buffers_and_tied_weights_of_pretraining_are_left_behind_with_their_reasons(converted, expected, load):
     manifest = converted("hf_bert_pretraining").conversion.manifest
     dropped = {row["variable"]: row["because"] for row in manifest["dropped"]}
-    assert len(dropped) == 7
+    assert len(dropped) == 5
     assert "counts positions" in dropped["bert.embeddings.position_ids"]
-    assert "pre-training head" in dropped["cls.predictions.decoder.weight"]
+    assert "shares it with the word embeddings" in dropped["cls.predictions.decoder.weight"]
+    assert "next-sentence head" in dropped["cls.seq_relationship.weight"]
     tokens = inputs(expected("hf_bert"))
     assert error(load("hf_bert_pretraining")(tokens)["pooled_output"], expected("hf_bert")["pooler_output"]) <= CLOSE
-    assert not hasattr(load("hf_bert_pretraining"), "mlm")
+
+
+def test_the_masked_lm_head_of_pretraining_becomes_mlm(converted, expected, load, source):
+    found, theirs = load("hf_bert_pretraining"), expected("hf_bert")
+    positions = np.array([[0, 2]] * len(theirs["input_ids"]), np.int32)
+    logits = found.mlm(inputs(theirs) | {"masked_lm_positions": tf.constant(positions)})["mlm_logits"]
+    head = {name: value for name, value in load_file(source("hf_bert_pretraining") / "model.safetensors").items()}
+    x = np.take_along_axis(theirs["last_hidden_state"], positions[:, :, None], 1)
+    scope = "cls.predictions.transform."
+    x = layers.gelu(x @ head[f"{scope}dense.weight"].T + head[f"{scope}dense.bias"])
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
+    x = x * head[f"{scope}LayerNorm.gamma"] + head[f"{scope}LayerNorm.beta"]
+    assert error(logits, x @ head["bert.embeddings.word_embeddings.weight"].T + head["cls.predictions.bias"]) <= CLOSE
+    outputs = {diff.name for diff in converted("hf_bert_pretraining").conversion.report.outputs}
+    assert "mlm.mlm_logits" in outputs
 
 
 def test_the_report_says_that_the_reference_is_the_config_s_function_in_float64(converted):

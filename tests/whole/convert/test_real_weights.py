@@ -7,14 +7,17 @@ rounding: where rows are padded, an export and its source differ by 7e-5 in floa
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import surgery
-from surgery.jobs.convert import convert_module
+from surgery.jobs.convert import Conversion, convert_module
 from surgery.jobs.steps import open_export
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Outputs
@@ -49,9 +52,14 @@ def expected() -> Mapping[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def found(folder, expected, tmp_path_factory) -> Outputs:
+def done(folder, tmp_path_factory) -> Conversion:
+    """The export of all-MiniLM-L6-v2."""
+    return surgery.convert(folder, tmp_path_factory.mktemp("real") / "minilm" / "1", taps="attention_probs")
+
+
+@pytest.fixture(scope="module")
+def found(done, expected) -> Outputs:
     """What the export's signatures return on transformers' tokens, as they are and in double precision."""
-    done = surgery.convert(folder, tmp_path_factory.mktemp("real") / "minilm" / "1", taps="attention_probs")
     batch = Batch(label="transformers", inputs={ours: expected[name] for ours, name in INPUTS.items()}, training=False)
     with LoadedExport(open_export(done.destination)) as loaded:
         (outputs,) = loaded.replay(done.plan.inference, done.plan.outputs, [batch], [Outputs(float64={})])
@@ -100,3 +108,16 @@ def test_the_same_weights_convert_in_the_forms_of_other_publishers(build, folder
     blocks = {f"encoder_outputs_{block}" for block in range(BLOCKS)}
     assert {diff.name for diff in done.report.outputs} > {"embedding_output", "pooled_output", *blocks}
     assert done.report.passed
+
+
+def test_the_checkpoint_of_the_export_is_the_folder_bit_by_bit(folder, done, tmp_path):
+    again = surgery.checkpoint(done.destination, tmp_path / "out", lower_case=True, vocab=folder / "vocab.txt")
+    before, after = (hashes(place / "model.safetensors") for place in (folder, again.destination))
+    assert after == {name: digest for name, digest in before.items() if name != "embeddings.position_ids"}
+    theirs, ours = (json.loads((place / "config.json").read_text()) for place in (folder, again.destination))
+    assert {key: theirs[key] for key in ours} == ours
+
+
+def hashes(path: Path) -> dict[str, str]:
+    """SHA-256 of each tensor by name."""
+    return {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in load_file(path).items()}

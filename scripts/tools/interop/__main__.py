@@ -1,0 +1,112 @@
+"""Check that transformers and sentence-transformers compute what surgery writes into a Hugging Face folder.
+
+Small samples are written as folders, which the libraries load in the environment `torch` (made when it is first
+needed). Every hidden state, attention, pooled output and logit is compared with the numpy computation of the folder, in
+float64 and in float32, and the tokenizer's ids with the recorded ones. With --record the answers are written to
+tests/checkpoints/transformers, where the tests read them. The exit code is 1 if anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS, request
+from scripts.tools.interop.comparison import (
+    FLOAT32,
+    FLOAT64,
+    computed,
+    errors,
+    lacking,
+    mean_pooled,
+    missing_keys,
+)
+
+PROGRAMS = Path(__file__).with_name("programs")
+Arrays = dict[str, Any]
+"""Arrays by name."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs all cases, prints one line each, and returns the exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/check-interop", description=__doc__)
+    parser.add_argument("--record", action="store_true", help="write the answers for the tests")
+    parser.add_argument("--python", default="", help="a Python with transformers, instead of the environment `torch`")
+    options = parser.parse_args(arguments)
+    python = options.python or _environment()
+    asked: Arrays = request()
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        np.savez(folder / "request.npz", **asked)
+        written = {case.name: case.write(folder / case.name).destination for case in (*CASES, SENTENCES)}
+        pairs = [str(part) for case in CASES for part in (written[case.name], folder / f"{case.name}.npz")]
+        _run(python, "run_transformers.py", folder / "request.npz", *pairs)
+        sentences = folder / "sentences.npz"
+        _run(python, "run_sentences.py", folder / "request.npz", written[SENTENCES.name], sentences)
+        for case in CASES:
+            answer = dict(np.load(folder / f"{case.name}.npz"))
+            for name in ("logits", "float32.logits"):
+                if name in answer:
+                    answer[name] = answer[name][:, :SHOWN_LOGITS]
+            problems += _judge(case.name, answer, computed(written[case.name], asked), case.file, record=options.record)
+        answer = dict(np.load(sentences))
+        problems += _judge_sentences(answer, written[SENTENCES.name], record=options.record)
+    for problem in problems:
+        print(f"differs: {problem}")
+    return 1 if problems else 0
+
+
+def _judge(name: str, answer: Arrays, expected: Mapping[str, np.ndarray], file: Path, *, record: bool) -> list[str]:
+    found = list(errors(answer, expected))
+    print(
+        f"{name}: {len(found)} tensors, at most {max(e.in_double for e in found):.1e} of the RMS in float64 (bound "
+        f"{FLOAT64}), {max(e.in_float32 for e in found):.1e} in float32 (bound {FLOAT32})"
+    )
+    problems = [f"{name}: {error}" for error in found if not error.passed]
+    problems += [f"{name}: only one side has {tensor}" for tensor in lacking(answer, expected)]
+    problems += [f"{name}: made of random numbers: {key}" for key in missing_keys(answer)]
+    if record:
+        _save(file, answer)
+    elif json.loads(str(answer["ids"])) != json.loads(str(np.load(file)["ids"])):
+        problems.append(f"{name}: the tokenizer's ids are not the recorded ones")
+    return problems
+
+
+def _judge_sentences(answer: Arrays, folder: Path, *, record: bool) -> list[str]:
+    states = computed(folder, answer)
+    last = max((name for name in states if name.startswith("hidden")), key=lambda name: int(name.split("_")[-1]))
+    error = np.max(np.abs(mean_pooled(states[last], answer["attention_mask"]) - answer["vectors"]))
+    print(f"sentences: {len(answer['vectors'])} vectors, at most {error:.1e} in float32 (bound {FLOAT32})")
+    if record:
+        _save(SENTENCES.file, answer)
+    return [] if error <= FLOAT32 else [f"sentences: {error}"]
+
+
+def _save(file: Path, answer: Arrays) -> None:
+    RECORDED.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(file, **answer)
+
+
+def _run(python: str, program: str, *arguments: str | Path) -> None:
+    command = [python, str(PROGRAMS / program), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{program} failed:\n{done.stderr}")
+
+
+def _environment() -> str:
+    made = subprocess.run([str(ROOT / "scripts" / "environment"), "torch"], capture_output=True, text=True, check=True)
+    return made.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""Compares what a library computed with the numpy computation of the same folder, in double precision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scripts.tools.interop.cases import SHOWN_LOGITS
+from surgery.planning.plan import make_plan
+from surgery.planning.requests import Request
+from surgery.proof.battery import Batch
+from surgery.proof.float64 import record_float64
+from surgery.sources import inspect_folder
+from surgery.sources.files import Files
+
+Arrays = Mapping[str, np.ndarray]
+FLOAT32 = 1e-5
+"""The largest absolute error of a hidden state or attention in float32."""
+FLOAT64 = 1e-6
+"""The largest error in double precision, as a part of the tensor's RMS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Error:
+    """The error of one tensor.
+
+    Attributes:
+        name: The library's name of it.
+        in_double: The largest difference in double precision, divided by the RMS.
+        in_float32: The largest absolute error of the library in float32.
+    """
+
+    name: str
+    in_double: float
+    in_float32: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both are within their bounds."""
+        return self.in_double <= FLOAT64 and self.in_float32 <= FLOAT32
+
+
+def computed(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """The tensors of a folder's encoder in float64, by transformers' names, on transformers' inputs."""
+    ids = inputs["input_ids"]
+    batch = Batch(
+        label="transformers",
+        inputs={
+            "input_word_ids": ids,
+            "input_mask": inputs["attention_mask"],
+            "input_type_ids": inputs.get("token_type_ids", np.zeros_like(ids)),
+            "masked_lm_positions": np.tile(np.arange(SHOWN_LOGITS, dtype=np.int32), (len(ids), 1)),
+        },
+    )
+    module = inspect_folder(Files(folder=folder, name=folder.name))
+    plan = make_plan(module, folder, request=Request.of(taps="attention_probs"))
+    (outputs,) = record_float64(module, plan.inference, module.open_tensors(), [batch], plan.outputs.taps)
+    blocks = plan.inference.outputs.block_outputs
+    names = {"embedding_output": "hidden_states_0", "pooled_output": "pooler_output", "mlm.mlm_logits": "logits"}
+    names |= {name: f"hidden_states_{number + 1}" for number, name in enumerate(blocks)}
+    names |= {f"attention_probs_{number}": f"attentions_{number}" for number in range(len(blocks))}
+    return {names[name]: value for name, value in outputs.float64.items() if name in names}
+
+
+def errors(answer: Arrays, expected: Arrays) -> Iterator[Error]:
+    """The error of every tensor that the library returned."""
+    for name in sorted(set(answer) & set(expected) | {"hidden_states_0"}):
+        exact, rms = expected[name], np.sqrt(np.mean(np.square(expected[name])))
+        yield Error(
+            name=name,
+            in_double=float(np.max(np.abs(answer[name] - exact)) / rms),
+            in_float32=float(np.max(np.abs(answer[f"float32.{name}"] - exact))),
+        )
+
+
+def lacking(answer: Arrays, expected: Arrays) -> list[str]:
+    """Tensors that only one side has."""
+    theirs = {name for name in answer if name in expected or name.startswith(("hidden", "attentions", "logits"))}
+    return sorted(theirs ^ set(expected))
+
+
+def missing_keys(answer: Arrays) -> list[str]:
+    """Weights that the library did not find in the folder, and made up, by its class."""
+    loading = json.loads(str(answer["loading"]))
+    return [f"{name}: {key}" for name, found in loading.items() for key in found["missing_keys"]]
+
+
+def mean_pooled(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The mean of the states of the tokens that are no padding, [batch, hidden]."""
+    weights = mask[:, :, None].astype(np.float64)
+    pooled: np.ndarray = (states * weights).sum(1) / weights.sum(1)
+    return pooled

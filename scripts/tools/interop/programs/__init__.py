@@ -1,0 +1,1 @@
+"""Programs that run in the environment `torch`, where surgery is not installed: they import nothing of this project."""

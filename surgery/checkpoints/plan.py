@@ -1,0 +1,129 @@
+"""Plans a checkpoint: everything that can be refused is refused here, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgery.arguments import argument
+from surgery.checkpoints.config import WrittenConfig, write_config
+from surgery.checkpoints.edited import refuse_other_layers
+from surgery.checkpoints.naming import Form, choose_form, kept_assignments, pooler_scope
+from surgery.checkpoints.pooling import MODES
+from surgery.checkpoints.tokenizer import TokenizerFiles, tokenizer_files
+from surgery.errors import UsageError
+from surgery.explanation.architecture import Inference
+from surgery.explanation.assignment import Dropped
+from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, read_constants
+from surgery.module import InspectedModule
+from surgery.planning.plan import Plan, make_plan
+from surgery.results import Brief
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRequest:
+    """The caller's wishes.
+
+    Attributes:
+        drop_pooler: Whether the pooler is left out, and with it the pooled output.
+        merge_dropout: The dropout rate in the place of several, where the config has one key for them.
+        tokenizer: Whether the tokenizer's files are written.
+        vocab: The vocabulary file; None for the module's own.
+        lower_case: Whether texts are lower-cased; None for the module's own casing.
+        pooling: The pooling for sentence-transformers; None for a checkpoint without its files.
+    """
+
+    drop_pooler: bool = False
+    merge_dropout: float | None = None
+    tokenizer: bool = True
+    vocab: Path | None = None
+    lower_case: bool | None = None
+    pooling: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CheckpointPlan(Brief):
+    """A checkpoint that is to be written.
+
+    Attributes:
+        plan: The module, its architecture with the evidence, and the way of every variable.
+        form: The class of transformers for which it is written, and its tensors.
+        config: Its config, and the hyperparameters that the config stands for.
+        left_out: Variables of the module that the checkpoint does not have, with the reasons.
+        tokenization: The tokenizer with the evidence for its casing; None if its files are not written.
+        tokenizer: The tokenizer's files; None if they are not written.
+        pooling: The pooling for sentence-transformers; None for a checkpoint without its files.
+    """
+
+    plan: Plan
+    form: Form
+    config: WrittenConfig
+    left_out: tuple[Dropped, ...]
+    tokenization: Tokenization | None
+    tokenizer: TokenizerFiles | None
+    pooling: str | None
+
+    @property
+    def config_values(self) -> Mapping[str, Any]:
+        """The content of `config.json`."""
+        padding = None if self.tokenizer is None else self.tokenizer.padding
+        return {**self.config.values, **({} if padding is None else {"pad_token_id": padding})}
+
+    @property
+    def random_layers(self) -> tuple[str, ...]:
+        """Layers of the class that the checkpoint has no weights for: transformers makes them of random numbers."""
+        scope = pooler_scope(self.plan.inference.family)
+        if scope is None or self.form.submodel or any(target.startswith(scope) for target in self.form.targets):
+            return ()
+        return ("pooler",) if any((rule.target or "").startswith(scope) for rule in self.form.dialect.rules) else ()
+
+
+def plan_checkpoint(
+    module: InspectedModule,
+    destination: Path,
+    request: CheckpointRequest,
+    assume: Mapping[str, Any] | None = None,
+) -> CheckpointPlan:
+    """Explains a module, and plans its checkpoint.
+
+    Raises:
+        ModuleError: Files of the module are missing or damaged.
+        UnexplainedError: No weight table explains the module, or transformers cannot express it.
+        UsageError: An option is missing that transformers' classes demand, or cannot be carried out.
+    """
+    if request.pooling is not None and request.pooling not in MODES:
+        raise UsageError(
+            f"{argument('pooling', request.pooling)}: sentence-transformers has no such pooling",
+            hint="poolings: " + ", ".join(MODES),
+        )
+    refuse_other_layers(module)
+    plan = make_plan(module, destination, assume)
+    inference, weights = plan.inference, plan.weights
+    kept, dropped = kept_assignments(module, inference, weights.assignments, drop_pooler=request.drop_pooler)
+    form = choose_form(module, inference, kept)
+    config = write_config(module.name, inference, form, merge_dropout=request.merge_dropout)
+    tokenization = _tokenization(module, inference, request)
+    files = None
+    if tokenization is not None:
+        files = tokenizer_files(tokenization, inference.architecture["max_position_embeddings"])
+    reason = "the pooler is left out, as asked"
+    return CheckpointPlan(
+        plan=plan,
+        form=form,
+        config=config,
+        left_out=(*weights.dropped, *(Dropped(variable=a.variable, because=reason) for a in dropped)),
+        tokenization=tokenization,
+        tokenizer=files,
+        pooling=request.pooling,
+    )
+
+
+def _tokenization(module: InspectedModule, inference: Inference, request: CheckpointRequest) -> Tokenization | None:
+    if not request.tokenizer:
+        return None
+    constants = read_constants(module)
+    found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
+    check_vocabulary(found, inference.architecture["vocab_size"])
+    return found

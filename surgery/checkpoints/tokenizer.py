@@ -1,0 +1,75 @@
+"""The tokenizer's files of a checkpoint: the vocabulary, and the config that makes transformers' tokenizer of it.
+
+transformers' BertTokenizer and AlbertTokenizer follow google-research's tokenization.py, as tensorflow_text does: both
+strip accents where they lower-case, and split punctuation and CJK characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from surgery.errors import ModuleError
+from surgery.explanation.tokenization import Tokenization
+from surgery.formats.text_files import read_text
+
+CONFIG = "tokenizer_config.json"
+WORD_PIECES, SENTENCE_PIECES = "vocab.txt", "spiece.model"
+"""The names under which transformers looks for the files."""
+_WORD_PIECE = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]"}
+_SENTENCE_PIECE = {
+    **{"bos": "[CLS]", "eos": "[SEP]"},
+    **{"cls": "[CLS]", "sep": "[SEP]", "pad": "<pad>", "unk": "<unk>", "mask": "[MASK]"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerFiles:
+    """The files of a tokenizer.
+
+    Attributes:
+        vocabulary: Name of the vocabulary's file in the checkpoint.
+        content: Its bytes, those of the module's own file.
+        config: The content of `tokenizer_config.json`.
+        padding: The id of the padding token, where the vocabulary shows it.
+    """
+
+    vocabulary: str
+    content: bytes
+    config: dict[str, Any]
+    padding: int | None
+
+
+def tokenizer_files(tokenization: Tokenization, length: int) -> TokenizerFiles:
+    """The files for a tokenizer whose texts may have `length` tokens.
+
+    Raises ModuleError for a vocabulary that lacks a special token, or whose lines do not count its tokens.
+    """
+    common = {
+        "do_lower_case": tokenization.lower_case,
+        "model_max_length": length,
+        "clean_up_tokenization_spaces": False,
+    }
+    content = tokenization.file.read_bytes()
+    if tokenization.pieces:
+        config = {"tokenizer_class": "AlbertTokenizer", **common, "keep_accents": False, **_named(_SENTENCE_PIECE)}
+        return TokenizerFiles(vocabulary=SENTENCE_PIECES, content=content, config=config, padding=None)
+    tokens = read_text(tokenization.file).split("\n")
+    # The padding, which no text has, is what a vocabulary without a mask token gets in its place: transformers would
+    # otherwise add a token, for which the word embeddings have no row.
+    special = {name: token for name, token in _WORD_PIECE.items() if token in tokens}
+    if "unk" not in special:
+        raise ModuleError(f"reading the vocabulary {tokenization.file}: expected a token [UNK], found none")
+    special.setdefault("mask", special["pad"])
+    config = {
+        "tokenizer_class": "BertTokenizer",
+        **common,
+        "strip_accents": None,
+        "tokenize_chinese_chars": True,
+        **_named(special),
+    }
+    return TokenizerFiles(vocabulary=WORD_PIECES, content=content, config=config, padding=tokens.index(special["pad"]))
+
+
+def _named(tokens: dict[str, str]) -> dict[str, str]:
+    return {f"{name}_token": token for name, token in tokens.items()}

@@ -1,0 +1,184 @@
+"""The job of `surgery checkpoint`: explain, plan, write tensor by tensor, read back, compute if asked, publish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgery.checkpoints.accounting import Accounting, account
+from surgery.checkpoints.card import CARD, card
+from surgery.checkpoints.differences import Differences, compare_in_double
+from surgery.checkpoints.plan import CheckpointPlan, CheckpointRequest, plan_checkpoint
+from surgery.checkpoints.pooling import sentence_files
+from surgery.checkpoints.safetensors_file import write_safetensors
+from surgery.checkpoints.tokenizer import CONFIG as TOKENIZER_CONFIG
+from surgery.errors import ParityError, WriteError
+from surgery.export.publish import check_apart, choose_destination, publish, staging
+from surgery.export.weights import Weights
+from surgery.jobs.opened import MakeBattery, open_weights
+from surgery.module import InspectedModule
+from surgery.progress import Progress, counting, silent
+from surgery.proof.battery import make_battery
+from surgery.results import Result
+from surgery.scanning.gate import let_through
+from surgery.sources.hugging_face import KNOWN_BY, WEIGHTS
+from surgery.sources.location import module_name
+from surgery.sources.opening import open_module
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Checkpoint(Result, report="checkpoint"):
+    """A published Hugging Face folder.
+
+    Attributes:
+        destination: The folder.
+        planned: What was written: class, tensors, config, tokenizer.
+        accounting: The proof that its tensors and its config are the module's.
+        differences: The comparison of its outputs with the module's; None if nothing was computed.
+        nonfinite: Number of NaN and infinite values by variable, where they are allowed.
+        files: The files of the folder, relative to it.
+    """
+
+    destination: Path
+    planned: CheckpointPlan
+    accounting: Accounting
+    differences: Differences | None
+    nonfinite: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+
+def write_checkpoint(
+    module: str,
+    destination: Path,
+    request: CheckpointRequest | None = None,
+    *,
+    verify: bool = False,
+    overwrite: bool = False,
+    allow_nonfinite: bool = False,
+    trust: bool = False,
+    assume: Mapping[str, Any] | None = None,
+    battery: MakeBattery = make_battery,
+    progress: Progress = silent,
+) -> Checkpoint:
+    """Writes a module as a Hugging Face folder. Nothing is published unless the accounting of it is complete.
+
+    With `verify`, the checkpoint's outputs are computed in numpy, and the module's by TensorFlow; nothing is published
+    unless they are equal. Without it nothing imports TensorFlow, and nothing of the module is run.
+
+    Raises a SurgeryError that names the cause; the destination is then as it was before.
+    """
+    destination = choose_destination(destination, module_name(module), overwrite=overwrite, known_by=KNOWN_BY)
+    progress("inspect", 0, 0)
+    with open_module(module, with_weights=True) as source:
+        check_apart([destination], [source.folder, module])
+        planned = plan_checkpoint(source, destination, request or CheckpointRequest(), assume)
+        if verify:
+            let_through(source, trust=trust)  # a module that must not be run is refused before anything is written
+        with staging(destination) as folder, _writing(destination):
+            weights = _open(source, planned, allow_nonfinite=allow_nonfinite)
+            hashes = _write(folder, planned, weights, progress)
+            accounting = account(folder, planned, hashes, progress)
+            _check(accounting.passed, source, "; ".join(accounting.problems[:3]))
+            differences = None
+            if verify:
+                differences = _computed(
+                    planned, accounting, trust, battery, allow_nonfinite=allow_nonfinite, progress=progress
+                )
+                _check(differences.passed, source, differences.failure)
+            (folder / CARD).write_text(card(planned, accounting, differences), encoding="utf-8")
+            files = tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
+            progress("publish", 0, 0)
+            publish(folder, destination, overwrite=overwrite)
+    return Checkpoint(
+        destination=destination,
+        planned=planned,
+        accounting=accounting,
+        differences=differences,
+        nonfinite=dict(weights.nonfinite),
+        files=files,
+    )
+
+
+def _open(source: InspectedModule, planned: CheckpointPlan, *, allow_nonfinite: bool) -> Weights:
+    tensors = source.open_tensors()
+    tensors.check(assignment.variable for assignment in planned.plan.weights.assignments)
+    return Weights(planned.plan.weights, tensors.read, source.constants, allow_nonfinite=allow_nonfinite)
+
+
+def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Progress) -> dict[str, str]:
+    """Writes all files but the card. Returns SHA-256 of the module's weights in the encoder's layout, by target."""
+    tensors = {tensor.name: tensor for tensor in planned.form.tensors}
+    sizes, hashes = planned.plan.weights.sizes, dict[str, str]()
+    tick = counting(progress, "write the tensors", len(tensors))
+
+    def stored(name: str) -> np.ndarray:
+        """A tensor as it is stored. Its hash is waited for, so that no thread holds the tensors before it."""
+        if hashes:
+            tick()
+        target = tensors[name].target
+        found = tensors[name].layout.apply(weights.value(target), sizes)
+        hashes[target] = weights.hash_of(target)
+        return found
+
+    write_safetensors(folder / WEIGHTS, {name: tensor.shape for name, tensor in tensors.items()}, stored)
+    tick()
+    _write_json(folder / KNOWN_BY, planned.config_values)
+    if planned.tokenizer is not None:
+        (folder / planned.tokenizer.vocabulary).write_bytes(planned.tokenizer.content)
+        _write_json(folder / TOKENIZER_CONFIG, planned.tokenizer.config)
+    if planned.pooling is not None:
+        architecture = planned.plan.architecture
+        width, length = architecture["hidden_size"], architecture["max_position_embeddings"]
+        for name, content in sentence_files(planned.pooling, width, length).items():
+            _write_json(folder / name, content)
+    return hashes
+
+
+def _computed(
+    planned: CheckpointPlan,
+    accounting: Accounting,
+    trust: bool,
+    battery: MakeBattery,
+    *,
+    allow_nonfinite: bool,
+    progress: Progress,
+) -> Differences:
+    """The comparison of the written checkpoint with the module, which TensorFlow runs."""
+    from surgery.jobs.steps import record
+
+    assert accounting.read_back is not None, "the accounting has passed"
+    plan = replace(planned.plan, module=let_through(planned.plan.module, trust=trust))
+    recorded = record(open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress), progress)
+    return compare_in_double(accounting.read_back, recorded.expected, recorded.battery, recorded.formulas, progress)
+
+
+def _check(passed: bool, source: InspectedModule, failure: str) -> None:
+    if not passed:
+        raise ParityError(
+            f"comparing the checkpoint with {source.name}: it is not the same function, nothing was published\n  "
+            + failure,
+            hint="please report it: the publisher's table says something else than the module's",
+        )
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _writing(destination: Path) -> Iterator[None]:
+    """Turns the file system's refusals into a WriteError that names the destination."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"writing {destination}: {error.strerror or error}",
+            hint="check free space and permissions, or choose another destination",
+        ) from error

@@ -1,0 +1,101 @@
+"""Report of a published Hugging Face folder: the class, what differs from the module, and what was proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from surgery.plain import plain
+from surgery.reports.page import Data, facts, lines, title
+from surgery.wording import number
+
+if TYPE_CHECKING:
+    from surgery.jobs.checkpoint import Checkpoint
+
+SCHEMA = 1
+
+
+def data(done: Checkpoint) -> Data:
+    """The written checkpoint and its proof."""
+    planned, accounting, differences = done.planned, done.accounting, done.differences
+    tokenization = planned.tokenization
+    return {
+        "destination": str(done.destination),
+        "files": list(done.files),
+        "source": {
+            "name": planned.plan.module.name,
+            "format": planned.plan.module.format,
+            "sha256": dict(planned.plan.module.fingerprint),
+        },
+        "class": planned.form.class_name,
+        "config": plain(planned.config_values),
+        "changed": {
+            field: {"module": value, "checkpoint": planned.config.architecture[field]}
+            for field, value in planned.config.changed.items()
+        },
+        "tensors": [
+            {"name": t.name, "target": t.target, "layout": t.layout.sentence, "shape": list(t.shape)}
+            for t in planned.form.tensors
+        ],
+        "left_out": [{"variable": row.variable.name, "because": row.because} for row in planned.left_out],
+        "random_layers": list(planned.random_layers),
+        "tokenizer": None
+        if tokenization is None
+        else {
+            "kind": "SentencePiece" if tokenization.pieces else "WordPiece",
+            "lower_case": tokenization.lower_case,
+            "lower_case_from": tokenization.why,
+        },
+        "pooling": planned.pooling,
+        "nonfinite_weights": dict(done.nonfinite),
+        "proof": {
+            "tensors": accounting.tensors,
+            "hyperparameters": accounting.hyperparameters,
+            "computed": None
+            if differences is None
+            else {
+                "batches": differences.batches,
+                "bound": differences.bound,
+                "largest": differences.largest,
+                "formulas": list(differences.formulas),
+                "outputs": {diff.name: diff.difference for diff in differences.outputs},
+            },
+        },
+    }
+
+
+def text(console: Console, data: Data) -> None:
+    """The class and its files, what is other than in the module, and the proof."""
+    title(console, f"{data['source']['name']} as transformers' {data['class']}")
+    tokenizer, proof = data["tokenizer"], data["proof"]
+    rows = [("files", ", ".join(data["files"]))]
+    if tokenizer is not None:
+        casing = "lower-cased" if tokenizer["lower_case"] else "as it is"
+        rows.append(("tokenizer", f"{tokenizer['kind']}, text {casing} (from {tokenizer['lower_case_from']})"))
+    if data["pooling"] is not None:
+        rows.append(("sentences", f"{data['pooling']} pooling of the last block's output"))
+    rows += [
+        ("changed", f"{field}: {values['module']} in the module, {values['checkpoint']} in the checkpoint")
+        for field, values in data["changed"].items()
+    ]
+    rows += [("left out", f"{row['variable']}: {row['because']}") for row in data["left_out"]]
+    rows += [("NaN or infinite", f"{name}: {count} values") for name, count in data["nonfinite_weights"].items()]
+    facts(console, rows)
+    if data["random_layers"]:
+        console.print(
+            Text("transformers makes a pooler of random numbers: load it with add_pooling_layer=False", style="yellow")
+        )
+    title(console, "Proof, from the files as they were read back")
+    console.print(f"tensors: all {proof['tensors']} have the bits of the module's variables")
+    changed = f"; {len(data['changed'])} changed, as shown above" if data["changed"] else ""
+    console.print(f"config: {proof['hyperparameters']} hyperparameters are those of the module's evidence{changed}")
+    if (computed := proof["computed"]) is None:
+        console.print("outputs: not computed; --verify compares them in double precision")
+    else:
+        console.print(
+            f"outputs: {len(computed['outputs'])} on {computed['batches']} batches differ by at most "
+            f"{number(computed['largest'])} of an output's RMS in double precision (bound: {number(computed['bound'])})"
+        )
+    lines(console, [f"wrote {data['destination']}"])

@@ -1,0 +1,69 @@
+"""Folders that surgery writes against what transformers and sentence-transformers computed with them.
+
+`scripts/check-interop --record` has recorded the answers, from the very folders that are written here.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from scripts.tools.interop.cases import CASES, SENTENCES, request
+from scripts.tools.interop.comparison import FLOAT32, computed, errors, lacking, mean_pooled, missing_keys
+from surgery.formats.text_files import read_json
+from tests.support.sample_names import TF1_SAMPLES
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of each case by name."""
+    root = tmp_path_factory.mktemp("folders")
+    return {case.name: case.write(root / case.name).destination for case in (*CASES, SENTENCES)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_hidden_state_attention_and_logit_is_what_transformers_computes(case, written):
+    answer = dict(np.load(case.file))
+    expected = computed(written[case.name], request())
+    assert lacking(answer, expected) == []
+    found = list(errors(answer, expected))
+    assert [error for error in found if not error.passed] == []
+    assert all(error.in_double <= 1e-13 for error in found), "one function, which is rounded to double twice"
+    assert {error.name.rpartition("_")[0] for error in found} >= {"hidden_states", "attentions"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_transformers_found_a_weight_for_everything(case):
+    assert missing_keys(dict(np.load(case.file))) == []
+
+
+def test_the_cases_are_all_models_both_sources_and_both_casings(written):
+    configs = [read_json(folder / "config.json") for folder in written.values()]
+    assert {config["model_type"] for config in configs} == {"bert", "electra", "albert", "mobilebert"}
+    assert {case.module for case in CASES} & {*TF1_SAMPLES}
+    casings = {read_json(folder / "tokenizer_config.json")["do_lower_case"] for folder in written.values()}
+    assert casings == {True, False}
+
+
+def test_sentence_transformers_encodes_to_the_mean_of_the_last_block(written):
+    answer = dict(np.load(SENTENCES.file))
+    states = computed(written[SENTENCES.name], answer)
+    pooled = mean_pooled(states["hidden_states_3"], answer["attention_mask"])
+    assert answer["vectors"].shape == pooled.shape == (8, 64)
+    assert 0 < answer["attention_mask"].mean() < 1
+    np.testing.assert_allclose(answer["vectors"], pooled, atol=FLOAT32)
+
+
+def test_the_recorded_ids_differ_between_the_casings_and_start_with_the_special_tokens():
+    cased, uncased = (_ids(name) for name in ("bert_cased", "bert_masked_lm"))
+    assert cased != uncased
+    assert all(ids[0] == 101 and ids[-1] == 102 for ids in (*cased, *uncased))
+    assert uncased[1] == [101, 102], "an empty text"
+    assert len(uncased[-1]) == 96, "a long text is cut at the model's positions"
+
+
+def _ids(name):
+    (case,) = (case for case in CASES if case.name == name)
+    return json.loads(str(np.load(case.file)["ids"]))
