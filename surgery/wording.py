@@ -66,7 +66,7 @@ def plain_name(text: str) -> str:
     """
     import unicodedata
 
-    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    letters = unicodedata.normalize("NFD", text.replace("ß", "ss"))
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", "".join(c for c in letters if not unicodedata.combining(c)))
     return plain.lstrip(".") if plain.strip("_.") else ""
 

@@ -185,7 +185,7 @@ def test_a_folder_whose_name_is_no_number_to_programs_is_no_version(name, tmp_pa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exported" / "cnn" / name).mkdir(parents=True)
     folder = write_saved_model(tmp_path / "cnn" / name, CNN)
-    assert surgery.inspect(folder).module.name == "_"
+    assert surgery.inspect(folder).module.name == "module"
     from surgery.export.publish import choose_destination
 
     assert choose_destination(None, "cnn", overwrite=False) == Path("exported/cnn/1")

@@ -37,12 +37,12 @@ class Trace:
     Attributes:
         callable: Name of the callable, such as "__call__" or "mlm".
         function: Name of the function in the graph, or of the signature in a TF1 module.
-        wraps: The function that the function of a signature does nothing but call; None where it does more.
         training: The value of `training` for which it was traced; None where it has no such argument.
         inputs: Structure of the inputs.
         outputs: Structure of the outputs.
         captures: Path of the variable (see VariableInfo) bound to each remaining argument; None for other tensors.
         open_graph: Opens the function's graph.
+        wraps: The function that the function of a signature does nothing but call; None where it does more.
     """
 
     callable: str

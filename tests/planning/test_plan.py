@@ -48,11 +48,20 @@ def test_planning_twice_gives_the_same_plan(modules):
     assert one.inference.evidence == other.inference.evidence
 
 
-def test_a_module_that_no_table_explains_is_refused_with_the_nearest(tmp_path):
+def test_a_module_that_no_table_explains_is_refused_with_the_nearest(tmp_path, modules):
+    known = {v.name: v.shape for v in surgery.inspect(modules("g3_small")).variables if v.dtype == "float32"}
+    extra = {f"adapter_{number}/kernel": (3, 5) for number in range(12)}
     with pytest.raises(UnexplainedError, match=r"none does.*nearest") as caught:
-        surgery.plan(write_saved_model(tmp_path / "cnn", CNN))
-    assert len(caught.value.details) > len(CNN)
+        surgery.plan(write_saved_model(tmp_path / "adapters", known | extra))
+    assert len(caught.value.details) >= len(extra)
     assert "… and" in str(caught.value)
+
+
+def test_what_is_near_to_no_table_is_called_no_encoder(tmp_path):
+    with pytest.raises(UnexplainedError, match=r"none is near.*no encoder") as caught:
+        surgery.plan(write_saved_model(tmp_path / "cnn", CNN))
+    assert caught.value.details == ()
+    assert "surgery graph" in str(caught.value)
 
 
 def test_inspecting_such_a_module_is_no_error(tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -82,8 +83,10 @@ def test_a_handle_runs_no_code_of_the_current_folder(hostile, tmp_path, modules)
     stand_in = f"def resolve(handle):\n    return {str(modules('g3_small'))!r}\n"
     (tmp_path / "installed" / "tensorflow_hub.py").write_text(stand_in)
     variables = environment(PYTHONPATH=f"{tmp_path / 'installed'}{os.pathsep}{ROOT}")
-    command = child.command("-m", "surgery", "inspect", "https://tfhub.dev/tensorflow/bert_small/2")
-    done = subprocess.run(command, cwd=hostile, env=variables, capture_output=True, text=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # a host that can be reached
+        handle = f"http://127.0.0.1:{server.getsockname()[1]}/tensorflow/bert_small/2"
+        command = child.command("-m", "surgery", "inspect", handle)
+        done = subprocess.run(command, cwd=hostile, env=variables, capture_output=True, text=True)
     assert "bert_small" in done.stdout, done.stderr
     assert not (hostile / "ran").exists()
 
