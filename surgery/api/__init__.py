@@ -1,6 +1,7 @@
 """The Python interface: one function per command. Each returns the frozen result that the command prints.
 
-reading      inspect, plan, graph: need no TensorFlow
+reading      inspect, scan, plan, taps, graph, diff: need no TensorFlow
 exporting    convert, edit, preprocess, tap: write SavedModels
-using        verify, serving, extract: take an export
+checkpoints  checkpoint: writes a Hugging Face folder
+using        verify, serving, extract, load, run: take an export, or any SavedModel
 """
