@@ -1,4 +1,4 @@
-"""surgery opens TF Hub's BERT modules: inspect, compare, convert, verify, edit, tap, load, serve, and run over a corpus.
+"""surgery opens TF Hub's BERT modules: inspect, compare, convert, verify, edit, tap, load, serve, run over a corpus.
 
 Importing this package, inspecting and planning never import TensorFlow. The folders are the stages of one pipeline, and
 imports point downward only, from the last line of this map to the first:
