@@ -84,7 +84,7 @@ def _missing(module: str, path: Path) -> ModuleError:
     beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
     near = did_you_mean(path.with_name(name) for name in get_close_matches(path.name, beside, n=2))
     hint = "give the folder that holds the module, its archive (.tar.gz, .tgz or .zip), or a handle (a URL)"
-    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", module):
+    if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", module):
         hint += f"; the model of Hugging Face is hf://{module}"
     return ModuleError(
         f"opening {module}: there is no such folder or file", hint=f"{near} If not, {hint}" if near else hint

@@ -70,6 +70,15 @@ def test_the_readme_works_from_top_to_bottom_and_its_export_can_be_verified_and_
         run_commands(fine_tuned, slice(1, None))
 
 
-@pytest.mark.parametrize("page", ["docs/taps.md", "docs/edits.md", "docs/any-savedmodel.md"])
+@pytest.mark.parametrize("page", ["docs/taps.md", "docs/edits.md"])
 def test_the_commands_of_a_page_work_and_print_what_it_shows(page):
     run_commands(page)
+
+
+def test_the_commands_of_any_savedmodel_work_and_its_error_is_the_one_that_is_printed():
+    page = "docs/any-savedmodel.md"
+    run_commands(page, slice(2))  # the next two are about models of the reader's
+    typed = commands(page)[-1]
+    result = CliRunner().invoke(main, typed.arguments)
+    assert result.exit_code == 2
+    assert prints(typed.output, result.stderr)

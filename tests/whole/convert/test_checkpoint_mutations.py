@@ -10,6 +10,7 @@ import pytest
 import surgery
 from surgery.explanation import recognition
 from surgery.tables.layout import parse
+from surgery.tables.publisher import Names
 from surgery.tf import building
 
 
@@ -118,6 +119,8 @@ def test_an_encoder_that_keeps_keras_s_epsilon_shows_in_the_embeddings(diverges,
 )
 def test_a_mistake_in_the_reference_s_own_names_shows_too(field, name, mistaken, diverges):
     def misnamed(dialect):
+        if not isinstance(dialect.publisher.names, Names):  # MobileBERT's
+            return dialect
         names = replace(dialect.publisher.names, **{field: name})
         return replace(dialect, publisher=replace(dialect.publisher, names=names))
 

@@ -31,14 +31,14 @@ def of_the_module(converted):
     @cache
     def find(name):
         plan = converted(name).conversion.plan
-        return gradients(plan.module, of_module(plan.module, plan.inference), wanted(plan), inputs(plan))
+        return gradients(plan.module, of_module(plan.module, plan.inference, plan.outputs), wanted(plan), inputs(plan))
 
     return find
 
 
 def of_the_export(plan, folder):
     """The same of an export's calls, by the module's variables."""
-    names = frozenset(names_in(of_module(plan.module, plan.inference)))
+    names = frozenset(names_in(of_module(plan.module, plan.inference, plan.outputs)))
     exported = open_export(folder)
     compared = of_export(exported, plan.inference, plan.outputs, names)
     inferred, drawn = wanted(plan)
