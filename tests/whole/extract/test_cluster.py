@@ -70,6 +70,11 @@ def wait_for(found, *processes):
         time.sleep(0.05)
 
 
+def last_lines(log):
+    """What a process of Dask said last."""
+    return "\n".join([f"{log.name}:", *log.read_text(errors="replace").splitlines()[-30:]])
+
+
 def by_line(folder):
     """Rows by line, of which none may come twice."""
     rows = pq.read_table(folder).to_pylist()
@@ -99,6 +104,8 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(text_exports, tmp
                 assert list(staged.rglob("*.parquet"))  # a whole one and, mostly, a half one
                 os.kill(workers[0].pid, signal.SIGKILL)
                 said, _ = run.communicate(timeout=DEADLINE)
+            except subprocess.TimeoutExpired as error:
+                raise AssertionError("\n".join(map(last_lines, tmp_path.glob("*.log")))) from error
             finally:
                 run.kill()
         assert workers[1].poll() is None
