@@ -34,7 +34,9 @@ def text(console: Console, data: Data) -> None:
     """The comparison, then the folders that were written."""
     parity.text(console, data["parity"])
     if data["head"] is not None:
-        lines(console, [surroundings.sentence(data["head"], kept=HEAD in data["signatures"])])
+        console.print(
+            surroundings.sentence(data["head"], kept=HEAD in data["signatures"]), markup=False, highlight=False
+        )
     if data["packed"]:
         lines(console, [f"padding is {padding.sentence(data['packed'])}"])
     for folder in (data["destination"], data["text_destination"]):
