@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from surgery.feeding.feeds import Feed
+from surgery.formats.checkpoint_values import numpy_dtype
 from surgery.formats.example import serialized_example
 from surgery.formats.tensors import Shape
 from surgery.wording import shape_text
@@ -76,17 +77,6 @@ def split_ragged(value: Any, ragged_rank: int) -> list[Any]:
         splits.append(ends)
         values = [item for row in values for item in row]
     return [values, *splits]
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """numpy's dtype by TensorFlow's name. ml_dtypes has those that numpy lacks, such as bfloat16."""
-    try:
-        return np.dtype(name)
-    except TypeError:
-        import ml_dtypes
-
-        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
-        return found
 
 
 def _literal(value: Any, feed: Feed) -> np.ndarray:

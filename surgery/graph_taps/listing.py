@@ -23,7 +23,7 @@ from surgery.graphs.flatten import Output
 from surgery.graphs.names import unique_names
 from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, output_types
 from surgery.graphs.reach import computed_from
-from surgery.graphs.recurrence import Place, described_results
+from surgery.graphs.recurrence import described_results
 from surgery.graphs.regions import Region, regions_of
 from surgery.module import SignatureInfo
 from surgery.results import Result
@@ -231,7 +231,7 @@ def _fed(meta_graph: Any, signature: SignatureInfo) -> list[str]:
     return [name for info in inputs for name in tensor_names(info)]
 
 
-def _enclosed(region: Region, tensors: Sequence[GraphTensor], meanings: Mapping[Place, str]) -> Enclosed:
+def _enclosed(region: Region, tensors: Sequence[GraphTensor], meanings: Mapping[Output, str]) -> Enclosed:
     """A region with the tensors that have its results, its own outputs first."""
     rank = {address: position for position, address in enumerate(region.leaving)}
     results = [tensor for tensor in tensors if tensor.spot.address in rank]
@@ -243,5 +243,5 @@ def _enclosed(region: Region, tensors: Sequence[GraphTensor], meanings: Mapping[
         kind=region.kind,
         inside=region.inside,
         reachable=tuple(tensor.name for tensor in results),
-        meanings={t.name: meanings[place] for t in results if (place := (t.spot.address, t.spot.index)) in meanings},
+        meanings={tensor.name: meanings[tensor.spot] for tensor in results if tensor.spot in meanings},
     )

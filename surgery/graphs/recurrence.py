@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from surgery.graphs.calls import DATA, Address, Body, Port, tree_of_function
+from surgery.formats.tensors import dtype_name
+from surgery.graphs.calls import DATA, Body, Port, tree_of_function
+from surgery.graphs.flatten import Output
 from surgery.graphs.functions import functions_of
 
 WHILES = frozenset({"While", "StatelessWhile"})
@@ -28,9 +31,6 @@ STEPS = "a counter of steps"
 LAST, EVERY = "of the last step", "of every step"
 H, C = "h, the LSTM's output", "c, the LSTM's memory"
 
-Place = tuple[Address, int]
-"""The address of an operation, and the number of its output."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
@@ -42,16 +42,16 @@ class Loop:
         variable_of: The number of the variable that is read at a port; None for all other ports.
     """
 
-    results: Mapping[int, Place]
+    results: Mapping[int, Output]
     written: Mapping[int, Port]
     variable_of: Callable[[Port], int | None]
 
 
-def described_results(graph_def: Any, root: Body) -> dict[Place, str]:
+def described_results(graph_def: Any, root: Body) -> dict[Output, str]:
     """What the results of a graph's loops are, in words. Results of which the graph says nothing are left out."""
     library = functions_of(graph_def)
-    found: dict[Place, str] = {}
-    entries: dict[Place, str] = {}
+    found: dict[Output, str] = {}
+    entries: dict[Output, str] = {}
     for loop in (*_whiles(graph_def, root, library), *_frames(root)):
         states = _states(loop)
         for number, written in loop.written.items():
@@ -74,15 +74,19 @@ def _whiles(graph_def: Any, root: Body, library: Mapping[str, Any]) -> Iterator[
         numbers = {name: number for number, name in enumerate(body.arguments)}
         address = (*caller.address, node.name)
         yield Loop(
-            results={number: (address, number) for number in range(len(body.results))},
+            results={number: Output(address=address, index=number) for number in range(len(body.results))},
             written={number: body.owner(result) for number, result in enumerate(body.results)},
-            variable_of=lambda port, numbers=numbers: numbers.get(port.name) if port.is_free else None,  # type: ignore[misc]
+            variable_of=partial(_argument_number, numbers),
         )
+
+
+def _argument_number(numbers: Mapping[str, int], port: Port) -> int | None:
+    return numbers.get(port.name) if port.is_free else None
 
 
 def _frames(root: Body) -> Iterator[Loop]:
     """The loops of TensorFlow 1, whose variables are Merge, Switch, NextIteration and Exit; one for the whole graph."""
-    results: dict[int, Place] = {}
+    results: dict[int, Output] = {}
     written: dict[int, Port] = {}
     merges: dict[tuple[Body, str], int] = {}
     for body, node in root.walk():
@@ -93,7 +97,7 @@ def _frames(root: Body) -> Iterator[Loop]:
         steps = [feed for feed in _feeds(merge) if _op(feed) == "NextIteration"] if merge is not None else []
         if merge is not None and steps:
             number = merges.setdefault((merge.body, merge.name), len(merges))
-            results[number] = ((*body.address, node.name), 0)
+            results[number] = Output(address=(*body.address, node.name), index=0)
             written[number] = _feeds(steps[0])[0]
     if merges:
 
@@ -143,7 +147,10 @@ def _is_output(value: Port, memory: Port) -> bool:
 def _counts(loop: Loop, number: int) -> bool:
     """Whether a variable goes up by the constant of an addition in each step, and is a scalar of integers."""
     value = _seen_through(loop.written[number])
-    if _op(value) not in SUMS or value.body.nodes[value.name].attr["T"].type not in (3, 9):  # DT_INT32, DT_INT64
+    if _op(value) not in SUMS:
+        return False
+    node = value.body.nodes[value.name]
+    if "T" not in node.attr or dtype_name(node.attr["T"].type) not in ("int32", "int64"):
         return False
     terms = [_seen_through(term) for term in _feeds(value)]
     constants = [term for term in terms if _op(term) == "Const"]
@@ -159,15 +166,15 @@ def _entry(loop: Loop, written: Port, states: Mapping[int, str]) -> str | None:
     return next((name for number, name in states.items() if _same(_new(loop.written[number]), entry)), None)
 
 
-def _stacked(root: Body, entries: Mapping[Place, str]) -> Iterator[tuple[Place, str]]:
+def _stacked(root: Body, entries: Mapping[Output, str]) -> Iterator[tuple[Output, str]]:
     """The operations that return all entries of lists that loops have written."""
     for body, node in root.walk():
         if node.op in STACKS:
             taken = _seen_through(body.feeds(node.name)[STACKS[node.op]])
             index = taken.port.rpartition(":")[2]
-            name = entries.get(((*taken.body.address, taken.name), int(index) if index.isdigit() else 0))
-            if name is not None:
-                yield ((*body.address, node.name), 0), name
+            written = Output(address=(*taken.body.address, taken.name), index=int(index) if index.isdigit() else 0)
+            if written in entries:
+                yield Output(address=(*body.address, node.name), index=0), entries[written]
 
 
 def _new(port: Port) -> Port:

@@ -41,7 +41,7 @@ def loop_of(**written: str):
     add(nodes, "circle", "Identity", "circle_2")
     add(nodes, "circle_2", "Identity", "circle")
     found = described_results(graph_def, tree_of_graph(graph_def))
-    return {address[0]: meaning for (address, _), meaning in found.items()}
+    return {output.address[0]: meaning for output, meaning in found.items()}
 
 
 def test_the_state_and_the_memory_of_an_lstm_are_known_from_its_equations_in_any_order():
