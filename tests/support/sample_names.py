@@ -112,3 +112,6 @@ SUPPORT = {
     ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""
+
+REFUSED = {("BERT with talking heads", "to Hugging Face"): ("g4_talkheads",)}
+"""What `surgery checkpoint` refuses, and the samples that prove it."""
