@@ -89,7 +89,7 @@ def completed(
     if TYPE_IDS in given and TYPE_IDS not in taken:
         raise UsageError(
             f"the inputs have {TYPE_IDS}, and this encoder has no token types to choose from",
-            hint=f"leave them out: it takes {', '.join(taken)}",
+            hint=f"leave them out: it takes {', '.join(name for name in SPELLINGS if name in taken)}",
         )
     for name, value in given.items():
         _check_dtype(name, value)
