@@ -125,5 +125,6 @@ def _tokenization(module: InspectedModule, inference: Inference, request: Checkp
         return None
     constants = read_constants(module)
     found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
-    check_vocabulary(found, inference.architecture["vocab_size"])
+    architecture = inference.architecture
+    check_vocabulary(found, architecture["vocab_size"], architecture.values.get("pad_token_id"))
     return found
