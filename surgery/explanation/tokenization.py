@@ -76,33 +76,18 @@ def find_tokenization(
         lower_case: The casing instead of the module's.
 
     Raises:
-        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or `lower_case` asks
-            for the casing of a tokenizer that has none.
+        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or one is asked for,
+            and the tokenizer has none.
     """
     doing = f"looking for the tokenizer of {module.name}"
-    if XLM_R_PIECES in module.assets and (vocab is None or vocab.suffix == ".model"):
-        file = Path(module.folder) / module.assets[XLM_R_PIECES] if vocab is None else _given(vocab)
-        _refuse_casing(doing, "XLM-R's tokenizer", lower_case)
-        return Tokenization(
-            file=file, pieces=True, fairseq=True, lower_case=False, why="XLM-R's tokenizer has no casing"
-        )
-    if vocab is None and BYTE_PAIRS in module.assets and MERGES in module.assets:
-        _refuse_casing(doing, "a byte-level BPE", lower_case)
-        file, merges = (Path(module.folder) / module.assets[name] for name in (BYTE_PAIRS, MERGES))
-        return Tokenization(
-            file=file,
-            pieces=False,
-            merges=merges,
-            prefix_space=_prefix_space(module),
-            lower_case=False,
-            why="a byte-level BPE has no casing",
-        )
-    if vocab is None and OTHER_PIECES in module.assets:
-        raise UsageError(
-            f"{doing}: {module.assets[OTHER_PIECES]} is a SentencePiece model whose ids are not the encoder's, and "
-            "nothing says how they are moved",
-            hint='if it is XLM-R\'s, say so in tokenizer_config.json: "tokenizer_class": "XLMRobertaTokenizer"',
-        )
+    uncased = _uncased(module, vocab, doing)
+    if uncased is not None:
+        if lower_case:
+            raise UsageError(
+                f"{doing}: {argument('lower_case', lower_case)}, but {uncased.why}",
+                hint=f"leave out {argument('lower_case', lower_case)}",
+            )
+        return uncased
     if vocab is not None:
         file, pieces = _given(vocab), vocab.suffix == ".model"
     else:
@@ -129,29 +114,51 @@ def find_tokenization(
     )
 
 
+def _uncased(module: InspectedModule, vocab: Path | None, doing: str) -> Tokenization | None:
+    """The tokenizer of a module whose tokenizer has no casing; None for another. `vocab` is the caller's file."""
+    own = {name: Path(module.folder) / file for name, file in module.assets.items()}
+    if XLM_R_PIECES in own and (vocab is None or vocab.suffix == ".model"):
+        return Tokenization(
+            file=own[XLM_R_PIECES] if vocab is None else _given(vocab),
+            pieces=True,
+            fairseq=True,
+            lower_case=False,
+            why="XLM-R's tokenizer takes texts as they are",
+        )
+    if vocab is not None:
+        return None
+    if BYTE_PAIRS in own and MERGES in own:
+        return Tokenization(
+            file=own[BYTE_PAIRS],
+            pieces=False,
+            merges=own[MERGES],
+            prefix_space=_prefix_space(own.get(TOKENIZER_CONFIG)),
+            lower_case=False,
+            why="a byte-level BPE takes texts as they are",
+        )
+    if OTHER_PIECES in own:
+        raise UsageError(
+            f"{doing}: {own[OTHER_PIECES].name} is a SentencePiece model whose ids are not the encoder's, and nothing "
+            "says how they are moved",
+            hint='if it is XLM-R\'s, say so in tokenizer_config.json: "tokenizer_class": "XLMRobertaTokenizer"',
+        )
+    return None
+
+
 def _given(vocab: Path) -> Path:
     if not vocab.is_file():
         raise UsageError(f"{argument('vocab', vocab)}: there is no such file")
     return vocab
 
 
-def _prefix_space(module: InspectedModule) -> bool:
-    """`add_prefix_space` of the tokenizer's configuration; without one, transformers' default."""
-    if TOKENIZER_CONFIG not in module.assets:
+def _prefix_space(config: Path | None) -> bool:
+    """`add_prefix_space` of a tokenizer's configuration; without one, transformers' default."""
+    if config is None:
         return False
-    path = Path(module.folder) / module.assets[TOKENIZER_CONFIG]
     try:
-        return read_json(path).get("add_prefix_space", False) is True
+        return read_json(config).get("add_prefix_space", False) is True
     except (OSError, ValueError, AttributeError) as error:
-        raise ModuleError(f"reading {path}: {error}", hint="the file is damaged: fetch the module again") from error
-
-
-def _refuse_casing(doing: str, tokenizer: str, lower_case: bool | None) -> None:
-    if lower_case:
-        raise UsageError(
-            f"{doing}: {argument('lower_case', lower_case)}, but {tokenizer} takes texts as they are",
-            hint=f"leave out {argument('lower_case', lower_case)}",
-        )
+        raise ModuleError(f"reading {config}: {error}", hint="the file is damaged: fetch the module again") from error
 
 
 def refuse_byte_pairs(doing: str, tokenization: Tokenization) -> None:
@@ -186,6 +193,8 @@ def check_vocabulary(tokenization: Tokenization, vocab_size: int | None, padding
             raise ModuleError(f"reading {file}: there is no such file", hint="the module is incomplete: fetch it again")
         if tokenization.fairseq:
             _check_padding(file, FAIRSEQ.index("<pad>"), padding)
+        if tokenization.pieces:
+            _check_pieces(tokenization, vocab_size)
         return
     try:
         lines = read_text(file).splitlines()
@@ -201,7 +210,30 @@ def check_vocabulary(tokenization: Tokenization, vocab_size: int | None, padding
             hint=f"it is no vocabulary of BERT's; give {argument('vocab', 'vocab.txt')}",
         )
     _check_padding(file, lines.index(SPECIAL[0]), padding)
-    tokens = len(lines)
+    _check_size(file, len(lines), vocab_size)
+
+
+def _check_pieces(tokenization: Tokenization, vocab_size: int | None) -> None:
+    from sentencepiece import SentencePieceProcessor
+
+    file = tokenization.file
+    try:
+        model = SentencePieceProcessor(model_file=str(file))
+    except (OSError, RuntimeError) as error:
+        raise ModuleError(
+            f"reading the vocabulary {file}: {str(error).strip()}", hint="the file is no such vocabulary"
+        ) from error
+    missing = [piece for piece in SPECIAL_PIECES if model.piece_to_id(piece) == model.unk_id()]
+    if missing and not tokenization.fairseq:
+        raise ModuleError(
+            f"reading the vocabulary {file}: expected the pieces {', '.join(SPECIAL_PIECES)}; it has no "
+            + ", ".join(missing),
+            hint="it is no vocabulary of ALBERT's",
+        )
+    _check_size(file, model.get_piece_size() + int(tokenization.fairseq), vocab_size)
+
+
+def _check_size(file: Path, tokens: int, vocab_size: int | None) -> None:
     if vocab_size is not None and tokens > vocab_size:
         raise ModuleError(
             f"reading {file}: it has {tokens} tokens, the encoder's word embedding {vocab_size} rows",
