@@ -83,7 +83,7 @@ class CheckpointPlan(Brief):
         described: Mapping[str, Any] = {}
         if self.head is not None and self.labelling is not None:
             described = head_values(self.head, self.labelling, self.form.library.head)
-        return {**self.config.values, **described, **({} if padding is None else {"pad_token_id": padding})}
+        return {**({} if padding is None else {"pad_token_id": padding}), **self.config.values, **described}
 
     @property
     def random_layers(self) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def plan_checkpoint(
     tokenization = _tokenization(module, inference, request)
     files = None
     if tokenization is not None:
-        files = tokenizer_files(tokenization, inference.architecture["max_position_embeddings"])
+        files = tokenizer_files(tokenization, inference.architecture.longest)
     return CheckpointPlan(
         plan=plan,
         form=form,
