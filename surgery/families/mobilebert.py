@@ -10,6 +10,7 @@ from __future__ import annotations
 from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_mobilebert import hugging_face_mobilebert
 from surgery.families.shared.mobilebert import BLOCK, EMBEDDING, FFN, SHARED
+from surgery.families.shared.rows import KEPT_HEAD
 from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
@@ -69,6 +70,7 @@ def _dialect(query: str, value: str, *shared: WeightRule) -> Dialect:
             *_dense(f"{FFN}/output_dense", "inner bottleneck", "bottleneck"),
             *_norm(f"{FFN}/norm", "bottleneck"),
             *_dense("pooler", "hidden pooled", "pooled", group="pooler"),
+            KEPT_HEAD,
             *shared,
         ),
     )

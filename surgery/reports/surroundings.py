@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from surgery.explanation.heads import HEAD, head_data
+from surgery.explanation.heads import head_data
 from surgery.reports.page import Data, facts, title
+from surgery.tables.head import HEAD
 
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Inference

@@ -17,10 +17,10 @@ import tensorflow as tf
 
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
-from surgery.explanation.heads import HEAD
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
+from surgery.tables.head import HEAD
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
 from surgery.tf.flat_outputs import flat_outputs
