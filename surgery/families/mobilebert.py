@@ -15,7 +15,7 @@ from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
 from surgery.tables.evidence import GraphEvidence
-from surgery.tables.family import BlockInput, Family, InputAnchor, Tap
+from surgery.tables.family import BlockInput, EndAnchors, Family, InputAnchor, Tap
 from surgery.tables.fields import Field
 from surgery.tables.recipe import Activation, EncoderRecipe, Setting
 from surgery.tables.rules import Dialect, WeightRule, move
@@ -204,6 +204,7 @@ MOBILEBERT = Family(
         InputAnchor(name="input_type_ids", table=f"{EMBEDDING}/type_embedding/embeddings"),
     ),
     block_input=BlockInput(kernel=BLOCK + "/bottleneck_input/dense/kernel"),
+    ends=EndAnchors(attention=_QUERY + "/bias", sequence=BLOCK + "/bottleneck_output/norm/beta", pooled="pooler/bias"),
     taps=_taps(),
     no_taps={
         "intermediate_preactivation": "its dense layers apply the activation themselves, nothing stands in between",
