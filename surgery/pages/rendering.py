@@ -17,14 +17,25 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from surgery.export.manifest import package_versions
 from surgery.pages.libraries import CHARTS
-from surgery.pages.section import Documents, Section
+from surgery.pages.section import Data, Documents, Section
 from surgery.wording import all_shown, number, shape_text, size
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = Path(__file__).parent / "scripts"
+PACKAGE = "hub-surgery"
 FIRST = "page.js"
 """The script of every page."""
+TOKENS = 8
+"""The size of free axes, except the first, in the inputs of the lines that call a signature."""
+
+
+def drawn(sections: Sequence[Section], documents: Documents) -> list[tuple[Section, Data]]:
+    """The sections that the documents have something for, each with what its template shows."""
+    shown: Mapping[str, Any] = all_shown(dict(documents))
+    views = [(section, section.view(shown)) for section in sections]
+    return [(section, view) for section, view in views if view is not None]
 
 
 def render(*, title: str, kind: str, sections: Sequence[Section], documents: Documents) -> str:
@@ -36,11 +47,9 @@ def render(*, title: str, kind: str, sections: Sequence[Section], documents: Doc
         sections: Its sections. Those for which the documents have nothing are left out.
         documents: The JSON of commands, from which the sections are drawn, and which the page has inside.
     """
-    shown: Mapping[str, Any] = all_shown(dict(documents))
-    views = [(section, section.view(shown)) for section in sections]
-    drawn = [(section, view) for section, view in views if view is not None]
-    libraries = CHARTS if any(section.charts for section, _ in drawn) else ()
-    own = dict.fromkeys([FIRST, *(name for section, _ in drawn for name in section.scripts)])
+    views = drawn(sections, documents)
+    libraries = CHARTS if any(section.charts for section, _ in views) else ()
+    own = dict.fromkeys([FIRST, *(name for section, _ in views for name in section.scripts)])
     scripts = [library.read() for library in libraries]
     scripts += [(SCRIPTS / name).read_text(encoding="utf-8") for name in own]
     return (
@@ -49,12 +58,13 @@ def render(*, title: str, kind: str, sections: Sequence[Section], documents: Doc
         .render(
             title=all_shown(title),
             kind=all_shown(kind),
-            sections=drawn,
+            sections=views,
             data=htmlsafe_json_dumps(documents),
             style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
             scripts=[Markup(script) for script in scripts],
             hashes=[_hash(script) for script in scripts],
             libraries=libraries,
+            version=package_versions([PACKAGE])[PACKAGE],
         )
     )
 
@@ -68,10 +78,32 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(bytes=size, shape=shape_text, measured=number, count="{:,}".format)
+    environment.filters.update(bytes=size, shape=shape_text, measured=number, count="{:,}".format, grouped=_grouped, python_call=_python_call)
     return environment
 
 
 def _hash(script: str) -> str:
     """The name of an inline script in a Content-Security-Policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _grouped(value: Any) -> str:
+    """A value as people read it: whole numbers with separators."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _python_call(signature: Data, name: str, folder: str) -> str:
+    """Lines of Python that call a signature of an export with inputs of ones, which can be run as they are."""
+    given = "".join(f"    {tensor['key']!r}: {_ones(tensor)},\n" for tensor in signature["inputs"])
+    return (
+        "import tensorflow as tf\n\n"
+        f"loaded = tf.saved_model.load({folder!r})\n"
+        f"outputs = loaded.signatures[{name!r}](**{{\n{given}}})"
+    )
+
+
+def _ones(tensor: Data) -> str:
+    shape = [size or (1 if axis == 0 else TOKENS) for axis, size in enumerate(tensor["shape"] or [])]
+    if tensor["dtype"] == "string":
+        return f"tf.fill({shape}, 'a text')"
+    return f"tf.ones({shape}, tf.{tensor['dtype']})"

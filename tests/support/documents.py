@@ -110,6 +110,7 @@ def report(**fields: Any) -> ParityReport:
         "unmatched": ("embedding_output",),
         "formulas": ("0.1",),
         "lacking": {"pooled_output": ("Erf",)},
+        "blocks": {"encoder_outputs_0": 0},
     }
     return ParityReport(**(given | fields))
 
