@@ -23,7 +23,7 @@
     const walk = document.createTreeWalker(document.querySelector("main") || document.body, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
       const text = walk.currentNode, parent = text.parentElement;
-      if (!text.textContent.trim() || parent.closest("script, style, template, title, option, [data-screen-only]")) continue;
+      if (!text.textContent.trim() || parent.closest("script, style, template, title, option, button, [data-screen-only]")) continue;
       if (!parent.checkVisibility({ visibilityProperty: true }) || this.folded(text)) found.push(text);
     }
     const scrolled = [...document.querySelectorAll("main *")].filter(
