@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from surgery.plain import plain
+from surgery.proof.parity import MAX_DIFFERENCE
 from surgery.reports.page import Data
 from surgery.wording import Lines
 
@@ -51,7 +52,7 @@ def data(found: Difference, *, every: bool = False) -> Data:
 
 def _numbers_data(numbers: Numbers) -> Data:
     parts_at = numbers.parts_at
-    return {"parts_at": None if parts_at is None else parts_at.name, **plain(numbers)}
+    return {"parts_at": None if parts_at is None else parts_at.name, "bound": MAX_DIFFERENCE, **plain(numbers)}
 
 
 def _module(side: Side) -> Data:
