@@ -8,8 +8,14 @@
   wide() {
     if (document.documentElement.scrollWidth <= innerWidth) return [];
     const beyond = [...document.body.querySelectorAll("*")].filter(
-      (element) => element.getBoundingClientRect().right > innerWidth + 0.5 && element.checkVisibility());
+      (element) => element.getBoundingClientRect().right > innerWidth + 0.5 && element.checkVisibility()
+        && !this.scrolls(element.parentElement));
     return (beyond.length ? beyond.slice(-3) : [document.body]).map(this.name);
+  },
+  // Whether an element, or one around it, scrolls by itself.
+  scrolls(element) {
+    if (!element || element === document.body) return false;
+    return getComputedStyle(element).overflowX !== "visible" || this.scrolls(element.parentElement);
   },
   // Whether a text directly in <details> is folded away: that element itself is visible.
   folded(text) {
