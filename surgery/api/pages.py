@@ -20,34 +20,53 @@ def report(
     module: PathOrHandle,
     destination: PathOrHandle | None = None,
     *,
+    verify: PathOrHandle | None = None,
+    trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     limits: Limits = None,
+    timeout: int | None = None,
     progress: Progress | None = None,
 ) -> HtmlReport:
-    """Writes a page about a module or an export: one HTML file that fetches nothing. Needs no TensorFlow.
+    """Writes a page about a module or an export: one HTML file that fetches nothing.
+
+    It needs no TensorFlow, and runs nothing, unless `verify` is given.
 
     Args:
         module: A module as for `inspect`, or the folder of an export.
         destination: The file to write; None for `<name>.html` in the current folder.
+        verify: The module with which an export is compared, as `verify` does, so that the page shows this comparison.
+            Without it, the page shows the comparison of which the export's manifest tells.
+        trust: With `verify`: as for `convert`.
         assume: As for `convert`.
         overwrite: Replaces a file that is there.
         limits: As for `inspect`.
+        timeout: With `verify`: as for `verify`.
         progress: As for `convert`.
 
     Returns:
-        The page's file, its sections, and the JSON of the commands that it was drawn from.
+        The page's file, its sections, and the JSON of the commands that it was drawn from. A comparison that has not
+        passed raises no error: `.verification` has its verdict, as the page.
 
     Raises:
         ModuleError: The module is missing, damaged, or no module.
         UsageError: The file is there already, or lies inside the module.
         WriteError: The file cannot be written.
+        UntrustedError: With `verify`: one of both could do more than compute.
+
+    Examples:
+        ```python
+        surgery.report("exported/bert/1", "bert.html")
+        surgery.report("exported/bert/1", "bert.html", verify="bert.tar.gz", overwrite=True)
+        ```
     """
     from surgery.jobs.report import report_module
 
     return report_module(
         str(module),
         None if destination is None else Path(destination),
+        verify=None if verify is None else str(verify),
+        trust=trust,
         assume=assume,
         overwrite=overwrite,
         progress=progress or silent,

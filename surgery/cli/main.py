@@ -35,7 +35,7 @@ READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph", "report
 """The commands that read a module and run nothing of it."""
 RUNNING = frozenset({"checkpoint", "convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""
-RUNNING_WITH = {"diff": "--numbers"}
+RUNNING_WITH = {"diff": "--numbers", "report": "--verify"}
 """Commands that run a module with this option only."""
 
 
@@ -113,4 +113,5 @@ def command() -> None:
 def _runs(arguments: list[str]) -> bool:
     """Whether a command line runs a module."""
     name = arguments[0] if arguments else ""
-    return name in RUNNING or RUNNING_WITH.get(name) in arguments[1:]
+    option = RUNNING_WITH.get(name)
+    return name in RUNNING or any(word.partition("=")[0] == option for word in arguments[1:])

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 import surgery
-from surgery.cli.options import ASSUME, JSON, LIMIT, MODULES, Command, Explained, assumed, paths, reports_errors
-from surgery.cli.terminal import show
+from surgery.cli.failing import tell_failure
+from surgery.cli.options import (
+    ASSUME,
+    JSON,
+    LIMIT,
+    MODULES,
+    TIMEOUT,
+    TRUST,
+    VERBOSE,
+    Command,
+    Explained,
+    assumed,
+    paths,
+    reports_errors,
+)
+from surgery.cli.terminal import show, working
+from surgery.errors import ParityError
+from surgery.progress import silent
 
 
 @click.command(
@@ -17,6 +35,7 @@ from surgery.cli.terminal import show
     examples=(
         "surgery report exported/module/1 -o module.html",
         "surgery report module.tar.gz                   # writes module.html",
+        "surgery report exported/module/1 --verify module.tar.gz",
     ),
 )
 @click.argument(
@@ -34,14 +53,47 @@ from surgery.cli.terminal import show
     metavar="PAGE.html",
     help="The file to write.  [default: NAME.html in the current folder]",
 )
+@click.option(
+    "--verify",
+    metavar="MODULE",
+    help="Compare the export with this module, as surgery verify does, and show this comparison.",
+)
+@TRUST
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 @ASSUME
+@TIMEOUT
 @LIMIT
 @JSON
+@VERBOSE
 @reports_errors
-def report(module: str, destination: Path | None, overwrite: bool, assume: tuple[str, ...], as_json: bool) -> None:
+def report(
+    module: str,
+    destination: Path | None,
+    verify: str | None,
+    trust: bool,
+    overwrite: bool,
+    assume: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+) -> None:
     """Write a page about a module or an export: one HTML file, to look at and to show.
 
-    It needs no TensorFlow, runs nothing, and the page fetches nothing.
+    The page has the architecture with its evidence, the way of every weight, the proof, signatures, sizes, the safety
+    scan and the origin, and fetches nothing. No TensorFlow is needed, and nothing is run, unless --verify asks for it.
+    If the two differ then, the page shows where, and the exit code is 5.
     """
-    show(surgery.report(module, destination, assume=assumed(assume), overwrite=overwrite), as_json)
+    with working(verbose) if verify is not None else nullcontext(silent) as progress:
+        written = surgery.report(
+            module,
+            destination,
+            verify=verify,
+            trust=trust,
+            assume=assumed(assume),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    show(written, as_json)
+    if written.verification is not None and not written.verification.passed:
+        code = ParityError.exit_code
+        tell_failure(written.verification.failure, code=code, kind=ParityError.__name__, before="error: ")
+        sys.exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from surgery.scanning.scan import scan_files
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import SAVED_MODEL
 from surgery.sources.location import locate, module_name
-from surgery.sources.opening import closed
 from surgery.sources.output_names import name_outputs
 from surgery.wording import plain_name
 

@@ -78,7 +78,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(bytes=size, shape=shape_text, measured=number, count="{:,}".format, grouped=_grouped, python_call=_python_call)
+    environment.filters.update(
+        bytes=size, shape=shape_text, measured=number, count="{:,}".format, grouped=_grouped, python_call=_python_call
+    )
     return environment
 
 

@@ -15,31 +15,34 @@ const power = (value) => {
 };
 const measured = (value) => (value === 0 ? "0" : value.toPrecision(2));
 
-// Zero has no place on a logarithmic axis: such values stand at its foot, which is labelled 0.
+// Zero has no place on a logarithmic axis: such values stand at its foot, which is labelled 0 then. What is infinite
+// stands at its head.
 function scaleOf(values, bounds) {
   const known = [...values, ...bounds].filter((value) => value > 0 && isFinite(value));
-  const foot = 10 ** (Math.floor(Math.log10(Math.min(...known, 1))) - 1);
+  const zeros = values.includes(0);
+  const foot = 10 ** (Math.floor(Math.log10(Math.min(...known, 1))) - (zeros ? 1 : 0));
   const head = 10 ** Math.ceil(Math.log10(Math.max(...known, foot * 100)) + 0.15);
   const steps = [];
   const every = Math.max(1, Math.ceil(Math.log10(head / foot) / 8));
   for (let exponent = Math.round(Math.log10(head)); exponent > Math.log10(foot) + 0.5; exponent -= every) steps.push(10 ** exponent);
-  return { foot, head, ticks: [foot, ...steps], at: (value) => Math.min(Math.max(value, foot), head) };
+  const words = (value) => (zeros && value === foot ? "0" : power(value));
+  return { foot, head, words, ticks: [foot, ...steps], at: (value) => Math.min(Math.max(value, foot), head) };
 }
 
 function byPlace(figure, places, scale, marks, label) {
-  const numbered = (place) => place.replace(/^block (\d+)$/, "$1");
-  const longest = Math.max(...places.map((place) => short(numbered(place)).length));
+  const words = (place) => short(place.replace(/^block (\d+)$/, "$1"));
+  const longest = Math.max(...places.map((place) => words(place).length));
   const crowded = figure.clientWidth / places.length < 7 * longest + 8;
   return Plot.plot({
     width: figure.clientWidth,
     height: 280 + (crowded ? 4 * longest : 0),
-    marginLeft: 48,
+    marginLeft: crowded ? Math.max(48, 5 * words(places[0]).length) : 48,
     marginBottom: crowded ? 24 + 5 * longest : 40,
     marginTop: 28,
     style: INK,
     ariaLabel: figure.querySelector("figcaption").textContent,
-    x: { type: "band", domain: places, label: crowded ? null : "block or output", tickFormat: (place) => short(numbered(place)), tickRotate: crowded ? -45 : 0, tickSize: 3 },
-    y: { type: "log", domain: [scale.foot, scale.head], ticks: scale.ticks, tickFormat: (value) => (value === scale.foot ? "0" : power(value)), label, grid: true },
+    x: { type: "band", domain: places, label: crowded ? null : "block or output", tickFormat: words, tickRotate: crowded ? -45 : 0, tickSize: 3 },
+    y: { type: "log", domain: [scale.foot, scale.head], ticks: scale.ticks, tickFormat: scale.words, label, grid: true },
     color: { domain: KINDS, range: COLOURS },
     symbol: { domain: KINDS, range: SYMBOLS },
     marks,
@@ -126,11 +129,11 @@ function bars(figure, limits, text) {
   return [
     Plot.plot({
       width: figure.clientWidth,
-      height: 26 * rows.length + 24,
+      height: 26 * rows.length + 30,
       marginLeft: Math.min(16 + 7 * Math.max(...names.map((name) => name.length)), figure.clientWidth / 2.5),
       marginRight: 84,
       marginTop: 8,
-      marginBottom: 16,
+      marginBottom: 22,
       style: INK,
       ariaLabel: figure.querySelector("figcaption").textContent,
       x: { axis: null, domain: [0, most] },
@@ -138,6 +141,7 @@ function bars(figure, limits, text) {
       marks: [
         Plot.barX(rows, { x: "value", y: "number", fill: "var(--accent)", rx: 2, ariaLabel: (row) => `${row.name}: ${text(row.value)}` }),
         Plot.text(rows, { x: "value", y: "number", text: (row) => text(row.value), textAnchor: "start", dx: 6, fill: "var(--ink)" }),
+        Plot.text(limits, { x: (limit) => limit, frameAnchor: "bottom", dy: 14, text: (limit) => `limit ${text(limit)}`, fill: "var(--bad)" }),
         Plot.ruleX(limits, { stroke: "var(--bad)", strokeWidth: 1.5, strokeDasharray: "6 3" }),
       ],
     }),
@@ -158,11 +162,12 @@ const watcher = new ResizeObserver((entries) => {
   for (const { target, contentRect } of entries) {
     if (contentRect.width && widths.get(target) !== contentRect.width) {
       widths.set(target, contentRect.width);
-      draw(target);
+      requestAnimationFrame(() => draw(target)); // within the observer's own turn, a new height would call it again
     }
   }
 });
 for (const figure of document.querySelectorAll("figure[data-chart]")) {
-  figure.hidden = false;
+  draw(figure);
+  widths.set(figure, figure.getBoundingClientRect().width);
   watcher.observe(figure);
 }

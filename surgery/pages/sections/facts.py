@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from surgery.pages.section import Data, Documents, found
 
-BLOCKS = "blocks"
+BLOCKS, SHARED_BLOCK = "blocks", "the shared block"
 
 
 def explanation(documents: Documents) -> Data | None:
@@ -68,36 +69,32 @@ def _origin(made_from: Data) -> Data:
 
 
 def parts(documents: Documents) -> list[Data]:
-    """The parts of the encoder in the order of computation, each with its weights and their number of parameters."""
+    """The parts of the encoder in the order of computation, each with its weights and their number of parameters.
+
+    `share` is that number as a part of the largest.
+    """
     groups: dict[tuple[str, int | None], list[Data]] = {}
     for weight in weights(documents):
         groups.setdefault((weight["group"], weight["block"]), []).append(weight)
-    rows = [
+    counts = {key: sum(prod(weight["to"]) for weight in rows) for key, rows in groups.items()}
+    most = max(counts.values(), default=0) or 1
+    return [
         {
             "group": group,
             "block": block,
             "name": group if block is None else f"block {block}",
-            "weights": rows,
-            "parameters": sum(_size(row["to"]) for row in rows),
+            "weights": groups[group, block],
+            "parameters": counts[group, block],
+            "share": counts[group, block] / most,
         }
-        for (group, block), rows in groups.items()
+        for group, block in sorted(groups, key=_place)
     ]
-    most = max((row["parameters"] for row in rows), default=0)
-    for row in rows:
-        row["share"] = row["parameters"] / most if most else 0
-    return sorted(rows, key=_place)
 
 
-def _size(shape: list[int]) -> int:
-    size = 1
-    for axis in shape:
-        size *= axis
-    return size
-
-
-def _place(part: Data) -> tuple[int, int]:
-    order = ("embeddings", BLOCKS, "the shared block", "pooler")
-    return (order.index(part["group"]) if part["group"] in order else len(order), part["block"] or 0)
+def _place(key: tuple[str, int | None]) -> tuple[int, int]:
+    group, block = key
+    order = ("embeddings", BLOCKS, SHARED_BLOCK, "pooler")
+    return (order.index(group) if group in order else len(order), block or 0)
 
 
 def parity(documents: Documents) -> Data | None:

@@ -7,6 +7,7 @@ from typing import Any
 from surgery.pages.section import Data, Documents, Section, found
 from surgery.pages.sections.facts import parity
 
+EMBEDDING = "embedding_output"
 DEFAULT, OTHER, TRAINING = "serving_default", "other signatures", "training"
 
 
@@ -43,9 +44,7 @@ def _row(output: Data, report: Data) -> Data:
         "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT,
         "module": module,
         "export": export,
-        "bound": None
-        if bounds is None or module is None
-        else bounds["error_factor"] * module + bounds["error_of_rms"],
+        "bound": None if bounds is None or module is None else bounds["error_factor"] * module + bounds["error_of_rms"],
         "inside": name in report["inner"],
     }
 
@@ -59,7 +58,9 @@ def _ordered(at: dict[str, list[Data]]) -> list[tuple[str, list[Data]]]:
 
     def place(item: tuple[str, list[Data]]) -> tuple[int, int]:
         name, rows = item
-        return (0, 0) if name == "embedding_output" else (1, rows[0]["block"]) if rows[0]["block"] is not None else (2, 0)
+        return (
+            (0, 0) if name == "embedding_output" else (1, rows[0]["block"]) if rows[0]["block"] is not None else (2, 0)
+        )
 
     return sorted(at.items(), key=place)
 

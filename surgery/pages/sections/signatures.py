@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from surgery.pages.section import Data, Documents, Section, found
 
+DEFAULT = "serving_default"
+
 
 def view(documents: Documents) -> Data | None:
     """The signatures of each meta graph, and the clients of TensorFlow Serving, where the module can be served."""
-    graphs = [graph for graph in documents["inspect"]["meta_graphs"] if graph["signatures"]]
+    graphs = [
+        {**graph, "signatures": dict(sorted(graph["signatures"].items(), key=lambda item: item[0] != DEFAULT))}
+        for graph in documents["inspect"]["meta_graphs"]
+        if graph["signatures"]
+    ]
     serving = found(documents, "serving")
     if not graphs:
         return None
