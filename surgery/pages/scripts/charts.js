@@ -32,7 +32,9 @@ function scaleOf(values, bounds) {
 function byPlace(figure, places, scale, marks, label) {
   const words = (place) => short(place.replace(/^block (\d+)$/, "$1"));
   const longest = Math.max(...places.map((place) => words(place).length));
-  const crowded = figure.clientWidth / places.length < 7 * longest + 8;
+  const room = figure.clientWidth / places.length;
+  const crowded = room < 7 * longest + 8;
+  const every = Math.ceil(16 / room); // labels are left out where lines of them would lie upon one another
   return Plot.plot({
     width: figure.clientWidth,
     height: 280 + (crowded ? 4 * longest : 0),
@@ -41,7 +43,7 @@ function byPlace(figure, places, scale, marks, label) {
     marginTop: 28,
     style: INK,
     ariaLabel: figure.querySelector("figcaption").textContent,
-    x: { type: "band", domain: places, label: crowded ? null : "block or output", tickFormat: words, tickRotate: crowded ? -45 : 0, tickSize: 3 },
+    x: { type: "band", domain: places, ticks: places.filter((_, number) => number % every === 0), label: crowded ? null : "block or output", tickFormat: words, tickRotate: crowded ? -45 : 0, tickSize: 3 },
     y: { type: "log", domain: [scale.foot, scale.head], ticks: scale.ticks, tickFormat: scale.words, label, grid: true },
     color: { domain: KINDS, range: COLOURS },
     symbol: { domain: KINDS, range: SYMBOLS },
