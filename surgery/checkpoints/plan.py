@@ -83,7 +83,7 @@ class CheckpointPlan(Brief):
         described: Mapping[str, Any] = {}
         if self.head is not None and self.labelling is not None:
             described = head_values(self.head, self.labelling, self.form.library.head)
-        return {**self.config.values, **described, **({} if padding is None else {"pad_token_id": padding})}
+        return {**({} if padding is None else {"pad_token_id": padding}), **self.config.values, **described}
 
     @property
     def random_layers(self) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def plan_checkpoint(
     tokenization = _tokenization(module, inference, request)
     files = None
     if tokenization is not None:
-        files = tokenizer_files(tokenization, inference.architecture["max_position_embeddings"])
+        files = tokenizer_files(tokenization, inference.architecture.longest)
     return CheckpointPlan(
         plan=plan,
         form=form,
@@ -143,5 +143,6 @@ def _tokenization(module: InspectedModule, inference: Inference, request: Checkp
         return None
     constants = read_constants(module)
     found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
-    check_vocabulary(found, inference.architecture["vocab_size"])
+    architecture = inference.architecture
+    check_vocabulary(found, architecture["vocab_size"], architecture.values.get("pad_token_id"))
     return found

@@ -135,11 +135,12 @@ def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Pr
     tick()
     _write_json(folder / KNOWN_BY, planned.config_values)
     if planned.tokenizer is not None:
-        (folder / planned.tokenizer.vocabulary).write_bytes(planned.tokenizer.content)
+        for name, content in planned.tokenizer.files.items():
+            (folder / name).write_bytes(content)
         _write_json(folder / TOKENIZER_CONFIG, planned.tokenizer.config)
     if planned.pooling is not None:
         architecture = planned.plan.architecture
-        width, length = architecture["hidden_size"], architecture["max_position_embeddings"]
+        width, length = architecture["hidden_size"], architecture.longest
         for name, content in sentence_files(planned.pooling, width, length).items():
             _write_json(folder / name, content)
     return hashes

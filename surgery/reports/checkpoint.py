@@ -44,7 +44,7 @@ def data(done: Checkpoint) -> Data:
         "tokenizer": None
         if tokenization is None
         else {
-            "kind": "SentencePiece" if tokenization.pieces else "WordPiece",
+            "kind": tokenization.kind,
             "lower_case": tokenization.lower_case,
             "lower_case_from": tokenization.why,
         },
