@@ -120,6 +120,8 @@ SUPPORT = {
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
     ("ALBERT", "to Hugging Face"): ("g4_albert",),
     ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),
+    ("DistilBERT", "to Hugging Face"): ("hf_distilbert",),
+    ("RoBERTa, XLM-R", "to Hugging Face"): ("hf_roberta", "hf_xlm_roberta"),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""
 
