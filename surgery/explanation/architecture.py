@@ -37,6 +37,7 @@ from surgery.module import InspectedModule
 from surgery.results import Brief, Result
 from surgery.tables.family import Family
 from surgery.tables.publisher import Publisher
+from surgery.tables.recipe import SubmodelRecipe
 
 BLOCK_COUNT = "num_hidden_layers"
 
@@ -179,7 +180,8 @@ def _observe(
     numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
     counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
     drawn = tuple(observe_graphs(family, graphs, counts))
-    served = explanation.dialect.publisher if module.whole_graph is not None else None
+    described_beside = module.whole_graph is not None or module.training_config is not None
+    served = explanation.dialect.publisher if described_beside else None
     if served is not None:
         shown = {seen.field: seen.value for seen in drawn if isinstance(seen, Seen)}
         name, config = module.name, module.training_config
@@ -223,10 +225,12 @@ def _conventions(
         described = partial(described_convention, family, outputs=outputs.paths)
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
+
+    def read(name: str, submodel: SubmodelRecipe | None = None) -> Convention:
+        graph, called = graphs.anchored(name, training=False), explanation.dialect.outputs
+        return read_convention(module, family, name, graph, outputs.names, called=called, submodel=submodel)
+
     return (
-        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs.names),
-        {
-            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs.names, recipe)
-            for name, recipe in submodels.items()
-        },
+        read("__call__"),
+        {name: read(name, submodel=recipe) for name, recipe in submodels.items()},
     )

@@ -70,7 +70,7 @@ def inspect(files: Files) -> InspectedModule:
         format="Hugging Face checkpoint",
         variables=variables,
         assets=vocabularies(files),
-        constants=_tokenizer(files.path("tokenizer_config.json")),
+        constants=tokenizer_constants(files),
         fingerprint=common.fingerprint(files.folder, KNOWN_BY, WEIGHTS),
         saved_model_bytes=0,
         config=config,
@@ -153,12 +153,12 @@ def _variable(name: str, part: Any) -> VariableInfo:
     return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
-def _tokenizer(path: Path) -> dict[str, Any]:
+def tokenizer_constants(files: Files) -> dict[str, Any]:
     """`do_lower_case`, if the tokenizer's configuration states it; else no constant."""
     import numpy as np
 
     try:
-        config = read_json(path)
+        config = read_json(files.path("tokenizer_config.json"))
     except (OSError, ValueError):
         return {}
     lower = config.get("do_lower_case") if isinstance(config, dict) else None
