@@ -143,7 +143,7 @@ class Anchors:
         The other addend may be a product with a constant, too: the logits times their positive scale.
         """
         softmax, _ = self.softmax_after(query_bias)
-        total = through_shapes(softmax.inputs[0]).node if softmax is not None else None
+        total = _without_shift(softmax.inputs[0]).node if softmax is not None else None
         if total is None or total.op not in ("Add", "AddV2"):
             return None
         for position, feed in enumerate(total.inputs):
@@ -182,3 +182,13 @@ class Anchors:
     def unread_randomness(self) -> tuple[Node, ...]:
         """Random operations that belong to no dropout of a known form: their purpose is not understood."""
         return other_randomness(self.graph, self.dropouts)
+
+
+def _without_shift(logits: Tensor) -> Tensor:
+    """Logits before a constant was added to all of them, which no softmax shows.
+
+    transformers' stable_softmax adds 1e-9, so that XLA compiles the softmax rightly on a CPU (tf_utils.py).
+    """
+    found = through_shapes(logits)
+    rest = [feed for feed in found.node.inputs if constant(feed) is None] if found.node.op in SUMS else []
+    return through_shapes(rest[0]) if len(rest) == 1 else found
