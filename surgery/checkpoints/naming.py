@@ -96,7 +96,8 @@ def choose_form(module: InspectedModule, inference: Inference, assignments: Iter
     """
     family, submodel = inference.family, "".join(inference.submodels)
     doing = f"writing {module.name} for Hugging Face"
-    named = None if module.config is None else model_type(module.config)
+    described = module.config or module.training_config
+    named = None if described is None else model_type(described)
     assignments = tuple(assignments)
     tried: list[tuple[str, list[str]]] = []
     unmet = [line for _, publisher, _ in _written(family) for line in unmet_demands(publisher, inference)]

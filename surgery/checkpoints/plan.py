@@ -69,7 +69,7 @@ class CheckpointPlan(Brief):
     def config_values(self) -> Mapping[str, Any]:
         """The content of `config.json`."""
         padding = None if self.tokenizer is None else self.tokenizer.padding
-        return {**self.config.values, **({} if padding is None else {"pad_token_id": padding})}
+        return {**({} if padding is None else {"pad_token_id": padding}), **self.config.values}
 
     @property
     def random_layers(self) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def plan_checkpoint(
     tokenization = _tokenization(module, inference, request)
     files = None
     if tokenization is not None:
-        files = tokenizer_files(tokenization, inference.architecture["max_position_embeddings"])
+        files = tokenizer_files(tokenization, inference.architecture.longest)
     reason = "the pooler is left out, as asked"
     return CheckpointPlan(
         plan=plan,

@@ -32,10 +32,10 @@ from surgery.explanation.graph_evidence import (
 from surgery.explanation.heads import Head, find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
-from surgery.explanation.sizes import bind_sizes
+from surgery.explanation.sizes import bind_sizes, most_tokens
 from surgery.module import InspectedModule
 from surgery.results import Brief, Result
-from surgery.tables.family import Family
+from surgery.tables.family import Family, InputAnchor
 from surgery.tables.publisher import Publisher
 from surgery.tables.recipe import SubmodelRecipe
 
@@ -65,6 +65,11 @@ class Architecture(Result, report="hyperparameters"):
         """The number of blocks."""
         count: int = self.values[BLOCK_COUNT]
         return count
+
+    @property
+    def longest(self) -> int:
+        """The most tokens of a row."""
+        return most_tokens(self.values)
 
     def with_blocks(self, count: int) -> Architecture:
         """The same architecture with so many blocks."""
@@ -98,6 +103,11 @@ class Inference(Brief):
     publisher: Publisher | None = None
     head: Head | None = None
     unknown: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[InputAnchor, ...]:
+        """The inputs of the encoder that its export asks for."""
+        return self.family.asked_for(self.sizes)
 
     @property
     def outputs(self) -> EncoderOutputs:
@@ -144,7 +154,7 @@ def infer_architecture(
     _refuse_other_than_fixed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
     outputs = EncoderOutputs.of(family, graphs.targets, values[BLOCK_COUNT])
-    convention, submodels = _conventions(family, graphs, explanation, outputs)
+    convention, submodels = _conventions(family, graphs, explanation, outputs, family.asked_for(bound.sizes))
     generations = explanation.dialect.generation
     return Inference(
         family=family,
@@ -215,20 +225,24 @@ def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> N
 
 
 def _conventions(
-    family: Family, graphs: Graphs, explanation: Explanation, outputs: EncoderOutputs
+    family: Family,
+    graphs: Graphs,
+    explanation: Explanation,
+    outputs: EncoderOutputs,
+    inputs: tuple[InputAnchor, ...],
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the sub-models are called: as the graph shows, or for a checkpoint as its export will be."""
     module = graphs.module
     if module.config is not None:
         parts = {claim.rule.part for claim in explanation.claims}
         submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
-        described = partial(described_convention, family, outputs=outputs.paths)
+        described = partial(described_convention, inputs, outputs=outputs.paths)
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
 
     def read(name: str, submodel: SubmodelRecipe | None = None) -> Convention:
         graph, called = graphs.anchored(name, training=False), explanation.dialect.outputs
-        return read_convention(module, family, name, graph, outputs.names, called=called, submodel=submodel)
+        return read_convention(module, family, inputs, name, graph, outputs.names, called=called, submodel=submodel)
 
     return (
         read("__call__"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.explanation.claims import Claim
@@ -23,6 +24,16 @@ class Bound:
 
     sizes: Mapping[str, int]
     observations: tuple[Observation, ...]
+
+
+def most_tokens(values: Mapping[str, Any]) -> int:
+    """The most tokens of a row, for an encoder with these hyperparameters.
+
+    Where positions are counted from an id of padding, as RoBERTa does, the rows of the table up to that one stand for
+    no token.
+    """
+    positions: int = values["max_position_embeddings"]
+    return positions - (values["pad_token_id"] + 1 if "pad_token_id" in values else 0)
 
 
 def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: Findings) -> Bound:

@@ -102,7 +102,9 @@ ALBERT = replace(
         _google({}),
         _HUGGING_FACE,
         # In TensorFlow, TFAlbertLayer does call its dropout after the feed-forward.
-        in_tensorflow(_HUGGING_FACE, "albert", (ConfigEvidence(field="output_dropout", key="hidden_dropout_prob"),)),
+        in_tensorflow(
+            _HUGGING_FACE, "albert", more=(ConfigEvidence(field="output_dropout", key="hidden_dropout_prob"),)
+        ),
     ),
     evidence=_evidence_of_shared_block(),
     repeated=f"{SHARED}/",

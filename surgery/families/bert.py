@@ -90,7 +90,7 @@ TF1 = Dialect(
     ),
     publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
 )
-_HUGGING_FACE_BLOCK = {
+HUGGING_FACE_BLOCK = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -108,7 +108,7 @@ HUGGING_FACE = Dialect(
         "encoder.layer.{layer}",
         BLOCK,
         {
-            **_HUGGING_FACE_BLOCK,
+            **HUGGING_FACE_BLOCK,
             "pooler": "pooler.dense",
             "mlm_dense": "cls.predictions.transform.dense",
             "mlm_norm": "cls.predictions.transform.LayerNorm",
@@ -125,7 +125,7 @@ HUGGING_FACE_ELECTRA = Dialect(
         "encoder.layer.{layer}",
         BLOCK,
         {
-            **_HUGGING_FACE_BLOCK,
+            **HUGGING_FACE_BLOCK,
             "projection": "embeddings_project",
             "mlm_dense": "generator_predictions.dense",
             "mlm_norm": "generator_predictions.LayerNorm",

@@ -134,7 +134,7 @@ def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Pr
         _write_json(folder / TOKENIZER_CONFIG, planned.tokenizer.config)
     if planned.pooling is not None:
         architecture = planned.plan.architecture
-        width, length = architecture["hidden_size"], architecture["max_position_embeddings"]
+        width, length = architecture["hidden_size"], architecture.longest
         for name, content in sentence_files(planned.pooling, width, length).items():
             _write_json(folder / name, content)
     return hashes

@@ -128,7 +128,7 @@ def write_preprocessor(
         length = texts.length or DEFAULT_LENGTH
         check_vocabulary(tokenization, None if inference is None else inference.architecture["vocab_size"])
         if inference is not None:
-            positions = inference.architecture["max_position_embeddings"]
+            positions = inference.architecture.longest
             length = texts.resolved(inference) if texts.length is not None else min(length, positions)
         progress("start TensorFlow", 0, 0)
         from surgery.tf import text_export as text

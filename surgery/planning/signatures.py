@@ -78,7 +78,7 @@ def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
 
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
     """The names of the inputs of each signature of the export, by signature."""
-    tokens = {anchor.name for anchor in inference.family.inputs}
+    tokens = {anchor.name for anchor in inference.inputs}
     submodels = {name: tokens | {inference.family.encoder.submodels[name].positions} for name in inference.submodels}
     return {**dict.fromkeys(outputs.signatures, tokens), **submodels}
 

@@ -37,7 +37,7 @@ class Texts:
 
     def resolved(self, inference: Inference) -> int:
         """The most tokens of a row. Raises UsageError if the encoder has fewer positions."""
-        positions: int = inference.architecture["max_position_embeddings"]
+        positions: int = inference.architecture.longest
         if self.length is not None and not 3 <= self.length <= positions:
             raise UsageError(
                 f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"

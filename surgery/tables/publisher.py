@@ -39,7 +39,7 @@ class Names:
     Attributes:
         words: Table of the word embeddings.
         positions: Table of the position embeddings.
-        types: Table of the token-type embeddings.
+        types: Table of the token-type embeddings; "" for a model without token types.
         embedding_norm: Norm of the embeddings.
         projection: Dense layer from embedding size to hidden size.
         block: Scope of a block, with `{}` for its number unless all blocks share one.

@@ -71,7 +71,7 @@ class Encoder:
         blocks = layers_at(self.network, recipe.blocks)
         shared = self.inference.family.repeated is not None
         absent = [optional.layer for name, optional in recipe.optional.items() if name not in present.names]
-        (mask,) = (inputs[anchor.name] for anchor in self.inference.family.inputs if anchor.table is None)
+        (mask,) = (inputs[anchor.name] for anchor in self.inference.inputs if anchor.table is None)
         rows = TokenRows(mask, packed=packed)
         with ExitStack() as stack:
             if graph == FUSED:

@@ -114,7 +114,7 @@ class Traces:
 
     def __init__(self, encoder: Encoder, outputs: ExportOutputs) -> None:
         self.encoder, self.outputs = encoder, outputs
-        names = [anchor.name for anchor in encoder.inference.family.inputs]
+        names = [anchor.name for anchor in encoder.inference.inputs]
         self.specs: Specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
         self._made: dict[tuple[bool, bool, int | None, bool], Any] = {}
 

@@ -25,6 +25,7 @@ _HEADS = (
     ("sop_classifier", "the sentence-order head"),
     ("discriminator_predictions", "the discriminator's head"),
     ("classifier", "a classification head"),
+    ("pre_classifier", "a classification head"),
     ("qa_outputs", "a question-answering head"),
 )
 ACTIVATIONS = {
@@ -52,7 +53,17 @@ def left_behind(model: str, *more: WeightRule) -> tuple[WeightRule, ...]:
     )
 
 
-def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, str]) -> tuple[WeightRule, ...]:
+TABLES = {
+    "word_embeddings": ("word_embeddings", "vocab"),
+    "position_embeddings": ("position_embedding", "positions"),
+    "token_type_embeddings": ("type_embeddings", "types"),
+}
+"""The embedding tables: scope and axis of the rows in the rebuilt encoder by transformers' name."""
+
+
+def hugging_face_rows(
+    model: str, block: str, target: str, names: Mapping[str, str], tables: Mapping[str, tuple[str, str]] = TABLES
+) -> tuple[WeightRule, ...]:
     """Rows for transformers' names.
 
     Args:
@@ -61,13 +72,14 @@ def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, s
         target: Scope of a block in the rebuilt encoder.
         names: Names of a block's sublayers, of the masked-LM head's layers, and of the pooler and the projection where
             the model can have one.
+        tables: The embedding tables that the model has, as in TABLES.
     """
     scope = scoped(model)
     block = scope + block
     patterns = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
     rows = [
-        move(f"{scope}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
-        for table, target_table, axis in _TABLES
+        move(f"{scope}embeddings.{table}.weight", f"{target_table}/embeddings", f"{axis} embedding")
+        for table, (target_table, axis) in tables.items()
     ]
     rows += norm(scope + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
     for name, pattern in patterns.items():
@@ -102,13 +114,6 @@ def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
 
 def _tied(pattern: str) -> WeightRule:
     return drop(pattern, because="the masked-LM head shares it with the word embeddings, or with its bias")
-
-
-_TABLES = (
-    ("word", "word_embeddings", "vocab"),
-    ("position", "position_embedding", "positions"),
-    ("token_type", "type_embeddings", "types"),
-)
 
 
 def linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:

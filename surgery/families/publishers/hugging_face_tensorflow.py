@@ -28,19 +28,22 @@ _LEAVES = {"kernel": "kernel", "bias": "bias", "gamma": "gamma", "beta": "beta",
 """A weight's last name by that of its target. Tables are `weight` where transformers reads them itself."""
 
 
-def in_tensorflow(checkpoints: Dialect, model: str, more: tuple[ConfigEvidence, ...] = ()) -> Dialect:
+def in_tensorflow(
+    checkpoints: Dialect, model: str, *, model_types: tuple[str, ...] = (), more: tuple[ConfigEvidence, ...] = ()
+) -> Dialect:
     """The dialect of a model's SavedModels. Their graphs show what they compute; the config has to agree.
 
     Args:
         checkpoints: The dialect of its checkpoints.
         model: Scope of the encoder's names, such as "bert".
+        model_types: Names of the architecture in configs, where there are others than `model`.
         more: Keys of the config that the code in TensorFlow reads beyond those that the code of the checkpoints does.
     """
     publisher, scope = checkpoints.publisher, scoped(model)
     assert publisher is not None, "checkpoints have a publisher"
     named = Demand(
         key="model_type",
-        allowed=tuple(kind for kind in publisher.model_types if kind is not None),
+        allowed=model_types or (model,),
         because="other architectures give the same names to weights of another function",
     )
     rows = (rule for rule in checkpoints.rules if rule.pattern.startswith(scope) and rule.target is not None)
