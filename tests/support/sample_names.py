@@ -18,6 +18,8 @@ TF2_SAMPLES = (
 )
 TF1_SAMPLES = ("tf1_bert_small", "tf1_albert_small")
 HUGGING_FACE_SAMPLES = ("hf_bert", "hf_bert_gelu_new", "hf_albert", "hf_electra")
+TRANSFORMERS_SAMPLES = ("hf_tf_bert", "hf_tf_electra", "hf_tf_albert", "hf_tf_distilbert", "hf_tf_roberta")
+"""SavedModels of transformers' TensorFlow classes."""
 TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoint": "tf1_albert_small"}
 """TF1 checkpoints by name, each made of the variables of a TF1 module: builders.checkpoints.build_released."""
 
@@ -27,7 +29,7 @@ SHARP_SAMPLES = ("g2_sharp", "tf1_sharp")
 CHECKPOINT_SAMPLES = (*HUGGING_FACE_SAMPLES, *TF1_CHECKPOINTS)
 """Sources without a graph: they cannot be loaded, only their exports."""
 
-SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
+SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES, *CHECKPOINT_SAMPLES)
 """All that lie packed, and the checkpoints made of them."""
 
 BUILT = (
@@ -50,7 +52,7 @@ BUILT = (
 )
 """What the builders make besides: tests/support/samples.py says how."""
 
-GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES)
+GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES)
 """Sources with a graph, among them a module of the first generation that the early builder once made."""
 
 BERT_MODULES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")
