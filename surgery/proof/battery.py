@@ -2,9 +2,10 @@
 
 In double precision a batch that differs at all differs visibly, so every shape occurs once; every kind of mask, token
 type and word id occurs several times, and the longest sequence once. Some masks lack position 0, some have holes, and
-some rows are nothing but padding. For an encoder that counts positions from an id of padding, that id stands inside of
-sentences and before them, both where the mask shows it and where it does not. Batches of one length are run together in double precision (surgery.proof.joining),
-and each by itself in float32. A module whose graph takes only so many rows or tokens gets batches of that shape.
+some rows are nothing but padding. For an encoder that counts positions from an id of padding, that id stands inside
+sentences and before them, both where the mask shows it and where it does not. Batches of one length are run together in
+double precision (surgery.proof.joining), and each by itself in float32. A module whose graph takes only so many rows or
+tokens gets batches of that shape.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def _with_padding(ids: np.ndarray, padding: int, *, whole: bool) -> np.ndarray:
     A row is never nothing but padding: its last token is none. With `whole`, no token is, so that a row that is as long
     as the encoder allows has a token in its last position.
     """
-    rows, length = ids.shape
+    length = ids.shape[1]
     ids = np.where(ids == padding, 0 if padding else 1, ids)
     places = np.broadcast_to(np.arange(length) % 5 == 3, ids.shape).copy()
     places[::2, : length // 4 + 1] = True

@@ -20,7 +20,8 @@ from surgery.tables.publisher import Names
 def embed(weights: NamedWeights, names: Names, values: Mapping[str, Any], runs: Sequence[Run]) -> list[Array]:
     """The input of block 0 for each run, [batch, seq, hidden]: the normalised sum of the lookups.
 
-    Token types are looked up where the model has them. A factorised embedding is projected to the hidden size.
+    Token types are looked up where the model has them; without ids of them, all are 0. A factorised embedding is
+    projected to the hidden size.
     """
     words, positions = weights.read(names.words), weights.read(names.positions)
     types = weights.read(names.types) if names.types else None
@@ -32,7 +33,7 @@ def embed(weights: NamedWeights, names: Names, values: Mapping[str, Any], runs: 
         ids = batch.inputs["input_word_ids"]
         summed = words[ids].astype(dtype) + positions[position_ids(ids, values.get("pad_token_id"))].astype(dtype)
         if types is not None:
-            summed = summed + types[batch.inputs["input_type_ids"]]
+            summed = summed + types[batch.inputs.get("input_type_ids", np.zeros_like(ids))]
         normed = norms[dtype](summed)
         found.append(projections[dtype](normed) if projected else normed)
     return found

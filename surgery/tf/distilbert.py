@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 from official.nlp.modeling.networks import BertEncoderV2
 
 
@@ -20,7 +21,9 @@ class DistilBertEncoder(BertEncoderV2):  # type: ignore[misc]  # Model Garden ha
         super().__init__(**arguments)
         # Neither has been called, so neither has weights; Keras forgets a layer whose attribute is deleted.
         del self._type_embedding_layer, self._pooler_layer
-        self.inputs = {name: spec for name, spec in self.inputs.items() if name != "input_type_ids"}
+        self.inputs: dict[str, Any] = {
+            name: tf_keras.Input(shape=(None,), dtype=tf.int32) for name in ("input_word_ids", "input_mask")
+        }
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         """The outputs for a batch."""

@@ -174,7 +174,7 @@ def longest_row(folder: Path, module: InspectedModule) -> int | None:
     if (texts := read_text_facts(folder)) is not None:
         return texts.seq_length
     try:
-        said = most_tokens(read_manifest(folder)["architecture"])
+        said: int | None = most_tokens(read_manifest(folder)["architecture"])
     except (OSError, ValueError, LookupError, TypeError):
         inference = explain_module(module).inference
         said = None if inference is None else inference.architecture.longest

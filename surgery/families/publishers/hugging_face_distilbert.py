@@ -1,8 +1,8 @@
 """Hugging Face's DistilBERT: transformers, models/distilbert/modeling_distilbert.py.
 
-Its config has names of its own for what other models name alike, and its code fixes epsilon: each LayerNorm is made with
-eps=1e-12. The option `sinusoidal_pos_embds` only says how a new model's position embeddings are made; a checkpoint has
-them like any others.
+Its config has names of its own for what other models name alike, and its code fixes epsilon: each LayerNorm is made
+with eps=1e-12. The option `sinusoidal_pos_embds` only says how the position embeddings of a new model are made; a
+checkpoint has them like any others.
 """
 
 from __future__ import annotations
