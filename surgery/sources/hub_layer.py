@@ -73,7 +73,11 @@ def _layers(files: Files) -> dict[str, int]:
     found = {}
     for node, path in files.object_paths.items():
         owner, _, name = path.rpartition("/")
-        if name == MODULE and owner and any(_is_weight(graph.nodes[below]) for below in object_graph.below(graph, node)):
+        if (
+            name == MODULE
+            and owner
+            and any(_is_weight(graph.nodes[below]) for below in object_graph.below(graph, node))
+        ):
             found[owner] = node
     return found
 

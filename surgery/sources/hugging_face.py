@@ -155,11 +155,13 @@ def _variable(name: str, part: Any) -> VariableInfo:
 
 def tokenizer_constants(files: Files) -> dict[str, Any]:
     """`do_lower_case`, if the tokenizer's configuration states it; else no constant."""
-    import numpy as np
-
     try:
         config = read_json(files.path("tokenizer_config.json"))
     except (OSError, ValueError):
         return {}
     lower = config.get("do_lower_case") if isinstance(config, dict) else None
-    return {"do_lower_case": np.asarray(lower)} if isinstance(lower, bool) else {}
+    if not isinstance(lower, bool):
+        return {}
+    import numpy as np
+
+    return {"do_lower_case": np.asarray(lower)}

@@ -1,8 +1,8 @@
-"""SavedModels of Hugging Face's TensorFlow classes: `save_pretrained(folder, saved_model=True)` of transformers up to 4.57.
+"""SavedModels of Hugging Face's TensorFlow classes: `save_pretrained(folder, saved_model=True)`, transformers to 4.57.
 
-A class such as TFBertForSequenceClassification keeps its encoder in a layer of its own (TFBertMainLayer), which is saved
-with its calls. That layer is inspected; a head around it is outside, as around a hub.KerasLayer. What Keras saved about
-the layer holds the model's config, which has no file of its own in a SavedModel.
+A class such as TFBertForSequenceClassification keeps its encoder in a layer of its own (TFBertMainLayer), which is
+saved with its calls. That layer is inspected; a head around it is outside, as around a hub.KerasLayer. What Keras saved
+about the layer holds the model's config, which has no file of its own in a SavedModel.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def inspect(files: Files) -> InspectedModule:
         module,
         format=f"TF2 SavedModel of transformers ({layer.model})",
         variables=variables,
-        scope=_scope([variable.name for variable in variables if variable.outside is None], layer.name),
+        scope=_scope(next((v.name for v in variables if v.outside is None), ""), layer.name),
         assets={**module.assets, **vocabulary},
         traces=tuple(_by_name(trace, arguments) for trace in module.traces if trace.callable == CALL),
         signature_traces=module.signature_traces if alone else {},
@@ -118,10 +118,10 @@ def _tokenizer(files: Files) -> tuple[dict[str, str], dict[str, Any]]:
     return found, tokenizer_constants(written)
 
 
-def _scope(names: Sequence[str], layer: str) -> str:
-    """The scope under which the variables of a layer stand: "tf_bert_model/" for `tf_bert_model/bert/embeddings/…`."""
-    common = os.path.commonprefix(list(names)).split("/")
-    return "/".join((*common[: common.index(layer)], "")) if layer in common else ""
+def _scope(name: str, layer: str) -> str:
+    """The scope of a layer whose variable has this name: "tf_bert_model/" for `tf_bert_model/bert/embeddings/…`."""
+    before, found, _ = f"/{name}".partition(f"/{layer}/")
+    return f"{before}/".removeprefix("/") if found else ""
 
 
 def _arguments(graph: Any, node: int) -> tuple[str, ...]:

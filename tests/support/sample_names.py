@@ -27,7 +27,8 @@ HUGGING_FACE_SAMPLES = (
     "hf_xlm_roberta",
 )
 TRANSFORMERS_SAMPLES = ("hf_tf_bert", "hf_tf_electra", "hf_tf_albert", "hf_tf_distilbert", "hf_tf_roberta")
-"""SavedModels of transformers' TensorFlow classes."""
+"""SavedModels of transformers' TensorFlow classes, which tests/whole/convert/test_transformers_saved_models.py
+converts."""
 TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoint": "tf1_albert_small"}
 """TF1 checkpoints by name, each made of the variables of a TF1 module: builders.checkpoints.build_released."""
 
@@ -37,7 +38,7 @@ SHARP_SAMPLES = ("g2_sharp", "tf1_sharp")
 CHECKPOINT_SAMPLES = (*HUGGING_FACE_SAMPLES, *TF1_CHECKPOINTS)
 """Sources without a graph: they cannot be loaded, only their exports."""
 
-SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES, *CHECKPOINT_SAMPLES)
+SAMPLES = (*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES)
 """All that lie packed, and the checkpoints made of them."""
 
 BUILT = (

@@ -1,8 +1,9 @@
 """Hugging Face's names in TensorFlow: transformers up to 4.57, modeling_tf_{bert,electra,albert}.py.
 
-TensorFlow has left transformers, but its SavedModels stayed (`save_pretrained(folder, saved_model=True)`). They name the
-weights after the same modules as the checkpoints do, with a slash where those have a dot, and keep kernels as [in, out]
-(modeling_tf_pytorch_utils.py, convert_tf_weight_name_to_pt_weight_name). So the rows of the checkpoints are respelled.
+TensorFlow has left transformers, but its SavedModels stayed (`save_pretrained(folder, saved_model=True)`). They name
+the weights after the same modules as the checkpoints do, with a slash where those have a dot, and keep kernels as
+[in, out] (modeling_tf_pytorch_utils.py, convert_tf_weight_name_to_pt_weight_name). So the rows of the checkpoints are
+respelled.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def in_tensorflow(
 def _respelled(rule: WeightRule, scope: str, model: str) -> WeightRule:
     """The row of a checkpoint's tensor as that of the variable: `encoder.layer.0.output.dense.weight` is
     `encoder/layer_._0/output/dense/kernel`."""
-    assert rule.target is not None and rule.layout is not None, "the rows of an encoder's weights have both"
+    assert rule.target is not None, "rows that drop a variable are left out"
+    assert rule.layout is not None, "a row with a target has a layout"
     name = rule.pattern.removeprefix(scope).rpartition(".")[0].replace(".", "/")
     name = re.sub(r"/(\{\w+\}|[0-9]+)", r"_._\1", name)
     leaf = rule.target.rpartition("/")[2]
