@@ -29,7 +29,9 @@ from surgery.explanation.graph_evidence import (
     observe_names,
     refuse_other_dropouts,
 )
-from surgery.explanation.heads import Head, find_head
+from surgery.explanation.heads import Head
+from surgery.explanation.heads_in_configs import described_head
+from surgery.explanation.heads_in_graphs import find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes, most_tokens
@@ -169,9 +171,18 @@ def infer_architecture(
         convention=convention,
         submodels=submodels,
         publisher=publisher,
-        head=find_head(module, family, explanation.claims),
+        head=_head(module, family, explanation, outputs),
         unknown=unknown,
     )
+
+
+def _head(module: InspectedModule, family: Family, explanation: Explanation, outputs: EncoderOutputs) -> Head | None:
+    """The head beside the encoder: as the graph around it shows it, or for a checkpoint as its config says."""
+    if module.config is None:
+        return find_head(module, family, explanation.claims)
+    publisher = explanation.dialect.publisher
+    library = None if publisher is None else publisher.library
+    return described_head(module, library, explanation.claims, pooled="pooled_output" in outputs.names)
 
 
 def _observe(

@@ -58,7 +58,7 @@ def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: F
         try:
             bound = layout.bind(claim.rule.layout, claim.variable.shape, sizes)
         except ValueError as error:
-            fields = [family.sizes[axis] for axis in claim.rule.layout.axes]
+            fields = [family.sizes[axis] for axis in claim.rule.layout.axes if axis in family.sizes]
             known = sorted({f"{field} was read at {places[field]}" for field in fields if field in places})
             raise ContradictionError(
                 f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}; "
@@ -66,7 +66,7 @@ def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: F
                 hint="the variable is damaged, or belongs to another architecture",
             ) from error
         for axis, size in bound.items():
-            if axis not in sizes:
+            if axis not in sizes and axis in family.sizes:  # no field counts the labels of a head
                 field, place = family.sizes[axis], claim.variable.name
                 seen.append(Seen(field=field, value=size, kind="shapes", place=place))
                 places[field] = place

@@ -135,7 +135,15 @@ HUGGING_FACE_ELECTRA = Dialect(
     ),
     # ElectraGeneratorPredictions applies GELU, whatever the config's activation.
     publisher=hugging_face_checkpoints(
-        "electra", ELECTRA_NAMES, _DROPOUTS, library("Electra", scope="electra"), code={"mlm_act": "gelu"}
+        "electra",
+        ELECTRA_NAMES,
+        _DROPOUTS,
+        library(
+            "Electra",
+            scope="electra",
+            other_classifier="it has a layer with GELU of its own, on the first token of the sequence output",
+        ),
+        code={"mlm_act": "gelu"},
     ),
 )
 

@@ -21,9 +21,8 @@ from surgery.module import Config, InspectedModule, TensorInfo, Trace
 from surgery.module.traces import Arguments
 from surgery.sources import tf2
 from surgery.sources.files import SAVED_MODEL, Files
-from surgery.sources.hugging_face import WEIGHTS, tokenizer_constants
+from surgery.sources.hugging_face import WEIGHTS, tokenizer_constants, tokenizer_files
 from surgery.sources.structures import argument_names
-from surgery.sources.tf1_checkpoint import vocabularies
 from surgery.wording import is_number
 
 KNOWN_BY = SAVED_MODEL
@@ -66,13 +65,13 @@ def inspect(files: Files) -> InspectedModule:
     variables = tuple(v if v.path in inside else replace(v, attribute=None, outside=reason) for v in module.variables)
     alone = all(variable.outside is None for variable in variables)
     arguments = _arguments(graph, layer.node)
-    vocabulary, constants = _tokenizer(files)
+    tokenizer, constants = _tokenizer(files, layer.config)
     return replace(
         module,
         format=f"TF2 SavedModel of transformers ({layer.model})",
         variables=variables,
         scope=_scope(next((v.name for v in variables if v.outside is None), ""), layer.name),
-        assets={**module.assets, **vocabulary},
+        assets={**module.assets, **tokenizer},
         traces=tuple(_by_name(trace, arguments) for trace in module.traces if trace.callable == CALL),
         signature_traces=module.signature_traces if alone else {},
         around={} if alone else module.signature_traces,
@@ -110,11 +109,12 @@ def _main_layers(files: Files) -> list[MainLayer]:
     return found
 
 
-def _tokenizer(files: Files) -> tuple[dict[str, str], dict[str, Any]]:
+def _tokenizer(files: Files, config: Config) -> tuple[dict[str, str], dict[str, Any]]:
     """The files of the tokenizer, relative to the SavedModel, and the constants that its config states."""
     written = files if files.around is None else replace(files, folder=files.around)
     up = os.path.relpath(written.folder, files.folder)
-    found = {attribute: os.path.normpath(os.path.join(up, name)) for attribute, name in vocabularies(written).items()}
+    names = tokenizer_files(written, config)
+    found = {attribute: os.path.normpath(os.path.join(up, name)) for attribute, name in names.items()}
     return found, tokenizer_constants(written)
 
 

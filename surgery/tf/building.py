@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference
-from surgery.explanation.heads import BIAS, HEAD, KERNEL
 from surgery.export.weights import Weights
+from surgery.tables.head import BIAS, HEAD, KERNEL
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.activations import ACTIVATIONS
 from surgery.tf.encoder import Encoder

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.heads import BIAS, KERNEL, DenseHead
+from surgery.explanation.heads import DenseHead
 from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.planning.edits import EditedBlock
 from surgery.planning.requests import FUSED, MODEL_GARDEN
 from surgery.planning.taps import POSITION, TapAtBlock
+from surgery.tables.head import BIAS, KERNEL
 from surgery.tf.activations import HEAD_ACTIVATIONS
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.fused import fused

@@ -99,6 +99,10 @@ HUGGING_FACE = Dialect(
         ),
         demands=DEMANDS,
         names=_NAMES,
-        library=library("DistilBert", scope="distilbert"),
+        library=library(
+            "DistilBert",
+            scope="distilbert",
+            other_classifier="it has a layer with ReLU of its own, on the first token of the sequence output",
+        ),
     ),
 )

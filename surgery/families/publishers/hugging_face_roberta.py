@@ -44,7 +44,15 @@ def hugging_face_roberta(model: str, prefix: str, names: dict[str, str]) -> Dial
     """
     # RobertaLMHead applies GELU, whatever the config's activation.
     publisher = hugging_face_checkpoints(
-        model, _NAMES, _DROPOUTS, library(prefix, scope=_SCOPE), code={"mlm_act": "gelu"}
+        model,
+        _NAMES,
+        _DROPOUTS,
+        library(
+            prefix,
+            scope=_SCOPE,
+            other_classifier="it has a layer with tanh of its own, on the first token of the sequence output",
+        ),
+        code={"mlm_act": "gelu"},
     )
     return Dialect(
         generation={"dict": GENERATION},
