@@ -143,8 +143,9 @@ _WITHOUT_HEAD = f"leave out the head: {argument('drop_head', True)}"
 
 def _written(family: Family) -> Iterator[tuple[Dialect, Publisher, Library]]:
     for dialect in family.dialects:
-        if dialect.publisher is not None and dialect.publisher.library is not None:
-            yield dialect, dialect.publisher, dialect.publisher.library
+        publisher = dialect.publisher
+        if publisher is not None and publisher.library is not None and publisher.model_types:
+            yield dialect, publisher, publisher.library
 
 
 def _stored(

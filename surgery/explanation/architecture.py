@@ -30,7 +30,7 @@ from surgery.explanation.graph_evidence import (
     refuse_other_dropouts,
 )
 from surgery.explanation.heads import Head
-from surgery.explanation.heads_in_configs import described_head
+from surgery.explanation.heads_in_configs import described_head, with_labelling
 from surgery.explanation.heads_in_graphs import find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
@@ -178,10 +178,11 @@ def infer_architecture(
 
 def _head(module: InspectedModule, family: Family, explanation: Explanation, outputs: EncoderOutputs) -> Head | None:
     """The head beside the encoder: as the graph around it shows it, or for a checkpoint as its config says."""
-    if module.config is None:
-        return find_head(module, family, explanation.claims)
     publisher = explanation.dialect.publisher
     library = None if publisher is None else publisher.library
+    if module.config is None:
+        found = find_head(module, family, explanation.claims)
+        return with_labelling(found, module.training_config, library, module.name)
     return described_head(module, library, explanation.claims, pooled="pooled_output" in outputs.names)
 
 

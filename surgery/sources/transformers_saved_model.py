@@ -40,7 +40,7 @@ class MainLayer:
         node: Its node in the object graph.
         name: Its name, such as "bert".
         model: The class of the model, such as "TFBertModel".
-        config: The model's config.
+        config: The model's config. Its `architectures` are the class, as in a config.json.
     """
 
     node: int
@@ -104,7 +104,8 @@ def _main_layers(files: Files) -> list[MainLayer]:
         layer, model = parse_json(metadata, doing), parse_json(saved[object_graph.ROOT], doing)
         config = layer["config"].get("config")
         if MAIN_CLASS.fullmatch(layer["class_name"]) and isinstance(config, dict):
-            model_config = Config(file=KERAS_METADATA, values=config)
+            named = {**config, "architectures": [model["class_name"].removeprefix("TF")]}
+            model_config = Config(file=KERAS_METADATA, values=named)
             found.append(MainLayer(node=node, name=layer["name"], model=model["class_name"], config=model_config))
     return found
 

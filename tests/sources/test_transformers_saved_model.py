@@ -34,14 +34,13 @@ def copied(modules, tmp_path) -> Callable[[str], Path]:
     return lambda name: Path(shutil.copytree(modules(name), tmp_path / name))
 
 
-def with_config(folder: Path, change: Callable[[str], str]) -> Path:
-    """Changes what Keras saved, to a text of the same length."""
+def with_config(folder: Path, old: str, new: str) -> Path:
+    """Changes a text in what Keras saved to one of the same length."""
     path = folder / KERAS_METADATA
-    before = path.read_bytes().decode("latin-1")
-    after = change(before)
-    assert len(after) == len(before), "protobuf counts the bytes"
-    assert after != before
-    path.write_bytes(after.encode("latin-1"))
+    before = path.read_bytes()
+    assert len(new) == len(old), "protobuf counts the bytes"
+    assert old.encode() in before
+    path.write_bytes(before.replace(old.encode(), new.encode()))
     return folder
 
 
@@ -94,16 +93,14 @@ def test_every_hyperparameter_of_the_config_is_confirmed_by_the_graph_or_by_shap
     ],
 )
 def test_a_config_that_says_something_else_than_the_graph_is_refused(name, old, new, words, copied):
-    folder = with_config(copied(name), lambda text: text.replace(old, new))
+    folder = with_config(copied(name), old, new)
     with pytest.raises(SurgeryError) as caught:
         surgery.plan(folder)
     assert words in caught.value.message
 
 
 def test_damaged_metadata_is_a_damaged_module(copied):
-    folder = with_config(
-        copied("hf_tf_albert"), lambda text: text.replace('"is_decoder": false', '"is_decoder": =alse')
-    )
+    folder = with_config(copied("hf_tf_albert"), '"is_decoder": false', '"is_decoder": =alse')
     with pytest.raises(ModuleError, match="its parts do not fit together"):
         surgery.inspect(folder)
 
@@ -144,6 +141,19 @@ def test_a_classifier_has_its_head_around_the_encoder(modules):
     assert convention.outputs["embedding_output"] == "hidden_states[0]"
     assert convention.outputs["encoder_outputs_2"] == "hidden_states[3]"
     assert not any("attention" in output for output in convention.outputs), "taps are made anew, if asked for"
+
+
+def test_what_the_config_says_of_the_labels_goes_with_the_head(modules, copied, tmp_path):
+    assert surgery.inspect(modules(CLASSIFIER)).head.labelling.names is None, "LABEL_0 is no name"
+    inner = copied(CLASSIFIER) / "saved_model" / "1"
+    names = ("badness", "neither", "quality")  # as long as LABEL_0
+    for number, name in enumerate(names):
+        with_config(inner, f'"{number}": "LABEL_{number}"', f'"{number}": "{name}"')
+    assert surgery.inspect(inner).head.labelling.names == names
+    done = surgery.checkpoint(inner, tmp_path / "hf", tokenizer=False)
+    config = json.loads((done.destination / "config.json").read_text())
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    assert config["id2label"] == {str(number): name for number, name in enumerate(names)}
 
 
 def test_the_outer_folder_the_inner_one_and_the_archive_are_one_module(modules, tmp_path):

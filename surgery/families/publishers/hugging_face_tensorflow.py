@@ -56,7 +56,6 @@ def in_tensorflow(
             model_types=(),
             evidence=(*(row for row in publisher.evidence if isinstance(row, ConfigEvidence)), *more),
             demands=(named, *publisher.demands),
-            library=None,
         ),
         outputs=OUTPUTS,
     )
