@@ -38,7 +38,9 @@ def tuned(modules, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
     return folder / "page.html", json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("number", "width", "dark"), [(0, 400, False), (1, 1200, True), (2, 400, True), (3, 1200, False)])
+@pytest.mark.parametrize(
+    ("number", "width", "dark"), [(0, 400, False), (1, 1200, True), (2, 400, True), (3, 1200, False)]
+)
 def test_every_kind_of_difference_is_shown_without_faults(number, width, dark, differences, browser: Browser, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(page_of(differences[number]), encoding="utf-8")
@@ -70,7 +72,12 @@ def test_the_page_has_the_json_of_the_command_and_its_facts_without_javascript(t
     inside = browser.run(page, lambda opened, sight: opened.text_content("#documents"), javascript=False)
     assert json.loads(inside) == {"diff": printed}
     shown = browser.run(page, lambda opened, sight: opened.inner_text("main"), javascript=False)
-    for words in ("different in variables", "blocks 0 and 1\tidentical\t32", "block 2\tfine-tuned", "101\t[CLS]\t[CLS]"):
+    for words in (
+        "different in variables",
+        "blocks 0 and 1\tidentical\t32",
+        "block 2\tfine-tuned",
+        "101\t[CLS]\t[CLS]",
+    ):
         assert words in shown, shown
 
 
