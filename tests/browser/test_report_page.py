@@ -21,6 +21,8 @@ from tests.support.browser import Browser
 from tests.support.hostile_pages import MARKUP, hostile
 
 TEXT = "the cat sat on the mat"
+MARKS = "all => all.map(e => [e.dataset.chart, e.querySelectorAll('svg [aria-label] [aria-label]').length])"
+LABELS = "all => all.map(e => e.getAttribute('aria-label'))"
 TOKENS = ("[CLS]", *TEXT.split(), "[SEP]")
 
 
@@ -57,13 +59,7 @@ def test_the_page_has_no_faults(width, dark, page, browser: Browser):
 
 
 def test_every_chart_is_drawn_and_names_what_it_shows(page, browser: Browser):
-    drawn = browser.run(
-        page,
-        lambda opened, _: opened.eval_on_selector_all(
-            "figure[data-chart]",
-            "figures => figures.map(f => [f.dataset.chart, f.querySelectorAll('svg [aria-label] [aria-label]').length])",
-        ),
-    )
+    drawn = browser.run(page, lambda opened, _: opened.eval_on_selector_all("figure[data-chart]", MARKS))
     assert [chart for chart, _ in drawn] == ["differences", "errors", "attention", "parameters", "replies"]
     assert all(marks > 0 for _, marks in drawn), drawn
 
@@ -75,7 +71,7 @@ def test_the_attention_of_a_head_is_chosen_with_the_keyboard(page, documents, br
         opened.keyboard.press("ArrowDown")
         opened.keyboard.press("Tab")
         opened.keyboard.press("ArrowDown")
-        chart = opened.locator("#attention figure > svg, #attention figure > figure > svg").last
+        chart = opened.locator("#attention figure > svg")
         cells = chart.locator("[aria-label=cell] rect").evaluate_all(
             "all => all.map(e => e.getAttribute('aria-label'))"
         )
