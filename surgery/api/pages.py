@@ -21,6 +21,7 @@ def report(
     destination: PathOrHandle | None = None,
     *,
     verify: PathOrHandle | None = None,
+    text: str | tuple[str, str] | None = None,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -30,18 +31,20 @@ def report(
 ) -> HtmlReport:
     """Writes a page about a module or an export: one HTML file that fetches nothing.
 
-    It needs no TensorFlow, and runs nothing, unless `verify` is given.
+    It needs no TensorFlow, and runs nothing, unless `verify` or `text` is given.
 
     Args:
         module: A module as for `inspect`, or the folder of an export.
         destination: The file to write; None for `<name>.html` in the current folder.
         verify: The module with which an export is compared, as `verify` does, so that the page shows this comparison.
             Without it, the page shows the comparison of which the export's manifest tells.
-        trust: With `verify`: as for `convert`.
+        text: A sentence, or a pair, whose attention the page shows: of each head of each block. The export takes texts,
+            or lies beside its text export, and was made with `taps="attention_probs"`.
+        trust: With `verify` or `text`: as for `convert`.
         assume: As for `convert`.
         overwrite: Replaces a file that is there.
         limits: As for `inspect`.
-        timeout: With `verify`: as for `verify`.
+        timeout: With `verify` or `text`: as for `verify`.
         progress: As for `convert`.
 
     Returns:
@@ -50,14 +53,15 @@ def report(
 
     Raises:
         ModuleError: The module is missing, damaged, or no module.
-        UsageError: The file is there already, or lies inside the module.
+        UsageError: The file is there already, or lies inside the module; or the export has no attention maps of texts.
         WriteError: The file cannot be written.
-        UntrustedError: With `verify`: one of both could do more than compute.
+        UntrustedError: With `verify` or `text`: one of both could do more than compute.
 
     Examples:
         ```python
         surgery.report("exported/bert/1", "bert.html")
         surgery.report("exported/bert/1", "bert.html", verify="bert.tar.gz", overwrite=True)
+        surgery.report("exported/bert/1", "sentence.html", text="the cat sat on the mat")
         ```
     """
     from surgery.jobs.report import report_module
@@ -66,6 +70,7 @@ def report(
         str(module),
         None if destination is None else Path(destination),
         verify=None if verify is None else str(verify),
+        text=text,
         trust=trust,
         assume=assume,
         overwrite=overwrite,

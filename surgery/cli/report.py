@@ -36,6 +36,7 @@ from surgery.progress import silent
         "surgery report exported/module/1 -o module.html",
         "surgery report module.tar.gz                   # writes module.html",
         "surgery report exported/module/1 --verify module.tar.gz",
+        "surgery report exported/module/1 --text 'the cat sat on the mat'",
     ),
 )
 @click.argument(
@@ -58,6 +59,11 @@ from surgery.progress import silent
     metavar="MODULE",
     help="Compare the export with this module, as surgery verify does, and show this comparison.",
 )
+@click.option(
+    "--text",
+    metavar="TEXT",
+    help="Show the attention of this text, in an export with --tap attention_probs and --text.",
+)
 @TRUST
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 @ASSUME
@@ -70,6 +76,7 @@ def report(
     module: str,
     destination: Path | None,
     verify: str | None,
+    text: str | None,
     trust: bool,
     overwrite: bool,
     assume: tuple[str, ...],
@@ -79,14 +86,16 @@ def report(
     """Write a page about a module or an export: one HTML file, to look at and to show.
 
     The page has the architecture with its evidence, the way of every weight, the proof, signatures, sizes, the safety
-    scan and the origin, and fetches nothing. No TensorFlow is needed, and nothing is run, unless --verify asks for it.
+    scan and the origin, and fetches nothing. No TensorFlow is needed, and nothing is run, unless --verify or --text
+    asks for it.
     If the two differ then, the page shows where, and the exit code is 5.
     """
-    with working(verbose) if verify is not None else nullcontext(silent) as progress:
+    with working(verbose) if verify is not None or text is not None else nullcontext(silent) as progress:
         written = surgery.report(
             module,
             destination,
             verify=verify,
+            text=text,
             trust=trust,
             assume=assumed(assume),
             overwrite=overwrite,

@@ -12,7 +12,9 @@ from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import choose_destination
 from surgery.export.statements import Statements, read_statements
+from surgery.jobs.attention import attention_of
 from surgery.jobs.serve import serve_export
+from surgery.jobs.text_runner import Text
 from surgery.jobs.verify import Verification, verify_export
 from surgery.pages import form
 from surgery.pages.rendering import drawn, render
@@ -60,20 +62,25 @@ def report_module(
     page: Path | None = None,
     *,
     verify: str | None = None,
+    text: Text | None = None,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> HtmlReport:
-    """Writes a page about a module or an export. Needs no TensorFlow, and runs nothing, unless `verify` is given.
+    """Writes a page about a module or an export. Needs no TensorFlow, and runs nothing, unless it is asked to.
 
-    With `verify`, the export is compared with that module, and the page shows this comparison, passed or not.
+    With `verify`, the export is compared with that module, and the page shows this comparison, passed or not. With
+    `text`, the page shows the attention of that text.
 
     Raises a SurgeryError that names the cause; the file is then as it was before.
     """
     page = page or Path(f"{plain_name(module_name(module)) or 'module'}.html")
     check_page(page, [module, verify], overwrite=overwrite)
     documents = documents_of(module, None if verify is not None else assume)
+    if text is not None:
+        progress("compute the attention", 0, 0)
+        documents["attention"] = attention_of(module, text, trust=trust)
     verification = None
     if verify is not None:
         verification = verify_export(verify, Path(module), trust=trust, assume=assume, progress=progress)

@@ -168,8 +168,11 @@ const watcher = new ResizeObserver((entries) => {
     }
   }
 });
-for (const figure of document.querySelectorAll("figure[data-chart]")) {
-  draw(figure);
-  widths.set(figure, figure.getBoundingClientRect().width);
-  watcher.observe(figure);
-}
+// Scripts after this one add charts, so that the first drawing waits for them.
+addEventListener("DOMContentLoaded", () => {
+  for (const figure of document.querySelectorAll("figure[data-chart]")) {
+    draw(figure);
+    widths.set(figure, figure.getBoundingClientRect().width);
+    watcher.observe(figure);
+  }
+});

@@ -3,6 +3,7 @@
 from surgery.pages.section import Section
 from surgery.pages.sections.about import ABOUT
 from surgery.pages.sections.architecture import ARCHITECTURE
+from surgery.pages.sections.attention import ATTENTION
 from surgery.pages.sections.proof import PROOF
 from surgery.pages.sections.provenance import PROVENANCE
 from surgery.pages.sections.safety import SAFETY
@@ -10,4 +11,4 @@ from surgery.pages.sections.signatures import SIGNATURES
 from surgery.pages.sections.sizes import SIZES
 from surgery.pages.sections.weights import WEIGHTS
 
-MODULE: tuple[Section, ...] = (ABOUT, PROOF, ARCHITECTURE, WEIGHTS, SIGNATURES, SIZES, SAFETY, PROVENANCE)
+MODULE: tuple[Section, ...] = (ABOUT, PROOF, ARCHITECTURE, ATTENTION, WEIGHTS, SIGNATURES, SIZES, SAFETY, PROVENANCE)
