@@ -61,7 +61,7 @@ def test_every_chart_is_drawn_and_names_what_it_shows(page, browser: Browser):
         page,
         lambda opened, _: opened.eval_on_selector_all(
             "figure[data-chart]",
-            "figures => figures.map(f => [f.dataset.chart, f.querySelectorAll('svg [aria-label] [aria-label]').length])",
+            "all => all.map(f => [f.dataset.chart, f.querySelectorAll('svg [aria-label] [aria-label]').length])",
         ),
     )
     assert [chart for chart, _ in drawn] == ["differences", "errors", "attention", "parameters", "replies"]
