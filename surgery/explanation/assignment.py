@@ -9,10 +9,11 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.claims import Claim
 from surgery.explanation.groups import group_of
-from surgery.explanation.heads import BIAS, HEAD, KERNEL, DenseHead
+from surgery.explanation.heads import DenseHead, OtherHead
 from surgery.module import InspectedModule, VariableInfo, is_attribute
 from surgery.results import Brief
 from surgery.tables import layout
+from surgery.tables.head import BIAS, HEAD, KERNEL
 from surgery.tables.layout import Layout
 
 
@@ -149,6 +150,9 @@ def _refuse_other_dtype(module: InspectedModule, variable: VariableInfo) -> None
 
 
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
+    if claim.rule.part == HEAD:
+        because = f": {inference.head.because}" if isinstance(inference.head, OtherHead) else ""
+        return f"a classification head that is no part of the encoder{because}"
     if not claim.targets:
         return claim.rule.because or "the table drops it"
     if claim.rule.part != "encoder" and claim.rule.part not in inference.submodels:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from surgery.explanation.heads import HEAD, head_data
+from surgery.explanation.heads import head_data
 from surgery.plain import plain
 from surgery.reports import padding, parity, surroundings
 from surgery.reports.page import Data, lines
+from surgery.tables.head import HEAD
 
 if TYPE_CHECKING:
     from surgery.jobs.convert import Conversion

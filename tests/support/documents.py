@@ -215,13 +215,16 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
 
 
 def checkpoints(modules: Modules, folder: Path) -> list[surgery.Checkpoint]:
-    """Checkpoints with and without a tokenizer, the second as if it had been computed and its weights were damaged."""
+    """Checkpoints with and without a tokenizer, the second as if it had been computed and its weights were damaged, and
+    one of a classifier.
+    """
     from surgery.checkpoints.differences import Differences
 
     bert = surgery.checkpoint(modules("g4_bert_mlm"), folder / "bert_hf")
     electra = surgery.checkpoint(modules("g4_electra"), folder / "electra_hf", drop_pooler=True, tokenizer=False)
     differences = Differences(batches=3, outputs=report().outputs, formulas=("0.1",), not_compared=())
-    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1})]
+    classifier = surgery.checkpoint(modules("tf1_estimator"), folder / "classifier_hf", assume=RATES, tokenizer=False)
+    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1}), classifier]
 
 
 def plain_model(folder: Path) -> Path:
