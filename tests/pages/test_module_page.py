@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli.main import main
+from surgery.cli.main import _runs, main
 from surgery.edits import KeepBlocks, PruneHeads
 from surgery.export.manifest import MANIFEST, make_manifest
 from surgery.jobs import report as job
@@ -378,3 +378,9 @@ def test_a_report_without_numbers_needs_no_tensorflow(export, tmp_path):
     code, found = imported("report", export, "-o", tmp_path / "page.html")
     assert (code, [name for name in (*HEAVY, *EXTRAS) if name in found]) == (0, [])
     assert "jinja2" not in imported("inspect", export)[1]
+
+
+@pytest.mark.parametrize("option", [["--verify", "module"], ["--verify=module"], ["--text", "a text"]], ids=" ".join)
+def test_a_report_that_runs_a_module_goes_on_in_a_child(option):
+    assert _runs(["report", "export", *option])
+    assert not _runs(["report", "export", "-o", "page.html"])
