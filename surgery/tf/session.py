@@ -31,8 +31,8 @@ Arrays = dict[str, np.ndarray]
 Runner = Callable[[Batch], Arrays]
 
 BYTES_PER_FETCH = 192 * 2**20
-"""How much of the variables is fetched at once. TensorFlow keeps what it prepares for each set of outputs, with a copy of
-all functions, for as long as the session lives: for an export of a BERT-base 12 MB."""
+"""How much of the variables is fetched at once. TensorFlow prepares each set of outputs, and keeps that for as long as
+the session lives, with a copy of all functions: 12 MB for an export of a BERT-base."""
 
 
 @dataclass(frozen=True, kw_only=True)
