@@ -76,7 +76,7 @@ TAPPED_MODULES = (
     "g4_talkheads",
     *TF1_SAMPLES,
 )
-TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_distilbert", "hf_roberta")
+TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_roberta")
 TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
 """Converted with every tap: each family, generation and source, and each form of block."""
 
