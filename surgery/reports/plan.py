@@ -37,6 +37,8 @@ def data(plan: Plan) -> Data:
                 "to": list(a.shape),
                 "rule": a.rule,
                 "part": a.part,
+                "group": a.group,
+                "block": a.block,
             }
             for a in plan.weights.assignments
         ],

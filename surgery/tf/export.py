@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.saved_model.save_context import save_context
 
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
@@ -53,9 +54,11 @@ class Export:
 
 def write_saved_model(export: Export, folder: Path) -> None:
     """Saves the export into `folder`. Raises WriteError when the files cannot be written."""
-    root, signatures = _root(export)
+    options = tf.saved_model.SaveOptions()
+    with save_context(options):  # a save looks for traces that were made in its context, and makes others anew
+        root, signatures = _root(export)
     try:
-        tf.saved_model.save(root, str(folder), signatures=signatures)
+        tf.saved_model.save(root, str(folder), signatures=signatures, options=options)
     except (tf.errors.OpError, OSError) as error:
         raise WriteError(
             f"writing the SavedModel to {folder}: {reason(error)}",
