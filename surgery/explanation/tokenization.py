@@ -76,8 +76,8 @@ def find_tokenization(
         lower_case: The casing instead of the module's.
 
     Raises:
-        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or one is asked
-            for, and the tokenizer has none.
+        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or the tokenizer
+            has no casing, and `lower_case` is True.
     """
     doing = f"looking for the tokenizer of {module.name}"
     uncased = _uncased(module, vocab, doing)
@@ -103,7 +103,7 @@ def find_tokenization(
         return Tokenization(file=file, pieces=pieces, lower_case=lower_case, why="option")
     if CASING in constants:
         return Tokenization(file=file, pieces=pieces, lower_case=bool(constants[CASING]), why=f"the module's {CASING}")
-    if pieces and module.config is None:  # not a checkpoint, which another exporter wrote
+    if pieces and module.config is module.training_config is None:  # no checkpoint, and no model of another exporter's
         # official/nlp/tools/export_tfhub_lib.py, get_do_lower_case: always, with a SentencePiece model.
         return Tokenization(
             file=file, pieces=pieces, lower_case=True, why="Model Garden's exporter, for every SentencePiece model"

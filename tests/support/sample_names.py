@@ -119,9 +119,16 @@ SUPPORT = {
     ("MobileBERT", "Hugging Face checkpoint"): ("g4_mobilebert",),
     ("BERT with talking heads", "TF2 SavedModel"): ("g4_talkheads",),
     ("BERT with talking heads", "re-saved around a `hub.KerasLayer`"): ("g4_talkheads",),
+    ("BERT", "TensorFlow SavedModel of transformers"): ("hf_tf_bert",),
+    ("ELECTRA", "TensorFlow SavedModel of transformers"): ("hf_tf_electra",),
+    ("ALBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_albert",),
+    ("DistilBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_distilbert",),
+    ("RoBERTa, XLM-R", "TensorFlow SavedModel of transformers"): ("hf_tf_roberta",),
     ("BERT", "to Hugging Face"): ("g4_bert_mlm", "g2_small", "tf1_bert_small"),
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
     ("ALBERT", "to Hugging Face"): ("g4_albert",),
     ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),
+    ("DistilBERT", "to Hugging Face"): ("hf_distilbert",),
+    ("RoBERTa, XLM-R", "to Hugging Face"): ("hf_roberta", "hf_xlm_roberta"),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""

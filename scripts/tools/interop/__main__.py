@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS, request
+from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS
 from scripts.tools.interop.comparison import (
     FLOAT32,
     FLOAT64,
@@ -42,22 +42,26 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--python", default="", help="a Python with transformers, instead of the environment `torch`")
     options = parser.parse_args(arguments)
     python = options.python or _environment()
-    asked: Arrays = request()
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        np.savez(folder / "request.npz", **asked)
         written = {case.name: case.write(folder / case.name).destination for case in (*CASES, SENTENCES)}
-        pairs = [str(part) for case in CASES for part in (written[case.name], folder / f"{case.name}.npz")]
-        _run(python, "run_transformers.py", folder / "request.npz", *pairs)
-        sentences = folder / "sentences.npz"
-        _run(python, "run_sentences.py", folder / "request.npz", written[SENTENCES.name], sentences)
+        given: list[Path] = []
+        for case in (*CASES, SENTENCES):
+            asked: Arrays = case.request
+            np.savez(folder / f"{case.name}_request.npz", **asked)
+            given += [folder / f"{case.name}_request.npz", written[case.name], folder / f"{case.name}.npz"]
+        request, _, sentences = given[-3:]
+        _run(python, "run_transformers.py", *given[:-3])
+        _run(python, "run_sentences.py", request, written[SENTENCES.name], sentences)
         for case in CASES:
             answer = dict(np.load(folder / f"{case.name}.npz"))
             for name in ("logits", "float32.logits"):
                 if name in answer and answer[name].ndim > 2:  # of a masked-LM head, for each position
                     answer[name] = answer[name][:, :SHOWN_LOGITS]
-            problems += _judge(case.name, answer, computed(written[case.name], asked), case.file, record=options.record)
+            problems += _judge(
+                case.name, answer, computed(written[case.name], case.request), case.file, record=options.record
+            )
         answer = dict(np.load(sentences))
         problems += _judge_sentences(answer, written[SENTENCES.name], record=options.record)
     for problem in problems:
