@@ -13,6 +13,7 @@ import pytest
 
 import surgery
 from surgery.errors import ModuleError, SurgeryError, UnexplainedError, UsageError
+from surgery.explanation.tokenization import find_tokenization, read_constants
 from surgery.formats.keras_metadata import KERAS_METADATA
 from tests.support.editing import inspected
 from tests.support.sample_names import TRANSFORMERS_SAMPLES
@@ -177,9 +178,9 @@ def test_nothing_says_the_casing_of_a_sentencepiece_model_but_its_own_config(mod
     with pytest.raises(UsageError, match="nothing says whether its texts are lower-cased"):
         surgery.checkpoint(tmp_path / "albert", tmp_path / "refused")
     (tmp_path / "albert" / "tokenizer_config.json").write_text('{"do_lower_case": false}')
-    done = surgery.checkpoint(tmp_path / "albert", tmp_path / "hf")
-    assert (done.destination / "spiece.model").read_bytes() == b"pieces"
-    assert json.loads((done.destination / "tokenizer_config.json").read_text())["do_lower_case"] is False
+    module = surgery.inspect(tmp_path / "albert").module
+    found = find_tokenization(module, read_constants(module))
+    assert (found.file.resolve(), found.lower_case) == (tmp_path / "albert" / "spiece.model", False)
 
 
 def test_of_several_versions_the_last_is_meant_and_a_checkpoint_beside_them_wins(modules, copied):
