@@ -26,6 +26,9 @@ HUGGING_FACE_SAMPLES = (
     "hf_roberta",
     "hf_xlm_roberta",
 )
+TRANSFORMERS_SAMPLES = ("hf_tf_bert", "hf_tf_electra", "hf_tf_albert", "hf_tf_distilbert", "hf_tf_roberta")
+"""SavedModels of transformers' TensorFlow classes, which tests/whole/convert/test_transformers_saved_models.py
+converts."""
 TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoint": "tf1_albert_small"}
 """TF1 checkpoints by name, each made of the variables of a TF1 module: builders.checkpoints.build_released."""
 
@@ -58,7 +61,7 @@ BUILT = (
 )
 """What the builders make besides: tests/support/samples.py says how."""
 
-GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES)
+GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES)
 """Sources with a graph, among them a module of the first generation that the early builder once made."""
 
 BERT_MODULES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")
@@ -116,6 +119,11 @@ SUPPORT = {
     ("MobileBERT", "Hugging Face checkpoint"): ("g4_mobilebert",),
     ("BERT with talking heads", "TF2 SavedModel"): ("g4_talkheads",),
     ("BERT with talking heads", "re-saved around a `hub.KerasLayer`"): ("g4_talkheads",),
+    ("BERT", "TensorFlow SavedModel of transformers"): ("hf_tf_bert",),
+    ("ELECTRA", "TensorFlow SavedModel of transformers"): ("hf_tf_electra",),
+    ("ALBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_albert",),
+    ("DistilBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_distilbert",),
+    ("RoBERTa, XLM-R", "TensorFlow SavedModel of transformers"): ("hf_tf_roberta",),
     ("BERT", "to Hugging Face"): ("g4_bert_mlm", "g2_small", "tf1_bert_small"),
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
     ("ALBERT", "to Hugging Face"): ("g4_albert",),
