@@ -132,3 +132,6 @@ SUPPORT = {
     ("RoBERTa, XLM-R", "to Hugging Face"): ("hf_roberta", "hf_xlm_roberta"),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""
+
+REFUSED = {("BERT with talking heads", "to Hugging Face"): ("g4_talkheads",)}
+"""What `surgery checkpoint` refuses, and the samples that prove it."""
