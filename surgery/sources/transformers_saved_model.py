@@ -99,12 +99,12 @@ def _main_layers(files: Files) -> list[MainLayer]:
     for node, metadata in saved.items():
         if node is None or MAIN_LAYER.search(metadata) is None:
             continue
-        layer, model = parse_json(metadata, doing), parse_json(saved[object_graph.ROOT], doing)
-        config = layer["config"].get("config")
+        layer, root = parse_json(metadata, doing), parse_json(saved.get(object_graph.ROOT, "{}"), doing)
+        config, model = layer["config"].get("config"), root.get("class_name", layer["class_name"])
         if MAIN_CLASS.fullmatch(layer["class_name"]) and isinstance(config, dict):
-            named = {**config, "architectures": [model["class_name"].removeprefix("TF")]}
-            model_config = Config(file=KERAS_METADATA, values=named)
-            found.append(MainLayer(node=node, name=layer["name"], model=model["class_name"], config=model_config))
+            values = {**config, "architectures": [model.removeprefix("TF")]}
+            described = Config(file=KERAS_METADATA, values=values)
+            found.append(MainLayer(node=node, name=layer["name"], model=model, config=described))
     return found
 
 
