@@ -79,7 +79,7 @@ TAPPED_MODULES = (
     "g4_talkheads",
     *TF1_SAMPLES,
 )
-TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_distilbert", "hf_roberta")
+TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_roberta")
 TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
 """Converted with every tap: each family, generation and source, and each form of block."""
 
@@ -132,3 +132,6 @@ SUPPORT = {
     ("RoBERTa, XLM-R", "to Hugging Face"): ("hf_roberta", "hf_xlm_roberta"),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""
+
+REFUSED = {("BERT with talking heads", "to Hugging Face"): ("g4_talkheads",)}
+"""What `surgery checkpoint` refuses, and the samples that prove it."""

@@ -3,7 +3,8 @@
 Small samples are written as folders, which the libraries load in the environment `torch` (made when it is first
 needed). Every hidden state, attention, pooled output and logit is compared with the numpy computation of the folder, in
 float64 and in float32, and the tokenizer's ids with the recorded ones. With --record the answers are written to
-tests/checkpoints/transformers, where the tests read them. The exit code is 1 if anything differs.
+tests/checkpoints/transformers, where the tests read them. The examples of docs/ways-out.md are run, too. The exit code
+is 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from scripts.tools.interop.comparison import (
     mean_pooled,
     missing_keys,
 )
+from scripts.tools.interop.page import page_problems
 
 PROGRAMS = Path(__file__).with_name("programs")
 Arrays = dict[str, Any]
@@ -62,10 +64,13 @@ def main(arguments: Sequence[str]) -> int:
             problems += _judge(
                 case.name, answer, computed(written[case.name], case.request), case.file, record=options.record
             )
+        problems += page_problems(python)
         answer = dict(np.load(sentences))
         problems += _judge_sentences(answer, written[SENTENCES.name], record=options.record)
     for problem in problems:
         print(f"differs: {problem}")
+    if not problems:
+        print("transformers and sentence-transformers compute what surgery wrote")
     return 1 if problems else 0
 
 
@@ -111,7 +116,10 @@ def _run(python: str, program: str, *arguments: str | Path) -> None:
 
 
 def _environment() -> str:
-    made = subprocess.run([str(ROOT / "scripts" / "environment"), "torch"], capture_output=True, text=True, check=True)
+    command = [str(ROOT / "scripts" / "environment"), "torch"]  # which says on stderr what takes its minutes
+    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        sys.exit(made.returncode)
     return made.stdout.strip()
 
 
