@@ -6,7 +6,7 @@ evidence is an error that names the option which supplies the value, because no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -31,12 +31,14 @@ from surgery.explanation.graph_evidence import (
 )
 from surgery.explanation.heads import Head, find_head
 from surgery.explanation.outputs import EncoderOutputs
+from surgery.explanation.pooled import check_pooled
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes
 from surgery.module import InspectedModule
 from surgery.results import Brief, Result
-from surgery.tables.family import Family
+from surgery.tables.family import POOLED_L2_NORM_EPS, Family
 from surgery.tables.publisher import Publisher
+from surgery.tables.recipe import SubmodelRecipe
 
 BLOCK_COUNT = "num_hidden_layers"
 
@@ -102,7 +104,7 @@ class Inference(Brief):
     def outputs(self) -> EncoderOutputs:
         """The outputs of the encoder: those of the family for which this module has weights."""
         targets = {target for claim in self.claims for target in claim.targets}
-        return EncoderOutputs.of(self.family, targets, self.architecture.blocks)
+        return _outputs(self.family, targets, self.architecture.values)
 
 
 def infer_architecture(
@@ -142,8 +144,7 @@ def infer_architecture(
     _refuse_missing(module.name, {name: why for name, why in findings.missing.items() if name not in unknown})
     _refuse_other_than_fixed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
-    outputs = EncoderOutputs.of(family, graphs.targets, values[BLOCK_COUNT])
-    convention, submodels = _conventions(family, graphs, explanation, outputs)
+    convention, submodels = _conventions(family, graphs, explanation, values)
     generations = explanation.dialect.generation
     return Inference(
         family=family,
@@ -161,6 +162,10 @@ def infer_architecture(
         head=find_head(module, family, explanation.claims),
         unknown=unknown,
     )
+
+
+def _outputs(family: Family, targets: Container[str], values: Mapping[str, Any]) -> EncoderOutputs:
+    return EncoderOutputs.of(family, targets, values[BLOCK_COUNT], normalized=POOLED_L2_NORM_EPS in values)
 
 
 def _observe(
@@ -213,20 +218,21 @@ def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> N
 
 
 def _conventions(
-    family: Family, graphs: Graphs, explanation: Explanation, outputs: EncoderOutputs
+    family: Family, graphs: Graphs, explanation: Explanation, values: Mapping[str, Any]
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the sub-models are called: as the graph shows, or for a checkpoint as its export will be."""
-    module = graphs.module
+    module, outputs = graphs.module, _outputs(family, graphs.targets, values)
     if module.config is not None:
         parts = {claim.rule.part for claim in explanation.claims}
         submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
         described = partial(described_convention, family, outputs=outputs.paths)
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
-    return (
-        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs.names),
-        {
-            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs.names, recipe)
-            for name, recipe in submodels.items()
-        },
-    )
+
+    def read(name: str, recipe: SubmodelRecipe | None = None) -> Convention:
+        graph = graphs.anchored(name, training=False)
+        found = read_convention(module, family, name, graph, outputs.names, recipe)
+        check_pooled(module, family, values, found, graph)
+        return found
+
+    return read("__call__"), {name: read(name, recipe) for name, recipe in submodels.items()}

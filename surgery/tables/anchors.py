@@ -7,12 +7,14 @@ Variables are named by their target in the rebuilt encoder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, constant, through_shapes, upstream
+from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
+from surgery.graphs.op_types import is_set
 from surgery.tables.dropouts import Dropout, find_dropouts, other_randomness
 
 READS = SHAPES | {"ReadVariableOp"}
@@ -34,6 +36,21 @@ class MaskAdded:
     logits: Tensor
     mask: Node
     adder: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class L2Normalized:
+    """A tensor whose rows have been divided by their length.
+
+    Attributes:
+        output: The tensor.
+        epsilon: The least sum of squares by whose root a row is divided.
+        place: Name of the node that has it.
+    """
+
+    output: Tensor
+    epsilon: float
+    place: str
 
 
 class Anchors:
@@ -80,6 +97,38 @@ class Anchors:
         """The addition of this bias."""
         found = self._nth(bias, self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
         return None if found is None else found[0]
+
+    def pooled(self, bias: str) -> Tensor | None:
+        """The output of the pooler with this bias: what its tanh gives, or its bias add where none follows."""
+        dense = self.bias_add(bias)
+        if dense is None:
+            return None
+        activated = [node for node, _ in self.graph.consumers.get(dense, ()) if node.op == "Tanh"]
+        return Tensor((*activated, dense)[0], "0")
+
+    def l2_normalized(self, tensor: Tensor) -> L2Normalized | None:
+        """What divides the rows of a tensor [batch, width] by their length, as `tf.math.l2_normalize` does it.
+
+        That is `x · rsqrt(max(Σx², epsilon))`. None where no operation on the tensor does exactly this.
+        """
+        for scaled, position in self._users(tensor.node):
+            scale = see_through(scaled.inputs[1 - position]).node if scaled.op == "Mul" else scaled
+            floor = see_through(scale.inputs[0]).node if scale.op == "Rsqrt" else scale
+            if floor.op != "Maximum":
+                continue
+            for total, least in (floor.inputs, floor.inputs[::-1]):
+                epsilon = constant(least)
+                if epsilon is not None and _is_sum_of_squares(see_through(total).node, tensor.node):
+                    return L2Normalized(output=Tensor(scaled, "0"), epsilon=epsilon, place=floor.path)
+        return None
+
+    def _users(self, node: Node) -> Iterator[tuple[Node, int]]:
+        """The operations that take a node's output, also through those that only hand it on, and at which input."""
+        for user, position in self.graph.consumers.get(node, ()):
+            if see_through(Tensor(user, "0")).node is user:
+                yield user, position
+            else:
+                yield from self._users(user)
 
     def _in_order(self, uses: list[tuple[Node, int]]) -> list[tuple[Node, int]]:
         return sorted(uses, key=lambda use: self.graph.order[use[0]]) if len(uses) > 1 else uses
@@ -182,3 +231,16 @@ class Anchors:
     def unread_randomness(self) -> tuple[Node, ...]:
         """Random operations that belong to no dropout of a known form: their purpose is not understood."""
         return other_randomness(self.graph, self.dropouts)
+
+
+LAST_OF_TWO = (1.0, -1.0)
+"""The last axis of a tensor [batch, width], as it is counted from either end."""
+
+
+def _is_sum_of_squares(total: Node, squared: Node) -> bool:
+    """True for the sums [batch, 1] of the squares of each row of a tensor [batch, width]."""
+    if total.op != "Sum" or not is_set(total, "keep_dims") or constant(total.inputs[1]) not in LAST_OF_TWO:
+        return False
+    squares = see_through(total.inputs[0]).node
+    factors = {see_through(feed).node for feed in squares.inputs}
+    return squares.op in ("Square", "Mul") and factors == {squared}

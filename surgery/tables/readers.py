@@ -96,6 +96,13 @@ def activation_after(graph: Anchors, bias: str) -> Reading | None:
     return None if start is None else Reading(value="linear", place=f"nothing after {start.path}")
 
 
+def pooled_l2_norm_epsilon(graph: Anchors, bias: str) -> Reading | None:
+    """The epsilon of the L2 normalisation of the pooler's output; None where nothing normalises it."""
+    pooled = graph.pooled(bias)
+    found = None if pooled is None else graph.l2_normalized(pooled)
+    return None if found is None else Reading(value=shortest_decimal(found.epsilon), place=found.place)
+
+
 def _activation(nodes: tuple[Any, ...] | None, place: str) -> Reading | None:
     """Names an activation by its operations (Hendrycks and Gimpel, arXiv:1606.08415, for the two GELUs)."""
     if nodes is None:

@@ -188,20 +188,21 @@ def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functi
     """Gives an object Hub's `__call__(inputs, training=False)`.
 
     For a dict of inputs the call returns a dict, as Hub's modules do since `/3`. If the module took a list, the call
-    takes a list as well, and returns the list that the module returned.
+    takes a list as well, and returns what the module returned: a list, or as LaBSE's exporter has it, a dict.
     """
 
     def call(inputs: Any, training: bool = False) -> Any:
-        if isinstance(inputs, dict):
-            outputs = functions[bool(training)](*(inputs[name] for name in specs))
-            return {
-                **outputs,
-                **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs},
-            }
-        position_of = {name: int(path.strip("[]")) for name, path in convention.inputs.items()}
-        outputs = functions[bool(training)](*(inputs[position_of[name]] for name in specs))
-        return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
+        named = inputs if isinstance(inputs, dict) else {name: inputs[number] for name, number in places.items()}
+        outputs = functions[bool(training)](*(named[name] for name in specs))
+        if not isinstance(inputs, dict):
+            if convention.returned == "list":
+                return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
+            outputs = {name: value for name, value in outputs.items() if name in returned}
+        aliases = {alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs}
+        return {**outputs, **aliases}
 
+    places = {name: int(path.strip("[]")) for name, path in convention.inputs.items() if convention.kind == "list"}
+    returned = {path.partition("[")[0] for path in convention.outputs.values()}
     function = tf.function(call, autograph=False)
     for training in (True, False):
         function.get_concrete_function(dict(specs), training=training)
