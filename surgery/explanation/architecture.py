@@ -142,7 +142,7 @@ def infer_architecture(
     findings = fold(module.name, (*observations, *bound.observations))
     unknown = _unknown_rates(family, findings, observations) if for_inference else {}
     _refuse_missing(module.name, {name: why for name, why in findings.missing.items() if name not in unknown})
-    _refuse_other_than_fixed(module.name, family, findings)
+    _refuse_other_than_allowed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
     convention, submodels = _conventions(family, graphs, explanation, values)
     generations = explanation.dialect.generation
@@ -208,12 +208,13 @@ def _refuse_missing(name: str, missing: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> None:
-    for field, value in family.fixed.items():
-        if findings.values.get(field, value) != value:
+def _refuse_other_than_allowed(name: str, family: Family, findings: Findings) -> None:
+    for field, allowed in family.allowed.items():
+        if field in findings.values and findings.values[field] not in allowed:
             raise UnexplainedError(
                 f"inferring the architecture of {name}: {field} is {findings.values[field]} "
-                f"(read at {findings.place(field)}), but Model Garden's encoder has {value} only"
+                f"(read at {findings.place(field)}), but Model Garden's encoder has "
+                f"{' or '.join(map(str, allowed))} only"
             )
 
 

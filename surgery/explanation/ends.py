@@ -59,8 +59,8 @@ class Ends:
 
     @property
     def pooled(self) -> Tensor | None:
-        """The pooler's output, see Anchors.pooled; None where the graph does not compute it."""
-        return None if self.family.ends is None else self.anchors.pooled(self.family.ends.pooled)
+        """The pooler's output, see Anchors.activated; None where the graph does not compute it."""
+        return None if self.family.ends is None else self.anchors.activated(self.family.ends.pooled)
 
     @property
     def sequence(self) -> Tensor:

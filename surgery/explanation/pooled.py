@@ -30,7 +30,7 @@ def check_pooled(
     """
     trace = module.trace(convention.callable, training=False)
     for row in (row for row in family.evidence if row.field == POOLED_L2_NORM_EPS):
-        pooler = None if graph is None else graph.pooled(*row.anchors)
+        pooler = None if graph is None else graph.activated(*row.anchors)
         if graph is None or pooler is None or trace is None:
             continue
         normalized = graph.l2_normalized(pooler) if POOLED_L2_NORM_EPS in values else None

@@ -241,7 +241,7 @@ BERT = Family(
     },
     equal_unless=(("embedding", "hidden", "embedding_projection/kernel"), ("pooled", "hidden", "")),
     evidence=EVIDENCE,
-    fixed={"pooler_act": "tanh"},
+    allowed={"pooler_act": ("tanh", "gelu", "gelu_tanh", "relu")},
     inputs=(
         InputAnchor(name="input_word_ids", table="word_embeddings/embeddings"),
         InputAnchor(name="input_mask", table=None),
@@ -283,6 +283,7 @@ BERT = Family(
             Setting(layer="_embedding_norm_layer", attribute="epsilon", field="layer_norm_eps"),
             Setting(layer=f"{_BLOCKS}._attention_layer_norm", attribute="epsilon", field="layer_norm_eps"),
             Setting(layer=f"{_BLOCKS}._output_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer="_pooler_layer", attribute="activation", field=Activation(field="pooler_act")),
             Setting(layer="_embedding_dropout", attribute="rate", field="embedding_dropout"),
             Setting(layer=f"{_BLOCKS}._attention_dropout", attribute="rate", field="attention_output_dropout"),
             Setting(layer=f"{_BLOCKS}._inner_dropout_layer", attribute="rate", field="intermediate_dropout"),

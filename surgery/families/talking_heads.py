@@ -170,7 +170,7 @@ TALKING_HEADS = replace(
         GraphEvidence(field="attention_mask_adder", read=read.mask_adder, anchors=(_QUERY_BIAS,), optional=True),
         *(row for row in BERT.evidence if row.callable == "mlm"),
     ),
-    fixed={"pooler_act": "tanh", "norm_first": False},
+    allowed={"pooler_act": ("tanh",), "norm_first": (False,)},
     taps=_taps(),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:EncoderScaffold",

@@ -57,7 +57,7 @@ def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
     for row in (
         row for row in inference.family.evidence if row.field == POOLED_L2_NORM_EPS and POOLER in outputs.names
     ):
-        if (pooler := whole.pooled(*row.anchors)) is not None:
+        if (pooler := whole.activated(*row.anchors)) is not None:
             found[POOLER] = pooler
     if "sequence_output" in inference.convention.outputs:
         found[outputs.block_output(outputs.blocks - 1)] = flat[inference.convention.outputs["sequence_output"]]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, constant, through_shapes, upstream
+from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, between, constant, through_shapes, upstream
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.op_types import is_set
@@ -19,6 +19,8 @@ from surgery.tables.dropouts import Dropout, find_dropouts, other_randomness
 
 READS = SHAPES | {"ReadVariableOp"}
 """Operations through which a variable is read."""
+ACTIVATIONS = frozenset({"Tanh", "Relu", "Sigmoid"})
+"""Activations that are one operation."""
 LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
 """Operations that select rows of a table."""
 
@@ -98,13 +100,19 @@ class Anchors:
         found = self._nth(bias, self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
         return None if found is None else found[0]
 
-    def pooled(self, bias: str) -> Tensor | None:
-        """The output of the pooler with this bias: what its tanh gives, or its bias add where none follows."""
+    def activated(self, bias: str) -> Tensor | None:
+        """The output of the dense layer with this bias: what its activation gives, or its bias add if none follows.
+
+        An activation is one operation, or GELU: a product of the bias add and a function of it by tanh or erf.
+        """
         dense = self.bias_add(bias)
         if dense is None:
             return None
-        activated = [node for node, _ in self.graph.consumers.get(dense, ()) if node.op == "Tanh"]
-        return Tensor((*activated, dense)[0], "0")
+        users = [user for user, _ in self._users(dense)]
+        halves = [user for node in users if node.op == "Mul" for user, _ in self._users(node)]
+        found = [node for node in users if node.op in ACTIVATIONS]
+        found += [node for node in (*users, *halves) if node.op == "Mul" and _is_gelu(node, dense)]
+        return Tensor((*found, dense)[0], "0")
 
     def l2_normalized(self, tensor: Tensor) -> L2Normalized | None:
         """What divides the rows of a tensor [batch, width] by their length, as `tf.math.l2_normalize` does it.
@@ -244,3 +252,18 @@ def _is_sum_of_squares(total: Node, squared: Node) -> bool:
     squares = see_through(total.inputs[0]).node
     factors = {see_through(feed).node for feed in squares.inputs}
     return squares.op in ("Square", "Mul") and factors == {squared}
+
+
+def _is_gelu(product: Node, x: Node) -> bool:
+    """True for the product of `x`, or of a multiple of it, and a function of `x` by tanh or erf."""
+    factors = [see_through(feed) for feed in product.inputs]
+    for left, right in (factors, factors[::-1]):
+        multiple = left.node is x or (
+            left.node.op == "Mul"
+            and any(see_through(feed).node is x for feed in left.node.inputs)
+            and any(constant(feed) is not None for feed in left.node.inputs)
+        )
+        way = between(right, x) if multiple else None
+        if way is not None and any(node.op in ("Tanh", "Erf", "Erfc") for node in way):
+            return True
+    return False

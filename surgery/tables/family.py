@@ -106,7 +106,7 @@ class Family(Brief):
         block_input: The weights from which a block's input is found in a graph.
         encoder: How the Model Garden encoder is built.
         equal_unless: Two axes of equal size, and the target whose presence lets them differ ("" for none).
-        fixed: Fields with the only value that the Model Garden encoder can have; other evidence is refused.
+        allowed: Fields with the only values that the Model Garden encoder can have; other evidence is refused.
         counts: Architecture field by numbered hole of the rows.
         lists: Outputs that are a list with one entry per block, and the number of entries before the first block.
             MobileBERT's `encoder_outputs` begin with the embedding.
@@ -131,7 +131,7 @@ class Family(Brief):
     block_input: BlockInput
     encoder: EncoderRecipe
     equal_unless: tuple[tuple[str, str, str], ...] = ()
-    fixed: Mapping[str, Any] = field(default_factory=dict)
+    allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     counts: Mapping[str, str] = field(default_factory=lambda: {"layer": "num_hidden_layers"})
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
     axes: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys((POOLED, POOLER), "batch hidden"))
