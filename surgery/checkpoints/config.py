@@ -16,7 +16,7 @@ from surgery.errors import UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.config import meaning_of
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
-from surgery.tables.family import Family
+from surgery.tables.family import POOLED_L2_NORM_EPS, Family
 
 RATE = "rate"
 Row = ConfigEvidence | CodeEvidence
@@ -82,6 +82,8 @@ def _read_back(inference: Inference, form: Form, rows: list[Row]) -> dict[str, A
     described = {row.field for row in form.publisher.evidence}
     shown = {row.field for row in rows} | set(inference.family.sizes.values())
     values = inference.architecture.values
+    # What is done with the pooler's output is no part of transformers' classes, see surgery.checkpoints.embedding.
+    described.add(POOLED_L2_NORM_EPS)
     return {field: value for field, value in values.items() if field in shown or field not in described}
 
 

@@ -1,4 +1,4 @@
-"""BERTs that Google published for sentences, and its experts, each made by its own recipe, small and with random weights.
+"""Google's BERTs for sentences, MuRIL and its experts: each made by its own recipe, small and with random weights.
 
 LaBSE: Model Garden's exporter (tensorflow/models, official/projects/labse/export_tfhub.py) wraps the encoder in a
 DualEncoder for predictions, which normalises the pooled output. The modules google/LaBSE/1 and /2 on TF Hub are plain
