@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.arguments import argument
-from surgery.checkpoints.naming import Form
+from surgery.checkpoints.naming import Form, pooler_scope
 from surgery.errors import UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.config import meaning_of
@@ -71,7 +71,9 @@ def write_config(name: str, inference: Inference, form: Form, *, merge_dropout: 
     refusals += _unequal_heads(form, architecture)
     if refusals:
         raise UnexplainedError(
-            f"{doing}: transformers' {form.class_name} cannot compute what it computes", details=tuple(refusals)
+            f"{doing}: transformers' {form.class_name} cannot compute what it computes",
+            hint=_without_pooler(family, rows, architecture),
+            details=tuple(refusals),
         )
     changed = {field: value for field, value in module_has.items() if architecture[field] != value}
     return WrittenConfig(values=values, architecture=architecture, changed=changed)
@@ -97,6 +99,15 @@ def _fixed_otherwise(family: Family, rows: list[Row], architecture: Mapping[str,
         if value != row.value:
             meaning = family.fields[row.field].meaning
             yield f"{row.field} is {value} ({meaning}); {row.place} has {row.value} only"
+
+
+def _without_pooler(family: Family, rows: list[Row], architecture: Mapping[str, Any]) -> str:
+    """The way out if the pooler is what cannot be expressed; "" if it is not."""
+    scope = pooler_scope(family)
+    of_pooler = [row for row in _code(rows) if scope is not None and any(a.startswith(scope) for a in row.anchors)]
+    if all(architecture.get(row.field, row.value) == row.value for row in of_pooler):
+        return ""
+    return f"leave out the pooler, and with it the pooled output: {argument('drop_pooler', True)}"
 
 
 def _merged(

@@ -11,12 +11,20 @@ LEALLA: a TF1 module with the signature `default` alone, from texts to vectors. 
 loop, on a BERT in the scope `student_bert` (setu4993/convert-labse-tf-pt) whose pooler has GELU by tanh and whose
 output is normalised (ilDon/zotero-semantic-search, tools/reference_model.py and tf_oracle.py, which agrees with the
 module). It is deep and narrow: 24 blocks of 128 to 256 values.
+
+The samples lie packed in tests/modules, because building them takes longer than all that the tests do with them.
+`python -m tests.support.builders.sentence_encoders FOLDER` writes the archives anew.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import tarfile
 import tempfile
 from pathlib import Path
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import numpy as np
 import tensorflow as tf
@@ -134,3 +142,12 @@ def _token_ids(texts: tf.Tensor, vocabulary: tf.Tensor) -> tf.Tensor:
 
     ids = tf.map_fn(ids_of, texts, fn_output_signature=tf.TensorSpec([LENGTH], tf.int32))
     return tf.ensure_shape(ids, [None, LENGTH])
+
+
+BUILDERS = {"labse": build_labse, "muril": build_muril, "expert": build_expert, "lealla": build_lealla}
+
+if __name__ == "__main__":
+    for sample, build in BUILDERS.items():
+        with tempfile.TemporaryDirectory() as made, tarfile.open(f"{sys.argv[1]}/{sample}.tar.gz", "w:gz") as archive:
+            for found in sorted(build(Path(made) / sample).iterdir()):
+                archive.add(found, found.name)
