@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.arguments import argument
-from surgery.checkpoints.naming import Form, pooler_scope
+from surgery.checkpoints.kept import pooler_scope
+from surgery.checkpoints.naming import Form
 from surgery.errors import UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.config import meaning_of

@@ -6,7 +6,7 @@ weight rows (surgery.proof.float64). It is the function that transformers' code 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,7 @@ class Differences(Brief):
 def compare_in_double(
     written: Plan,
     expected: Recording,
+    renamed: Mapping[str, str],
     battery: Sequence[Batch],
     formulas: tuple[str, ...],
     embed: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -71,8 +72,9 @@ def compare_in_double(
     """Computes the checkpoint of the plan `written` on a battery.
 
     `expected` are the module's outputs on each batch. Those that the checkpoint does not have are left out, such as
-    the pooled output of one without a pooler. `embed` computes what sentence-transformers returns of the last block's
-    output; None where the checkpoint has no such modules.
+    the pooled output of one without a pooler. `renamed` are the names of those that the checkpoint calls otherwise.
+    `embed` computes what sentence-transformers returns of the last block's output; None where the checkpoint has no
+    such modules.
     """
     tensors = written.module.open_tensors()
     computed = record_float64(
@@ -90,7 +92,13 @@ def compare_in_double(
         found = [_with_embedding(outputs, embed) for outputs in found]
     names = {name for outputs in found for name in outputs.float64}
     wanted = [
-        Outputs(float64={n: value for n, value in as_the_checkpoint_names_them(outputs.float64).items() if n in names})
+        Outputs(
+            float64={
+                renamed.get(name, name): value
+                for name, value in as_the_checkpoint_names_them(outputs.float64).items()
+                if renamed.get(name, name) in names
+            }
+        )
         for outputs in expected
     ]
     shared = {name for outputs in wanted for name in outputs.float64}

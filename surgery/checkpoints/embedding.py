@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from surgery.arguments import argument
-from surgery.checkpoints.naming import Form, StoredTensor, pooler_scope
+from surgery.checkpoints.kept import pooler_scope
+from surgery.checkpoints.naming import Form, StoredTensor
 from surgery.checkpoints.pooling import MODULES, sentence_files
 from surgery.checkpoints.safetensors_file import write_safetensors
 from surgery.errors import UsageError

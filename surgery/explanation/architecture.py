@@ -29,14 +29,16 @@ from surgery.explanation.graph_evidence import (
     observe_names,
     refuse_other_dropouts,
 )
-from surgery.explanation.heads import Head, find_head
+from surgery.explanation.heads import Head
+from surgery.explanation.heads_in_configs import described_head
+from surgery.explanation.heads_in_graphs import find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.pooled import check_pooled
 from surgery.explanation.recognition import find_family
-from surgery.explanation.sizes import bind_sizes
+from surgery.explanation.sizes import bind_sizes, most_tokens
 from surgery.module import InspectedModule
 from surgery.results import Brief, Result
-from surgery.tables.family import POOLED_L2_NORM_EPS, Family
+from surgery.tables.family import POOLED_L2_NORM_EPS, Family, InputAnchor
 from surgery.tables.publisher import Publisher
 from surgery.tables.recipe import SubmodelRecipe
 
@@ -66,6 +68,11 @@ class Architecture(Result, report="hyperparameters"):
         """The number of blocks."""
         count: int = self.values[BLOCK_COUNT]
         return count
+
+    @property
+    def longest(self) -> int:
+        """The most tokens of a row."""
+        return most_tokens(self.values)
 
     def with_blocks(self, count: int) -> Architecture:
         """The same architecture with so many blocks."""
@@ -99,6 +106,11 @@ class Inference(Brief):
     publisher: Publisher | None = None
     head: Head | None = None
     unknown: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[InputAnchor, ...]:
+        """The inputs of the encoder that its export asks for."""
+        return self.family.asked_for(self.sizes)
 
     @property
     def outputs(self) -> EncoderOutputs:
@@ -144,7 +156,9 @@ def infer_architecture(
     _refuse_missing(module.name, {name: why for name, why in findings.missing.items() if name not in unknown})
     _refuse_other_than_allowed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
-    convention, submodels = _conventions(family, graphs, explanation, values)
+    outputs = _outputs(family, graphs.targets, values)
+    asked = family.asked_for(bound.sizes)
+    convention, submodels = _conventions(family, graphs, explanation, outputs, asked, values)
     generations = explanation.dialect.generation
     return Inference(
         family=family,
@@ -159,13 +173,22 @@ def infer_architecture(
         convention=convention,
         submodels=submodels,
         publisher=publisher,
-        head=find_head(module, family, explanation.claims),
+        head=_head(module, family, explanation, outputs),
         unknown=unknown,
     )
 
 
 def _outputs(family: Family, targets: Container[str], values: Mapping[str, Any]) -> EncoderOutputs:
     return EncoderOutputs.of(family, targets, values[BLOCK_COUNT], normalized=POOLED_L2_NORM_EPS in values)
+
+
+def _head(module: InspectedModule, family: Family, explanation: Explanation, outputs: EncoderOutputs) -> Head | None:
+    """The head beside the encoder: as the graph around it shows it, or for a checkpoint as its config says."""
+    if module.config is None:
+        return find_head(module, family, explanation.claims)
+    publisher = explanation.dialect.publisher
+    library = None if publisher is None else publisher.library
+    return described_head(module, library, explanation.claims, pooled="pooled_output" in outputs.names)
 
 
 def _observe(
@@ -219,20 +242,25 @@ def _refuse_other_than_allowed(name: str, family: Family, findings: Findings) ->
 
 
 def _conventions(
-    family: Family, graphs: Graphs, explanation: Explanation, values: Mapping[str, Any]
+    family: Family,
+    graphs: Graphs,
+    explanation: Explanation,
+    outputs: EncoderOutputs,
+    inputs: tuple[InputAnchor, ...],
+    values: Mapping[str, Any],
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the sub-models are called: as the graph shows, or for a checkpoint as its export will be."""
-    module, outputs = graphs.module, _outputs(family, graphs.targets, values)
+    module = graphs.module
     if module.config is not None:
         parts = {claim.rule.part for claim in explanation.claims}
         submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
-        described = partial(described_convention, family, outputs=outputs.paths)
+        described = partial(described_convention, inputs, outputs=outputs.paths)
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
 
     def read(name: str, recipe: SubmodelRecipe | None = None) -> Convention:
         graph = graphs.anchored(name, training=False)
-        found = read_convention(module, family, name, graph, outputs.names, recipe)
+        found = read_convention(module, family, inputs, name, graph, outputs.names, recipe)
         check_pooled(module, family, values, found, graph)
         return found
 
