@@ -14,7 +14,6 @@ from surgery.export.publish import choose_destination
 from surgery.export.statements import Statements, read_statements
 from surgery.jobs.attention import attention_of
 from surgery.jobs.serve import serve_export
-from surgery.jobs.text_runner import Text
 from surgery.jobs.verify import Verification, verify_export
 from surgery.pages import form
 from surgery.pages.rendering import drawn, render
@@ -62,7 +61,7 @@ def report_module(
     page: Path | None = None,
     *,
     verify: str | None = None,
-    text: Text | None = None,
+    text: str | None = None,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     overwrite: bool = False,

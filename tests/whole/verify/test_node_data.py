@@ -58,7 +58,9 @@ def test_each_value_is_at_the_operation_that_computes_the_output(name, made):
     found = at(files["difference.json"], nodes)
     assert ("Tanh", values["pooled_output"]) in [(op, value) for _, op, value in found]
     for block in range(2):  # the last one is the sequence output, too
-        name_of = [name for name, op, value in found if value == values[f"encoder_outputs_{block}"] and op != "Identity"]
+        name_of = [
+            name for name, op, value in found if value == values[f"encoder_outputs_{block}"] and op != "Identity"
+        ]
         assert any(f"layer_{block}/" in name for name in name_of), name_of
         trained = values[f"__call__(training=True).encoder_outputs_{block}"]
         assert any(f"layer_{block}" in name for name, _, value in found if value == trained)
