@@ -20,6 +20,7 @@ from surgery.pages.rendering import drawn, render
 from surgery.pages.section import Data, found
 from surgery.pages.sections import MODULE
 from surgery.pages.writing import check_page, write_page
+from surgery.plain import plain
 from surgery.planning.plan import closed_plan, make_plan
 from surgery.planning.tap_listing import TapListing
 from surgery.progress import Progress, silent
@@ -141,9 +142,10 @@ def documents_of(module: str, assume: Mapping[str, Any] | None = None) -> dict[s
 def _manifest(statements: Statements) -> dict[str, Data]:
     """The document of an export's manifest; of one that is not as surgery writes it, what is wrong."""
     name, wanted = ("text manifest", form.TEXT_MANIFEST) if "text" in statements.values else ("manifest", form.MANIFEST)
-    problem = statements.damage or form.misfit(dict(statements.values), wanted)
+    values = plain(statements.values)
+    problem = statements.damage or form.misfit(values, wanted)
     if problem is None:
-        return {name: dict(statements.values)}
+        return {name: values}
     return {name: _failed(UsageError(f"{MANIFEST} is not as surgery writes it: {problem}"))}
 
 
