@@ -29,6 +29,9 @@ BY_SAMPLE = ("tests/whole/convert/", "tests/whole/verify/")
 OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/test_requests.py")
 """What shares the text exports."""
 
+IN_BROWSER = "tests/browser/"
+"""What shares one Chromium."""
+
 OF_TRITON = "tests/triton/"
 """What shares the environment of Triton, which takes minutes to make."""
 
@@ -43,6 +46,8 @@ def group_of(name: str) -> str:
     file, _, test = name.partition("::")
     if file.startswith(OF_TRITON):
         return "triton"
+    if file.startswith(IN_BROWSER):
+        return "browser"
     if file.startswith(OF_TEXTS):
         return "texts"
     parameters = test.partition("[")[2].removesuffix("]")
