@@ -15,7 +15,7 @@ from surgery.graphs.fingerprints import Fingerprints, see_through
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
-from surgery.tables.family import Family
+from surgery.tables.family import Family, InputAnchor
 from surgery.tables.recipe import SubmodelRecipe
 
 DEFAULT = ("default", "pooled_output")
@@ -50,6 +50,7 @@ class Convention:
 def read_convention(
     module: InspectedModule,
     family: Family,
+    asked_for: Sequence[InputAnchor],
     callable_name: str,
     graph: Anchors | None,
     known: tuple[str, ...],
@@ -60,6 +61,7 @@ def read_convention(
     Args:
         module: The module.
         family: Its family.
+        asked_for: The inputs that it must have. It may have the family's others besides.
         callable_name: Name of the callable.
         graph: The anchored graph of its inference trace.
         known: Outputs that the encoder will have, lists as one name.
@@ -75,12 +77,12 @@ def read_convention(
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
-    inputs = _inputs(module, family, trace, graph, submodel)
+    inputs = _inputs(module, family, asked_for, trace, graph, submodel)
     taps = tap_names(family)
     outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
     if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
-    rows, length = _fixed(trace, [inputs[anchor.name] for anchor in family.inputs])
+    rows, length = _fixed(trace, [inputs[anchor.name] for anchor in family.inputs if anchor.name in inputs])
     return Convention(
         callable=callable_name,
         kind=kind,
@@ -94,14 +96,17 @@ def read_convention(
 
 
 def described_convention(
-    family: Family, callable_name: str, outputs: Mapping[str, str], submodel: SubmodelRecipe | None = None
+    asked_for: Sequence[InputAnchor],
+    callable_name: str,
+    outputs: Mapping[str, str],
+    submodel: SubmodelRecipe | None = None,
 ) -> Convention:
     """How a checkpoint's callable will be called: as TF Hub's exporter writes it, because a checkpoint has no function.
 
     Inputs and outputs have the encoder's own names. A sub-model does not return `embedding_output`, and adds its
     logits. `outputs` are paths by export name, see `EncoderOutputs.paths`.
     """
-    inputs = {anchor.name: anchor.name for anchor in family.inputs}
+    inputs = {anchor.name: anchor.name for anchor in asked_for}
     if submodel is None:
         aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
         return Convention(callable=callable_name, kind="dict", inputs=inputs, outputs=outputs, aliases=aliases)
@@ -113,7 +118,12 @@ def described_convention(
 
 
 def _inputs(
-    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, submodel: SubmodelRecipe | None
+    module: InspectedModule,
+    family: Family,
+    asked_for: Sequence[InputAnchor],
+    trace: Trace,
+    graph: Anchors,
+    submodel: SubmodelRecipe | None,
 ) -> dict[str, str]:
     """Path of the input by encoder input.
 
@@ -133,8 +143,8 @@ def _inputs(
     without = [anchor.name for anchor in family.inputs if anchor.table is None]
     if len(rest) == len(without) == 1:
         found[without[0]] = rest[0]
-    wanted = {anchor.name for anchor in family.inputs} | ({submodel.positions} if submodel else set())
-    if set(found) != wanted or len(set(found.values())) != len(nodes):
+    wanted = {anchor.name for anchor in asked_for} | ({submodel.positions} if submodel else set())
+    if not wanted <= set(found) or len(set(found.values())) != len(nodes):
         raise UnexplainedError(
             f"reading the inputs of {module.name}'s {trace.callable}: expected {', '.join(sorted(wanted))}, "
             f"found {', '.join(nodes.values())}, of which {', '.join(sorted(found))} could be told apart"

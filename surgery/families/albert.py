@@ -76,7 +76,7 @@ _HUGGING_FACE = Dialect(
         "albert",
         HUGGING_FACE_NAMES,
         ("embedding_dropout", "attention_output_dropout"),
-        library("Albert", scope="albert"),
+        library("Albert", scope="albert", classifier_dropout="classifier_dropout_prob"),
         ONE_GROUP,
     ),
 )

@@ -89,7 +89,7 @@ TF1 = Dialect(
     ),
     publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
 )
-_HUGGING_FACE_BLOCK = {
+HUGGING_FACE_BLOCK = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -107,7 +107,7 @@ HUGGING_FACE = Dialect(
         "encoder.layer.{layer}",
         BLOCK,
         {
-            **_HUGGING_FACE_BLOCK,
+            **HUGGING_FACE_BLOCK,
             "pooler": "pooler.dense",
             "mlm_dense": "cls.predictions.transform.dense",
             "mlm_norm": "cls.predictions.transform.LayerNorm",
@@ -124,7 +124,7 @@ HUGGING_FACE_ELECTRA = Dialect(
         "encoder.layer.{layer}",
         BLOCK,
         {
-            **_HUGGING_FACE_BLOCK,
+            **HUGGING_FACE_BLOCK,
             "projection": "embeddings_project",
             "mlm_dense": "generator_predictions.dense",
             "mlm_norm": "generator_predictions.LayerNorm",
@@ -134,7 +134,15 @@ HUGGING_FACE_ELECTRA = Dialect(
     ),
     # ElectraGeneratorPredictions applies GELU, whatever the config's activation.
     publisher=hugging_face_checkpoints(
-        "electra", ELECTRA_NAMES, _DROPOUTS, library("Electra", scope="electra"), code={"mlm_act": "gelu"}
+        "electra",
+        ELECTRA_NAMES,
+        _DROPOUTS,
+        library(
+            "Electra",
+            scope="electra",
+            other_classifier="it has a layer with GELU of its own, on the first token of the sequence output",
+        ),
+        code={"mlm_act": "gelu"},
     ),
 )
 

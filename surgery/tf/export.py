@@ -18,10 +18,10 @@ from tensorflow.python.saved_model.save_context import save_context
 
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
-from surgery.explanation.heads import HEAD
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
+from surgery.tables.head import HEAD
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
 from surgery.tf.flat_outputs import flat_outputs
@@ -117,7 +117,7 @@ class Traces:
 
     def __init__(self, encoder: Encoder, outputs: ExportOutputs) -> None:
         self.encoder, self.outputs = encoder, outputs
-        names = [anchor.name for anchor in encoder.inference.family.inputs]
+        names = [anchor.name for anchor in encoder.inference.inputs]
         self.specs: Specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
         self._made: dict[tuple[bool, bool, int | None, bool], Any] = {}
 

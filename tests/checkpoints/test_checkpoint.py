@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 import surgery
 from surgery.checkpoints import naming
+from surgery.checkpoints.kept import Kept
 from surgery.checkpoints.safetensors_file import write_safetensors
 from surgery.cli.main import main
 from surgery.errors import ParityError, UnexplainedError, UsageError
@@ -154,7 +155,7 @@ def test_a_layer_of_another_width_than_the_class_makes_is_refused(modules):
     values = planned.architecture.values | {"normalization_type": "no_norm", "layer_norm_eps": None}
     inference = replace(planned.inference, architecture=replace(planned.architecture, values=values))
     with pytest.raises(UnexplainedError, match=r"no place for transformer_layer_0/attention/query/kernel \[64, 4, 8\]"):
-        naming.choose_form(planned.module, inference, planned.weights.assignments)
+        naming.choose_form(planned.module, inference, Kept(assignments=planned.weights.assignments))
 
 
 def test_heads_that_are_not_the_hidden_size_together_are_refused(modules, tmp_path):

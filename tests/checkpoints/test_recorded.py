@@ -39,11 +39,19 @@ def test_transformers_found_a_weight_for_everything(case):
     assert missing_keys(dict(np.load(case.file))) == []
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.name.endswith("classifier")], ids=lambda c: c.name)
+def test_transformers_reads_the_labels_and_the_kind_of_problem_from_the_config(case, written):
+    read, config = json.loads(str(np.load(case.file)["labels"])), read_json(written[case.name] / "config.json")
+    assert (read["id2label"], read["problem_type"]) == (config["id2label"], config["problem_type"])
+    assert len(read["id2label"]) == np.load(case.file)["logits"].shape[1]
+
+
 def test_the_cases_are_all_models_both_sources_and_both_casings(written):
     configs = [read_json(folder / "config.json") for folder in written.values()]
     assert {config["model_type"] for config in configs} == {"bert", "electra", "albert", "mobilebert"}
     assert {case.module for case in CASES} & {*TF1_SAMPLES}
-    casings = {read_json(folder / "tokenizer_config.json")["do_lower_case"] for folder in written.values()}
+    assert sum(config["architectures"][0].endswith("ForSequenceClassification") for config in configs) == 3
+    casings = {read_json(file)["do_lower_case"] for f in written.values() for file in f.glob("tokenizer_config.json")}
     assert casings == {True, False}
 
 

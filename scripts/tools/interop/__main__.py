@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         for case in CASES:
             answer = dict(np.load(folder / f"{case.name}.npz"))
             for name in ("logits", "float32.logits"):
-                if name in answer:
+                if name in answer and answer[name].ndim > 2:  # of a masked-LM head, for each position
                     answer[name] = answer[name][:, :SHOWN_LOGITS]
             problems += _judge(case.name, answer, computed(written[case.name], asked), case.file, record=options.record)
         answer = dict(np.load(sentences))
@@ -76,8 +76,11 @@ def _judge(name: str, answer: Arrays, expected: Mapping[str, np.ndarray], file: 
     problems += [f"{name}: made of random numbers: {key}" for key in missing_keys(answer)]
     if record:
         _save(file, answer)
-    elif json.loads(str(answer["ids"])) != json.loads(str(np.load(file)["ids"])):
-        problems.append(f"{name}: the tokenizer's ids are not the recorded ones")
+        return problems
+    recorded = np.load(file)
+    for key, what in (("ids", "tokenizer's ids"), ("labels", "labels")):
+        if key in answer and json.loads(str(answer[key])) != json.loads(str(recorded[key])):
+            problems.append(f"{name}: the {what} are not the recorded ones")
     return problems
 
 

@@ -46,7 +46,9 @@ class Error:
 
 def computed(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     """The tensors of a folder's encoder in float64, by transformers' names, on transformers' inputs."""
-    ids = inputs["input_ids"]
+    module = inspect_folder(Files(folder=folder, name=folder.name))
+    plan = make_plan(module, folder, request=Request.of(taps="attention_probs"))
+    ids = inputs["input_ids"] % plan.architecture["vocab_size"]
     batch = Batch(
         label="transformers",
         inputs={
@@ -56,11 +58,10 @@ def computed(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
             "masked_lm_positions": np.tile(np.arange(SHOWN_LOGITS, dtype=np.int32), (len(ids), 1)),
         },
     )
-    module = inspect_folder(Files(folder=folder, name=folder.name))
-    plan = make_plan(module, folder, request=Request.of(taps="attention_probs"))
     (outputs,) = record_float64(module, plan.inference, module.open_tensors(), [batch], plan.outputs.taps)
     blocks = plan.inference.outputs.block_outputs
     names = {"embedding_output": "hidden_states_0", "pooled_output": "pooler_output", "mlm.mlm_logits": "logits"}
+    names |= {"classifier.logits": "logits"}
     names |= {name: f"hidden_states_{number + 1}" for number, name in enumerate(blocks)}
     names |= {f"attention_probs_{number}": f"attentions_{number}" for number in range(len(blocks))}
     return {names[name]: value for name, value in outputs.float64.items() if name in names}

@@ -2,9 +2,10 @@
 
     run_transformers.py REQUEST.npz FOLDER ANSWER.npz [FOLDER ANSWER.npz …]
 
-REQUEST.npz has `input_ids`, `attention_mask` and `token_type_ids`, int32 [batch, seq], and `texts`, JSON of a list of
-texts. An answer has every hidden state, attention, pooled output and logits in float64 and, as float32.NAME, in
-float32; the tokenizer's ids as JSON; and the keys that transformers missed in the folder or did not expect.
+REQUEST.npz has `input_ids` (each is taken modulo the model's vocabulary), `attention_mask` and `token_type_ids`, int32
+[batch, seq], and `texts`, JSON of a list of texts. An answer has every hidden state, attention, pooled output and
+logits in float64 and, as float32.NAME, in float32; the tokenizer's ids as JSON; the keys that transformers missed in
+the folder or did not expect; and of a classifier what its config says of the labels.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ def answer(folder: Path, request: dict[str, np.ndarray]) -> dict[str, np.ndarray
     (name,) = config["architectures"]
     found: dict[str, np.ndarray] = {}
     loading = {}
-    for loader in {transformers.AutoModel, getattr(transformers, name)}:
+    for loader in dict.fromkeys((transformers.AutoModel, getattr(transformers, name))):
         model, info = loader.from_pretrained(folder, attn_implementation="eager", output_loading_info=True)
         loading[type(model).__name__] = {
             key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys")
         }
-        found |= outputs(model.eval(), request, "float32.") | outputs(model.double(), request, "")
+        asked = request | {"input_ids": request["input_ids"] % model.config.vocab_size}
+        found |= outputs(model.eval(), asked, "float32.") | outputs(model.double(), asked, "")
+        if hasattr(model, "classifier"):
+            labelled = {"id2label": model.config.id2label, "problem_type": model.config.problem_type}
+            found["labels"] = as_json({**labelled, "dropout": model.dropout.p})
     found["loading"] = as_json(loading)
     if (folder / "tokenizer_config.json").is_file():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
