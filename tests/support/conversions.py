@@ -180,9 +180,7 @@ def tapped(
 
 
 @pytest.fixture(scope="session")
-def text_exports(
-    source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[Path, Path]]:
+def text_exports(source: Callable[[str], Path], shared_folder: SharedFolder) -> Callable[[str], tuple[Path, Path]]:
     """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
 
     Texts are cut at 24 tokens. Both have an encoder of two blocks, the attention maps, and a signature `cls` that
@@ -191,20 +189,33 @@ def text_exports(
 
     @cache
     def make(name: str) -> tuple[Path, Path]:
-        place = tmp_path_factory.mktemp("texts") / "bert" / "7"
-        with few_batches():
-            done = surgery.convert(
-                source(name),
-                place,
-                text=True,
-                seq_length=24,
-                depths=[2],
-                taps="attention_probs",
-                signatures="cls=pooled_output",
-            )
-        return done.destination, done.text_destination
+        place = shared_folder.path / "texts" / name
+
+        def convert() -> bytes:
+            with few_batches():
+                surgery.convert(
+                    source(name),
+                    place / "bert" / "7",
+                    text=True,
+                    seq_length=24,
+                    depths=[2],
+                    taps="attention_probs",
+                    signatures="cls=pooled_output",
+                )
+            return b""
+
+        shared_folder.once(f"texts-{name}", convert, len)
+        return place / "bert" / "7", place / "bert_text" / "7"
 
     return make
+
+
+@pytest.fixture
+def uncompared_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of where text exports are written: they are not compared, which takes half of their time."""
+    from surgery.tf import text_export
+
+    monkeypatch.setattr(text_export, "text_differences", lambda *args: ())
 
 
 @pytest.fixture(scope="session")
