@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 import surgery
 from surgery.processes import child
 from tests.support.running import ROOT, environment
+from tests.triton.serving import descendants
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -76,7 +77,9 @@ def wait_for(found, *processes):
 def last_words(folder, *processes):
     """What processes that do not come to an end said last, and where they are."""
     for process in processes:
-        process.send_signal(signal.SIGABRT)
+        for each in descendants(process.pid) or {process.pid}:  # a command goes on in a child
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGABRT)
         process.wait()
     logs = {log.name: log.read_text(errors="replace").splitlines()[-60:] for log in sorted(folder.glob("*.log"))}
     return "\n".join(line for name, lines in logs.items() for line in (f"{name}:", *lines))
