@@ -137,7 +137,8 @@ def form_of(name: str) -> dict[str, Any]:
 def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
     """The recording of a module by name, for `judge` to hold against any export of it.
 
-    It is made on the whole battery, or as in `recorded(name, two_batches)`.
+    It is made on the whole battery, or as in `recorded(name, two_batches)`. The last few are kept, as in `load`: each
+    holds a parsed module.
     """
     from surgery.jobs.opened import open_weights
     from surgery.jobs.steps import record
@@ -146,7 +147,7 @@ def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
     from surgery.proof.battery import make_battery
     from surgery.scanning.gate import open_to_run
 
-    @cache
+    @lru_cache(maxsize=6)
     def make(name: str, battery: MakeBattery = make_battery, form: str = "fused") -> Recorded:
         with open_to_run(str(source(name)), trust=False) as module:
             return record(open_weights(make_plan(module, Path(), None, Request.of(**form_of(form))), battery))
