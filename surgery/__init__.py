@@ -13,6 +13,7 @@ imports point downward only, from the last line of this map to the first:
     export                                     weights, manifest, one rename
     comparing                                  two modules side by side
     feeding                                    what a signature takes, and the values given for it
+    pages                                      HTML drawn from the JSON of the commands
     tf                                         build it, run it           (the only TensorFlow)
     checkpoints                                Hugging Face folders written
     tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.api.checkpoints import checkpoint
 from surgery.api.exporting import convert, edit, preprocess, tap
+from surgery.api.pages import report
 from surgery.api.reading import diff, graph, inspect, plan, scan, taps
 from surgery.api.using import extract, load, run, serving, verify
 from surgery.errors import (
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from surgery.jobs.edit import EditedExport, EditedModel
     from surgery.jobs.extract import Extracted
     from surgery.jobs.loaded_export import LoadedExport
+    from surgery.jobs.report import HtmlReport
     from surgery.jobs.run import Ran
     from surgery.jobs.serve import Serving
     from surgery.jobs.tap import Tapping
@@ -80,6 +83,7 @@ __all__ = [
     "Feature",
     "Finding",
     "GraphListing",
+    "HtmlReport",
     "Inspection",
     "LoadedExport",
     "ModuleError",
@@ -111,6 +115,7 @@ __all__ = [
     "load",
     "plan",
     "preprocess",
+    "report",
     "run",
     "scan",
     "serving",
@@ -131,6 +136,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Feature": "surgery.planning.requests",
     "Finding": "surgery.scanning.findings",
     "GraphListing": "surgery.graph_taps.listing",
+    "HtmlReport": "surgery.jobs.report",
     "Inspection": "surgery.explanation.inspection",
     "LoadedExport": "surgery.jobs.loaded_export",
     "ParityReport": "surgery.proof.parity",

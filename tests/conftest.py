@@ -14,7 +14,13 @@ from tests.support.builders.checkpoints import build_released
 from tests.support.builders.common import PACKED, unpack
 from tests.support.sample_names import HUGGING_FACE_SAMPLES, TF1_CHECKPOINTS
 
-pytest_plugins = ["tests.support.conversions", "tests.support.groups", "tests.support.memory", "tests.support.score"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.conversions",
+    "tests.support.groups",
+    "tests.support.memory",
+    "tests.support.score",
+]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.arguments import PathOrHandle
+from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
 from surgery.boundary import public
 from surgery.limits import Limits
 from surgery.progress import Progress, silent
@@ -26,6 +26,8 @@ def checkpoint(
     allow_nonfinite: bool = False,
     assume: Mapping[str, Any] | None = None,
     drop_pooler: bool = False,
+    drop_head: bool = False,
+    labels: OneOrMore[str] = (),
     merge_dropout: float | None = None,
     pooling: str | None = None,
     tokenizer: bool = True,
@@ -46,6 +48,9 @@ def checkpoint(
         allow_nonfinite: As for `convert`.
         assume: As for `convert`.
         drop_pooler: Leaves out the pooler, and with it the pooled output. ElectraModel has none.
+        drop_head: Leaves out the classification head. Otherwise a dense layer on the pooled output is written, too, for
+            a class such as BertForSequenceClassification.
+        labels: The names of the head's labels, if the module does not have them.
         merge_dropout: One of the module's dropout rates, for a module with several rates that the config has under one
             key. Inference does not depend on it.
         pooling: `"mean"`, `"cls"`, `"max"` or `"mean_sqrt_len"`: also writes the files by which
@@ -78,6 +83,8 @@ def checkpoint(
         Path(destination),
         CheckpointRequest(
             drop_pooler=drop_pooler,
+            drop_head=drop_head,
+            labels=one_or_more(labels),
             merge_dropout=merge_dropout,
             tokenizer=tokenizer,
             vocab=None if vocab is None else Path(vocab),

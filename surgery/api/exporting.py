@@ -43,6 +43,7 @@ def convert(
     vocab: PathOrHandle | None = None,
     lower_case: bool | None = None,
     warmup: bool = False,
+    report: PathOrHandle | None = None,
     limits: Limits = None,
     progress: Progress | None = None,
 ) -> Conversion:
@@ -77,6 +78,7 @@ def convert(
         vocab: The vocabulary file, if the module has none.
         lower_case: Whether texts are lower-cased, if the module does not show it.
         warmup: Also writes the requests that TensorFlow Serving runs first, into every export.
+        report: Also writes a page about the export into this file, .html, after it is published; as `report` does.
         limits: As for `inspect`.
         progress: Called as `progress(step, done, total)`: the step's name, the units of it that are done (batches,
             or warm-up requests), and all its units, 0 if they are not counted.
@@ -116,6 +118,7 @@ def convert(
         ),
         texts=_texts(seq_length, vocab, lower_case) if text else None,
         warmup=warmup,
+        page=None if report is None else Path(report),
         progress=progress or silent,
     )
 

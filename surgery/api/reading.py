@@ -230,6 +230,8 @@ def diff(
     *,
     only: OneOrMore[str] = (),
     numbers: bool = False,
+    html: PathOrHandle | None = None,
+    overwrite: bool = False,
     trust: bool = False,
     limits: Limits = None,
     timeout: int | None = None,
@@ -245,6 +247,9 @@ def diff(
             "assets", "manifest" or "variables". None for all.
         numbers: Runs both, two encoders, on one battery in double precision, and finds the first output in which they
             differ.
+        html: An .html file for the comparison as a page that fetches nothing; None for none. It has the JSON of this
+            comparison inside.
+        overwrite: Replaces that file.
         trust: With `numbers`: as for `convert`.
         limits: As for `inspect`.
         timeout: With `numbers`: as for `verify`.
@@ -257,7 +262,9 @@ def diff(
 
     Raises:
         ModuleError: A module is missing, damaged, or no module.
-        UsageError: There is no such part, or `numbers` are asked for of a module that is no known encoder.
+        UsageError: There is no such part, `numbers` are asked for of a module that is no known encoder, or the page
+            exists already.
+        WriteError: The page cannot be written.
         UntrustedError: `numbers` are asked for of a module that could do more than compute.
 
     Examples:
@@ -272,5 +279,12 @@ def diff(
     from surgery.jobs.diff import diff_modules
 
     return diff_modules(
-        str(a), str(b), only=one_or_more(only), numbers=numbers, trust=trust, progress=progress or silent
+        str(a),
+        str(b),
+        only=one_or_more(only),
+        numbers=numbers,
+        trust=trust,
+        html=None if html is None else Path(html),
+        overwrite=overwrite,
+        progress=progress or silent,
     )

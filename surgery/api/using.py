@@ -28,6 +28,8 @@ def verify(
     allow_nonfinite: bool = False,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
+    node_data: PathOrHandle | None = None,
+    overwrite: bool = False,
     timeout: int | None = None,
     limits: Limits = None,
     progress: Progress | None = None,
@@ -42,6 +44,9 @@ def verify(
         allow_nonfinite: As for `convert`.
         trust: As for `convert`.
         assume: As for `convert`.
+        node_data: A folder for the errors of every output as node data for Model Explorer, which lays them over the
+            graph of the export. It is written whatever the verdict is. None for none.
+        overwrite: Replaces the folder of `node_data`.
         timeout: As for `tap`.
         limits: As for `inspect`.
         progress: As for `convert`.
@@ -52,6 +57,8 @@ def verify(
 
     Raises:
         SurgeryError: The module or the export cannot be opened, or no weight table explains the module.
+        UsageError: The folder of `node_data` exists already.
+        WriteError: It cannot be written.
 
     Examples:
         ```python
@@ -66,6 +73,8 @@ def verify(
         trust=trust,
         allow_nonfinite=allow_nonfinite,
         assume=dict(assume or {}),
+        node_data=None if node_data is None else Path(node_data),
+        overwrite=overwrite,
         progress=progress or silent,
     )
 

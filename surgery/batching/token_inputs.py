@@ -11,7 +11,7 @@ numpy's arrays, tensors and Keras's symbolic tensors can be passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -66,18 +66,31 @@ def named(
     return {name: found[name] for name in (*SPELLINGS, *others) if name in found}
 
 
-def completed(given: Mapping[str, Any], cast: Callable[[Any, str], Any], *, pad: int = 0) -> dict[str, Any]:
-    """All three inputs as int32 [batch, seq], from the ones that `named` found.
+def completed(
+    given: Mapping[str, Any],
+    cast: Callable[[Any, str], Any],
+    *,
+    pad: int = 0,
+    taken: Collection[str] = tuple(SPELLINGS),
+) -> dict[str, Any]:
+    """The inputs that a call takes as int32 [batch, seq], from the ones that `named` found.
 
-    A missing mask is 1 for every id except `pad`, the id of [PAD]; missing token types are 0: one sentence per text.
+    A missing mask is 1 for every id except `pad`, the id of padding; missing token types are 0: one sentence per text.
 
     Args:
         given: Inputs by TF Hub's names. Further ones, such as `masked_lm_positions`, become int32 as well.
         cast: Makes an array or tensor of a framework from a value: `lambda x, dtype: np.asarray(x).astype(dtype)`.
         pad: The id of padding, 0 in the vocabularies that Google published.
+        taken: The inputs that the call takes, by TF Hub's names.
 
-    Raises UsageError for values that are no integers, and for a mask or types of another shape than the ids.
+    Raises UsageError for values that are no integers, for a mask or types of another shape than the ids, and for an
+    input that the call does not take.
     """
+    if TYPE_IDS in given and TYPE_IDS not in taken:
+        raise UsageError(
+            f"the inputs have {TYPE_IDS}, and this encoder has no token types to choose from",
+            hint=f"leave them out: it takes {', '.join(name for name in SPELLINGS if name in taken)}",
+        )
     for name, value in given.items():
         _check_dtype(name, value)
     whole = {name: cast(value, "int32") for name, value in given.items()}
@@ -86,7 +99,9 @@ def completed(given: Mapping[str, Any], cast: Callable[[Any, str], Any], *, pad:
         if name in whole and not _can_be_equal(_shape(whole[name]), _shape(ids)):
             raise UsageError(f"{name} is {_text(_shape(whole[name]))}, and {WORD_IDS} is {_text(_shape(ids))}")
     filled = {WORD_IDS: ids, MASK: whole[MASK] if MASK in whole else cast(ids != pad, "int32")}
-    return {**filled, TYPE_IDS: whole[TYPE_IDS] if TYPE_IDS in whole else ids * 0, **whole}
+    if TYPE_IDS in taken:
+        filled[TYPE_IDS] = whole[TYPE_IDS] if TYPE_IDS in whole else ids * 0
+    return {**filled, **whole}
 
 
 def _by_spelling(given: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ the module's variable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,18 @@ class Accounting(Brief):
         return not self.problems
 
 
+def _head_problems(planned: CheckpointPlan, read_back: Plan) -> Iterator[str]:
+    """Differences of the classification head's description."""
+    wanted, found = planned.head, read_back.outputs.head
+    if (wanted is None) != (found is None):
+        yield f"it is read back {'without' if found is None else 'with'} a classification head"
+    elif wanted is not None and found is not None:
+        if wanted.labels != found.labels:
+            yield f"the head has {wanted.labels} labels, but is read back with {found.labels}"
+        if planned.labelling != found.labelling:
+            yield f"the labels are {planned.labelling}, but are read back as {found.labelling}"
+
+
 def account(folder: Path, planned: CheckpointPlan, hashes: Mapping[str, str], progress: Progress) -> Accounting:
     """Reads the checkpoint in `folder` back. `hashes` are SHA-256 of the module's weights in the encoder's layout."""
     try:
@@ -57,6 +69,7 @@ def account(folder: Path, planned: CheckpointPlan, hashes: Mapping[str, str], pr
     for field in sorted({*expected, *found}):
         if (wanted := expected.get(field)) != (value := found.get(field)):
             problems.append(f"{field} is {wanted}, but is read back as {value}")
+    problems += list(_head_problems(planned, plan))
     tensors, read = module.open_tensors(), plan.weights.by_target
     problems += [f"{target} has no tensor" for target in sorted(planned.form.targets - read.keys())]
     problems += [f"{target} was not to be written" for target in sorted(read.keys() - planned.form.targets)]

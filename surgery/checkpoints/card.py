@@ -35,6 +35,7 @@ def card(planned: CheckpointPlan, accounting: Accounting, differences: Differenc
             "## Architecture",
             "",
             *_table(("hyperparameter", "value", "evidence"), _evidence(planned)),
+            *_labels(planned),
             *_changes(planned),
             "## Proof",
             "",
@@ -68,7 +69,7 @@ def proof_lines(planned: CheckpointPlan, accounting: Accounting, differences: Di
 
 def _front_matter(planned: CheckpointPlan) -> Iterator[str]:
     library = "sentence-transformers" if planned.pooling else planned.form.library.name
-    task = "sentence-similarity" if planned.pooling else planned.form.library.tasks[planned.form.submodel]
+    task = "sentence-similarity" if planned.pooling else planned.form.described.task
     yield "---"
     yield f"library_name: {library}"
     yield f"pipeline_tag: {task}"
@@ -78,7 +79,7 @@ def _front_matter(planned: CheckpointPlan) -> Iterator[str]:
 
 
 def _use(planned: CheckpointPlan) -> Iterator[str]:
-    auto = "AutoModelForMaskedLM" if planned.form.submodel else "AutoModel"
+    auto = planned.form.described.loader
     without = ", add_pooling_layer=False" if planned.random_layers else ""
     yield "```python"
     if planned.pooling:
@@ -117,6 +118,26 @@ def _evidence(planned: CheckpointPlan) -> Iterator[tuple[str, str, str]]:
             yield field, str(planned.config.changed.get(field, value)), "; ".join(found)
 
 
+def _labels(planned: CheckpointPlan) -> Iterator[str]:
+    if planned.head is None or planned.labelling is None:
+        return
+    keys, labelling = planned.form.library.head, planned.labelling
+    yield "## Classification head"
+    yield ""
+    yield f"A dense layer on the pooled output gives the logits of {planned.head.labels} labels."
+    if labelling.names is None:
+        yield "The source does not name them."
+    yield ""
+    if labelling.names is not None:
+        yield from _table(("number", "label"), enumerate(labelling.names))
+    for key, value in ((keys.problem, labelling.problem), (keys.dropout, labelling.dropout)):
+        if value is None:
+            yield f"- `{key}`: nothing in the source shows it, and transformers' own default applies in training."
+        else:
+            yield f"- `{key}`: `{value}`"
+    yield ""
+
+
 def _changes(planned: CheckpointPlan) -> Iterator[str]:
     if planned.config.changed:
         yield "Other than in the source:"
@@ -125,6 +146,9 @@ def _changes(planned: CheckpointPlan) -> Iterator[str]:
             yield f"- `{field}` is {value} there, {planned.config.architecture[field]} here"
         yield ""
         yield from _about_padding(planned)
+    for name in sorted(planned.form.zeros):
+        yield f"- {_code(name)} is made of zeros: the source adds nothing there"
+        yield ""
     if planned.left_out:
         yield "Left out:"
         yield ""

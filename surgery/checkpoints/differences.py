@@ -6,7 +6,7 @@ weight rows (surgery.proof.float64). It is the function that transformers' code 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from surgery.planning.plan import Plan
@@ -58,12 +58,17 @@ class Differences(Brief):
 
 
 def compare_in_double(
-    written: Plan, expected: Recording, battery: Sequence[Batch], formulas: tuple[str, ...], progress: Progress = silent
+    written: Plan,
+    expected: Recording,
+    renamed: Mapping[str, str],
+    battery: Sequence[Batch],
+    formulas: tuple[str, ...],
+    progress: Progress = silent,
 ) -> Differences:
     """Computes the checkpoint of the plan `written` on a battery.
 
     `expected` are the module's outputs on each batch. Those that the checkpoint does not have are left out, such as
-    the pooled output of one without a pooler.
+    the pooled output of one without a pooler. `renamed` are the names of those that the checkpoint calls otherwise.
     """
     tensors = written.module.open_tensors()
     computed = record_float64(
@@ -79,7 +84,13 @@ def compare_in_double(
     ]
     names = {name for outputs in found for name in outputs.float64}
     wanted = [
-        Outputs(float64={name: value for name, value in outputs.float64.items() if name in names})
+        Outputs(
+            float64={
+                renamed.get(name, name): value
+                for name, value in outputs.float64.items()
+                if renamed.get(name, name) in names
+            }
+        )
         for outputs in expected
     ]
     shared = {name for outputs in wanted for name in outputs.float64}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from surgery.arguments import argument
+from surgery.checkpoints.kept import Kept, pooler_scope
 from surgery.errors import SurgeryError, UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.assignment import Assignment
 from surgery.explanation.config import model_type
 from surgery.module import InspectedModule
 from surgery.results import Brief
 from surgery.tables.evidence import ConfigEvidence
 from surgery.tables.family import Family
+from surgery.tables.head import BIAS, HEAD, LABELS
 from surgery.tables.layout import Layout, shape_of
-from surgery.tables.publisher import Library, Publisher
+from surgery.tables.publisher import Library, LibraryClass, Publisher
 from surgery.tables.rules import Dialect
-
-POOLED = "pooled_output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +45,27 @@ class Form(Brief):
         dialect: The names of the class.
         publisher: How the class's checkpoints are read.
         library: The library that has the class.
-        submodel: The sub-model that the class has on the encoder, "" for the encoder alone.
+        part: The part that the class has on the encoder: a sub-model or "classifier", "" for the encoder alone.
         tensors: All tensors of the checkpoint, by name.
+        zeros: Names of tensors of which the module has no variable: the class adds them where the module adds nothing.
     """
 
     dialect: Dialect
     publisher: Publisher
     library: Library
-    submodel: str
+    part: str
     tensors: tuple[StoredTensor, ...]
+    zeros: frozenset[str] = frozenset()
 
     @property
     def class_name(self) -> str:
         """The name of the class, such as "BertModel"."""
-        return self.library.classes[self.submodel]
+        return self.described.name
+
+    @property
+    def described(self) -> LibraryClass:
+        """The class."""
+        return self.library.classes[self.part]
 
     @property
     def model_type(self) -> str:
@@ -72,58 +78,54 @@ class Form(Brief):
         return frozenset(tensor.target for tensor in self.tensors)
 
 
-def kept_assignments(
-    module: InspectedModule, inference: Inference, assignments: Iterable[Assignment], *, drop_pooler: bool
-) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
-    """The assignments that a checkpoint keeps, and those of a pooler that it shall not have.
-
-    Raises UsageError where a pooler shall be dropped and there is none that can be left out.
-    """
-    scope = pooler_scope(inference.family)
-    assignments = tuple(assignments)
-    dropped = tuple(a for a in assignments if drop_pooler and scope is not None and a.target.startswith(scope))
-    if drop_pooler and not dropped:
-        raise UsageError(f"{argument('drop_pooler', True)}: {module.name} has no pooler that can be left out")
-    return tuple(a for a in assignments if a not in dropped), dropped
-
-
-def choose_form(module: InspectedModule, inference: Inference, assignments: Iterable[Assignment]) -> Form:
+def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Form:
     """The class that has a place for every weight; of several that named by the module's own config, else the first.
 
     Raises:
         UnexplainedError: No class of the library has all weights.
-        UsageError: One would have them without the pooler.
+        UsageError: One would have them without the pooler, or without the head.
     """
-    family, submodel = inference.family, "".join(inference.submodels)
-    doing = f"writing {module.name} for Hugging Face"
-    named = None if module.config is None else model_type(module.config)
-    assignments = tuple(assignments)
+    family, doing = inference.family, f"writing {module.name} for Hugging Face"
+    described = module.config or module.training_config
+    named = None if described is None else model_type(described)
+    parts = [*inference.submodels, *([] if kept.head is None else [HEAD])]
+    if len(parts) > 1:
+        raise UsageError(
+            f"{doing}: it has both .{parts[0]} and a classification head, and transformers has no class with both",
+            hint=_WITHOUT_HEAD,
+        )
+    part = "".join(parts)
+    sizes = inference.sizes if kept.head is None else {**inference.sizes, LABELS: kept.head.labels}
+    shapes = {assignment.target: assignment.shape for assignment in kept.assignments}
+    added = {BIAS: (kept.head.labels,)} if kept.head is not None and kept.head.bias is None else {}
     tried: list[tuple[str, list[str]]] = []
     unmet = [line for _, publisher, _ in _written(family) for line in unmet_demands(publisher, inference)]
     if unmet:
         raise UnexplainedError(doing, details=tuple(dict.fromkeys(unmet)))
     for dialect, publisher, library in sorted(_written(family), key=lambda row: named not in row[1].model_types):
-        if submodel not in library.classes:
-            tried.append((next(iter(library.classes.values())), [f"sub-model .{submodel}"]))
+        if part not in library.classes:
+            what = f"a dense classification head: {library.head.instead}" if part == HEAD else f"sub-model .{part}"
+            tried.append((library.classes[""].name, [what]))
             continue
-        chosen = {"scope": library.scope if submodel else ""}
+        chosen = {"scope": library.scope if part else ""}
         tensors, lacking = [], []
-        for assignment in assignments:
-            found = list(_stored(dialect, assignment, chosen, inference))
+        for target, shape in {**shapes, **added}.items():
+            found = list(_stored(dialect, target, shape, chosen, inference, sizes))
             if len(found) == 1:
                 tensors += found
             else:
-                lacking.append(f"{assignment.target} {list(assignment.shape)}")
+                lacking.append(f"{target} {list(shape)}")
         if not lacking:
             return Form(
                 dialect=dialect,
                 publisher=publisher,
                 library=library,
-                submodel=submodel,
+                part=part,
                 tensors=tuple(sorted(tensors, key=lambda tensor: tensor.name)),
+                zeros=frozenset(tensor.name for tensor in tensors if tensor.target in added),
             )
-        tried.append((library.classes[submodel], lacking))
-    raise _refusal(family, doing, tried)
+        tried.append((library.classes[part].name, lacking))
+    raise _refusal(family, doing, part, tried)
 
 
 def unmet_demands(publisher: Publisher, inference: Inference) -> Iterator[str]:
@@ -136,49 +138,54 @@ def unmet_demands(publisher: Publisher, inference: Inference) -> Iterator[str]:
             yield f"{demand.key} would be {keys[demand.key]!r}: {demand.because}"
 
 
+_WITHOUT_HEAD = f"leave out the head: {argument('drop_head', True)}"
+
+
 def _written(family: Family) -> Iterator[tuple[Dialect, Publisher, Library]]:
     for dialect in family.dialects:
-        if dialect.publisher is not None and dialect.publisher.library is not None:
-            yield dialect, dialect.publisher, dialect.publisher.library
+        publisher = dialect.publisher
+        if publisher is not None and publisher.library is not None and publisher.model_types:
+            yield dialect, publisher, publisher.library
 
 
 def _stored(
-    dialect: Dialect, assignment: Assignment, chosen: Mapping[str, str], inference: Inference
+    dialect: Dialect,
+    target: str,
+    shape: tuple[int, ...],
+    chosen: Mapping[str, str],
+    inference: Inference,
+    sizes: Mapping[str, int],
 ) -> Iterator[StoredTensor]:
     """The tensors that the rows of a dialect make of a weight: one, if the dialect has a place for it."""
     values, counts = inference.architecture.values, inference.family.counts
     last = {hole: str(values[field] - 1) for hole, field in counts.items()}
     unnumbered = {hole for rule in dialect.rules for hole in rule.last}
     for rule in dialect.rules:
-        holes = rule.match_target(assignment.target)
+        holes = rule.match_target(target)
         if holes is None or rule.layout is None:
             continue
         if any((holes[hole] == last[hole]) != (hole in rule.last) for hole in unnumbered & holes.keys()):
             continue
-        if shape_of(rule.layout.right, inference.sizes) != assignment.shape:
+        if shape_of(rule.layout.right, sizes) != shape:
             continue  # the class makes this layer of another width
         layout = rule.layout.inverse()
         yield StoredTensor(
             name=rule.name_of(holes, chosen),
-            target=assignment.target,
+            target=target,
             layout=layout,
-            shape=shape_of(layout.right, inference.sizes),
+            shape=shape_of(layout.right, sizes),
         )
 
 
-def pooler_scope(family: Family) -> str | None:
-    """The scope of the pooler's weights in the encoder; None for a family that always has its pooled output."""
-    layer = family.encoder.optional.get(POOLED)
-    return None if layer is None else f"{layer.scope}/"
-
-
-def _refusal(family: Family, doing: str, tried: list[tuple[str, list[str]]]) -> SurgeryError:
+def _refusal(family: Family, doing: str, part: str, tried: list[tuple[str, list[str]]]) -> SurgeryError:
     if not tried:
         return UnexplainedError(f"{doing}: {family.no_library or f'transformers has no model like {family.name}'}")
     nearest: dict[str, list[str]] = {}
     for name, lacking in tried:
         nearest[name] = min(nearest.get(name, lacking), lacking, key=len)
     reasons = [f"transformers' {name} has no place for {_some(lacking)}" for name, lacking in nearest.items()]
+    if part == HEAD and any(HEAD not in library.classes for _, _, library in _written(family)):
+        return UsageError("; ".join([f"{doing}: {reasons[0]}", *reasons[1:]]), hint=_WITHOUT_HEAD)
     scope = pooler_scope(family)
     if scope is not None and any(all(target.startswith(scope) for target in lacking) for _, lacking in tried):
         return UsageError(

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from surgery.arguments import argument
+from surgery.checkpoints.classifier import head_values, labelling_of
 from surgery.checkpoints.config import WrittenConfig, write_config
 from surgery.checkpoints.edited import refuse_other_layers
-from surgery.checkpoints.naming import Form, choose_form, kept_assignments, pooler_scope
+from surgery.checkpoints.kept import kept_weights, pooler_scope
+from surgery.checkpoints.naming import Form, choose_form
 from surgery.checkpoints.pooling import MODES
 from surgery.checkpoints.tokenizer import TokenizerFiles, tokenizer_files
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped
+from surgery.explanation.heads import DenseHead, Labelling
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, read_constants
 from surgery.module import InspectedModule
-from surgery.planning.plan import Plan, make_plan
+from surgery.planning.plan import Plan, keep_head, make_plan
 from surgery.results import Brief
 
 
@@ -28,6 +31,8 @@ class CheckpointRequest:
 
     Attributes:
         drop_pooler: Whether the pooler is left out, and with it the pooled output.
+        drop_head: Whether a classification head is left out.
+        labels: The names of the head's labels; none for those of the module.
         merge_dropout: The dropout rate in the place of several, where the config has one key for them.
         tokenizer: Whether the tokenizer's files are written.
         vocab: The vocabulary file; None for the module's own.
@@ -36,6 +41,8 @@ class CheckpointRequest:
     """
 
     drop_pooler: bool = False
+    drop_head: bool = False
+    labels: tuple[str, ...] = ()
     merge_dropout: float | None = None
     tokenizer: bool = True
     vocab: Path | None = None
@@ -51,6 +58,8 @@ class CheckpointPlan(Brief):
         plan: The module, its architecture with the evidence, and the way of every variable.
         form: The class of transformers for which it is written, and its tensors.
         config: Its config, and the hyperparameters that the config stands for.
+        head: The classification head; None where none is written.
+        labelling: What is known of the head's labels; None where none is written.
         left_out: Variables of the module that the checkpoint does not have, with the reasons.
         tokenization: The tokenizer with the evidence for its casing; None if its files are not written.
         tokenizer: The tokenizer's files; None if they are not written.
@@ -60,6 +69,8 @@ class CheckpointPlan(Brief):
     plan: Plan
     form: Form
     config: WrittenConfig
+    head: DenseHead | None
+    labelling: Labelling | None
     left_out: tuple[Dropped, ...]
     tokenization: Tokenization | None
     tokenizer: TokenizerFiles | None
@@ -69,13 +80,16 @@ class CheckpointPlan(Brief):
     def config_values(self) -> Mapping[str, Any]:
         """The content of `config.json`."""
         padding = None if self.tokenizer is None else self.tokenizer.padding
-        return {**self.config.values, **({} if padding is None else {"pad_token_id": padding})}
+        described: Mapping[str, Any] = {}
+        if self.head is not None and self.labelling is not None:
+            described = head_values(self.head, self.labelling, self.form.library.head)
+        return {**({} if padding is None else {"pad_token_id": padding}), **self.config.values, **described}
 
     @property
     def random_layers(self) -> tuple[str, ...]:
         """Layers of the class that the checkpoint has no weights for: transformers makes them of random numbers."""
         scope = pooler_scope(self.plan.inference.family)
-        if scope is None or self.form.submodel or any(target.startswith(scope) for target in self.form.targets):
+        if scope is None or self.form.part or any(target.startswith(scope) for target in self.form.targets):
             return ()
         return ("pooler",) if any((rule.target or "").startswith(scope) for rule in self.form.dialect.rules) else ()
 
@@ -100,20 +114,24 @@ def plan_checkpoint(
         )
     refuse_other_layers(module)
     plan = make_plan(module, destination, assume)
-    inference, weights = plan.inference, plan.weights
-    kept, dropped = kept_assignments(module, inference, weights.assignments, drop_pooler=request.drop_pooler)
+    if isinstance(plan.head, DenseHead):
+        plan = keep_head(plan)
+    inference = plan.inference
+    kept = kept_weights(plan, drop_pooler=request.drop_pooler, drop_head=request.drop_head)
     form = choose_form(module, inference, kept)
+    labelling = labelling_of(module, kept.head, form.library.head, request.labels)
     config = write_config(module.name, inference, form, merge_dropout=request.merge_dropout)
     tokenization = _tokenization(module, inference, request)
     files = None
     if tokenization is not None:
-        files = tokenizer_files(tokenization, inference.architecture["max_position_embeddings"])
-    reason = "the pooler is left out, as asked"
+        files = tokenizer_files(tokenization, inference.architecture.longest)
     return CheckpointPlan(
         plan=plan,
         form=form,
         config=config,
-        left_out=(*weights.dropped, *(Dropped(variable=a.variable, because=reason) for a in dropped)),
+        head=kept.head,
+        labelling=labelling,
+        left_out=(*plan.weights.dropped, *kept.dropped),
         tokenization=tokenization,
         tokenizer=files,
         pooling=request.pooling,
@@ -125,5 +143,6 @@ def _tokenization(module: InspectedModule, inference: Inference, request: Checkp
         return None
     constants = read_constants(module)
     found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
-    check_vocabulary(found, inference.architecture["vocab_size"])
+    architecture = inference.architecture
+    check_vocabulary(found, architecture["vocab_size"], architecture.values.get("pad_token_id"))
     return found

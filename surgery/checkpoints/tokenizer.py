@@ -1,7 +1,7 @@
 """The tokenizer's files of a checkpoint: the vocabulary, and the config that makes transformers' tokenizer of it.
 
 transformers' BertTokenizer and AlbertTokenizer follow google-research's tokenization.py, as tensorflow_text does: both
-strip accents where they lower-case, and split punctuation and CJK characters.
+strip accents where they lower-case, and split punctuation and CJK characters. RoBERTa's and XLM-R's have no casing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.explanation.tokenization import Tokenization
+from surgery.explanation.tokenization import FAIRSEQ, Tokenization
 from surgery.formats.text_files import read_text
 
 CONFIG = "tokenizer_config.json"
-WORD_PIECES, SENTENCE_PIECES = "vocab.txt", "spiece.model"
+WORD_PIECES, SENTENCE_PIECES, FAIRSEQ_PIECES = "vocab.txt", "spiece.model", "sentencepiece.bpe.model"
+BYTE_PAIRS, MERGES = "vocab.json", "merges.txt"
 """The names under which transformers looks for the files."""
 _WORD_PIECE = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]"}
 _SENTENCE_PIECE = {
@@ -28,14 +29,12 @@ class TokenizerFiles:
     """The files of a tokenizer.
 
     Attributes:
-        vocabulary: Name of the vocabulary's file in the checkpoint.
-        content: Its bytes, those of the module's own file.
+        files: The content of each file that is the module's own, by its name in the checkpoint.
         config: The content of `tokenizer_config.json`.
         padding: The id of the padding token, where the vocabulary shows it.
     """
 
-    vocabulary: str
-    content: bytes
+    files: dict[str, bytes]
     config: dict[str, Any]
     padding: int | None
 
@@ -45,15 +44,19 @@ def tokenizer_files(tokenization: Tokenization, length: int) -> TokenizerFiles:
 
     Raises ModuleError for a vocabulary that lacks a special token, or whose lines do not count its tokens.
     """
-    common = {
-        "do_lower_case": tokenization.lower_case,
-        "model_max_length": length,
-        "clean_up_tokenization_spaces": False,
-    }
     content = tokenization.file.read_bytes()
+    uncased = {"model_max_length": length, "clean_up_tokenization_spaces": False}
+    if tokenization.merges is not None:
+        files = {BYTE_PAIRS: content, MERGES: tokenization.merges.read_bytes()}
+        config = {"tokenizer_class": "RobertaTokenizer", **uncased, "add_prefix_space": tokenization.prefix_space}
+        return TokenizerFiles(files=files, config=config, padding=None)
+    if tokenization.fairseq:
+        config = {"tokenizer_class": "XLMRobertaTokenizer", **uncased}
+        return TokenizerFiles(files={FAIRSEQ_PIECES: content}, config=config, padding=FAIRSEQ.index("<pad>"))
+    common = {"do_lower_case": tokenization.lower_case, **uncased}
     if tokenization.pieces:
         config = {"tokenizer_class": "AlbertTokenizer", **common, "keep_accents": False, **_named(_SENTENCE_PIECE)}
-        return TokenizerFiles(vocabulary=SENTENCE_PIECES, content=content, config=config, padding=None)
+        return TokenizerFiles(files={SENTENCE_PIECES: content}, config=config, padding=None)
     tokens = read_text(tokenization.file).split("\n")
     # The padding, which no text has, is what a vocabulary without a mask token gets in its place: transformers would
     # otherwise add a token, for which the word embeddings have no row.
@@ -68,7 +71,7 @@ def tokenizer_files(tokenization: Tokenization, length: int) -> TokenizerFiles:
         "tokenize_chinese_chars": True,
         **_named(special),
     }
-    return TokenizerFiles(vocabulary=WORD_PIECES, content=content, config=config, padding=tokens.index(special["pad"]))
+    return TokenizerFiles(files={WORD_PIECES: content}, config=config, padding=tokens.index(special["pad"]))
 
 
 def _named(tokens: dict[str, str]) -> dict[str, str]:

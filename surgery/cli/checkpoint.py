@@ -31,12 +31,21 @@ from surgery.cli.terminal import show, working
         "surgery checkpoint exported/bert/1 bert_hf --verify",
         "surgery checkpoint ./electra electra_hf --drop-pooler",
         "surgery checkpoint ./module sentences_hf --pooling mean",
+        "surgery checkpoint ./classifier classifier_hf --label negative --label positive",
     ),
 )
 @MODULE
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option("--verify", is_flag=True, help="Also compute all outputs on both sides, in double precision.")
 @click.option("--drop-pooler", is_flag=True, help="Leave out the pooler, and with it the pooled output.")
+@click.option("--drop-head", is_flag=True, help="Leave out the classification head.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="The name of a label of the classification head; once for each, in order.",
+)
 @click.option(
     "--merge-dropout", type=float, metavar="RATE", help="The rate in the place of several that the config cannot have."
 )
@@ -56,6 +65,8 @@ def checkpoint(
     module: str, destination: Path, as_json: bool, verbose: bool, assume: tuple[str, ...], **options: Any
 ) -> None:
     """Write a module as a Hugging Face folder: config, weights, tokenizer and model card.
+
+    A classification head goes with it, if it is a dense layer on the pooled output.
 
     What transformers cannot express is refused before anything is written. Every tensor and hyperparameter is read
     back and compared before the folder is published. Only --verify needs TensorFlow.

@@ -44,6 +44,12 @@ from surgery.cli.terminal import show, working
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
 @reads_texts
 @click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="PAGE.html",
+    help="Also write a page about the export, to look at and to show.",
+)
 @TRUST
 @OVERWRITE
 @click.option("--keep-failed", is_flag=True, help="Keep the staged export when it fails, to look at.")
@@ -63,6 +69,7 @@ def convert(
     assume: tuple[str, ...],
     as_json: bool,
     verbose: bool,
+    report: Path | None,
     **outputs: Any,
 ) -> None:
     """Rebuild the encoder, verify it, and write a SavedModel that names every block output.
@@ -79,6 +86,7 @@ def convert(
             keep_failed=keep_failed,
             allow_nonfinite=allow_nonfinite,
             assume=assumed(assume),
+            report=report,
             progress=progress,
             **outputs,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
 import surgery
 from surgery.cli.options import JSON, LIMIT, MODULES, TIMEOUT, TRUST, VERBOSE, Command, Explained, paths, reports_errors
-from surgery.cli.terminal import show, working
+from surgery.cli.terminal import show, tell, working
 from surgery.comparing.parts import DIFFERENT, PARTS
 from surgery.progress import silent
 
@@ -20,6 +21,7 @@ from surgery.progress import silent
     examples=(
         "surgery diff ./base ./fine_tuned",
         "surgery diff ./module ./exported/1 --only variables  # 0 if the weights are the same",
+        "surgery diff ./base ./fine_tuned --numbers --html page.html",
         "surgery diff a.tar.gz b.tar.gz --json | jq '.weights.parts[]'",
     ),
 )
@@ -36,6 +38,13 @@ from surgery.progress import silent
 )
 @click.option("--all", "every", is_flag=True, help="Show every row of every table.")
 @click.option("--numbers", is_flag=True, help="Run both encoders in double precision: where do they part?")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="PAGE.html",
+    help="Write the comparison as a page, too: one file that fetches nothing.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file of --html.")
 @TRUST
 @TIMEOUT
 @LIMIT
@@ -43,7 +52,16 @@ from surgery.progress import silent
 @VERBOSE
 @reports_errors
 def diff(
-    a: str, b: str, only: tuple[str, ...], every: bool, numbers: bool, trust: bool, as_json: bool, verbose: bool
+    a: str,
+    b: str,
+    only: tuple[str, ...],
+    every: bool,
+    numbers: bool,
+    html: Path | None,
+    overwrite: bool,
+    trust: bool,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Show what is different between two modules, exports or checkpoints of any kind.
 
@@ -55,7 +73,11 @@ def diff(
     8.
     """
     with working(verbose) if numbers else nullcontext(silent) as progress:
-        found = surgery.diff(a, b, only=only, numbers=numbers, trust=trust, progress=progress)
+        found = surgery.diff(
+            a, b, only=only, numbers=numbers, html=html, overwrite=overwrite, trust=trust, progress=progress
+        )
     show(found, as_json, every=every)
+    if html is not None:
+        tell(f"wrote {html}")
     if not found.same:
         sys.exit(DIFFERENT)

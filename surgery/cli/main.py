@@ -31,12 +31,12 @@ or above a limit, 4 not explained by any weight table, 5 parity failed, 6 cannot
 write the destination, 7 not clean: the module could do more than compute, 8 the
 modules of diff differ, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
-READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph"})
+READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph", "report"})
 """The commands that read a module and run nothing of it."""
 RUNNING = frozenset({"checkpoint", "convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""
-RUNNING_WITH = {"diff": "--numbers"}
-"""Commands that run a module with this option only."""
+RUNNING_WITH = {"diff": {"--numbers"}, "report": {"--verify", "--text"}}
+"""Commands that run a module with these options only."""
 
 
 class Main(click.Group):
@@ -113,4 +113,5 @@ def command() -> None:
 def _runs(arguments: list[str]) -> bool:
     """Whether a command line runs a module."""
     name = arguments[0] if arguments else ""
-    return name in RUNNING or RUNNING_WITH.get(name) in arguments[1:]
+    options = {word.partition("=")[0] for word in arguments[1:]}
+    return name in RUNNING or bool(options & RUNNING_WITH.get(name, set()))

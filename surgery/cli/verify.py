@@ -29,12 +29,22 @@ from surgery.errors import ParityError
 @click.command(
     cls=Command,
     short_help="Compare an export with its module.",
-    examples=("surgery verify ./module exported/module/1",),
+    examples=(
+        "surgery verify ./module exported/module/1",
+        "surgery verify ./module exported/module/1 --node-data errors",
+    ),
 )
 @MODULE
 @click.argument("exported", type=click.Path(path_type=Path))
 @NONFINITE
 @ASSUME
+@click.option(
+    "--node-data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the errors of every output there, for Model Explorer to lay over the export's graph.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the folder of --node-data.")
 @TRUST
 @TIMEOUT
 @LIMIT
@@ -47,6 +57,8 @@ def verify(
     allow_nonfinite: bool,
     trust: bool,
     assume: tuple[str, ...],
+    node_data: Path | None,
+    overwrite: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -62,6 +74,8 @@ def verify(
             allow_nonfinite=allow_nonfinite,
             trust=trust,
             assume=assumed(assume),
+            node_data=node_data,
+            overwrite=overwrite,
             progress=progress,
         )
     show(found, as_json)

@@ -12,8 +12,10 @@ from surgery.proof.comparison import ModuleRecording, Outputs, compare, names_of
 from surgery.proof.parity import OutputDiff
 from surgery.results import Brief
 
-BOUNDS = ("vocab_size", "max_position_embeddings", "type_vocab_size")
-"""Fields that bound the inputs."""
+BOUNDS = ("vocab_size", "type_vocab_size")
+"""Fields that bound the ids of inputs; an encoder without token types lacks the second."""
+PADDING = "pad_token_id"
+"""The id from which some encoders count positions."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -44,10 +46,17 @@ class Numbers(Brief):
 
 def shared_battery(a: Architecture, b: Architecture) -> tuple[Batch, ...]:
     """The battery that both encoders can take, for double precision only and without training."""
-    for field_name in BOUNDS:
-        if field_name not in a.values or field_name not in b.values:
-            raise UsageError(f"running both modules on one battery: one of them has no {field_name}")
-    both = replace(a, values={**a.values, **{name: min(a[name], b[name]) for name in BOUNDS}})
+    values = dict(a.values)
+    for name in BOUNDS:
+        if (name in a.values) != (name in b.values):
+            raise UsageError(f"running both modules on one battery: one of them has no {name}")
+        if name in a.values:
+            values[name] = min(a[name], b[name])
+    padding = a.values.get(PADDING, b.values.get(PADDING))
+    if padding is not None:
+        values[PADDING] = padding
+    values["max_position_embeddings"] = min(a.longest, b.longest) + (0 if padding is None else padding + 1)
+    both = replace(a, values=values)
     return tuple(replace(batch, float32=False, training=False) for batch in make_battery(both))
 
 

@@ -15,12 +15,11 @@ import numpy as np
 from surgery.comparing.sides import Side
 from surgery.comparing.values import same_bits, sample
 from surgery.explanation.claims import Claim
+from surgery.explanation.groups import group_of
 from surgery.module import VariableInfo, is_attribute
-from surgery.tables.family import Family
 from surgery.tables.layout import Layout
 
 MEANING, NAME, CONTENT = "meaning", "name", "content"
-BLOCK_HOLE = "layer"
 BESIDE = "beside the encoder"
 """The group of variables that are no weights of the encoder, such as a classifier's or an optimiser's."""
 TRIES = 4
@@ -137,7 +136,7 @@ def _by_meaning(a: Side, b: Side) -> Iterator[Pair]:
     sides = [dict(_targets(one.claims)) for one in (a, b)]
     for target in dict.fromkeys([*sides[0], *sides[1]]):
         claims = [targets.get(target) for targets in sides]
-        group, block = _group(a.family, target, next(claim for claim in claims if claim is not None))
+        group, block = group_of(a.family, target, next(claim for claim in claims if claim is not None))
         stored = [None if c is None else Stored(variable=c.variable, layout=c.rule.layout) for c in claims]
         by = MEANING if all(claims) else ""
         yield Pair(name=target, a=stored[0], b=stored[1], by=by, group=group, block=block)
@@ -147,16 +146,6 @@ def _targets(claims: Iterable[Claim]) -> Iterator[tuple[str, Claim]]:
     for claim in claims:
         for target in claim.targets:
             yield target, claim
-
-
-def _group(family: Family, target: str, claim: Claim) -> tuple[str, int | None]:
-    if claim.rule.part != "encoder":
-        return f".{claim.rule.part}", None
-    if BLOCK_HOLE in claim.holes:
-        return "blocks", int(claim.holes[BLOCK_HOLE])
-    if family.repeated is not None and target.startswith(family.repeated):
-        return "the shared block", None
-    return ("pooler" if target.startswith("pooler") else "embeddings"), None
 
 
 def _rest(one: Side, known: bool) -> dict[Hashable, tuple[VariableInfo, str]]:

@@ -29,14 +29,17 @@ from surgery.explanation.graph_evidence import (
     observe_names,
     refuse_other_dropouts,
 )
-from surgery.explanation.heads import Head, find_head
+from surgery.explanation.heads import Head
+from surgery.explanation.heads_in_configs import described_head, with_labelling
+from surgery.explanation.heads_in_graphs import find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.recognition import find_family
-from surgery.explanation.sizes import bind_sizes
+from surgery.explanation.sizes import bind_sizes, most_tokens
 from surgery.module import InspectedModule
 from surgery.results import Brief, Result
-from surgery.tables.family import Family
+from surgery.tables.family import Family, InputAnchor
 from surgery.tables.publisher import Publisher
+from surgery.tables.recipe import SubmodelRecipe
 
 BLOCK_COUNT = "num_hidden_layers"
 
@@ -64,6 +67,11 @@ class Architecture(Result, report="hyperparameters"):
         """The number of blocks."""
         count: int = self.values[BLOCK_COUNT]
         return count
+
+    @property
+    def longest(self) -> int:
+        """The most tokens of a row."""
+        return most_tokens(self.values)
 
     def with_blocks(self, count: int) -> Architecture:
         """The same architecture with so many blocks."""
@@ -97,6 +105,11 @@ class Inference(Brief):
     publisher: Publisher | None = None
     head: Head | None = None
     unknown: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[InputAnchor, ...]:
+        """The inputs of the encoder that its export asks for."""
+        return self.family.asked_for(self.sizes)
 
     @property
     def outputs(self) -> EncoderOutputs:
@@ -143,7 +156,7 @@ def infer_architecture(
     _refuse_other_than_fixed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
     outputs = EncoderOutputs.of(family, graphs.targets, values[BLOCK_COUNT])
-    convention, submodels = _conventions(family, graphs, explanation, outputs)
+    convention, submodels = _conventions(family, graphs, explanation, outputs, family.asked_for(bound.sizes))
     generations = explanation.dialect.generation
     return Inference(
         family=family,
@@ -158,9 +171,19 @@ def infer_architecture(
         convention=convention,
         submodels=submodels,
         publisher=publisher,
-        head=find_head(module, family, explanation.claims),
+        head=_head(module, family, explanation, outputs),
         unknown=unknown,
     )
+
+
+def _head(module: InspectedModule, family: Family, explanation: Explanation, outputs: EncoderOutputs) -> Head | None:
+    """The head beside the encoder: as the graph around it shows it, or for a checkpoint as its config says."""
+    publisher = explanation.dialect.publisher
+    library = None if publisher is None else publisher.library
+    if module.config is None:
+        found = find_head(module, family, explanation.claims)
+        return with_labelling(found, module.training_config, library, module.name)
+    return described_head(module, library, explanation.claims, pooled="pooled_output" in outputs.names)
 
 
 def _observe(
@@ -179,7 +202,8 @@ def _observe(
     numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
     counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
     drawn = tuple(observe_graphs(family, graphs, counts))
-    served = explanation.dialect.publisher if module.whole_graph is not None else None
+    described_beside = module.whole_graph is not None or module.training_config is not None
+    served = explanation.dialect.publisher if described_beside else None
     if served is not None:
         shown = {seen.field: seen.value for seen in drawn if isinstance(seen, Seen)}
         name, config = module.name, module.training_config
@@ -213,20 +237,26 @@ def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> N
 
 
 def _conventions(
-    family: Family, graphs: Graphs, explanation: Explanation, outputs: EncoderOutputs
+    family: Family,
+    graphs: Graphs,
+    explanation: Explanation,
+    outputs: EncoderOutputs,
+    inputs: tuple[InputAnchor, ...],
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the sub-models are called: as the graph shows, or for a checkpoint as its export will be."""
     module = graphs.module
     if module.config is not None:
         parts = {claim.rule.part for claim in explanation.claims}
         submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in parts}
-        described = partial(described_convention, family, outputs=outputs.paths)
+        described = partial(described_convention, inputs, outputs=outputs.paths)
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
+
+    def read(name: str, submodel: SubmodelRecipe | None = None) -> Convention:
+        graph, called = graphs.anchored(name, training=False), explanation.dialect.outputs
+        return read_convention(module, family, inputs, name, graph, outputs.names, called=called, submodel=submodel)
+
     return (
-        read_convention(module, family, "__call__", graphs.anchored("__call__", training=False), outputs.names),
-        {
-            name: read_convention(module, family, name, graphs.anchored(name, training=False), outputs.names, recipe)
-            for name, recipe in submodels.items()
-        },
+        read("__call__"),
+        {name: read(name, submodel=recipe) for name, recipe in submodels.items()},
     )

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.claims import Claim
-from surgery.explanation.heads import BIAS, HEAD, KERNEL, DenseHead
+from surgery.explanation.groups import group_of
+from surgery.explanation.heads import DenseHead, OtherHead
 from surgery.module import InspectedModule, VariableInfo, is_attribute
 from surgery.results import Brief
 from surgery.tables import layout
+from surgery.tables.head import BIAS, HEAD, KERNEL
 from surgery.tables.layout import Layout
 
 
@@ -26,6 +28,9 @@ class Assignment:
         shape: Shape of the target.
         rule: Pattern of the row that claims the variable.
         part: The part that owns the target: "encoder", the name of a sub-model, or "classifier" for a head.
+        group: The part of the model: "embeddings", "blocks", "the shared block", "pooler", a submodel such as ".mlm",
+            or "classifier" for a head.
+        block: The number of the block, from 0; None for other groups.
     """
 
     variable: VariableInfo
@@ -34,6 +39,8 @@ class Assignment:
     shape: tuple[int, ...]
     rule: str
     part: str
+    group: str
+    block: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,17 +102,20 @@ def map_weights(module: InspectedModule, inference: Inference, head: DenseHead |
         _refuse_other_dtype(module, claim.variable)
         assert claim.rule.layout is not None
         shape = layout.shape_of(claim.rule.layout.right, inference.sizes)
-        assignments += [
-            Assignment(
-                variable=claim.variable,
-                target=target,
-                layout=claim.rule.layout,
-                shape=shape,
-                rule=claim.rule.pattern,
-                part=claim.rule.part,
+        for target in claim.targets:
+            group, block = group_of(inference.family, target, claim)
+            assignments.append(
+                Assignment(
+                    variable=claim.variable,
+                    target=target,
+                    layout=claim.rule.layout,
+                    shape=shape,
+                    rule=claim.rule.pattern,
+                    part=claim.rule.part,
+                    group=group,
+                    block=block,
+                )
             )
-            for target in claim.targets
-        ]
     if head is not None:
         sizes["labels"] = head.labels
         assignments += _of_head(module, head, sizes)
@@ -127,6 +137,7 @@ def _of_head(module: InspectedModule, head: DenseHead, sizes: Mapping[str, int])
             shape=layout.shape_of(found.right, sizes),
             rule="a dense layer on the pooled output",
             part=HEAD,
+            group=HEAD,
         )
 
 
@@ -139,6 +150,9 @@ def _refuse_other_dtype(module: InspectedModule, variable: VariableInfo) -> None
 
 
 def _reason_to_drop(claim: Claim, inference: Inference) -> str | None:
+    if claim.rule.part == HEAD:
+        because = f": {inference.head.because}" if isinstance(inference.head, OtherHead) else ""
+        return f"a classification head that is no part of the encoder{because}"
     if not claim.targets:
         return claim.rule.because or "the table drops it"
     if claim.rule.part != "encoder" and claim.rule.part not in inference.submodels:

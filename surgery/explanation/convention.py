@@ -15,7 +15,7 @@ from surgery.graphs.fingerprints import Fingerprints, see_through
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule, TensorInfo, Trace
 from surgery.tables.anchors import Anchors
-from surgery.tables.family import Family
+from surgery.tables.family import Family, InputAnchor
 from surgery.tables.recipe import SubmodelRecipe
 
 DEFAULT = ("default", "pooled_output")
@@ -50,9 +50,12 @@ class Convention:
 def read_convention(
     module: InspectedModule,
     family: Family,
+    asked_for: Sequence[InputAnchor],
     callable_name: str,
     graph: Anchors | None,
     known: tuple[str, ...],
+    *,
+    called: Mapping[str, tuple[str, ...]],
     submodel: SubmodelRecipe | None = None,
 ) -> Convention:
     """Reads how a callable is called from its inference trace.
@@ -60,9 +63,11 @@ def read_convention(
     Args:
         module: The module.
         family: Its family.
+        asked_for: The inputs that it must have. It may have the family's others besides.
         callable_name: Name of the callable.
         graph: The anchored graph of its inference trace.
         known: Outputs that the encoder will have, lists as one name.
+        called: The encoder's outputs by the names that the module's exporter gives them, where they differ.
         submodel: The recipe of the sub-model that the callable is; None for `__call__`.
 
     Raises:
@@ -75,12 +80,13 @@ def read_convention(
             hint="the module must have been saved with its call function, as TF Hub's are",
         )
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
-    inputs = _inputs(module, family, trace, graph, submodel)
+    inputs = _inputs(module, family, asked_for, trace, graph, submodel)
     taps = tap_names(family)
-    outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
+    wanted = {*known, *([submodel.logits] if submodel else [])}
+    outputs, aliases = _outputs(module, wanted, taps, trace, graph, called)
     if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
-    rows, length = _fixed(trace, [inputs[anchor.name] for anchor in family.inputs])
+    rows, length = _fixed(trace, [inputs[anchor.name] for anchor in family.inputs if anchor.name in inputs])
     return Convention(
         callable=callable_name,
         kind=kind,
@@ -94,14 +100,17 @@ def read_convention(
 
 
 def described_convention(
-    family: Family, callable_name: str, outputs: Mapping[str, str], submodel: SubmodelRecipe | None = None
+    asked_for: Sequence[InputAnchor],
+    callable_name: str,
+    outputs: Mapping[str, str],
+    submodel: SubmodelRecipe | None = None,
 ) -> Convention:
     """How a checkpoint's callable will be called: as TF Hub's exporter writes it, because a checkpoint has no function.
 
     Inputs and outputs have the encoder's own names. A sub-model does not return `embedding_output`, and adds its
     logits. `outputs` are paths by export name, see `EncoderOutputs.paths`.
     """
-    inputs = {anchor.name: anchor.name for anchor in family.inputs}
+    inputs = {anchor.name: anchor.name for anchor in asked_for}
     if submodel is None:
         aliases = dict([DEFAULT]) if DEFAULT[1] in outputs else {}
         return Convention(callable=callable_name, kind="dict", inputs=inputs, outputs=outputs, aliases=aliases)
@@ -113,7 +122,12 @@ def described_convention(
 
 
 def _inputs(
-    module: InspectedModule, family: Family, trace: Trace, graph: Anchors, submodel: SubmodelRecipe | None
+    module: InspectedModule,
+    family: Family,
+    asked_for: Sequence[InputAnchor],
+    trace: Trace,
+    graph: Anchors,
+    submodel: SubmodelRecipe | None,
 ) -> dict[str, str]:
     """Path of the input by encoder input.
 
@@ -133,8 +147,8 @@ def _inputs(
     without = [anchor.name for anchor in family.inputs if anchor.table is None]
     if len(rest) == len(without) == 1:
         found[without[0]] = rest[0]
-    wanted = {anchor.name for anchor in family.inputs} | ({submodel.positions} if submodel else set())
-    if set(found) != wanted or len(set(found.values())) != len(nodes):
+    wanted = {anchor.name for anchor in asked_for} | ({submodel.positions} if submodel else set())
+    if not wanted <= set(found) or len(set(found.values())) != len(nodes):
         raise UnexplainedError(
             f"reading the inputs of {module.name}'s {trace.callable}: expected {', '.join(sorted(wanted))}, "
             f"found {', '.join(nodes.values())}, of which {', '.join(sorted(found))} could be told apart"
@@ -150,24 +164,30 @@ def _fixed(trace: Trace, paths: Sequence[str]) -> tuple[int | None, int | None]:
 
 
 def _outputs(
-    module: InspectedModule, known: set[str], taps: re.Pattern[str], trace: Trace, graph: Anchors
+    module: InspectedModule,
+    known: set[str],
+    taps: re.Pattern[str],
+    trace: Trace,
+    graph: Anchors,
+    called: Mapping[str, tuple[str, ...]],
 ) -> tuple[dict[str, str], dict[str, str]]:
     own: dict[str, Tensor] = {}
     outputs: dict[str, str] = {}
     aliases: dict[str, str] = {}
     by_name = sorted(
         (
-            (export_name(path, leaf), path, tensor)
+            (export_name(own_path, leaf), own_path, path, tensor)
             for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
+            for own_path in (_own_path(path, called),)
         ),
         key=lambda row: (
             path_stem(row[0], row[1]) not in known
         ),  # an output with a name of its own comes before its aliases
     )
-    for name, path, tensor in by_name:
-        if taps.fullmatch(path.partition("[")[0]):
-            continue  # an export of this tool, with taps: they are made anew, or not, as a conversion asks
-        if path_stem(name, path) in known:
+    for name, own_path, path, tensor in by_name:
+        if taps.fullmatch(own_path.partition("[")[0]):
+            continue  # taps, such as an export of this tool has: they are made anew, or not, as a conversion asks
+        if path_stem(name, own_path) in known:
             outputs[name] = path
             own.setdefault(name, tensor)
         elif (same_as := _same(tensor, own, graph.graph)) is not None:
@@ -178,6 +198,20 @@ def _outputs(
                 hint=f"the encoder gives {', '.join(sorted(known))}",
             )
     return outputs, aliases
+
+
+def _own_path(path: str, called: Mapping[str, tuple[str, ...]]) -> str:
+    """The path of an output by the encoder's own names. Of a list that stands for several outputs, the last one is the
+    list of all entries that are left: `hidden_states[1]` is `encoder_outputs[0]` where the embedding comes first."""
+    stem, _, index = path.removesuffix("]").partition("[")
+    names = called.get(stem)
+    if names is None:
+        return path
+    if not index:
+        return names[0]
+    *single, rest = names
+    number = int(index)
+    return single[number] if number < len(single) else f"{rest}[{number - len(single)}]"
 
 
 def _same(tensor: Tensor, own: Mapping[str, Tensor], graph: FlatGraph) -> str | None:

@@ -8,7 +8,7 @@ A call returns tensors, and lists with one tensor per block. A signature knows n
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from surgery.tables.family import Family
@@ -81,3 +81,20 @@ class EncoderOutputs:
     def entries_after(self, depth: int) -> tuple[str, ...]:
         """The entries of the list of block outputs that exist after `depth` blocks have run."""
         return tuple(entry_name(BLOCKS, number) for number in range(self.entry(depth)))
+
+    def blocks_of(self, outputs: Iterable[str], taps: Container[str]) -> dict[str, int]:
+        """The numbers of the blocks to which outputs belong, by output. Others are left out.
+
+        `outputs` are named as in a comparison: by signature or call, and as the entry of a list or by export name, such
+        as `depth_2.encoder_outputs_1` or `mlm(training=True).query[0]`. `taps` are the export's names of taps.
+        """
+        found: dict[str, int] = {}
+        for output in outputs:
+            name = re.sub(r"\[([0-9]+)\]$", r"_\1", output.rpartition(".")[2])
+            entry = split_entry(name)
+            if entry is None or (entry[0] not in self.lists and name not in taps):
+                continue
+            block = entry[1] - self.lists.get(entry[0], 0)
+            if block >= 0:
+                found[output] = block
+        return found

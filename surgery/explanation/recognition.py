@@ -22,7 +22,7 @@ def find_embedded(module: InspectedModule) -> dict[str, tuple[Family, Explanatio
     """
     names = [variable.name for variable in module.variables]
     found: dict[str, tuple[Family, Explanation]] = {}
-    for family, dialect in _dialects(module):
+    for family, dialect in candidates(module):
         scopes = (scope for name in names for scope in _scopes(name, dialect.rules[0]))
         for scope in dict.fromkeys(("", *scopes)):
             explanation = explain(dialect, module.variables, scope)
@@ -52,7 +52,7 @@ def find_family(module: InspectedModule) -> tuple[Family, Explanation]:
     """
     weights = [variable for variable in module.variables if variable.outside is None and not is_attribute(variable)]
     tried = []
-    for family, dialect in _dialects(module):
+    for family, dialect in candidates(module):
         explanation = explain(dialect, weights, module.scope)
         if explanation.complete:
             return family, explanation
@@ -80,7 +80,7 @@ def _hint(module: InspectedModule) -> str:
     return "surgery converts BERT encoders; `surgery inspect` shows what this module is"
 
 
-def _dialects(module: InspectedModule) -> list[tuple[Family, Dialect]]:
+def candidates(module: InspectedModule) -> list[tuple[Family, Dialect]]:
     """The tables to try: all, or for a checkpoint those whose publisher writes such a config.
 
     Raises UnexplainedError for a config of another architecture, because equal names need not mean the same function.

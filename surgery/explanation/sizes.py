@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.explanation.claims import Claim
@@ -23,6 +24,16 @@ class Bound:
 
     sizes: Mapping[str, int]
     observations: tuple[Observation, ...]
+
+
+def most_tokens(values: Mapping[str, Any]) -> int:
+    """The most tokens of a row, for an encoder with these hyperparameters.
+
+    Where positions are counted from an id of padding, as RoBERTa does, the rows of the table up to that one stand for
+    no token.
+    """
+    positions: int = values["max_position_embeddings"]
+    return positions - (values["pad_token_id"] + 1 if "pad_token_id" in values else 0)
 
 
 def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: Findings) -> Bound:
@@ -47,7 +58,7 @@ def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: F
         try:
             bound = layout.bind(claim.rule.layout, claim.variable.shape, sizes)
         except ValueError as error:
-            fields = [family.sizes[axis] for axis in claim.rule.layout.axes]
+            fields = [family.sizes[axis] for axis in claim.rule.layout.axes if axis in family.sizes]
             known = sorted({f"{field} was read at {places[field]}" for field in fields if field in places})
             raise ContradictionError(
                 f"binding the shape of {claim.variable.name} {list(claim.variable.shape)}: {error}; "
@@ -55,7 +66,7 @@ def bind_sizes(name: str, family: Family, claims: tuple[Claim, ...], findings: F
                 hint="the variable is damaged, or belongs to another architecture",
             ) from error
         for axis, size in bound.items():
-            if axis not in sizes:
+            if axis not in sizes and axis in family.sizes:  # no field counts the labels of a head
                 field, place = family.sizes[axis], claim.variable.name
                 seen.append(Seen(field=field, value=size, kind="shapes", place=place))
                 places[field] = place

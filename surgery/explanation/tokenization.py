@@ -9,12 +9,25 @@ from typing import Any
 
 from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_json, read_text
 from surgery.module import InspectedModule, is_attribute
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
 """The tokens of a WordPiece vocabulary that Model Garden's packer puts around and after texts."""
 VOCABULARY, PIECES, CASING = "vocab_file", "sp_model_file", "do_lower_case"
+XLM_R_PIECES = "xlm_roberta_sp_model_file"
+"""The attribute of XLM-R's SentencePiece model, whose ids are not the encoder's (see FAIRSEQ)."""
+OTHER_PIECES = "fairseq_sp_model_file"
+"""The attribute of a SentencePiece model of which no more is known than that its ids are not the encoder's."""
+BYTE_PAIRS, MERGES = "bpe_vocab_file", "bpe_merges_file"
+"""The attributes of a byte-level BPE's vocabulary (JSON) and merges."""
+TOKENIZER_CONFIG = "tokenizer_config_file"
+"""The attribute of a byte-level BPE's configuration, which says whether a space is put before a text."""
+FAIRSEQ = ("<s>", "<pad>", "</s>", "<unk>")
+"""XLM-R's first ids. fairseq has them in this order; SentencePiece has <unk>, <s> and </s>, and then the pieces, to
+whose ids fairseq adds 1."""
+SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>")
+"""What Model Garden's packer looks for in a SentencePiece model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +35,29 @@ class Tokenization:
     """A tokenizer.
 
     Attributes:
-        file: A WordPiece vocabulary with one token per line, or a SentencePiece model.
+        file: A WordPiece vocabulary with one token per line, a SentencePiece model, or the JSON of a byte-level BPE.
         pieces: True for a SentencePiece model.
+        fairseq: True for a SentencePiece model whose ids are moved as in XLM-R, see FAIRSEQ.
+        merges: The merges of a byte-level BPE; None for other tokenizers.
+        prefix_space: Whether a byte-level BPE puts a space before the text.
         lower_case: Whether texts are lower-cased first.
         why: The evidence for `lower_case`.
     """
 
     file: Path
     pieces: bool
+    fairseq: bool = False
+    merges: Path | None = None
+    prefix_space: bool = False
     lower_case: bool
     why: str
+
+    @property
+    def kind(self) -> str:
+        """The name of the tokenizer's kind, for people."""
+        if self.merges is not None:
+            return "byte-level BPE"
+        return "WordPiece" if not self.pieces else "SentencePiece (XLM-R)" if self.fairseq else "SentencePiece"
 
 
 def find_tokenization(
@@ -50,13 +76,20 @@ def find_tokenization(
         lower_case: The casing instead of the module's.
 
     Raises:
-        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it.
+        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or the tokenizer
+            has no casing, and `lower_case` is True.
     """
     doing = f"looking for the tokenizer of {module.name}"
+    uncased = _uncased(module, vocab, doing)
+    if uncased is not None:
+        if lower_case:
+            raise UsageError(
+                f"{doing}: {argument('lower_case', lower_case)}, but {uncased.why}",
+                hint=f"leave out {argument('lower_case', lower_case)}",
+            )
+        return uncased
     if vocab is not None:
-        file, pieces = vocab, vocab.suffix == ".model"
-        if not file.is_file():
-            raise UsageError(f"{argument('vocab', vocab)}: there is no such file")
+        file, pieces = _given(vocab), vocab.suffix == ".model"
     else:
         named = next((name for name in (VOCABULARY, PIECES) if name in module.assets), None)
         if named is None:
@@ -81,6 +114,64 @@ def find_tokenization(
     )
 
 
+def _uncased(module: InspectedModule, vocab: Path | None, doing: str) -> Tokenization | None:
+    """The tokenizer of a module whose tokenizer has no casing; None for another. `vocab` is the caller's file."""
+    own = {name: Path(module.folder) / file for name, file in module.assets.items()}
+    if XLM_R_PIECES in own and (vocab is None or vocab.suffix == ".model"):
+        return Tokenization(
+            file=own[XLM_R_PIECES] if vocab is None else _given(vocab),
+            pieces=True,
+            fairseq=True,
+            lower_case=False,
+            why="XLM-R's tokenizer takes texts as they are",
+        )
+    if vocab is not None:
+        return None
+    if BYTE_PAIRS in own and MERGES in own:
+        return Tokenization(
+            file=own[BYTE_PAIRS],
+            pieces=False,
+            merges=own[MERGES],
+            prefix_space=_prefix_space(own.get(TOKENIZER_CONFIG)),
+            lower_case=False,
+            why="a byte-level BPE takes texts as they are",
+        )
+    if OTHER_PIECES in own:
+        raise UsageError(
+            f"{doing}: {own[OTHER_PIECES].name} is a SentencePiece model whose ids are not the encoder's, and nothing "
+            "says how they are moved",
+            hint='if it is XLM-R\'s, say so in tokenizer_config.json: "tokenizer_class": "XLMRobertaTokenizer"',
+        )
+    return None
+
+
+def _given(vocab: Path) -> Path:
+    if not vocab.is_file():
+        raise UsageError(f"{argument('vocab', vocab)}: there is no such file")
+    return vocab
+
+
+def _prefix_space(config: Path | None) -> bool:
+    """`add_prefix_space` of a tokenizer's configuration; without one, transformers' default."""
+    if config is None:
+        return False
+    try:
+        return read_json(config).get("add_prefix_space", False) is True
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModuleError(f"reading {config}: {error}", hint="the file is damaged: fetch the module again") from error
+
+
+def refuse_byte_pairs(doing: str, tokenization: Tokenization) -> None:
+    """Raises UsageError for a tokenizer that cannot be a part of a graph."""
+    if tokenization.merges is not None:
+        raise UsageError(
+            f"{doing}: its tokenizer is a byte-level BPE ({tokenization.file.name}, {tokenization.merges.name}), and "
+            "tensorflow_text has no operation that computes it",
+            hint="make the tokens outside of the graph, such as with transformers' AutoTokenizer, and give them to the "
+            "export that takes tokens",
+        )
+
+
 def read_constants(module: InspectedModule) -> dict[str, Any]:
     """The module's constants by attribute. Reading them from variables imports TensorFlow."""
     kept = [v for v in module.variables if v.outside is None and is_attribute(v) and v.attribute == CASING]
@@ -89,16 +180,21 @@ def read_constants(module: InspectedModule) -> dict[str, Any]:
     return {**module.constants, **found}
 
 
-def check_vocabulary(tokenization: Tokenization, vocab_size: int | None) -> None:
-    """Looks at a vocabulary before TensorFlow does; `vocab_size` is the encoder's number of rows, if it is known.
+def check_vocabulary(tokenization: Tokenization, vocab_size: int | None, padding: int | None = None) -> None:
+    """Looks at a vocabulary before TensorFlow does.
 
-    Raises ModuleError when the file cannot be read, lacks a special token, or has more tokens than the encoder has
-    rows.
+    `vocab_size` is the encoder's number of rows, if it is known. `padding` is the id from which the encoder counts
+    positions, if it does. Raises ModuleError when the file cannot be read, lacks a special token, has more tokens than
+    the encoder has rows, or has another id of padding.
     """
     file = tokenization.file
-    if tokenization.pieces:
+    if tokenization.pieces or tokenization.merges is not None:
         if not file.is_file():
             raise ModuleError(f"reading {file}: there is no such file", hint="the module is incomplete: fetch it again")
+        if tokenization.fairseq:
+            _check_padding(file, FAIRSEQ.index("<pad>"), padding)
+        if tokenization.pieces:
+            _check_pieces(tokenization, vocab_size)
         return
     try:
         lines = read_text(file).splitlines()
@@ -113,9 +209,41 @@ def check_vocabulary(tokenization: Tokenization, vocab_size: int | None) -> None
             f"{', '.join(missing)} is not among its {len(lines)} lines",
             hint=f"it is no vocabulary of BERT's; give {argument('vocab', 'vocab.txt')}",
         )
-    tokens = len(lines)
+    _check_padding(file, lines.index(SPECIAL[0]), padding)
+    _check_size(file, len(lines), vocab_size)
+
+
+def _check_pieces(tokenization: Tokenization, vocab_size: int | None) -> None:
+    from sentencepiece import SentencePieceProcessor
+
+    file = tokenization.file
+    try:
+        model = SentencePieceProcessor(model_file=str(file))
+    except (OSError, RuntimeError) as error:
+        raise ModuleError(
+            f"reading the vocabulary {file}: {str(error).strip()}", hint="the file is no such vocabulary"
+        ) from error
+    missing = [piece for piece in SPECIAL_PIECES if model.piece_to_id(piece) == model.unk_id()]
+    if missing and not tokenization.fairseq:
+        raise ModuleError(
+            f"reading the vocabulary {file}: expected the pieces {', '.join(SPECIAL_PIECES)}; it has no "
+            + ", ".join(missing),
+            hint="it is no vocabulary of ALBERT's",
+        )
+    _check_size(file, model.get_piece_size() + int(tokenization.fairseq), vocab_size)
+
+
+def _check_size(file: Path, tokens: int, vocab_size: int | None) -> None:
     if vocab_size is not None and tokens > vocab_size:
         raise ModuleError(
             f"reading {file}: it has {tokens} tokens, the encoder's word embedding {vocab_size} rows",
+            hint="it is another model's vocabulary",
+        )
+
+
+def _check_padding(file: Path, found: int, expected: int | None) -> None:
+    if expected is not None and found != expected:
+        raise ModuleError(
+            f"reading {file}: padding has the id {found}, and the encoder counts positions from {expected}",
             hint="it is another model's vocabulary",
         )

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from surgery.arguments import argument
+from surgery.batching.token_inputs import SPELLINGS
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.outputs import BLOCKS, EncoderOutputs
-from surgery.explanation.tokenization import SPECIAL, VOCABULARY
 from surgery.export.manifest import MANIFEST, read_manifest
+from surgery.export.padding_id import padding_id
 from surgery.families import FAMILIES
-from surgery.formats.text_files import read_text
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.plain import plain
 from surgery.planning.requests import Layers, Tap, layers_text
@@ -31,7 +31,6 @@ ALL_BLOCKS, POOLER, ADDED, REST = "all blocks", "pooler", "added", "rest"
 anywhere else."""
 POOLED_AXIS = "pooled"
 """The axis of the pooled output in the rows of the families' tables, which only the pooler's weights have."""
-PAD = SPECIAL[0]
 Shape = tuple[int | None, ...]
 
 
@@ -68,7 +67,8 @@ class Description:
             embedding, and are counted from there.
         blocks: The number of its blocks.
         features: The features that it was made with, in their short form.
-        pad: The id of `[PAD]` in its vocabulary; 0 where it has none.
+        pad: The id of padding, see `padding_id`.
+        inputs: The names of the tokens that the call takes.
     """
 
     graph: str
@@ -78,6 +78,7 @@ class Description:
     blocks: int
     features: tuple[str, ...]
     pad: int
+    inputs: tuple[str, ...] = tuple(SPELLINGS)
 
     @property
     def names(self) -> EncoderOutputs:
@@ -112,12 +113,14 @@ class Description:
     def from_config(cls, data: Mapping[str, Any]) -> Description:
         """The description that `to_config` has written. Raises ModuleError for other data."""
         try:
+            data = {"inputs": tuple(SPELLINGS), **data}  # layers that were saved without it took all three
             known = {field.name: data[field.name] for field in fields(cls)}
             weights = tuple(Weight(**{**weight, "shape": tuple(weight["shape"])}) for weight in data["weights"])
             outputs = {name: tuple(map(tuple, shapes)) for name, shapes in data["outputs"].items()}
             lists = {name: tuple(numbers) for name, numbers in data["lists"].items()}
-            rebuilt = {"weights": weights, "outputs": outputs, "lists": lists, "features": tuple(data["features"])}
-            return cls(**{**known, **rebuilt})
+            rebuilt = {"weights": weights, "outputs": outputs, "lists": lists}
+            sequences = {name: tuple(data[name]) for name in ("features", "inputs")}
+            return cls(**{**known, **rebuilt, **sequences})
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise ModuleError(
                 f"reading the configuration of a layer: its description of an export is damaged ({error})",
@@ -155,7 +158,8 @@ def describe(module: InspectedModule) -> Description:
             },
             blocks=blocks,
             features=features,
-            pad=_pad(module),
+            pad=padding_id(module),
+            inputs=tuple(trace.inputs),
         )
     except (LookupError, TypeError, AttributeError, StopIteration) as error:
         raise ModuleError(
@@ -232,17 +236,3 @@ def _entries(name: str, count: int, taps: list[str], blocks: int) -> tuple[int, 
     if len(found) != count:
         raise LookupError(f"{name} has {count} entries, expected {len(found)}")
     return found
-
-
-def _pad(module: InspectedModule) -> int:
-    """The id of [PAD]: its line in the vocabulary. SentencePiece models of BERTs have it at 0, as Google's have."""
-    if VOCABULARY not in module.assets:
-        return 0
-    try:
-        lines = read_text(Path(module.folder) / module.assets[VOCABULARY]).splitlines()
-    except (OSError, ValueError) as error:
-        raise ModuleError(
-            f"reading the vocabulary of {module.name}: {getattr(error, 'strerror', None) or error}",
-            hint="the export is damaged: write it again with surgery convert",
-        ) from error
-    return lines.index(PAD) if PAD in lines else 0

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import WriteError
-from surgery.explanation.heads import HEAD, head_data
+from surgery.explanation.heads import DenseHead, Labelling, head_data
 from surgery.explanation.outputs import split_entry
 from surgery.formats.text_files import read_json
-from surgery.module import SignatureInfo
+from surgery.module import InspectedModule, SignatureInfo
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan
 from surgery.planning.outputs import DEPTH, TAPS
 from surgery.planning.plan import Plan
 from surgery.planning.requests import MODEL_GARDEN, Request, Tap
 from surgery.proof.parity import ParityReport, report_data
+from surgery.tables.head import HEAD
 from surgery.wording import is_number
 
 MANIFEST = Path("assets.extra") / "surgery.json"
@@ -58,6 +60,8 @@ def make_manifest(
                 "layout": a.layout.sentence,
                 "shape": list(a.shape),
                 "trainable": a.variable.trainable,
+                "group": a.group,
+                "block": a.block,
                 "sha256": hashes[a.target],
             }
             for a in plan.weights.assignments
@@ -68,7 +72,7 @@ def make_manifest(
         "outputs": plain(plan.signatures),
         "packed": plain(plan.packed),
         "request": plain(plan.outputs.request.short),
-        "head": head_data(plan.outputs.head),
+        "head": head_statement(plan),
         **({"edits": edits_data(edited)} if edited is not None else {}),
         "parity": report_data(report),
         "packages": package_versions(PACKAGES),
@@ -150,6 +154,31 @@ def _request_of(signatures: Mapping[str, SignatureInfo]) -> Request:
         taps=tuple(Tap(entry[0], layers=entry[1]).short for entry in tapped if entry is not None),
         depths=tuple(int(depth) for depth in depths if is_number(depth)),
         keep_head=HEAD in signatures,
+    )
+
+
+def head_statement(plan: Plan) -> dict[str, Any] | None:
+    """What a manifest states of the head that is kept, with the labels as the module or its own manifest names them."""
+    head = plan.outputs.head
+    return head_data(head if head is None else replace(head, labelling=stated_labelling(plan.module, head)))
+
+
+def stated_labelling(module: InspectedModule, head: DenseHead) -> Labelling:
+    """What is stated of a head's labels. Of an export's, its manifest may state what its module's files did."""
+    if head.labelling != Labelling():
+        return head.labelling
+    try:
+        stated = read_manifest(Path(module.folder))["head"]
+        names, problem, dropout = stated.get("names"), stated.get("problem"), stated.get("dropout")
+        if stated["labels"] != head.labels:
+            return head.labelling
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return head.labelling
+    named = isinstance(names, list) and len(names) == head.labels
+    return Labelling(
+        names=tuple(map(str, names)) if named else None,
+        problem=problem if isinstance(problem, str) else None,
+        dropout=dropout if isinstance(dropout, float) else None,
     )
 
 

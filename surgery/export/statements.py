@@ -8,12 +8,12 @@ export is held against the very files that the manifest names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from surgery.explanation.heads import head_data
-from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, read_manifest
+from surgery.explanation.heads import Labelling
+from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, head_statement, read_manifest
 from surgery.module import InspectedModule
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan, describe, read_edit
@@ -21,8 +21,10 @@ from surgery.planning.plan import Plan
 
 HISTORY = frozenset({"packages"})
 """Keys that only say how the export was made."""
-NAMES_OF_HEAD = frozenset({"kernel", "bias", "stored", "others"})
-"""Statements about a head that name the module's own variables and outputs."""
+LABELLING = frozenset(field.name for field in fields(Labelling))
+"""Statements about the labels of a head, which earlier versions did not make."""
+NAMES_OF_HEAD = frozenset({"kernel", "bias", "stored", "others", *LABELLING})
+"""Statements about a head that name the module's own variables and outputs, and what its files say of the labels."""
 ABSENT = "nothing"
 
 
@@ -88,6 +90,9 @@ def check_statements(
     for key in ("graph", "packed", "keep_head") if isinstance(stated.get("request"), dict) else ():
         if key not in stated["request"]:
             del facts["request"][key]
+    for key in LABELLING if isinstance(stated.get("head"), dict) and facts.get("head") else ():
+        if key not in stated["head"]:
+            facts["head"].pop(key, None)
     return tuple(f"{MANIFEST}: {line}" for line in _differences(stated, facts, ""))
 
 
@@ -165,7 +170,7 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
 
 def _head_facts(plan: Plan, *, own: bool) -> dict[str, Any] | None:
     """What a manifest states of the head that is kept; without the names of variables if they are another module's."""
-    found = head_data(plan.outputs.head)
+    found = head_statement(plan)
     return found if found is None or own else {key: value for key, value in found.items() if key not in NAMES_OF_HEAD}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import ModuleError
+from surgery.explanation.tokenization import FAIRSEQ
 from surgery.export.manifest import read_manifest
 from surgery.formats.text_files import read_text
 from surgery.sources.files import inside
@@ -21,11 +22,13 @@ class TextFacts:
     Attributes:
         seq_length: The most tokens of a row; longer texts are cut.
         pieces: True where SentencePiece makes the tokens, False where WordPiece does.
+        fairseq: True where SentencePiece's ids are moved as in XLM-R, see surgery.explanation.tokenization.FAIRSEQ.
         vocabulary: The vocabulary's file, relative to the export.
     """
 
     seq_length: int
     pieces: bool
+    fairseq: bool = False
     vocabulary: str
 
 
@@ -34,9 +37,12 @@ def read_text_facts(export: Path) -> TextFacts | None:
     try:
         facts = read_manifest(export)["text"]
         return TextFacts(
-            seq_length=int(facts["seq_length"]), pieces=bool(facts["pieces"]), vocabulary=str(facts["vocabulary"])
+            seq_length=int(facts["seq_length"]),
+            pieces=bool(facts["pieces"]),
+            fairseq=facts.get("fairseq", False) is True,
+            vocabulary=str(facts["vocabulary"]),
         )
-    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
 
 
@@ -50,7 +56,8 @@ def read_vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
             from sentencepiece import SentencePieceProcessor
 
             pieces = SentencePieceProcessor(model_file=str(path))
-            return tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
+            named = tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
+            return (*FAIRSEQ, *named[len(FAIRSEQ) - 1 :]) if facts.fairseq else named
         return tuple(read_text(path).splitlines())
     except (OSError, ValueError, RuntimeError) as error:
         raise ModuleError(

@@ -17,6 +17,7 @@ from surgery.families.publishers.hugging_face import (
     hugging_face_rows,
     library,
 )
+from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
@@ -89,7 +90,7 @@ TF1 = Dialect(
     ),
     publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
 )
-_HUGGING_FACE_BLOCK = {
+HUGGING_FACE_BLOCK = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -107,7 +108,7 @@ HUGGING_FACE = Dialect(
         "encoder.layer.{layer}",
         BLOCK,
         {
-            **_HUGGING_FACE_BLOCK,
+            **HUGGING_FACE_BLOCK,
             "pooler": "pooler.dense",
             "mlm_dense": "cls.predictions.transform.dense",
             "mlm_norm": "cls.predictions.transform.LayerNorm",
@@ -124,7 +125,7 @@ HUGGING_FACE_ELECTRA = Dialect(
         "encoder.layer.{layer}",
         BLOCK,
         {
-            **_HUGGING_FACE_BLOCK,
+            **HUGGING_FACE_BLOCK,
             "projection": "embeddings_project",
             "mlm_dense": "generator_predictions.dense",
             "mlm_norm": "generator_predictions.LayerNorm",
@@ -134,7 +135,15 @@ HUGGING_FACE_ELECTRA = Dialect(
     ),
     # ElectraGeneratorPredictions applies GELU, whatever the config's activation.
     publisher=hugging_face_checkpoints(
-        "electra", ELECTRA_NAMES, _DROPOUTS, library("Electra", scope="electra"), code={"mlm_act": "gelu"}
+        "electra",
+        ELECTRA_NAMES,
+        _DROPOUTS,
+        library(
+            "Electra",
+            scope="electra",
+            other_classifier="it has a layer with GELU of its own, on the first token of the sequence output",
+        ),
+        code={"mlm_act": "gelu"},
     ),
 )
 
@@ -193,7 +202,17 @@ _BLOCKS = "_transformer_layers[]"
 
 BERT = Family(
     name="bert",
-    dialects=(G1, G2, G3_G4, G4_V2, TF1, HUGGING_FACE, HUGGING_FACE_ELECTRA),
+    dialects=(
+        G1,
+        G2,
+        G3_G4,
+        G4_V2,
+        TF1,
+        HUGGING_FACE,
+        HUGGING_FACE_ELECTRA,
+        in_tensorflow(HUGGING_FACE, "bert"),
+        in_tensorflow(HUGGING_FACE_ELECTRA, "electra"),
+    ),
     sizes={
         "hidden": "hidden_size",
         "heads": "num_attention_heads",

@@ -10,11 +10,12 @@ from __future__ import annotations
 from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_mobilebert import hugging_face_mobilebert
 from surgery.families.shared.mobilebert import BLOCK, EMBEDDING, FFN, SHARED
+from surgery.families.shared.rows import KEPT_HEAD
 from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
 from surgery.tables.evidence import GraphEvidence
-from surgery.tables.family import BlockInput, Family, InputAnchor, Tap
+from surgery.tables.family import BlockInput, EndAnchors, Family, InputAnchor, Tap
 from surgery.tables.fields import Field
 from surgery.tables.recipe import Activation, EncoderRecipe, Setting
 from surgery.tables.rules import Dialect, WeightRule, move
@@ -69,6 +70,7 @@ def _dialect(query: str, value: str, *shared: WeightRule) -> Dialect:
             *_dense(f"{FFN}/output_dense", "inner bottleneck", "bottleneck"),
             *_norm(f"{FFN}/norm", "bottleneck"),
             *_dense("pooler", "hidden pooled", "pooled", group="pooler"),
+            KEPT_HEAD,
             *shared,
         ),
     )
@@ -202,6 +204,7 @@ MOBILEBERT = Family(
         InputAnchor(name="input_type_ids", table=f"{EMBEDDING}/type_embedding/embeddings"),
     ),
     block_input=BlockInput(kernel=BLOCK + "/bottleneck_input/dense/kernel"),
+    ends=EndAnchors(attention=_QUERY + "/bias", sequence=BLOCK + "/bottleneck_output/norm/beta", pooled="pooler/bias"),
     taps=_taps(),
     no_taps={
         "intermediate_preactivation": "its dense layers apply the activation themselves, nothing stands in between",

@@ -20,7 +20,7 @@ from surgery.checkpoints.safetensors_file import write_safetensors
 from surgery.checkpoints.tokenizer import CONFIG as TOKENIZER_CONFIG
 from surgery.errors import ParityError, WriteError
 from surgery.export.publish import check_apart, choose_destination, publish, staging
-from surgery.export.weights import Weights
+from surgery.export.weights import Weights, sha256
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.module import InspectedModule
 from surgery.progress import Progress, counting, silent
@@ -30,6 +30,7 @@ from surgery.scanning.gate import let_through
 from surgery.sources.hugging_face import KNOWN_BY, WEIGHTS
 from surgery.sources.location import module_name
 from surgery.sources.opening import open_module
+from surgery.tables.head import HEAD
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -122,6 +123,10 @@ def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Pr
         if hashes:
             tick()
         target = tensors[name].target
+        if name in planned.form.zeros:
+            zeros = np.zeros(tensors[name].shape, np.float32)
+            hashes[target] = sha256(zeros)
+            return zeros
         found = tensors[name].layout.apply(weights.value(target), sizes)
         hashes[target] = weights.hash_of(target)
         return found
@@ -130,11 +135,12 @@ def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Pr
     tick()
     _write_json(folder / KNOWN_BY, planned.config_values)
     if planned.tokenizer is not None:
-        (folder / planned.tokenizer.vocabulary).write_bytes(planned.tokenizer.content)
+        for name, content in planned.tokenizer.files.items():
+            (folder / name).write_bytes(content)
         _write_json(folder / TOKENIZER_CONFIG, planned.tokenizer.config)
     if planned.pooling is not None:
         architecture = planned.plan.architecture
-        width, length = architecture["hidden_size"], architecture["max_position_embeddings"]
+        width, length = architecture["hidden_size"], architecture.longest
         for name, content in sentence_files(planned.pooling, width, length).items():
             _write_json(folder / name, content)
     return hashes
@@ -155,7 +161,11 @@ def _computed(
     assert accounting.read_back is not None, "the accounting has passed"
     plan = replace(planned.plan, module=let_through(planned.plan.module, trust=trust))
     recorded = record(open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress), progress)
-    return compare_in_double(accounting.read_back, recorded.expected, recorded.battery, recorded.formulas, progress)
+    head, written = planned.head, accounting.read_back.outputs.head
+    renamed = {} if head is None or written is None else {f"{HEAD}.{head.logits}": f"{HEAD}.{written.logits}"}
+    return compare_in_double(
+        accounting.read_back, recorded.expected, renamed, recorded.battery, recorded.formulas, progress
+    )
 
 
 def _check(passed: bool, source: InspectedModule, failure: str) -> None:

@@ -23,8 +23,12 @@ from surgery.explanation.architecture import Inference
 from surgery.jobs.opened import open_weights
 from surgery.jobs.reference import reference_of
 from surgery.module import InspectedModule
+from surgery.pages.differences import DIFF
+from surgery.pages.section import Data
+from surgery.pages.writing import check_page, write_page
 from surgery.planning.plan import make_plan
 from surgery.progress import Progress, silent
+from surgery.results import document
 from surgery.scanning.gate import let_through
 from surgery.sources import well_formed
 from surgery.sources.opening import closed, open_module
@@ -41,6 +45,8 @@ def diff_modules(
     only: Collection[str] = (),
     numbers: bool = False,
     trust: bool = False,
+    html: Path | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> Difference:
     """Compares two modules, exports or checkpoints.
@@ -51,13 +57,18 @@ def diff_modules(
         only: The parts that are compared, of PARTS; none for all.
         numbers: Runs both on one battery in double precision.
         trust: Runs them even if they are not clean.
+        html: The file of a page of the comparison; None for none.
+        overwrite: Replaces that file.
         progress: Called with the step, what is done of it, and its total.
 
     Raises:
-        UsageError: There is no such part, or numbers are asked for of a module that no table explains.
+        UsageError: There is no such part, numbers are asked for of a module that no table explains, or the page exists.
         UntrustedError: Numbers are asked for of a module that could do more than compute.
         ModuleError: A module is missing or damaged, or no module.
+        WriteError: The page cannot be written.
     """
+    if html is not None:
+        check_page(html, [a, b], overwrite=overwrite)
     for part in only:
         if part not in PARTS:
             raise UsageError(
@@ -71,7 +82,18 @@ def diff_modules(
         found = _compared(*sides, compared, progress)
         if run is not None:
             found = replace(found, compared=(*compared, NUMBERS), numbers=run())
-    return replace(found, a=_closed(found.a, a), b=_closed(found.b, b))
+    found = replace(found, a=_closed(found.a, a), b=_closed(found.b, b))
+    if html is not None:
+        write_page(page_of(document(found)), html)
+    return found
+
+
+def page_of(diff: Data) -> str:
+    """The page of a comparison, from its JSON alone."""
+    from surgery.pages.rendering import render  # which imports jinja2
+
+    title = f"{diff['a']['name']} and {diff['b']['name']}"
+    return render(title=title, kind="Two modules side by side", sections=DIFF, documents={"diff": diff})
 
 
 def _closed(one: Side, module: str) -> Side:

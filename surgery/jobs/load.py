@@ -7,6 +7,7 @@ from pathlib import Path
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
+from surgery.export.padding_id import padding_id
 from surgery.export.text_facts import MOST_TOKENS, read_text_facts, read_vocabulary
 from surgery.export.text_signatures import TOKENS, TextSignatures, choose_signature
 from surgery.jobs.loaded_export import LoadedExport
@@ -43,6 +44,7 @@ def load_export(exported: str, *, trust: bool = False) -> LoadedExport:
             seq_length=limit,
             vocabulary=vocabulary,
             no_texts=no_texts,
+            pad=padding_id(module),
         )
 
 

@@ -48,8 +48,12 @@ class LoadedExport(Brief):
         seq_length: int,
         vocabulary: Sequence[str],
         no_texts: UsageError | None,
+        pad: int,
     ) -> None:
-        """`no_texts` is the error that says where texts are taken, if this export takes tokens only."""
+        """`no_texts` is the error that says where texts are taken, if this export takes tokens only.
+
+        `pad` is the id of padding.
+        """
         self._exported = exported
         self._name = signatures.module.name
         self._signatures = signatures
@@ -57,6 +61,7 @@ class LoadedExport(Brief):
         self._seq_length = seq_length
         self._vocabulary = vocabulary
         self._no_texts = no_texts
+        self._pad = pad
 
     @property
     def exported(self) -> str:
@@ -93,7 +98,7 @@ class LoadedExport(Brief):
         Args:
             texts: One text or several; a pair of texts is a tuple. For an export that takes tokens, integers [batch,
                 seq]: the ids, a list `[ids, mask]` or `[ids, mask, types]`, or a mapping with the names of TF Hub,
-                Hugging Face or TensorFlow 1. A missing mask hides the ids 0, and missing types are 0.
+                Hugging Face or TensorFlow 1. A missing mask hides the id of padding, and missing types are 0.
             outputs: Names of outputs, such as `"pooled_output"` or `"encoder_outputs_3"`. None for those that are one
                 vector per text.
             signature: The signature to run; None for the smallest that has the outputs.
@@ -121,8 +126,13 @@ class LoadedExport(Brief):
         if self._no_texts is not None:
             if _is_texts(texts):
                 raise self._no_texts
-            inputs = completed(named(texts, tokens), lambda value, dtype: np.asarray(value).astype(dtype))
             parts, described = self._wanted(TOKENS, outputs, signature)
+            inputs = completed(
+                named(texts, tokens),
+                lambda value, dtype: np.asarray(value).astype(dtype),
+                pad=self._pad,
+                taken=[tensor.key for tensor in parts[0].signature.inputs],
+            )
             found: list[Outputs] = [{} for _ in inputs[WORD_IDS]]
             for part in parts:
                 more = self._runner.tokens(inputs, part, batch_tokens, progress or silent)

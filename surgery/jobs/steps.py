@@ -149,6 +149,7 @@ def make_report(
         ),
         formulas=tuple(dict.fromkeys((*recorded.formulas, *loaded.formulas))),
         lacking={**recorded.lacking, **loaded.lacking},
+        blocks=plan.inference.outputs.blocks_of([diff.name for diff in outputs], plan.outputs.tap_names),
     )
 
 

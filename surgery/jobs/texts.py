@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from surgery.errors import ParityError
+from surgery.arguments import argument
+from surgery.errors import ParityError, UsageError
+from surgery.explanation.architecture import Inference
 from surgery.explanation.inspection import explain_module
-from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants
+from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants, refuse_byte_pairs
 from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.export.text_facts import TextFacts
@@ -32,6 +34,8 @@ TRIED = (
     "word " * 700,
 )
 """Texts on which exports are compared with Model Garden's layers: accents, CJK, punctuation, a very long text."""
+ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+"""What a preprocessor in TF Hub's form returns."""
 DEFAULT_LENGTH = 128
 """The number of tokens that a preprocessor packs to by default, as TF Hub's preprocessors do."""
 
@@ -78,6 +82,7 @@ def write_texts(
     facts = TextFacts(
         seq_length=length,
         pieces=tokenization.pieces,
+        fairseq=tokenization.fairseq,
         vocabulary=str(_vocabulary_within(tokenization.file, folder)),
     )
     manifest = {
@@ -87,6 +92,17 @@ def write_texts(
     }
     write_manifest(manifest, folder, destination)
     return written
+
+
+def _refuse_other_inputs(name: str, tokenization: Tokenization, inference: Inference | None) -> None:
+    """Raises UsageError where what Model Garden's preprocessor returns is not what the encoder takes."""
+    lacking = [] if inference is None else sorted(set(ENCODER_INPUTS) - {anchor.name for anchor in inference.inputs})
+    why = f"returns {lacking[0]} too, which this encoder does not take" if lacking else "has no XLM-R tokenizer"
+    if lacking or tokenization.fairseq:
+        raise UsageError(
+            f"writing a preprocessor of {name}: TF Hub's form of one {why}",
+            hint=f"convert the module with {argument('text', True)}: that export takes texts",
+        )
 
 
 def _vocabulary_within(vocabulary: Path, export: Path) -> Path:
@@ -126,9 +142,11 @@ def write_preprocessor(
         tokenization = texts.tokenization(source, read_constants(source))
         inference = explain_module(source).inference
         length = texts.length or DEFAULT_LENGTH
+        refuse_byte_pairs(f"writing a preprocessor of {source.name}", tokenization)
+        _refuse_other_inputs(source.name, tokenization, inference)
         check_vocabulary(tokenization, None if inference is None else inference.architecture["vocab_size"])
         if inference is not None:
-            positions = inference.architecture["max_position_embeddings"]
+            positions = inference.architecture.longest
             length = texts.resolved(inference) if texts.length is not None else min(length, positions)
         progress("start TensorFlow", 0, 0)
         from surgery.tf import text_export as text

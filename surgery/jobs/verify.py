@@ -11,6 +11,7 @@ from typing import Any
 from surgery.errors import UnexplainedError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
+from surgery.jobs.node_data import check_node_data, files_of, write_node_data
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, record
 from surgery.jobs.verify_edited import StatedEdits, judge_again, named_edits, record_edited, stated_edits
@@ -35,6 +36,7 @@ class Verification(Result, report="verification"):
         notes: Facts about the export's manifest, one line each.
         edits: The edits that the manifest names, in words; empty for an export that is the module itself.
         unproven: Outputs that were not compared, because the manifest does not have a layer on which they depend.
+        node_data: The folder of the errors as node data for Model Explorer; None where none was asked for.
     """
 
     plan: Plan
@@ -43,6 +45,7 @@ class Verification(Result, report="verification"):
     notes: tuple[str, ...]
     edits: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
+    node_data: Path | None = None
 
     @property
     def passed(self) -> bool:
@@ -65,14 +68,19 @@ def verify_export(
     allow_nonfinite: bool = False,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
+    node_data: Path | None = None,
+    overwrite: bool = False,
     battery: MakeBattery = make_battery,
     progress: Progress = silent,
 ) -> Verification:
     """Compares an export with a module. If they differ, the report has not passed; no exception is raised.
 
-    An export whose manifest names edits is compared with the edited module. Raises a SurgeryError when one of the two
-    cannot be opened, or no table explains the module.
+    An export whose manifest names edits is compared with the edited module. The errors are written to the folder
+    `node_data` for Model Explorer, whatever the verdict is; `overwrite` replaces it. Raises a SurgeryError when one of
+    the two cannot be opened, or no table explains the module.
     """
+    if node_data is not None:
+        node_data = check_node_data(node_data, [module, exported], overwrite=overwrite)
     if not (exported / "saved_model.pb").is_file():
         raise no_export(exported)
     with open_to_run(module, trust=trust) as source:
@@ -94,6 +102,8 @@ def verify_export(
             problems = (f"{MANIFEST}: {edits.problem}", *problems)
         unproven = edits.plan.changed_outputs if edits.plan is not None and edits.plan.has_unknown_layers else ()
         notes = _notes(source, statements, own_edits)
+        if node_data is not None:
+            write_node_data(files_of(report, plan, export), node_data, overwrite=overwrite)
     return Verification(
         plan=closed_plan(plan, module),
         exported=exported,
@@ -101,6 +111,7 @@ def verify_export(
         notes=tuple(notes),
         edits=edits.words,
         unproven=unproven,
+        node_data=node_data,
     )
 
 

@@ -77,7 +77,16 @@ def make_plan(
     with well_formed(module.name):
         module = locate_encoder(module)
         inference = infer_architecture(module, assume)
-    outputs = resolve(inference, request or Request())
+    return _planned(module, inference, destination, request or Request())
+
+
+def keep_head(plan: Plan) -> Plan:
+    """The same plan with the head of the model kept. Raises UsageError if it cannot be kept."""
+    return _planned(plan.module, plan.inference, plan.destination, replace(plan.outputs.request, keep_head=True))
+
+
+def _planned(module: InspectedModule, inference: Inference, destination: Path, request: Request) -> Plan:
+    outputs = resolve(inference, request)
     with well_formed(module.name):
         weights = map_weights(module, inference, outputs.head)
     return Plan(

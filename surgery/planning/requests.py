@@ -110,7 +110,8 @@ class Request:
         signatures: Composed signatures in their short form, and names of ready-made ones.
         graph: The form of the graphs for inference, one of GRAPHS.
         packed: True if signatures whose outputs show padding leave it out, too.
-        keep_head: True for a further signature with the head of the model around the encoder.
+        keep_head: True for a further signature with the head of the model around the encoder. The head of a checkpoint
+            is kept in any case, as its sub-models are.
     """
 
     taps: tuple[str | Tap, ...] = ()

@@ -15,13 +15,14 @@ from difflib import get_close_matches
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.heads import HEAD, DenseHead, Head, OtherHead
+from surgery.explanation.heads import DenseHead, Head, OtherHead
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
 from surgery.planning.features import NAME, READY_MADE, ResolvedFeature, resolve_features
 from surgery.planning.outputs import DEPTH, SERVING, TAPS, ExportOutputs, Signature
 from surgery.planning.padding import check_graph, packed_where_hidden
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, resolve_taps, select_layers
+from surgery.tables.head import HEAD
 from surgery.wording import did_you_mean
 
 
@@ -47,7 +48,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
             raise UsageError(f"{option}: the encoder has {blocks} blocks, expected 1 to {blocks}")
         signatures[f"{DEPTH}{depth}"] = Signature(outputs=_shallow(names, depth), depth=_depth(depth, blocks))
     known = [*names.paths, *(tap.output for tap in taps), *(name for f in features.values() for name in f.outputs)]
-    head = _keepable(inference.head, {*known, TAPS}) if request.keep_head else None
+    head = _kept_head(inference, request, {*known, TAPS})
     kept = set() if head is None else {HEAD}
     taken = {*signatures, *inference.submodels, *kept, TAPS, "__call__"}
     for short in (short for short in request.signatures if short not in READY_MADE):
@@ -59,6 +60,13 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
         signatures[HEAD] = Signature(outputs=tuple(head.outputs))
     resolved = ExportOutputs(request=request, taps=taps, features=features, signatures=signatures, head=head)
     return replace(resolved, signatures=packed_where_hidden(inference, resolved, signatures))
+
+
+def _kept_head(inference: Inference, request: Request, taken: Container[str]) -> DenseHead | None:
+    """The head that is kept: the one that is asked for, or that of a checkpoint, which is part of its class."""
+    if inference.publisher is not None and isinstance(inference.head, DenseHead):
+        return inference.head
+    return _keepable(inference.head, taken) if request.keep_head else None
 
 
 def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
@@ -78,7 +86,7 @@ def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
 
 def signature_inputs(inference: Inference, outputs: ExportOutputs) -> dict[str, set[str]]:
     """The names of the inputs of each signature of the export, by signature."""
-    tokens = {anchor.name for anchor in inference.family.inputs}
+    tokens = {anchor.name for anchor in inference.inputs}
     submodels = {name: tokens | {inference.family.encoder.submodels[name].positions} for name in inference.submodels}
     return {**dict.fromkeys(outputs.signatures, tokens), **submodels}
 

@@ -10,11 +10,12 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization
+from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, refuse_byte_pairs
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.wording import is_number
 
+SHORTEST_FAIRSEQ = 4
 TEXT_SIGNATURES = ("text", "text_pair")
 """The signatures of a text export that encode texts, and pairs of them, as `serving_default` does their tokens."""
 RETURNED = ("input_word_ids", "input_mask")
@@ -37,7 +38,7 @@ class Texts:
 
     def resolved(self, inference: Inference) -> int:
         """The most tokens of a row. Raises UsageError if the encoder has fewer positions."""
-        positions: int = inference.architecture["max_position_embeddings"]
+        positions: int = inference.architecture.longest
         if self.length is not None and not 3 <= self.length <= positions:
             raise UsageError(
                 f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"
@@ -62,7 +63,13 @@ class Texts:
         # The value of a module's casing variable is read later. Here any value will do: only its presence counts.
         constants = {v.attribute: True for v in module.variables if v.attribute} | dict(module.constants)
         tokenization = self.tokenization(module, constants)
-        check_vocabulary(tokenization, inference.architecture["vocab_size"])
+        refuse_byte_pairs(f"making a text export of {module.name}", tokenization)
+        if tokenization.fairseq and self.length is not None and self.length < SHORTEST_FAIRSEQ:
+            raise UsageError(
+                f"{argument('seq_length', self.length)}: a pair of texts has {SHORTEST_FAIRSEQ} special tokens in XLM-R"
+            )
+        architecture = inference.architecture
+        check_vocabulary(tokenization, architecture["vocab_size"], architecture.values.get("pad_token_id"))
 
 
 def _check_names(outputs: ExportOutputs) -> None:

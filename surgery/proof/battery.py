@@ -2,8 +2,10 @@
 
 In double precision a batch that differs at all differs visibly, so every shape occurs once; every kind of mask, token
 type and word id occurs several times, and the longest sequence once. Some masks lack position 0, some have holes, and
-some rows are nothing but padding. Batches of one length are run together in double precision (surgery.proof.joining),
-and each by itself in float32. A module whose graph takes only so many rows or tokens gets batches of that shape.
+some rows are nothing but padding. For an encoder that counts positions from an id of padding, that id stands inside
+sentences and before them, both where the mask shows it and where it does not. Batches of one length are run together in
+double precision (surgery.proof.joining), and each by itself in float32. A module whose graph takes only so many rows or
+tokens gets batches of that shape.
 """
 
 from __future__ import annotations
@@ -136,18 +138,19 @@ def first_look(battery: Sequence[Batch]) -> tuple[dict[int, Batch], dict[int, Ba
 
 
 def _batch(architecture: Architecture, number: int, kind: Kind) -> Batch:
-    positions = architecture["max_position_embeddings"]
+    positions = architecture.longest
     shape = (kind.rows, min(kind.length or positions, positions))
     random = np.random.default_rng(number)
     mask = _mask(kind.mask, shape, random)
     if kind.padding_row:
         mask[-1] = 0
-    inputs = {
-        "input_word_ids": _word_ids(kind.ids, shape, architecture["vocab_size"], random),
-        "input_mask": mask,
-        "input_type_ids": _token_types(kind.types, shape, architecture["type_vocab_size"]),
-        "masked_lm_positions": _positions(shape),
-    }
+    ids = _word_ids(kind.ids, shape, architecture["vocab_size"], random)
+    if "pad_token_id" in architecture.values:
+        ids = _with_padding(ids, architecture["pad_token_id"], whole=kind.length == LONGEST)
+    inputs = {"input_word_ids": ids, "input_mask": mask}
+    if "type_vocab_size" in architecture.values:
+        inputs["input_type_ids"] = _token_types(kind.types, shape, architecture["type_vocab_size"])
+    inputs["masked_lm_positions"] = _positions(shape)
     row = ", a row of padding" if kind.padding_row else ""
     label = f"#{number} [{shape[0]}, {shape[1]}] {kind.ids} ids, {kind.mask} mask, {kind.types} types{row}"
     return Batch(
@@ -187,6 +190,20 @@ def _word_ids(kind: str, shape: tuple[int, int], vocab: int, random: np.random.G
     if kind == "repeated":
         return np.full(shape, random.integers(vocab), np.int32)
     return random.integers(0, vocab, shape, dtype=np.int32)
+
+
+def _with_padding(ids: np.ndarray, padding: int, *, whole: bool) -> np.ndarray:
+    """The ids with padding before the tokens of every other row, and in each fifth place of all rows.
+
+    A row is never nothing but padding: its last token is none. With `whole`, no token is, so that a row that is as long
+    as the encoder allows has a token in its last position.
+    """
+    length = ids.shape[1]
+    ids = np.where(ids == padding, 0 if padding else 1, ids)
+    places = np.broadcast_to(np.arange(length) % 5 == 3, ids.shape).copy()
+    places[::2, : length // 4 + 1] = True
+    places[:, -1] = False
+    return ids if whole else np.where(places, np.int32(padding), ids).astype(np.int32)
 
 
 def _positions(shape: tuple[int, int]) -> np.ndarray:

@@ -18,20 +18,39 @@ from surgery.tables.publisher import Names
 
 
 def embed(weights: NamedWeights, names: Names, values: Mapping[str, Any], runs: Sequence[Run]) -> list[Array]:
-    """The input of block 0 for each run, [batch, seq, hidden]: the normalised sum of three lookups.
+    """The input of block 0 for each run, [batch, seq, hidden]: the normalised sum of the lookups.
 
-    A factorised embedding is projected to the hidden size.
+    Token types are looked up where the model has them; without ids of them, all are 0. A factorised embedding is
+    projected to the hidden size.
     """
-    words, positions, types = (weights.read(name) for name in (names.words, names.positions, names.types))
+    words, positions = weights.read(names.words), weights.read(names.positions)
+    types = weights.read(names.types) if names.types else None
     norms = in_both(runs, lambda dtype: weights.norm(values["layer_norm_eps"], names.embedding_norm, dtype=dtype))
     projected = weights.has_dense(names.projection)
     projections = in_both(runs, partial(weights.dense, names.projection)) if projected else {}
     found = []
     for batch, dtype in runs:
-        ids, kinds = batch.inputs["input_word_ids"], batch.inputs["input_type_ids"]
-        summed = words[ids].astype(dtype) + positions[: ids.shape[1]].astype(dtype) + types[kinds]
+        ids = batch.inputs["input_word_ids"]
+        summed = words[ids].astype(dtype) + positions[position_ids(ids, values.get("pad_token_id"))].astype(dtype)
+        if types is not None:
+            summed = summed + types[batch.inputs.get("input_type_ids", np.zeros_like(ids))]
         normed = norms[dtype](summed)
         found.append(projections[dtype](normed) if projected else normed)
+    return found
+
+
+def position_ids(ids: Array, padding: int | None) -> Array:
+    """The row of the position table for each token, [seq] or [batch, seq].
+
+    BERT counts from 0. With an id of `padding`, tokens are counted from the next number on, as in fairseq's
+    utils.make_positions: padding wherever it stands gets the row of its id and does not count.
+    """
+    if padding is None:
+        return np.arange(ids.shape[1])
+    found = np.full(ids.shape, padding)
+    for row, tokens in zip(found, ids, strict=True):
+        (places,) = np.nonzero(tokens != padding)
+        row[places] = padding + 1 + np.arange(len(places))
     return found
 
 

@@ -9,11 +9,13 @@ memory holds one block.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 
 import numpy as np
 
 from surgery.explanation.architecture import Inference
+from surgery.explanation.heads import DenseHead
 from surgery.explanation.outputs import BLOCKS, EMBEDDING, entry_name
 from surgery.module import InspectedModule, Tensors
 from surgery.planning.taps import TapAtBlock
@@ -21,7 +23,8 @@ from surgery.proof import bert_formulas, mobilebert_formulas
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Outputs, Recording
 from surgery.proof.layers import Array
-from surgery.proof.named_weights import NamedWeights, Precision, Run
+from surgery.proof.named_weights import NamedWeights, Precision, Run, in_both
+from surgery.tables.head import HEAD
 from surgery.tables.publisher import MobileBertNames, Names
 
 FORMULAS: Mapping[type, ModuleType] = {Names: bert_formulas, MobileBertNames: mobilebert_formulas}
@@ -44,7 +47,9 @@ def record_float64(
     taps: Sequence[TapAtBlock] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recording:
-    """The outputs of the checkpoint's encoder on a battery, and those of its masked-LM head, `mlm.mlm_logits`.
+    """The outputs of the checkpoint's encoder on a battery, and those of its heads.
+
+    They are `mlm.mlm_logits` of a masked-LM head, and `classifier.logits` of a dense layer on the pooled output.
 
     Batches that are run in float32, too, are computed in both precisions: the same formulas in float32 show how exact
     an export can be expected to be. Taps are recorded on the batches that have them.
@@ -98,6 +103,10 @@ def _record(
     if "pooled_output" in outputs.names:
         for found, pooled in zip(recording, formulas.pool(weights, names, values, states, runs), strict=True):
             found["pooled_output"] = pooled
+    if isinstance(inference.head, DenseHead):
+        classifiers = in_both(runs, partial(weights.dense, names.classifier))
+        for found, (_, dtype) in zip(recording, runs, strict=True):
+            found[f"{HEAD}.{inference.head.logits}"] = classifiers[dtype](found["pooled_output"])
     if "mlm" in inference.submodels:
         for index, logits in formulas.masked_lm(weights, names, values, states, runs).items():
             recording[index]["mlm.mlm_logits"] = logits

@@ -20,7 +20,7 @@ from surgery.proof.parts import signature_graph
 from surgery.tables.anchors import Anchors
 from surgery.tables.dropouts import Dropout
 
-NUMBERS = frozenset({"epsilon", "rate", "number"})
+NUMBERS = frozenset({"epsilon", "rate", "number", "id"})
 """The kinds of fields (see tables.fields) that are numbers of a graph. Shapes and outputs show those of other kinds."""
 
 

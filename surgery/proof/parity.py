@@ -117,6 +117,7 @@ class ParityReport(Result, report="parity"):
         formulas: Formulas whose float32 roundings in the graphs were replaced by their exact values in double.
         lacking: The types of operations without a kernel for double precision, by the output that needs them. Such
             outputs are judged in float32 only.
+        blocks: The number of the block to which an output belongs, by output: its own output, and its sublayers'.
     """
 
     reference: str
@@ -130,6 +131,7 @@ class ParityReport(Result, report="parity"):
     unmatched: tuple[str, ...] = ()
     formulas: tuple[str, ...] = ()
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    blocks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -157,8 +159,19 @@ class ParityReport(Result, report="parity"):
         return "\n  ".join([*lines, *self.contract])
 
 
+BOUNDS = {
+    "difference": MAX_DIFFERENCE,
+    "error_factor": ERROR_FACTOR,
+    "error_of_rms": ROUNDINGS * ROUNDING,
+    "float32_absolute": FLOAT32_ATOL,
+    "float32_of_rms": FLOAT32_RTOL,
+}
+"""The bounds above by the keys of the JSON of a report."""
+
+
 def report_data(report: ParityReport) -> dict[str, Any]:
-    """A parity report and its verdict as JSON-ready data."""
+    """A parity report, its verdict, and the bounds by which it judges, as JSON-ready data."""
     data: dict[str, Any] = {"passed": report.passed, **plain(report)}
     data["weights"]["passed"] = report.weights.passed
+    data["bounds"] = dict(BOUNDS)
     return data

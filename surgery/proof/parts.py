@@ -14,7 +14,7 @@ from typing import Any
 
 from surgery.explanation.architecture import Inference
 from surgery.explanation.convention import Convention
-from surgery.explanation.heads import HEAD, DenseHead
+from surgery.explanation.heads import DenseHead
 from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input, Part
@@ -25,6 +25,7 @@ from surgery.planning.signatures import signature_inputs
 from surgery.proof.calls import CALL, call_output, call_roles, is_promised, structure_of
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
 from surgery.tables.dropouts import find_dropouts
+from surgery.tables.head import HEAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ def of_module(module: InspectedModule, inference: Inference, outputs: ExportOutp
 
 def _with_head(module: InspectedModule, head: DenseHead) -> Part:
     """The graph of the model around the encoder, up to the outputs of its head."""
+    assert head.open_graph is not None, "a head that is kept stands in the module's graph"
     found = head.open_graph()
     return Part(
         graph=found.graph,

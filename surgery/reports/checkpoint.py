@@ -44,10 +44,13 @@ def data(done: Checkpoint) -> Data:
         "tokenizer": None
         if tokenization is None
         else {
-            "kind": "SentencePiece" if tokenization.pieces else "WordPiece",
+            "kind": tokenization.kind,
             "lower_case": tokenization.lower_case,
             "lower_case_from": tokenization.why,
         },
+        "head": None
+        if planned.head is None or planned.labelling is None
+        else {"labels": planned.head.labels, "zeros": sorted(planned.form.zeros), **plain(planned.labelling)},
         "pooling": planned.pooling,
         "nonfinite_weights": dict(done.nonfinite),
         "proof": {
@@ -74,6 +77,10 @@ def text(console: Console, data: Data) -> None:
     if tokenizer is not None:
         casing = "lower-cased" if tokenizer["lower_case"] else "as it is"
         rows.append(("tokenizer", f"{tokenizer['kind']}, text {casing} (from {tokenizer['lower_case_from']})"))
+    if (head := data["head"]) is not None:
+        names = f": {', '.join(head['names'])}" if head["names"] else ", which have no names: --label names them"
+        rows.append(("head", f"a dense layer on the pooled output, {head['labels']} labels{names}"))
+        rows += [("zeros", f"{name}: the module adds nothing there") for name in head["zeros"]]
     if data["pooling"] is not None:
         rows.append(("sentences", f"{data['pooling']} pooling of the last block's output"))
     rows += [

@@ -136,7 +136,8 @@ def text(console: Console, data: Data) -> None:
         table_of(console, ("name", "dtype", "shape", ""), listed)
     if "explanation" in data:
         architecture.text(console, data["explanation"])
-        surroundings.text(console, data["explanation"], kept=False)
+        checkpoint = not data["meta_graphs"]  # whose head is kept in any case
+        surroundings.text(console, data["explanation"], kept=checkpoint)
     else:
         title(console, "No weight table explains this module")
         console.print(escape(data["unexplained"]["reason"]), soft_wrap=True)

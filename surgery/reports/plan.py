@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from surgery.explanation.heads import HEAD
 from surgery.plain import plain
 from surgery.reports import architecture, padding, surroundings
 from surgery.reports.page import Data, facts, table_of, title
+from surgery.tables.head import HEAD
 from surgery.wording import shape_text, size
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def data(plan: Plan) -> Data:
                 "to": list(a.shape),
                 "rule": a.rule,
                 "part": a.part,
+                "group": a.group,
+                "block": a.block,
             }
             for a in plan.weights.assignments
         ],

@@ -19,7 +19,7 @@ def data(preprocessor: Preprocessor) -> Data:
     tokenization = preprocessor.tokenization
     return {
         "destination": str(preprocessor.destination),
-        "tokenizer": "SentencePiece" if tokenization.pieces else "WordPiece",
+        "tokenizer": tokenization.kind,
         "vocabulary": tokenization.file.name,
         "lower_case": tokenization.lower_case,
         "lower_case_from": tokenization.why,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from surgery.explanation.heads import HEAD, head_data
+from surgery.explanation.heads import head_data
 from surgery.reports.page import Data, facts, title
+from surgery.tables.head import HEAD
 
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Inference
@@ -59,6 +60,9 @@ def _head(console: Console, head: dict[str, Any], kept: bool) -> None:
     title(console, f"Head: a dense layer on the pooled output, {head['labels']} labels")
     outputs = ", ".join(f"{name} ({activation})" for name, activation in head["outputs"].items())
     rows = [("kernel", f"{head['kernel']} [{head['stored']}]"), ("bias", head["bias"] or "none"), ("outputs", outputs)]
+    if head["names"]:
+        rows.append(("labels", ", ".join(head["names"])))
+    rows += [(key, str(head[key])) for key in ("problem", "dropout") if head[key] is not None]
     if head["others"]:
         rows.append(("not kept", f"{', '.join(head['others'])}: no activation of its logits"))
     rows.append(("kept", f"as the signature {HEAD}" if kept else f"no: --keep-head makes it the signature {HEAD}"))

@@ -25,6 +25,7 @@ def data(verification: Verification) -> Data:
         "notes": list(verification.notes),
         "edits": list(verification.edits),
         "unproven": list(verification.unproven),
+        "node_data": None if verification.node_data is None else str(verification.node_data),
     }
 
 
@@ -42,6 +43,8 @@ def text(console: Console, data: Data) -> None:
     else:
         parity.text(console, data["parity"])
     lines(console, [f"note: {note}" for note in data["notes"]])
+    if data["node_data"] is not None:
+        lines(console, [f"wrote {data['node_data']}"])
 
 
 def _verdict(passed: bool, unproven: list[str]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from surgery import limits
 from surgery.errors import ModuleError
 from surgery.formats.text_files import read_json
-from surgery.module import InspectedModule, VariableInfo
+from surgery.module import Config, InspectedModule, VariableInfo
 from surgery.sources import common
 from surgery.sources.files import Files
 from surgery.sources.tf1_checkpoint import vocabularies
@@ -27,6 +27,14 @@ WEIGHTS = "model.safetensors"
 EXPECTED = f"Hugging Face checkpoint ({KNOWN_BY} with {WEIGHTS})"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 SHARDS = f"{WEIGHTS}.index.json"
+TOKENIZER = "tokenizer_config.json"
+MOVED_PIECES = "sentencepiece.bpe.model"
+"""The SentencePiece model of a tokenizer that gives other ids to the pieces, as the tokenizer's class says."""
+MOVED = dict.fromkeys(("XLMRobertaTokenizer", "xlm-roberta"), "xlm_roberta_sp_model_file")
+"""The attribute under which an export keeps it, by the tokenizer's class, or by the model for which AutoTokenizer takes
+that class."""
+BYTE_PAIRS = {"bpe_vocab_file": "vocab.json", "bpe_merges_file": "merges.txt"}
+"""The files of a byte-level BPE, by their attributes."""
 DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -69,8 +77,8 @@ def inspect(files: Files) -> InspectedModule:
         folder=str(files.folder),
         format="Hugging Face checkpoint",
         variables=variables,
-        assets=vocabularies(files),
-        constants=_tokenizer(files.path("tokenizer_config.json")),
+        assets=tokenizer_files(files, config),
+        constants=tokenizer_constants(files),
         fingerprint=common.fingerprint(files.folder, KNOWN_BY, WEIGHTS),
         saved_model_bytes=0,
         config=config,
@@ -153,13 +161,31 @@ def _variable(name: str, part: Any) -> VariableInfo:
     return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
-def _tokenizer(path: Path) -> dict[str, Any]:
+def tokenizer_files(files: Files, config: Config) -> dict[str, str]:
+    """The tokenizer's files, relative to the folder, by the attribute under which an export keeps them."""
+    if not files.glob("vocab.txt") and files.glob(MOVED_PIECES):
+        named = _tokenizer_config(files.path(TOKENIZER)).get("tokenizer_class") or config.values.get("model_type")
+        return {MOVED.get(str(named).removesuffix("Fast"), "fairseq_sp_model_file"): MOVED_PIECES}
+    found = vocabularies(files)
+    if not found and all(files.glob(name) for name in BYTE_PAIRS.values()):
+        return dict(BYTE_PAIRS) | ({"tokenizer_config_file": TOKENIZER} if files.glob(TOKENIZER) else {})
+    return found
+
+
+def tokenizer_constants(files: Files) -> dict[str, Any]:
     """`do_lower_case`, if the tokenizer's configuration states it; else no constant."""
+    lower = _tokenizer_config(files.path(TOKENIZER)).get("do_lower_case")
+    if not isinstance(lower, bool):
+        return {}
     import numpy as np
 
+    return {"do_lower_case": np.asarray(lower)}
+
+
+def _tokenizer_config(path: Path) -> dict[str, Any]:
+    """The tokenizer's configuration; empty where there is none that can be read."""
     try:
         config = read_json(path)
     except (OSError, ValueError):
         return {}
-    lower = config.get("do_lower_case") if isinstance(config, dict) else None
-    return {"do_lower_case": np.asarray(lower)} if isinstance(lower, bool) else {}
+    return config if isinstance(config, dict) else {}

@@ -51,10 +51,13 @@ class InputAnchor:
     Attributes:
         name: Name of the input, such as "input_word_ids".
         table: Target of the embedding table whose rows its ids select; None for the one input that selects none.
+        choice: Axis of the table's rows, if an export shall not ask for the input where the table has one row only; ""
+            for an input that every export asks for.
     """
 
     name: str
     table: str | None
+    choice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ class Family(Brief):
         sizes: Architecture field by axis of the layouts.
         fields: The architecture fields, in the order in which people read them.
         evidence: Rows that say where a graph shows each field.
-        inputs: The encoder's inputs.
+        inputs: The encoder's inputs; see `asked_for`.
         block_input: The weights from which a block's input is found in a graph.
         encoder: How the Model Garden encoder is built.
         equal_unless: Two axes of equal size, and the target whose presence lets them differ ("" for none).
@@ -137,6 +140,10 @@ class Family(Brief):
     taps: tuple[Tap, ...] = ()
     no_taps: Mapping[str, str] = field(default_factory=dict)
     no_library: str = ""
+
+    def asked_for(self, sizes: Mapping[str, int]) -> tuple[InputAnchor, ...]:
+        """The inputs that an export of an encoder of these sizes, by axis, asks for."""
+        return tuple(anchor for anchor in self.inputs if not anchor.choice or sizes[anchor.choice] > 1)
 
     @property
     def output_names(self) -> tuple[str, ...]:

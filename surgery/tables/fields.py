@@ -14,8 +14,8 @@ class Field:
 
     Attributes:
         meaning: One line for people.
-        kind: The kind of value: "size" (a whole number from 1), "rate" (from 0 below 1), "epsilon" (small and
-            positive), "flag" (true or false), "activation" (a name) or "number" (any).
+        kind: The kind of value: "size" (a whole number from 1), "id" (a whole number from 0), "rate" (from 0 below 1),
+            "epsilon" (small and positive), "flag" (true or false), "activation" (a name) or "number" (any).
     """
 
     meaning: str
@@ -24,6 +24,7 @@ class Field:
 
 VALID_NAMES: Mapping[str, str] = {
     "size": "a whole number from 1",
+    "id": "a whole number from 0",
     "rate": "a rate from 0 below 1",
     "epsilon": "an epsilon above 0 and below 1",
     "flag": "true or false",
@@ -38,6 +39,7 @@ def _is_number(value: Any) -> bool:
 
 VALID: Mapping[str, Callable[[Any], bool]] = {
     "size": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    "id": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
     "rate": lambda value: _is_number(value) and 0 <= value < 1,
     "epsilon": lambda value: _is_number(value) and 0 < value < 1,
     "flag": lambda value: isinstance(value, bool),

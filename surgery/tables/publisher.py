@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphEvidence
+from surgery.tables.head import HeadConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Names:
     Attributes:
         words: Table of the word embeddings.
         positions: Table of the position embeddings.
-        types: Table of the token-type embeddings.
+        types: Table of the token-type embeddings; "" for a model without token types.
         embedding_norm: Norm of the embeddings.
         projection: Dense layer from embedding size to hidden size.
         block: Scope of a block, with `{}` for its number unless all blocks share one.
@@ -55,6 +56,7 @@ class Names:
         mlm_dense: Dense layer of the masked-LM head.
         mlm_norm: Norm of the masked-LM head.
         mlm_bias: Bias of the masked-LM head's logits; a variable, not a layer.
+        classifier: Dense layer of a classification head on the pooled output.
         spelling: How names are put together.
     """
 
@@ -76,6 +78,7 @@ class Names:
     mlm_dense: str = ""
     mlm_norm: str = ""
     mlm_bias: str = ""
+    classifier: str = ""
     spelling: Spelling = Spelling()
 
 
@@ -104,6 +107,7 @@ class MobileBertNames:
         pooler: Dense layer of the pooled output.
         dense: Name of the dense layer in the scope of a bottleneck, or of an output.
         norm: Name of the norm there.
+        classifier: Dense layer of a classification head on the pooled output.
         spelling: How names are put together.
     """
 
@@ -126,7 +130,23 @@ class MobileBertNames:
     pooler: str
     dense: str
     norm: str
+    classifier: str
     spelling: Spelling
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibraryClass:
+    """A class of a publisher's library.
+
+    Attributes:
+        name: Its name, such as "BertForMaskedLM".
+        task: Its task, as the publisher's site names it.
+        loader: The class of the library that loads any such checkpoint, such as "AutoModelForMaskedLM".
+    """
+
+    name: str
+    task: str
+    loader: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,17 +155,18 @@ class Library:
 
     Attributes:
         name: Its name, such as "transformers".
-        classes: Name of its class by the sub-model that the class has on the encoder, "" for the encoder alone.
+        classes: Its class by the part that the class has on the encoder: a sub-model such as "mlm", "classifier" for
+            a dense layer on the pooled output, "" for the encoder alone.
         scope: Scope of the encoder's names in a class that has more than the encoder.
         divided: The field that its code divides by the number of heads: the quotient is the size of a head.
-        tasks: The task of a class as the publisher's site names it, by the same keys as `classes`.
+        head: How its configs describe a classification head.
     """
 
     name: str
-    classes: Mapping[str, str]
+    classes: Mapping[str, LibraryClass]
     scope: str
     divided: str
-    tasks: Mapping[str, str]
+    head: HeadConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +174,13 @@ class Publisher:
     """One publisher's checkpoints of a family.
 
     Attributes:
-        model_types: Names of the architecture in its configs; None stands for a config that names none.
+        model_types: Names of the architecture in its checkpoints' configs; None stands for a config that names none.
+            Names of weights that are no checkpoint's have none.
         evidence: Rows of the config and of the publisher's code.
         names: The publisher's own names of the weights.
         demands: Keys of the config that must have one of a few values.
         graph: Rows read from the graph of unknown purpose that may lie beside a checkpoint.
-        library: The library for which checkpoints are written; None where none is.
+        library: The publisher's library, for which checkpoints are written; None where none is.
     """
 
     model_types: tuple[str | None, ...]

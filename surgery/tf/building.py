@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference
-from surgery.explanation.heads import BIAS, HEAD, KERNEL
 from surgery.export.weights import Weights
+from surgery.tables.head import BIAS, HEAD, KERNEL
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.activations import ACTIVATIONS
 from surgery.tf.encoder import Encoder
@@ -41,7 +41,7 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
     )
     with _born_with_weights(recipe.renames, weights, absent) as variables:
         network = _load(recipe.network)(**_argument(recipe.arguments, architecture), name=SCOPE)
-        outputs = network({anchor.name: tokens for anchor in inference.family.inputs}, training=False)
+        outputs = network({anchor.name: tokens for anchor in inference.inputs}, training=False)
         for name, submodel in recipe.submodels.items():
             if name in inference.submodels:
                 layer = _load(submodel.layer)(

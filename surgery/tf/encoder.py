@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.heads import BIAS, KERNEL, DenseHead
+from surgery.explanation.heads import DenseHead
 from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.planning.edits import EditedBlock
 from surgery.planning.requests import FUSED, MODEL_GARDEN
 from surgery.planning.taps import POSITION, TapAtBlock
+from surgery.tables.head import BIAS, KERNEL
 from surgery.tf.activations import HEAD_ACTIVATIONS
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.fused import fused
@@ -71,7 +72,7 @@ class Encoder:
         blocks = layers_at(self.network, recipe.blocks)
         shared = self.inference.family.repeated is not None
         absent = [optional.layer for name, optional in recipe.optional.items() if name not in present.names]
-        (mask,) = (inputs[anchor.name] for anchor in self.inference.family.inputs if anchor.table is None)
+        (mask,) = (inputs[anchor.name] for anchor in self.inference.inputs if anchor.table is None)
         rows = TokenRows(mask, packed=packed)
         with ExitStack() as stack:
             if graph == FUSED:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.saved_model.save_context import save_context
 
 from surgery.errors import WriteError
 from surgery.explanation.convention import Convention
-from surgery.explanation.heads import HEAD
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
+from surgery.tables.head import HEAD
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
 from surgery.tf.flat_outputs import flat_outputs
@@ -53,9 +54,11 @@ class Export:
 
 def write_saved_model(export: Export, folder: Path) -> None:
     """Saves the export into `folder`. Raises WriteError when the files cannot be written."""
-    root, signatures = _root(export)
+    options = tf.saved_model.SaveOptions()
+    with save_context(options):  # a save looks for traces that were made in its context, and makes others anew
+        root, signatures = _root(export)
     try:
-        tf.saved_model.save(root, str(folder), signatures=signatures)
+        tf.saved_model.save(root, str(folder), signatures=signatures, options=options)
     except (tf.errors.OpError, OSError) as error:
         raise WriteError(
             f"writing the SavedModel to {folder}: {reason(error)}",
@@ -114,7 +117,7 @@ class Traces:
 
     def __init__(self, encoder: Encoder, outputs: ExportOutputs) -> None:
         self.encoder, self.outputs = encoder, outputs
-        names = [anchor.name for anchor in encoder.inference.family.inputs]
+        names = [anchor.name for anchor in encoder.inference.inputs]
         self.specs: Specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
         self._made: dict[tuple[bool, bool, int | None, bool], Any] = {}
 

@@ -66,8 +66,8 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     Calls take tokens, each int32 or int64 [batch, seq], in any of these forms: a dict with the keys `input_word_ids`,
     `input_mask` and `input_type_ids`; the same names as keyword arguments; the ids alone; a list `[ids, mask, types]`.
     The names of Hugging Face (`input_ids`, `attention_mask`, `token_type_ids`) are taken as well. **A missing mask
-    shows every id except that of `[PAD]`** (its line in the export's vocabulary, or 0), as TF Hub's preprocessors do.
-    Missing types are 0.
+    shows every id except that of `[PAD]`** (the export's `pad_token_id`, or the line in its vocabulary, or 0), as TF
+    Hub's preprocessors do. Missing types are 0; an encoder without token types takes none.
 
     With `training=True`, which `fit` passes, the layer runs the export's training graph, whose dropout has the source's
     rates. The encoder computes in float32, whatever the policy is; its outputs are cast to the policy's compute dtype.
@@ -185,7 +185,7 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     ) -> Any:
         """The outputs for tokens in one of the forms above. See the class."""
         with errors_as_they_are():
-            tokens = completed(given_tokens(locals()), int32_of, pad=self._own.description.pad)
+            tokens = self._completed(given_tokens(locals()), int32_of)
             returned = self._there("calling").loaded(tokens, training=bool(training))
             return self._chosen(returned, tokens[MASK])
 
@@ -193,7 +193,7 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         """Shapes and dtypes of the outputs, from those of the tokens."""
         call = inspect.signature(self.call).bind(*args, **kwargs)
         with errors_as_they_are():
-            tokens = completed(given_tokens(call.arguments), lambda value, dtype: value, pad=self._own.description.pad)
+            tokens = self._completed(given_tokens(call.arguments), lambda value, dtype: value)
         batch, length = tokens[WORD_IDS].shape
         known = self._own.description
         shapes = {
@@ -209,6 +209,10 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
             lambda spec: keras.KerasTensor(tuple(spec.shape), keras.backend.standardize_dtype(spec.dtype)),
             traced.structured_outputs,
         )
+
+    def _completed(self, given: Mapping[str, Any], cast: Callable[[Any, str], Any]) -> dict[str, Any]:
+        """The inputs of the export's call, see `completed`."""
+        return completed(given, cast, pad=self._own.description.pad, taken=self._own.description.inputs)
 
     def _chosen(self, returned: Mapping[str, Any], mask: tf.Tensor) -> Any:
         """The layer's outputs from those of the export's call, in the layer's own dtype."""

@@ -11,7 +11,6 @@ import numpy as np
 
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.heads import HEAD
 from surgery.export.weights import sha256
 from surgery.graphs.feeding import fed_with
 from surgery.graphs.merging import Input, Merged
@@ -26,6 +25,7 @@ from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
 from surgery.proof.joining import joinable, run_joined
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.scanning.gate import cleared
+from surgery.tables.head import HEAD
 from surgery.tf.memory import trim
 from surgery.tf.merged import new_merging
 from surgery.tf.session import Imported, Runner, SavedModelSession

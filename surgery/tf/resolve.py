@@ -24,7 +24,15 @@ from typing import Any
 from surgery.processes import network
 from surgery.processes.network import Trouble
 
-CHECKPOINT = ("config.json", "model.safetensors*", "tokenizer_config.json", "vocab.txt", "*.model")
+CHECKPOINT = (
+    "config.json",
+    "model.safetensors*",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+)
 """What surgery reads of a Hugging Face checkpoint. The repository may have the same weights in four other forms."""
 SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "variables/*", "assets/*", "assets.extra/*")
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")

@@ -18,38 +18,43 @@ from official.nlp.modeling import layers
 from official.nlp.tools import export_tfhub_lib
 
 from surgery.errors import ModuleError, WriteError
-from surgery.explanation.tokenization import Tokenization
+from surgery.explanation.tokenization import FAIRSEQ, Tokenization
 from surgery.planning.texts import RETURNED, TEXT_SIGNATURES
 from surgery.scanning.gate import Cleared
 from surgery.tf.loading import loaded_objects
 from surgery.tf.reasons import reason
 
 TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
-SHORTEST = {1: 2, 2: 3}
-"""Tokens of a row of empty texts, by the number of texts in the row: [CLS] [SEP], and for a pair one more [SEP]."""
+FAIRSEQ_SPECIAL = {
+    "start_of_sequence_id": FAIRSEQ.index("<s>"),
+    "end_of_segment_id": FAIRSEQ.index("</s>"),
+    "padding_id": FAIRSEQ.index("<pad>"),
+}
 
 
 class Packer:
     """Turns texts, string [batch], or pairs of texts into int32 [batch, seq] inputs as long as the batch's longest row.
 
-    `length` is the most tokens of a row. If there is room, the inputs have `right_context` more positions of padding;
-    surgery.tables.family.Family says why. Raises ModuleError for a file that is no such vocabulary.
+    A row is [CLS] text [SEP], and with a second text one more [SEP] at the end; for XLM-R it is <s> text </s>, and with
+    a second text `<s> text </s> </s> second </s>`, all of type 0. `length` is the most tokens of a row. If there is
+    room, the inputs have `right_context` more positions of padding; surgery.tables.family.Family says why. Raises
+    ModuleError for a file that is no such vocabulary.
     """
 
     def __init__(self, tokenization: Tokenization, length: int, right_context: int = 0) -> None:
-        self._right_context = right_context
+        self._right_context, self._fairseq = right_context, tokenization.fairseq
         try:
             if tokenization.pieces:
                 self.tokenize = layers.SentencepieceTokenizer(
                     model_file_path=str(tokenization.file),
                     lower_case=tokenization.lower_case,
-                    strip_diacritics=True,  # as Model Garden's exporter does for ALBERT
+                    strip_diacritics=not tokenization.fairseq,  # as Model Garden's exporter does for ALBERT
                 )
             else:
                 self.tokenize = layers.BertTokenizer(
                     vocab_file=str(tokenization.file), lower_case=tokenization.lower_case, tokenize_with_offsets=False
                 )
-            special = self.tokenize.get_special_tokens_dict()
+            special = FAIRSEQ_SPECIAL if tokenization.fairseq else self.tokenize.get_special_tokens_dict()
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             raise ModuleError(
                 f"reading the vocabulary {tokenization.file}: {reason(error)}", hint="the file is no such vocabulary"
@@ -58,10 +63,22 @@ class Packer:
 
     def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """The encoder's inputs by name. Rows are cut at the packer's length; of a pair, both texts are cut fairly."""
-        packed = self._pack([self.tokenize(text) for text in texts])
+        segments = [self.tokenize(text) for text in texts]
+        if self._fairseq:
+            segments = [moved_ids(segment) for segment in segments]
+            if len(segments) > 1:
+                segments.insert(1, segments[0][:, :0])  # nothing between two separators
+        packed = self._pack(segments)
+        if self._fairseq:
+            packed["input_type_ids"] = tf.zeros_like(packed["input_type_ids"])
         used = tf.reduce_max(tf.reduce_sum(packed["input_mask"], axis=1))
-        longest = tf.maximum(used, SHORTEST[len(texts)]) + self._right_context
+        longest = tf.maximum(used, len(segments) + 1) + self._right_context
         return {name: packed[name][:, :longest] for name in TOKENS}
+
+
+def moved_ids(pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+    """XLM-R's ids of SentencePiece's: <unk>, its 0, has a place of its own, and the others are one further."""
+    return tf.ragged.map_flat_values(lambda ids: tf.where(ids == 0, FAIRSEQ.index("<unk>"), ids + 1), pieces)
 
 
 class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
@@ -112,10 +129,15 @@ def _text_signature(run: Any, packer: Packer, names: Sequence[str]) -> Any:
 
     def encode(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
         packed = packer(*texts)
-        return {**run(**packed), **{name: packed[name] for name in RETURNED}}
+        return {**run(**_taken(run, packed)), **{name: packed[name] for name in RETURNED}}
 
     specs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
     return tf.function(encode, input_signature=specs, autograph=False)
+
+
+def _taken(run: Any, packed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The tokens that a signature takes: an encoder without token types takes none."""
+    return {name: packed[name] for name in run.structured_input_signature[1]}
 
 
 def text_differences(
@@ -137,7 +159,10 @@ def _text_differences(
     for (signature, of, names), group in product(_text_signatures(encoder), groups):
         inputs = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
         tokens = packer(*inputs.values())
-        expected = {**encoder.signatures[of](**tokens), **{name: tokens[name] for name in RETURNED}}
+        expected = {
+            **encoder.signatures[of](**_taken(encoder.signatures[of], tokens)),
+            **{name: tokens[name] for name in RETURNED},
+        }
         returned = loaded.signatures[signature](**inputs)
         for name, value in expected.items():
             if name not in returned or not np.allclose(returned[name], value, atol=1e-6):

@@ -12,6 +12,7 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.inspection import explain_module
+from surgery.explanation.sizes import most_tokens
 from surgery.export.manifest import read_manifest, read_packed
 from surgery.export.text_facts import read_text_facts
 from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
@@ -173,10 +174,10 @@ def longest_row(folder: Path, module: InspectedModule) -> int | None:
     if (texts := read_text_facts(folder)) is not None:
         return texts.seq_length
     try:
-        said = read_manifest(folder)["architecture"]["max_position_embeddings"]
+        said: int | None = most_tokens(read_manifest(folder)["architecture"])
     except (OSError, ValueError, LookupError, TypeError):
         inference = explain_module(module).inference
-        said = None if inference is None else inference.architecture["max_position_embeddings"]
+        said = None if inference is None else inference.architecture.longest
     return said if isinstance(said, int) and said > 0 else None
 
 

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 import surgery
 from surgery.checkpoints import naming
+from surgery.checkpoints.kept import Kept
 from surgery.checkpoints.safetensors_file import write_safetensors
 from surgery.cli.main import main
 from surgery.errors import ParityError, UnexplainedError, UsageError
@@ -24,6 +25,7 @@ from tests.support.builders import hugging_face
 from tests.support.editing import inspected
 from tests.support.hostile_names import HOSTILE
 from tests.support.probing import run
+from tests.support.sample_names import HUGGING_FACE_SAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_a_checkpoint_of_ours_converts_to_the_same_weights_under_the_same_names(
         assert (again.destination / file).read_bytes() == (masked_lm.destination / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("sample", ["hf_bert", "hf_bert_gelu_new", "hf_albert", "hf_electra"])
+@pytest.mark.parametrize("sample", HUGGING_FACE_SAMPLES)
 def test_a_hugging_face_folder_comes_back_bit_by_bit(sample, modules, tmp_path):
     done = surgery.checkpoint(modules(sample), tmp_path / "out", tokenizer=False)
     before, after = (load_file(folder / "model.safetensors") for folder in (modules(sample), done.destination))
@@ -154,7 +156,7 @@ def test_a_layer_of_another_width_than_the_class_makes_is_refused(modules):
     values = planned.architecture.values | {"normalization_type": "no_norm", "layer_norm_eps": None}
     inference = replace(planned.inference, architecture=replace(planned.architecture, values=values))
     with pytest.raises(UnexplainedError, match=r"no place for transformer_layer_0/attention/query/kernel \[64, 4, 8\]"):
-        naming.choose_form(planned.module, inference, planned.weights.assignments)
+        naming.choose_form(planned.module, inference, Kept(assignments=planned.weights.assignments))
 
 
 def test_heads_that_are_not_the_hidden_size_together_are_refused(modules, tmp_path):

@@ -20,6 +20,7 @@ DOCUMENTS = (
     "error",
     "extraction",
     "graph",
+    "html report",
     "inspection",
     "manifest",
     "parity",

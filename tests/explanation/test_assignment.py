@@ -11,12 +11,13 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.explanation.claims import explain
+from surgery.explanation.recognition import candidates
 from surgery.families import FAMILIES
 from surgery.module import InspectedModule
 from surgery.tables.layout import shape_of
 from tests.support import editing
 from tests.support.editing import inspect_edited, inspected
-from tests.support.sample_names import CHECKPOINT_SAMPLES, GRAPH_SAMPLES, TF2_SAMPLES
+from tests.support.sample_names import CHECKPOINT_SAMPLES, GRAPH_SAMPLES, TF2_SAMPLES, TRANSFORMERS_SAMPLES
 
 SAMPLES = (*GRAPH_SAMPLES, *CHECKPOINT_SAMPLES)
 G1 = ("g1_small", "g1_other")
@@ -76,10 +77,16 @@ def test_the_layout_of_every_variable_can_be_undone(name: str, explained):
 def test_exactly_one_dialect_explains_a_sample_with_no_row_idle(name: str, explained):
     module, inference, _ = explained(name)
     weights = [v for v in module.variables if v.attribute is None]
-    complete = [e for f in FAMILIES for d in f.dialects if (e := explain(d, weights)).complete]
+    complete = [e for _, d in candidates(module) if (e := explain(d, weights, module.scope)).complete]
     assert len(complete) == 1
     assert complete[0].idle == complete[0].unclaimed == complete[0].ambiguous == ()
     assert complete[0].claims == inference.claims
+
+
+def test_berts_and_robertas_checkpoints_have_the_same_names_and_only_the_config_tells(explained):
+    module, _, _ = explained("hf_roberta")
+    found = {f.name for f in FAMILIES for d in f.dialects if explain(d, module.variables).complete}
+    assert found == {"bert", "roberta"}
 
 
 def test_every_dialect_of_bert_has_a_sample(explained):
@@ -98,8 +105,8 @@ MOBILEBERT_DIALECTS = {("mobilebert", 2), ("mobilebert", 3)}
 
 def test_every_published_dialect_has_a_sample(explained):
     published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.publisher is not None}
-    listings = [explained(name)[0].variables for name in CHECKPOINT_SAMPLES]
-    seen = {place for place, d in published.items() if any(explain(d, listing).complete for listing in listings)}
+    listings = [explained(name)[0] for name in (*CHECKPOINT_SAMPLES, *TRANSFORMERS_SAMPLES)]
+    seen = {place for place, d in published.items() if any(explain(d, m.variables, m.scope).complete for m in listings)}
     assert published.keys() - seen == {SECOND_NORM_DIALECT, *MOBILEBERT_DIALECTS}
 
 

@@ -12,8 +12,8 @@ import pytest
 from surgery.errors import UnexplainedError
 from surgery.explanation import recognition
 from surgery.explanation.architecture import infer_architecture
+from surgery.proof import bert_formulas, layers
 from surgery.proof import float64 as reference
-from surgery.proof import layers
 from surgery.proof.battery import Batch
 from tests.support.editing import inspected
 from tests.support.sample_names import HUGGING_FACE_SAMPLES
@@ -35,9 +35,16 @@ def opened(modules):
     return make
 
 
+def batch_of(theirs):
+    """Transformers' inputs, and the positions of which it kept the logits."""
+    inputs = {ours: theirs[name] for ours, name in INPUTS.items() if name in theirs}
+    positions = np.tile(np.arange(2, dtype=np.int32), (len(theirs["input_ids"]), 1))
+    return Batch(label="transformers", inputs={**inputs, "masked_lm_positions": positions})
+
+
 def recorded(module, inference, theirs):
     """What the reference returns on transformers' inputs."""
-    batch = Batch(label="transformers", inputs={ours: theirs[name] for ours, name in INPUTS.items()})
+    batch = batch_of(theirs)
     (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch])
     return found.float64
 
@@ -46,7 +53,8 @@ def expected_outputs(theirs):
     blocks = sum(name.startswith("hidden_states_") for name in theirs) - 1
     found = {f"encoder_outputs_{i}": theirs[f"hidden_states_{i + 1}"] for i in range(blocks)}
     found |= {"embedding_output": theirs["hidden_states_0"], "sequence_output": theirs["last_hidden_state"]}
-    return found | ({"pooled_output": theirs["pooler_output"]} if "pooler_output" in theirs else {})
+    ends = {"pooled_output": "pooler_output", "mlm.mlm_logits": "logits"}
+    return found | {ours: theirs[name] for ours, name in ends.items() if name in theirs}
 
 
 def errors(found, theirs):
@@ -67,8 +75,7 @@ def test_every_hidden_state_is_what_transformers_computes(name: str, opened):
 @pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
 def test_in_float32_the_same_formulas_have_rounding_errors_and_no_others(name: str, opened):
     module, inference, theirs = opened(name)
-    batch = Batch(label="transformers", inputs={ours: theirs[name] for ours, name in INPUTS.items()})
-    (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch])
+    (found,) = reference.record_float64(module, inference, module.open_tensors(), [batch_of(theirs)])
     assert {value.dtype for value in found.float32.values()} == {np.dtype(np.float32)}
     assert found.float32.keys() == found.float64.keys()
     for output, exact in found.float64.items():
@@ -76,11 +83,47 @@ def test_in_float32_the_same_formulas_have_rounding_errors_and_no_others(name: s
         assert 1e-9 < error < 2e-6, output
 
 
-def test_the_expectation_has_padding_and_both_token_types(opened):
+def test_the_expectation_has_padding_and_all_token_types(opened):
     for name in HUGGING_FACE_SAMPLES:
-        _, _, theirs = opened(name)
+        _, inference, theirs = opened(name)
         assert 0 < theirs["attention_mask"].mean() < 1
-        assert set(np.unique(theirs["token_type_ids"])) == {0, 1}
+        types = inference.architecture.values.get("type_vocab_size", 1)
+        assert ("token_type_ids" in theirs) == (types > 1)
+        assert types == 1 or set(np.unique(theirs["token_type_ids"])) == set(range(types))
+
+
+@pytest.mark.parametrize("name", ["hf_roberta", "hf_xlm_roberta"])
+def test_the_expectation_of_a_roberta_has_padding_on_the_left_inside_and_on_the_right_shown_and_hidden(name, opened):
+    _, _, theirs = opened(name)
+    ids, mask = theirs["input_ids"], theirs["attention_mask"]
+    padding = ids == 1
+    assert padding[:, 0].any()
+    assert padding[:, -1].any()
+    assert (padding[:, 1:-1] & ~padding[:, :-2] & ~padding[:, 2:]).any()
+    assert {(bool(p), bool(m)) for p, m in zip(padding.ravel(), mask.ravel(), strict=True)} == {
+        (True, True),
+        (True, False),
+        (False, True),
+        (False, False),
+    }
+
+
+@pytest.mark.parametrize("name", ["hf_roberta", "hf_xlm_roberta"])
+@pytest.mark.parametrize(
+    "positions",
+    [
+        lambda ids, padding: np.arange(ids.shape[1]),
+        lambda ids, padding: np.arange(ids.shape[1]) + padding + 1,
+        lambda ids, padding: np.where(ids == padding, padding, np.arange(ids.shape[1]) + padding + 1),
+        lambda ids, padding: np.cumsum(ids != padding, axis=1) + padding,
+        lambda ids, padding: np.cumsum(ids != padding, axis=1) * (ids != padding) + padding + 1,
+    ],
+    ids=["of BERT", "with an offset only", "padding counts", "padding has the position before it", "one further"],
+)
+def test_other_positions_are_another_function(name, positions, opened, monkeypatch):
+    module, inference, theirs = opened(name)
+    monkeypatch.setattr(bert_formulas, "position_ids", positions)
+    assert errors(recorded(module, inference, theirs), theirs)["embedding_output"] > 0.1
 
 
 @pytest.mark.parametrize("name", HUGGING_FACE_SAMPLES)
@@ -89,7 +132,7 @@ def test_the_expectation_has_padding_and_both_token_types(opened):
     [
         ("hidden_act", None, "encoder_outputs_0"),
         ("hidden_act", "relu", "encoder_outputs_0"),
-        ("layer_norm_eps", 1e-5, "embedding_output"),
+        ("layer_norm_eps", 1e-3, "embedding_output"),
         ("num_attention_heads", 6, "encoder_outputs_0"),
         ("attention_mask_adder", 0.0, "encoder_outputs_0"),
     ],

@@ -110,6 +110,7 @@ def report(**fields: Any) -> ParityReport:
         "unmatched": ("embedding_output",),
         "formulas": ("0.1",),
         "lacking": {"pooled_output": ("Erf",)},
+        "blocks": {"encoder_outputs_0": 0},
     }
     return ParityReport(**(given | fields))
 
@@ -142,6 +143,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         manifest={},
         text_destination=Path("out_text/1"),
         warmups={Path("out/1"): 3},
+        page=Path("page.html"),
     )
     verification = Verification(
         plan=planned, exported=Path("out/1"), report=report(), notes=("a note",), edits=("an edit",), unproven=("x",)
@@ -187,6 +189,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "taps": [printed("taps", bert), printed("taps", modules("g4_mobilebert"))],
         "parity": [report().to_dict()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
+        "html report": [surgery.report(bert, folder / "page.html").to_dict()],
         "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger)],
         "edit": [edit.to_dict()],
         "edited model": [edited.to_dict()],
@@ -212,13 +215,16 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
 
 
 def checkpoints(modules: Modules, folder: Path) -> list[surgery.Checkpoint]:
-    """Checkpoints with and without a tokenizer, the second as if it had been computed and its weights were damaged."""
+    """Checkpoints with and without a tokenizer, the second as if it had been computed and its weights were damaged, and
+    one of a classifier.
+    """
     from surgery.checkpoints.differences import Differences
 
     bert = surgery.checkpoint(modules("g4_bert_mlm"), folder / "bert_hf")
     electra = surgery.checkpoint(modules("g4_electra"), folder / "electra_hf", drop_pooler=True, tokenizer=False)
     differences = Differences(batches=3, outputs=report().outputs, formulas=("0.1",), not_compared=())
-    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1})]
+    classifier = surgery.checkpoint(modules("tf1_estimator"), folder / "classifier_hf", assume=RATES, tokenizer=False)
+    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1}), classifier]
 
 
 def plain_model(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_names import BUILT, SAMPLES, SHARP_SAMPLES
+from tests.support.sample_names import BUILT, SAMPLES, SHARP_SAMPLES, TRANSFORMERS_SAMPLES
 
 SLOW = (
     "tests/whole/",
@@ -36,7 +36,7 @@ OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/t
 OF_TRITON = "tests/triton/"
 """What shares the environment of Triton, which takes minutes to make."""
 
-NAMES = sorted(map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *BUILT)), key=len, reverse=True)
+NAMES = sorted(map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *TRANSFORMERS_SAMPLES, *BUILT)), key=len, reverse=True)
 NAMED = re.compile(rf"(?:^|-)({'|'.join(NAMES)})(?:-|$)")
 
 

@@ -17,7 +17,18 @@ TF2_SAMPLES = (
     "g4_talkheads",
 )
 TF1_SAMPLES = ("tf1_bert_small", "tf1_albert_small")
-HUGGING_FACE_SAMPLES = ("hf_bert", "hf_bert_gelu_new", "hf_albert", "hf_electra")
+HUGGING_FACE_SAMPLES = (
+    "hf_bert",
+    "hf_bert_gelu_new",
+    "hf_albert",
+    "hf_electra",
+    "hf_distilbert",
+    "hf_roberta",
+    "hf_xlm_roberta",
+)
+TRANSFORMERS_SAMPLES = ("hf_tf_bert", "hf_tf_electra", "hf_tf_albert", "hf_tf_distilbert", "hf_tf_roberta")
+"""SavedModels of transformers' TensorFlow classes, which tests/whole/convert/test_transformers_saved_models.py
+converts."""
 TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoint": "tf1_albert_small"}
 """TF1 checkpoints by name, each made of the variables of a TF1 module: builders.checkpoints.build_released."""
 
@@ -50,13 +61,13 @@ BUILT = (
 )
 """What the builders make besides: tests/support/samples.py says how."""
 
-GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES)
+GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES)
 """Sources with a graph, among them a module of the first generation that the early builder once made."""
 
 BERT_MODULES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")
 """One module for each form of BERT's block and each exporter."""
 
-WITHOUT_POOLER = ("hf_electra", "hf_bert_no_pooler")
+WITHOUT_POOLER = ("hf_electra", "hf_bert_no_pooler", "hf_distilbert", "hf_xlm_roberta")
 """Those that have no pooled output, and whose exports have none either."""
 
 TAPPED_MODULES = (
@@ -68,11 +79,11 @@ TAPPED_MODULES = (
     "g4_talkheads",
     *TF1_SAMPLES,
 )
-TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra")
+TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_distilbert", "hf_roberta")
 TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
 """Converted with every tap: each family, generation and source, and each form of block."""
 
-COMPOSED = ("hf_bert", "g4_prenorm", "hf_albert", "g4_mobilebert_layer_norm", "g4_talkheads")
+COMPOSED = ("hf_bert", "hf_roberta", "g4_prenorm", "hf_albert", "g4_mobilebert_layer_norm", "g4_talkheads")
 """One for each form of block: their exports have a shallower encoder, a feature and composed signatures besides."""
 
 TERMS = ("g4_mobilebert_layer_norm", "hf_bert")
@@ -101,6 +112,8 @@ SUPPORT = {
     ("ALBERT", "inside a TF1 SavedModel"): ("estimator_albert",),
     ("ALBERT", "TF1 checkpoint"): ("tf1_albert_checkpoint",),
     ("ALBERT", "Hugging Face checkpoint"): ("hf_albert",),
+    ("DistilBERT", "Hugging Face checkpoint"): ("hf_distilbert",),
+    ("RoBERTa, XLM-R", "Hugging Face checkpoint"): ("hf_roberta", "hf_xlm_roberta"),
     ("MobileBERT", "TF2 SavedModel"): ("g4_mobilebert", "g4_mobilebert_layer_norm"),
     ("MobileBERT", "re-saved around a `hub.KerasLayer`"): ("g4_mobilebert",),
     ("MobileBERT", "Hugging Face checkpoint"): ("g4_mobilebert",),
@@ -110,5 +123,10 @@ SUPPORT = {
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
     ("ALBERT", "to Hugging Face"): ("g4_albert",),
     ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),
+    ("DistilBERT", "to Hugging Face"): ("hf_distilbert",),
+    ("RoBERTa, XLM-R", "to Hugging Face"): ("hf_roberta", "hf_xlm_roberta"),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""
+
+REFUSED = {("BERT with talking heads", "to Hugging Face"): ("g4_talkheads",)}
+"""What `surgery checkpoint` refuses, and the samples that prove it."""

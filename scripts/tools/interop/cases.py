@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 import surgery
 from surgery.jobs.checkpoint import Checkpoint
@@ -20,6 +21,10 @@ RECORDED = ROOT / "tests" / "checkpoints" / "transformers"
 ROWS, LENGTH = 2, 7
 SHOWN_LOGITS = 2
 """Positions of which logits are compared: those of all would be most of a recording."""
+PADDED = ([0, 0, 0, 1, 1], [0, 1, 4, 3, LENGTH - 1])
+"""Rows and positions of padding, on some of which the mask shows a token."""
+RATES = ("embedding_dropout", "attention_probs_dropout", "attention_output_dropout", "output_dropout")
+"""The rates of dropout, which a graph for serving does not show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +35,24 @@ class Case:
         name: The case's name, and that of its recording.
         module: The sample.
         options: Arguments of `surgery.checkpoint`.
+        classifier: The class that the sample's checkpoint gets before it is written again, with a head of random
+            numbers on the encoder; "" for the sample as it is.
+        padding: The id from which the model counts positions; None for a model whose positions do not depend on ids.
     """
 
     name: str
     module: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    classifier: str = ""
+    padding: int | None = None
+
+    @property
+    def request(self) -> dict[str, np.ndarray]:
+        """The inputs: those of `request`, with padding on the left, inside and at the end where it matters."""
+        asked = request()
+        if self.padding is not None:
+            asked["input_ids"][PADDED] = self.padding
+        return asked
 
     @property
     def file(self) -> Path:
@@ -43,7 +61,28 @@ class Case:
 
     def write(self, destination: Path) -> Checkpoint:
         """Writes the folder."""
-        return surgery.checkpoint(ROOT / "tests" / "modules" / f"{self.module}.tar.gz", destination, **self.options)
+        packed = ROOT / "tests" / "modules" / f"{self.module}.tar.gz"
+        if not self.classifier:
+            return surgery.checkpoint(packed, destination, **self.options)
+        encoder = surgery.checkpoint(packed, destination.with_name(f"{destination.name}_encoder"), **self.options)
+        add_classifier(encoder.destination, self.classifier)
+        return surgery.checkpoint(encoder.destination, destination, tokenizer=self.options.get("tokenizer", True))
+
+
+def add_classifier(folder: Path, class_name: str, labels: int = 3) -> Path:
+    """Makes the checkpoint of an encoder one of a classifier, as transformers would name its tensors."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    random, hidden = np.random.default_rng(9), config["hidden_size"]
+    scope, bare = config["model_type"], load_file(folder / "model.safetensors")
+    tensors = {f"{scope}.{name}": value for name, value in bare.items()}
+    tensors["classifier.weight"] = random.normal(size=(labels, hidden)).astype(np.float32)
+    tensors["classifier.bias"] = random.normal(size=labels).astype(np.float32)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    names = {str(number): f"kind {number}" for number in range(labels)}
+    config |= {"architectures": [class_name], "id2label": names, "problem_type": "multi_label_classification"}
+    config |= {"label2id": {name: int(number) for number, name in names.items()}}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
 
 
 CASES = (
@@ -53,6 +92,21 @@ CASES = (
     Case(name="electra", module="g4_electra", options={"drop_pooler": True}),
     Case(name="albert", module="g4_albert"),
     Case(name="mobilebert", module="g4_mobilebert"),
+    Case(name="distilbert", module="hf_distilbert"),
+    Case(name="roberta", module="hf_roberta", padding=1),
+    Case(name="xlm_roberta", module="hf_xlm_roberta", padding=1),
+    Case(
+        name="bert_classifier",
+        module="tf1_estimator",
+        options={"assume": dict.fromkeys(RATES, 0.1), "tokenizer": False, "labels": ("negative", "positive")},
+    ),
+    Case(
+        name="albert_classifier",
+        module="hf_albert",
+        options={"tokenizer": False},
+        classifier="AlbertForSequenceClassification",
+    ),
+    Case(name="mobilebert_classifier", module="g4_mobilebert", classifier="MobileBertForSequenceClassification"),
 )
 SENTENCES = Case(name="sentences", module="g2_small", options={"pooling": "mean"})
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from surgery.families.publishers.configs import MASKED_LM_KERNEL, config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.publisher import Library, Names, Publisher, Spelling
+from surgery.tables.head import HEAD, LABELS, HeadConfig
+from surgery.tables.publisher import Library, LibraryClass, Names, Publisher, Spelling
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"
@@ -24,7 +25,7 @@ _HEADS = (
     ("cls.seq_relationship", "the next-sentence head"),
     ("sop_classifier", "the sentence-order head"),
     ("discriminator_predictions", "the discriminator's head"),
-    ("classifier", "a classification head"),
+    ("pre_classifier", "a layer of a classification head of another form"),
     ("qa_outputs", "a question-answering head"),
 )
 ACTIVATIONS = {
@@ -45,14 +46,26 @@ def scoped(model: str) -> str:
 def left_behind(model: str, *more: WeightRule) -> tuple[WeightRule, ...]:
     """Rows of the buffers and heads that a checkpoint may have beside its encoder, and of these."""
     buffers = r"embeddings.{name:(?:position_ids|token_type_ids)}"
+    classifier = drop("classifier.{rest:(?!(?:weight|bias)$).+}", because="a classification head of another form")
     return (
         drop(scoped(model) + buffers, because="a buffer that counts positions"),
         *(drop(head + r".{rest:.+}", because=f"{what} is no part of the encoder") for head, what in _HEADS),
+        replace(classifier, part=HEAD),
         *more,
     )
 
 
-def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, str]) -> tuple[WeightRule, ...]:
+TABLES = {
+    "word_embeddings": ("word_embeddings", "vocab"),
+    "position_embeddings": ("position_embedding", "positions"),
+    "token_type_embeddings": ("type_embeddings", "types"),
+}
+"""The embedding tables: scope and axis of the rows in the rebuilt encoder by transformers' name."""
+
+
+def hugging_face_rows(
+    model: str, block: str, target: str, names: Mapping[str, str], tables: Mapping[str, tuple[str, str]] = TABLES
+) -> tuple[WeightRule, ...]:
     """Rows for transformers' names.
 
     Args:
@@ -61,13 +74,14 @@ def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, s
         target: Scope of a block in the rebuilt encoder.
         names: Names of a block's sublayers, of the masked-LM head's layers, and of the pooler and the projection where
             the model can have one.
+        tables: The embedding tables that the model has, as in TABLES.
     """
     scope = scoped(model)
     block = scope + block
     patterns = {name: f"{block}.{names[name]}" for name in ("query", "key", "value")}
     rows = [
-        move(f"{scope}embeddings.{table}_embeddings.weight", f"{target_table}/embeddings", f"{axis} embedding")
-        for table, target_table, axis in _TABLES
+        move(f"{scope}embeddings.{table}.weight", f"{target_table}/embeddings", f"{axis} embedding")
+        for table, (target_table, axis) in tables.items()
     ]
     rows += norm(scope + "embeddings.LayerNorm", "embeddings/layer_norm", "embedding")
     for name, pattern in patterns.items():
@@ -87,7 +101,7 @@ def hugging_face_rows(model: str, block: str, target: str, names: Mapping[str, s
     if "projection" in names:
         projection = linear(scope + names["projection"], "embedding_projection", "hidden", "embedding")
         rows += [replace(row, optional="embedding projection") for row in projection]
-    return (*rows, *_masked_lm(names), *left_behind(model, _tied(names["mlm_decoder"])))
+    return (*rows, *_masked_lm(names), *classifier_rows(), *left_behind(model, _tied(names["mlm_decoder"])))
 
 
 def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
@@ -100,15 +114,14 @@ def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
     return [replace(row, part="mlm", optional="masked-LM head") for row in rows]
 
 
+def classifier_rows(pattern: str = "classifier") -> list[WeightRule]:
+    """Rows of a classification head. Whether it is a dense layer on the pooled output is said by the config's class."""
+    rows = linear(pattern, HEAD, LABELS, "hidden")
+    return [replace(row, part=HEAD, optional=row.target) for row in rows]
+
+
 def _tied(pattern: str) -> WeightRule:
     return drop(pattern, because="the masked-LM head shares it with the word embeddings, or with its bias")
-
-
-_TABLES = (
-    ("word", "word_embeddings", "vocab"),
-    ("position", "position_embedding", "positions"),
-    ("token_type", "type_embeddings", "types"),
-)
 
 
 def linear(pattern: str, target: str, out: str, into: str) -> list[WeightRule]:
@@ -178,12 +191,64 @@ DEMANDS = (
 )
 
 
-def library(prefix: str, *, scope: str, divided: str = "hidden_size", masked_lm: bool = True) -> Library:
-    """The classes of a model by the prefix of their names, such as "Bert"."""
-    classes, tasks = {"": f"{prefix}Model"}, {"": "feature-extraction"}
-    if masked_lm:
-        classes["mlm"], tasks["mlm"] = f"{prefix}ForMaskedLM", "fill-mask"
-    return Library(name="transformers", classes=classes, scope=f"{scope}.", divided=divided, tasks=tasks)
+CLASSES = {
+    "": ("Model", "feature-extraction"),
+    "mlm": ("ForMaskedLM", "fill-mask"),
+    HEAD: ("ForSequenceClassification", "text-classification"),
+}
+"""The end of the name of a model's class, and its task, by the part that the class has on the encoder."""
+HEADS = {
+    "ForTokenClassification": "it labels every token, from the sequence output",
+    "ForMultipleChoice": "it compares the pooled outputs of several texts",
+}
+"""What classes compute that keep a head of their own under the names of a classification head, by the class's end."""
+_ONE_LABEL, _SEVERAL_LABELS = "single_label_classification", "multi_label_classification"
+
+
+def library(
+    prefix: str,
+    *,
+    scope: str,
+    divided: str = "hidden_size",
+    masked_lm: bool = True,
+    other_classifier: str = "",
+    classifier_dropout: str = "classifier_dropout",
+) -> Library:
+    """The classes of a model by the prefix of their names, such as "Bert".
+
+    Args:
+        prefix: What the names of its classes begin with.
+        scope: Scope of the encoder's names in a class with a head.
+        divided: The field that its code divides by the number of heads.
+        masked_lm: Whether its masked-LM head is that of the encoder here.
+        other_classifier: What its class for the classification of texts has, if that is no dense layer on the pooled
+            output.
+        classifier_dropout: The config's key of the rate of dropout on the pooled output.
+    """
+    left_out = {*(() if masked_lm else ("mlm",)), *((HEAD,) if other_classifier else ())}
+    others = {CLASSES[HEAD][0]: other_classifier} if other_classifier else {}
+    return Library(
+        name="transformers",
+        classes={
+            part: LibraryClass(name=prefix + end, task=task, loader=f"Auto{'' if not part else 'Model'}{end}")
+            for part, (end, task) in CLASSES.items()
+            if part not in left_out
+        },
+        scope=f"{scope}.",
+        divided=divided,
+        head=HeadConfig(
+            names="id2label",
+            numbers="label2id",
+            default_name="LABEL_{}",
+            problem="problem_type",
+            kinds=("regression", _ONE_LABEL, _SEVERAL_LABELS),
+            kind_of={"softmax": _ONE_LABEL, "log_softmax": _ONE_LABEL, "sigmoid": _SEVERAL_LABELS},
+            several=(_ONE_LABEL,),
+            dropout=classifier_dropout,
+            others={**HEADS, **others},
+            instead=other_classifier,
+        ),
+    )
 
 
 def spelling(model: str) -> Spelling:
@@ -218,6 +283,7 @@ BERT_NAMES = Names(
     mlm_dense="cls.predictions.transform.dense",
     mlm_norm="cls.predictions.transform.LayerNorm",
     mlm_bias="cls.predictions.bias",
+    classifier="classifier",
     spelling=spelling("bert"),
 )
 ELECTRA_NAMES = replace(
@@ -247,5 +313,6 @@ ALBERT_NAMES = Names(
     mlm_dense="predictions.dense",
     mlm_norm="predictions.LayerNorm",
     mlm_bias="predictions.bias",
+    classifier="classifier",
     spelling=spelling("albert"),
 )

@@ -10,6 +10,7 @@ from surgery.families.publishers.hugging_face import (
     CODE,
     DEMANDS,
     GENERATION,
+    classifier_rows,
     left_behind,
     library,
     linear,
@@ -43,6 +44,7 @@ _NAMES = MobileBertNames(
     pooler="pooler.dense",
     dense="dense",
     norm="LayerNorm",
+    classifier="classifier",
     spelling=spelling("mobilebert"),
 )
 """The names a second time, for the reference computation: a slip in the rows below must show."""
@@ -137,6 +139,7 @@ def hugging_face_mobilebert(query: str, value: str, *, shared: bool) -> Dialect:
         *_feed_forward_rows(block),
         *(replace(row, optional="stacked feed-forwards") for row in _feed_forward_rows(f"{block}ffn.{{ffn}}.")),
         *(replace(row, optional="pooler") for row in linear(f"{scope}pooler.dense", "pooler", "pooled", "hidden")),
+        *classifier_rows(),
     ]
     if shared:
         rows += _bottleneck(f"{block}bottleneck.attention", SHARED, "bottleneck", "hidden")

@@ -64,6 +64,27 @@ def with_pretraining_heads(tensors: Tensors) -> Tensors:
     return tensors | tied | {name: random_value(name, shape, 0) for name, shape in shapes.items()}
 
 
+def build_classifier(folder: Path, sample: str = "hf_bert", **config: Any) -> Path:
+    """A classifier of three labels with names, as transformers writes one."""
+    model = sample.split("_")[1]
+    prefix = {"bert": "Bert", "albert": "Albert", "electra": "Electra"}[model]
+    names = {"0": "no", "1": "yes", "2": "ask | again\n`"}
+    described = {"architectures": [f"{prefix}ForSequenceClassification"], "id2label": names}
+    described |= {"label2id": {name: int(number) for number, name in names.items()}}
+
+    def named(tensors: Tensors) -> Tensors:
+        return {f"{model}.{name}": value for name, value in tensors.items()}
+
+    return build(folder, named, with_classifier, sample=sample, **{**described, **config})
+
+
+def with_classifier(tensors: Tensors) -> Tensors:
+    """A dense layer of three labels beside the encoder."""
+    hidden = next(len(value) for name, value in tensors.items() if name.endswith(("query.bias", "pooler.bias")))
+    shapes = {"classifier.weight": (3, hidden), "classifier.bias": (3,)}
+    return tensors | {name: random_value(name, shape, 0) for name, shape in shapes.items()}
+
+
 def early_names(tensors: Tensors) -> Tensors:
     """Norms with gamma and beta, as before transformers 1.0."""
     leaves = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}

@@ -8,17 +8,20 @@ from functools import partial
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import surgery
-from scripts.tools.interop.cases import CASES
+from scripts.tools.interop.cases import CASES, RATES
+from scripts.tools.interop.cases import request as interop_request
 from surgery.checkpoints.plan import CheckpointRequest
 from surgery.edits import DropBlocks
 from surgery.errors import ParityError
 from surgery.explanation import recognition
 from surgery.explanation.tokenization import find_tokenization, read_constants
 from surgery.jobs.checkpoint import write_checkpoint
+from surgery.jobs.convert import convert_module
 from surgery.jobs.texts import TRIED
-from tests.support.conversions import two_batches
+from tests.support.conversions import first_batches, two_batches
 from tests.support.editing import inspected
 
 verified = partial(write_checkpoint, verify=True, battery=two_batches)
@@ -53,6 +56,46 @@ def test_an_export_of_ours_becomes_the_module_s_own_checkpoint(name, converted, 
     module = surgery.checkpoint(source(name), tmp_path / "module")
     for file in ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"):
         assert (export.destination / file).read_bytes() == (module.destination / file).read_bytes(), file
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """The Hugging Face classifier that is made of an Estimator's export, and its own export, with the whole proof."""
+    root = tmp_path_factory.mktemp("classifier")
+    (case,) = (case for case in CASES if case.name == "bert_classifier")
+    folder = case.write(root / "hf").destination
+    return case, folder, convert_module(str(folder), root / "export" / "1", battery=first_batches)
+
+
+def test_an_export_of_a_classifier_returns_the_logits_of_transformers(classifier):
+    case, _, done = classifier
+    assert done.report.passed
+    assert "classifier.logits" in {diff.name for diff in done.report.outputs}
+    answer, asked = np.load(case.file), interop_request()
+    ids = asked["input_ids"] % done.plan.architecture["vocab_size"]
+    tokens = {"input_word_ids": ids, "input_mask": asked["attention_mask"], "input_type_ids": asked["token_type_ids"]}
+    found = tf.saved_model.load(str(done.destination)).signatures["classifier"](
+        **{name: tf.constant(value) for name, value in tokens.items()}
+    )
+    np.testing.assert_allclose(found["logits"], answer["logits"], atol=1e-5)
+
+
+def test_an_export_of_a_classifier_comes_home_with_its_labels(classifier, tmp_path):
+    """The labels' names, which no graph shows, are carried by the manifest."""
+    _, folder, done = classifier
+    assert done.manifest["head"]["names"] == ["negative", "positive"]
+    home = verified(str(done.destination), tmp_path / "home", CheckpointRequest(tokenizer=False))
+    assert "classifier.logits" in {diff.name for diff in home.differences.outputs}
+    for file in ("config.json", "model.safetensors"):
+        assert (home.destination / file).read_bytes() == (folder / file).read_bytes(), file
+    assert surgery.verify(folder, done.destination).report.passed
+
+
+def test_the_logits_of_a_saved_classifier_are_computed_on_both_sides(source, tmp_path):
+    request, assume = CheckpointRequest(tokenizer=False), dict.fromkeys(RATES, 0.1)
+    done = verified(str(source("tf1_estimator")), tmp_path / "out", request, assume=assume)
+    assert {"pooled_output", "classifier.logits"} <= {diff.name for diff in done.differences.outputs}
+    assert done.differences.largest <= BOUND
 
 
 def test_an_edited_export_has_the_blocks_that_are_left(source, tmp_path, short_battery):

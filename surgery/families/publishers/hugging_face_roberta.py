@@ -1,0 +1,77 @@
+"""Hugging Face's RoBERTa and its descendants: transformers, models/{roberta,xlm_roberta,camembert}/modeling_*.py.
+
+The three have one code under three names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from surgery.families.publishers.hugging_face import (
+    BERT_NAMES,
+    GENERATION,
+    TABLES,
+    hugging_face_checkpoints,
+    hugging_face_rows,
+    library,
+    spelling,
+)
+from surgery.families.shared.rows import BLOCK
+from surgery.tables.evidence import ConfigEvidence
+from surgery.tables.rules import Dialect
+
+POSITIONS = "token_position_embedding"
+"""Scope of the position table in the rebuilt encoder. It is not BERT's, because its rows stand for other positions."""
+_SCOPE = "roberta"
+_DROPOUTS = ("embedding_dropout", "attention_output_dropout", "output_dropout")
+# The names a second time, for the reference computation: a slip in the rows below must show.
+_NAMES = replace(
+    BERT_NAMES,
+    mlm_dense="lm_head.dense",
+    mlm_norm="lm_head.layer_norm",
+    mlm_bias="lm_head.bias",
+    spelling=spelling(_SCOPE),
+)
+
+
+def hugging_face_roberta(model: str, prefix: str, names: dict[str, str]) -> Dialect:
+    """The dialect of a model.
+
+    Args:
+        model: Name of the architecture in the config, such as "xlm-roberta".
+        prefix: Prefix of its classes, such as "XLMRoberta".
+        names: Names of the layers of a BERT's block.
+    """
+    # RobertaLMHead applies GELU, whatever the config's activation.
+    publisher = hugging_face_checkpoints(
+        model,
+        _NAMES,
+        _DROPOUTS,
+        library(
+            prefix,
+            scope=_SCOPE,
+            other_classifier="it has a layer with tanh of its own, on the first token of the sequence output",
+        ),
+        code={"mlm_act": "gelu"},
+    )
+    return Dialect(
+        generation={"dict": GENERATION},
+        rules=hugging_face_rows(
+            _SCOPE,
+            "encoder.layer.{layer}",
+            BLOCK,
+            {
+                **names,
+                "pooler": "pooler.dense",
+                "mlm_dense": "lm_head.dense",
+                "mlm_norm": "lm_head.layer_norm",
+                "mlm_bias": "lm_head.bias",
+                "mlm_decoder": "lm_head.decoder.{leaf:(?:weight|bias)}",
+            },
+            {**TABLES, "position_embeddings": (POSITIONS, "positions")},
+        ),
+        publisher=replace(
+            publisher,
+            evidence=(*publisher.evidence, ConfigEvidence(field="pad_token_id", key="pad_token_id")),
+        ),
+    )

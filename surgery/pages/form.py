@@ -1,0 +1,117 @@
+"""The form of the JSON that a page is drawn from, where it comes from a file that anybody may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TEXT, FLAG, COUNT = "a text", "true or false", "a whole number from 0"
+NUMBER = "a number or null"
+ANY = "anything"
+"""The leaves of a form."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optional:
+    """A key that may be missing, or null.
+
+    Attributes:
+        form: The form of its value.
+    """
+
+    form: Any
+
+
+def misfit(value: Any, form: Any, at: str = "") -> str | None:
+    """The first spot at which a value has another form, and what was expected; None if it fits.
+
+    A form is a leaf, a dict of forms by key (further keys may be there, and `...` stands for any key), or a list with
+    the form of every item.
+    """
+    if isinstance(form, Optional):
+        return None if value is None else misfit(value, form.form, at)
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return _expected(at, "a list", value)
+        found = (misfit(item, form[0], f"{at}[{number}]") for number, item in enumerate(value))
+    elif isinstance(form, dict):
+        if not isinstance(value, dict):
+            return _expected(at, "an object", value)
+        found = (misfit(item, below, f"{at}.{key}".lstrip(".")) for key, item, below in _keys(value, form))
+    else:
+        return None if _is(value, form) else _expected(at, form, value)
+    return next((problem for problem in found if problem is not None), None)
+
+
+def _keys(value: Mapping[str, Any], form: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
+    if ... in form:
+        return [(key, item, form[...]) for key, item in value.items()]
+    return [(key, value.get(key), below) for key, below in form.items()]
+
+
+def _is(value: Any, leaf: str) -> bool:
+    if leaf == NUMBER:
+        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    if leaf == COUNT:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return leaf == ANY or isinstance(value, str if leaf == TEXT else bool)
+
+
+def _expected(at: str, form: str, value: Any) -> str:
+    found = "nothing" if value is None else f"{type(value).__name__} {value!r}"
+    return f"{at or 'the document'}: expected {form}, found {found if len(found) <= 80 else f'{found[:79]}…'}"
+
+
+OUTPUT = {
+    "name": TEXT,
+    "in_double": FLAG,
+    "difference": NUMBER,
+    "module_error": NUMBER,
+    "export_error": NUMBER,
+    "rms": NUMBER,
+    "bit_equal": Optional(form=FLAG),
+    "passed": FLAG,
+    "problem": TEXT,
+}
+PARITY = {
+    "passed": FLAG,
+    "reference": TEXT,
+    "batches": COUNT,
+    "float32_batches": COUNT,
+    "outputs": [OUTPUT],
+    "weights": {"compared": COUNT, "mismatches": [TEXT]},
+    "contract": [TEXT],
+    "inner": [TEXT],
+    "unmatched": [TEXT],
+    "lacking": {...: [TEXT]},
+    "blocks": Optional(form={...: COUNT}),
+    "bounds": Optional(form={"difference": NUMBER, "error_factor": NUMBER, "error_of_rms": NUMBER}),
+}
+MANIFEST = {
+    "source": {"name": TEXT, "format": TEXT, "tensorflow_version": Optional(form=TEXT), "sha256": {...: TEXT}},
+    "architecture": {"family": TEXT, "generation": TEXT},
+    "evidence": [{"field": TEXT, "value": ANY, "source": TEXT, "place": TEXT, "count": COUNT}],
+    "assignments": [
+        {
+            "variable": TEXT,
+            "target": TEXT,
+            "layout": TEXT,
+            "shape": [COUNT],
+            "sha256": TEXT,
+            "group": Optional(form=TEXT),
+            "block": Optional(form=COUNT),
+        }
+    ],
+    "dropped": [{"variable": TEXT, "because": TEXT}],
+    "kept": [TEXT],
+    "outputs": {...: [TEXT]},
+    "edits": Optional(form={"applied": [{"edit": ANY, "places": COUNT}]}),
+    "parity": PARITY,
+    "packages": {...: TEXT},
+}
+"""What a page reads of the manifest of an export. Manifests of earlier versions lack what is optional."""
+TEXT_MANIFEST = {
+    "text": {"seq_length": COUNT, "pieces": FLAG, "vocabulary": TEXT, "lower_case": Optional(form=FLAG)},
+}
+"""The same of a text export."""

@@ -1,0 +1,87 @@
+"""The proof that an export is the same function: the differences and errors of every output, by block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surgery.pages.section import Data, Documents, Section, found
+from surgery.pages.sections.facts import parity
+
+EMBEDDING = "embedding_output"
+DEFAULT, OTHER, TRAINING = "serving_default", "other signatures", "training"
+
+
+def view(documents: Documents) -> Data | None:
+    """One row per output, and one per block with the largest of each."""
+    report = parity(documents)
+    if report is None:
+        return None
+    rows = [_row(output, report) for output in report["outputs"]]
+    at: dict[str, list[Data]] = {}
+    for row in rows:
+        at.setdefault(row["at"], []).append(row)
+    verify = found(documents, "verify")
+    return {
+        "parity": report,
+        "bounds": report.get("bounds"),
+        "rows": rows,
+        "places": [{"at": place, **_largest(members)} for place, members in _ordered(at)],
+        "failed": [row for row in rows if not row["passed"]],
+        "verify": verify,
+    }
+
+
+def _row(output: Data, report: Data) -> Data:
+    name, rms = output["name"], output["rms"]
+    owner, _, tail = name.rpartition(".")
+    block = (report.get("blocks") or {}).get(name)
+    bounds = report.get("bounds")
+    module, export = (_relative(output[key], rms) for key in ("module_error", "export_error"))
+    return {
+        **output,
+        "at": tail if block is None else f"block {block}",
+        "block": block,
+        "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT,
+        "module": module,
+        "export": export,
+        "bound": None if bounds is None or module is None else bounds["error_factor"] * module + bounds["error_of_rms"],
+        "inside": name in report["inner"],
+    }
+
+
+def _relative(error: float | None, rms: float) -> float | None:
+    return None if error is None else error / rms if rms else error
+
+
+def _ordered(at: dict[str, list[Data]]) -> list[tuple[str, list[Data]]]:
+    """The places in the order of computation: the embedding, the blocks, then all else as it comes."""
+
+    def place(item: tuple[str, list[Data]]) -> tuple[int, int]:
+        name, rows = item
+        return (
+            (0, 0) if name == "embedding_output" else (1, rows[0]["block"]) if rows[0]["block"] is not None else (2, 0)
+        )
+
+    return sorted(at.items(), key=place)
+
+
+def _largest(rows: list[Data]) -> dict[str, Any]:
+    in_double = [row for row in rows if row["in_double"]]
+    known = [row for row in rows if row["export"] is not None]
+    worst = max(known, key=lambda row: row["export"], default=None)
+    return {
+        "outputs": len(rows),
+        "difference": max((row["difference"] for row in in_double), key=_size, default=0.0) if in_double else 0.0,
+        "in_double": len(in_double),
+        "module": None if worst is None else worst["module"],
+        "export": None if worst is None else worst["export"],
+        "passed": all(row["passed"] for row in rows),
+    }
+
+
+def _size(value: float | None) -> float:
+    """None is infinity, which JSON cannot hold."""
+    return float("inf") if value is None else value
+
+
+PROOF = Section(name="proof", title="Is it the same function?", view=view, scripts=("charts.js",), charts=True)

@@ -1,0 +1,29 @@
+"""Where it comes from: the files by their SHA-256, the module that an export was made of, and how."""
+
+from __future__ import annotations
+
+from surgery.pages.section import Data, Documents, Section, found
+
+
+def view(documents: Documents) -> Data:
+    """Files, source, request, packages and the documents of the page."""
+    manifest = found(documents, "manifest")
+    return {
+        "inspect": documents["inspect"],
+        "source": None if manifest is None else manifest["source"],
+        "request": _request((manifest or {}).get("request")),
+        "packages": {} if manifest is None else manifest["packages"],
+        "notes": (found(documents, "verify") or {"notes": []})["notes"],
+        "documents": list(documents),
+    }
+
+
+def _request(request: object) -> list[tuple[str, str]]:
+    """What was asked for beyond the default, in words."""
+    if not isinstance(request, dict):
+        return []
+    rows = [(str(key), value) for key, value in request.items() if value not in (None, False, [], "")]
+    return [(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for key, value in rows]
+
+
+PROVENANCE = Section(name="provenance", title="Provenance", view=view)

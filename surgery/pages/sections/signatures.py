@@ -1,0 +1,47 @@
+"""The signatures with their inputs and outputs, and lines that call them, to copy."""
+
+from __future__ import annotations
+
+from surgery.pages.section import Data, Documents, Section, found
+
+DEFAULT = "serving_default"
+
+
+def view(documents: Documents) -> Data | None:
+    """The signatures of each meta graph, and the clients of TensorFlow Serving, where the module can be served."""
+    graphs = [
+        {**graph, "signatures": dict(sorted(graph["signatures"].items(), key=lambda item: item[0] != DEFAULT))}
+        for graph in documents["inspect"]["meta_graphs"]
+        if graph["signatures"]
+    ]
+    serving = found(documents, "serving")
+    if not graphs:
+        return None
+    described = {} if serving is None else serving["signatures"]
+    return {
+        "graphs": graphs,
+        "serving": serving,
+        "advice": {name: signature["advice"] for name, signature in described.items() if signature["advice"]},
+        "calls": documents["inspect"]["callables"],
+        "commands": _commands(serving),
+    }
+
+
+def _commands(serving: Data | None) -> list[Data]:
+    """The commands for TensorFlow Serving and its clients, in the order in which they are needed."""
+    if serving is None:
+        return []
+    commands = serving["commands"]
+    titles = {
+        "move": "First, into a folder that is named by a version",
+        "server": "The server",
+        "docker": "or in its container",
+        "docker_gpu": "or in its container, on a GPU",
+        "curl": "A request over REST",
+    }
+    found = [{"title": titles[name], "text": commands[name]} for name in titles if commands[name] is not None]
+    client = [{"title": f"A client over gRPC, {name}", "text": text} for name, text in serving["files"].items()]
+    return found + [one for one in client if "client" in one["title"] and one["title"].endswith(".py")]
+
+
+SIGNATURES = Section(name="signatures", title="Signatures and clients", view=view)

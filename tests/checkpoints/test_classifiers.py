@@ -1,0 +1,199 @@
+"""Classification heads: Hugging Face classifiers are read, and the heads of modules become such classifiers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import load_file
+
+import surgery
+from scripts.tools.interop.cases import RATES
+from surgery.checkpoints import naming
+from surgery.checkpoints.kept import Kept
+from surgery.cli.main import main
+from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
+from surgery.explanation.heads import DenseHead, Labelling, OtherHead
+from surgery.jobs import checkpoint as job
+from tests.support.builders import hugging_face
+from tests.support.editing import edited
+
+NAMES = ("no", "yes", "ask | again\n`")
+ASSUME = dict.fromkeys(RATES, 0.1)
+WITHOUT_TEXTS = {"assume": ASSUME, "tokenizer": False}
+
+
+def config_of(done):
+    return json.loads((done.destination / "config.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def estimator(modules, tmp_path_factory):
+    """The checkpoint of a classifier that an Estimator exported."""
+    return surgery.checkpoint(modules("tf1_estimator"), tmp_path_factory.mktemp("estimator") / "out", **WITHOUT_TEXTS)
+
+
+def test_a_classifier_of_hugging_face_has_its_head_with_the_labels_names(tmp_path):
+    module = hugging_face.build_classifier(tmp_path / "m", problem_type="multi_label_classification")
+    plan = surgery.plan(module)
+    assert isinstance(plan.head, DenseHead)
+    assert (plan.head.kernel.name, plan.head.transposed, plan.head.labels) == ("classifier.weight", True, 3)
+    assert plan.head.labelling == Labelling(names=NAMES, problem="multi_label_classification", dropout=None)
+    assert plan.signatures["classifier"] == ("logits",)
+    assert plan.weights.by_target["classifier/kernel"].shape == (48, 3)
+    assert plan.weights.dropped == ()
+    shown = CliRunner().invoke(main, ["inspect", str(module)]).stdout
+    assert "Head: a dense layer on the pooled output, 3 labels" in shown
+    assert "as the signature classifier" in shown
+    assert "--keep-head" not in shown
+
+
+@pytest.mark.parametrize("sample", ["hf_bert", "hf_albert"])
+def test_a_classifier_comes_back_bit_by_bit_with_what_its_config_says(sample, tmp_path):
+    dropout = {"hf_bert": "classifier_dropout", "hf_albert": "classifier_dropout_prob"}[sample]
+    stated = {"problem_type": "regression", dropout: 0.3}
+    module = hugging_face.build_classifier(tmp_path / "m", sample, **stated)
+    done = surgery.checkpoint(module, tmp_path / "out", tokenizer=False)
+    before, after = (load_file(folder / "model.safetensors") for folder in (module, done.destination))
+    assert {name: value.tobytes() for name, value in after.items()} == {n: v.tobytes() for n, v in before.items()}
+    theirs = json.loads((module / "config.json").read_text())
+    ours = config_of(done)
+    assert {key: theirs.get(key) for key in ("architectures", "id2label", "label2id", *stated)} == {
+        key: ours.get(key) for key in ("architectures", "id2label", "label2id", *stated)
+    }
+
+
+@pytest.mark.parametrize(
+    ("sample", "architectures", "because"),
+    [
+        ("hf_bert", None, "names no class"),
+        ("hf_bert", ["BertForTokenClassification"], "it labels every token"),
+        ("hf_albert", ["AlbertForMultipleChoice"], "the pooled outputs of several texts"),
+        ("hf_bert", ["MyClassifier"], "it is not known what its head reads"),
+        ("hf_electra", ["ElectraForSequenceClassification"], "a layer with GELU of its own"),
+    ],
+)
+def test_another_head_under_the_same_names_is_named_and_not_taken_for_one(sample, architectures, because, tmp_path):
+    module = hugging_face.build_classifier(tmp_path / "m", sample, architectures=architectures)
+    plan = surgery.plan(module)
+    assert isinstance(plan.head, OtherHead)
+    assert because in plan.head.because
+    assert set(plan.signatures) == {"serving_default"}
+    assert {row.variable.name for row in plan.weights.dropped} == {"classifier.weight", "classifier.bias"}
+    with pytest.raises(UsageError, match=f"keep_head.*{because}"):
+        surgery.plan(module, keep_head=True)
+    with pytest.raises(UsageError, match=f"(?s){because}.*drop_head=True"):
+        surgery.checkpoint(module, tmp_path / "out", tokenizer=False)
+    done = surgery.checkpoint(module, tmp_path / "out", tokenizer=False, drop_head=True)
+    assert not [name for name in load_file(done.destination / "model.safetensors") if "classifier" in name]
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "reason"),
+    [
+        ({"id2label": {"0": "no", "1": "yes"}}, ContradictionError, "id2label names 2 labels, .* weights have 3"),
+        ({"id2label": ["no", "yes", "maybe"]}, ContradictionError, "names 0 labels"),
+        ({"problem_type": "ranking"}, UnexplainedError, "problem_type is 'ranking', known are regression"),
+        ({"classifier_dropout": 1.5}, UnexplainedError, "classifier_dropout is 1.5, expected a rate"),
+    ],
+)
+def test_a_config_that_no_head_can_have_is_refused(config, error, reason, tmp_path):
+    module = hugging_face.build_classifier(tmp_path / "m", **config)
+    with pytest.raises(error, match=reason):
+        surgery.plan(module)
+
+
+def test_a_classifier_without_its_pooler_or_its_bias_is_not_taken_for_one(tmp_path):
+    for pattern, because in (("pooler", "has no pooler"), ("classifier.bias", "has no classifier/bias")):
+        module = hugging_face.build_classifier(tmp_path / pattern)
+        tensors = load_file(module / "model.safetensors")
+        hugging_face.save_file(hugging_face.lacking(pattern)(tensors), module / "model.safetensors", {"format": "pt"})
+        assert because in surgery.plan(module).head.because
+
+
+def test_the_head_of_an_estimator_becomes_a_classifier(estimator, modules):
+    config, tensors = config_of(estimator), load_file(estimator.destination / "model.safetensors")
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    assert config["id2label"] == {"0": "LABEL_0", "1": "LABEL_1"}
+    assert config["problem_type"] == "single_label_classification"
+    assert "classifier_dropout" not in config
+    module = estimator.planned.plan.module
+    by_name = {variable.name: variable for variable in module.variables}
+    for name, variable in (("classifier.weight", "output_weights"), ("classifier.bias", "output_bias")):
+        np.testing.assert_array_equal(tensors[name], module.open_tensors().read(by_name[variable]))
+    card = (estimator.destination / "README.md").read_text()
+    assert "pipeline_tag: text-classification" in card
+    assert "AutoModelForSequenceClassification" in card
+    assert "`classifier_dropout`: nothing in the source shows it" in card
+
+
+def test_labels_are_named_by_the_caller_one_for_each(modules, tmp_path):
+    done = surgery.checkpoint(modules("tf1_estimator"), tmp_path / "out", labels=NAMES[1:], **WITHOUT_TEXTS)
+    assert config_of(done)["id2label"] == {"0": NAMES[1], "1": NAMES[2]}
+    card = (done.destination / "README.md").read_text()
+    assert "| `1` | `ask \\| again\\n'` |" in card
+    for labels in ("yes", ("a", "b", "c"), ("a", "a")):
+        with pytest.raises(UsageError, match="has 2 labels, expected a name of its own for each"):
+            surgery.checkpoint(modules("tf1_estimator"), tmp_path / "no", labels=labels, **WITHOUT_TEXTS)
+    with pytest.raises(UsageError, match="no classification head is written"):
+        surgery.checkpoint(modules("g2_small"), tmp_path / "no", labels=("a", "b"))
+    found = CliRunner().invoke(main, ["checkpoint", str(modules("g2_small")), str(tmp_path / "no"), "--label", "a"])
+    assert "--label a: no classification head" in found.stderr
+
+
+def test_a_head_without_a_bias_gets_zeros(modules, tmp_path):
+    """The class has a bias: one that adds nothing is the same function."""
+
+    def without_bias(saved):
+        (node,) = (node for node in saved.meta_graphs[0].graph_def.node if node.name == "probabilities")
+        node.input[:] = ["MatMul"]
+
+    module = edited(modules("tf1_estimator"), tmp_path / "edited", without_bias)
+    done = surgery.checkpoint(module, tmp_path / "out", **WITHOUT_TEXTS)
+    bias = load_file(done.destination / "model.safetensors")["classifier.bias"]
+    assert (bias.shape, bias.dtype, bias.any()) == ((2,), np.float32, np.False_)
+    assert done.planned.form.zeros == {"classifier.bias"}
+    assert "`classifier.bias` is made of zeros" in (done.destination / "README.md").read_text()
+    assert str(done.to_dict()["head"]["zeros"]) == "['classifier.bias']"
+
+
+def test_a_head_is_left_out_when_asked_and_needs_its_pooler(modules, tmp_path):
+    done = surgery.checkpoint(modules("tf1_estimator"), tmp_path / "out", drop_head=True, **WITHOUT_TEXTS)
+    assert config_of(done)["architectures"] == ["BertModel"]
+    assert "the classification head is left out, as asked" in {row.because for row in done.planned.left_out}
+    with pytest.raises(UsageError, match=r"(?s)drop_pooler=True: the classification head .*drop_head=True"):
+        surgery.checkpoint(modules("tf1_estimator"), tmp_path / "no", drop_pooler=True, **WITHOUT_TEXTS)
+    with pytest.raises(UsageError, match="has no classification head that can be left out"):
+        surgery.checkpoint(modules("g2_small"), tmp_path / "no", drop_head=True)
+
+
+def test_a_class_whose_head_computes_something_else_is_refused(modules, estimator):
+    """ElectraForSequenceClassification has a layer of its own before the labels. No class has two heads."""
+    electra, masked = (surgery.plan(modules(name)) for name in ("g4_electra", "g4_bert_mlm"))
+    assert isinstance(estimator.planned.head, DenseHead)
+    head = replace(estimator.planned.head, bias=None)
+    with pytest.raises(UsageError, match=r"(?s)ElectraModel has no place for a dense .*GELU.*drop_head=True"):
+        naming.choose_form(electra.module, electra.inference, Kept(assignments=electra.weights.assignments, head=head))
+    with pytest.raises(UsageError, match=r"(?s)both \.mlm and a classification head.*drop_head=True"):
+        naming.choose_form(masked.module, masked.inference, Kept(assignments=masked.weights.assignments, head=head))
+
+
+@pytest.mark.parametrize("key", ["id2label", "problem_type", "architectures"])
+def test_a_config_that_says_something_else_of_the_head_is_never_published(key, modules, tmp_path, monkeypatch):
+    other = {
+        "id2label": {"0": "LABEL_1", "1": "LABEL_0"},
+        "problem_type": "regression",
+        "architectures": ["BertForTokenClassification"],
+    }
+    write = job._write_json
+
+    def changed(path, content):
+        write(path, content | {key: other[key]} if key in content else content)
+
+    monkeypatch.setattr(job, "_write_json", changed)
+    with pytest.raises(ParityError, match="nothing was published"):
+        surgery.checkpoint(modules("tf1_estimator"), tmp_path / "out", **WITHOUT_TEXTS)
+    assert list(tmp_path.iterdir()) == []
