@@ -20,9 +20,10 @@ SHOWN = [shlex.split(re.sub(r"\$(\w+)", lambda name: VALUES[name[1]], line)) for
 
 @pytest.mark.parametrize("words", [words[1:] for words in SHOWN if words[0] == "surgery"], ids=" ".join)
 def test_the_command_line_takes_what_the_demo_types(words):
-    command = main.get_command(click.Context(main), words[0])
+    group = click.Context(main, **main.context_settings)
+    command = main.get_command(group, words[0])
     assert command is not None
-    assert command.make_context(words[0], words[1:]).params["module"] == VALUES["module"]
+    assert command.make_context(words[0], words[1:], parent=group).params["module"] == VALUES["module"]
 
 
 def test_the_demo_writes_a_page_about_its_export_and_names_it_at_its_end():
