@@ -19,6 +19,8 @@ SHORTEST = 8
 NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.>-]*")
 """Names and types of operations that TensorFlow accepts. Where one does not fit, it refuses the whole graph."""
+HOLD_STRINGS = frozenset({"s", "tensor", "func", "list"})
+"""The kinds of attributes that can hold strings."""
 
 
 def graph_in(data: bytes) -> Any | None:
@@ -34,6 +36,11 @@ def graph_in(data: bytes) -> Any | None:
         return None
     whole = all(NAME.fullmatch(node.name) and TYPE.fullmatch(node.op) for node in graph.node)
     return graph if graph.node and whole else None
+
+
+def may_hold_strings(value: Any) -> bool:
+    """Whether an attribute is of a kind that can hold strings. Most are not, which is seen faster than looked for."""
+    return value.WhichOneof("value") in HOLD_STRINGS
 
 
 def strings_of(value: Any) -> Iterator[bytes]:

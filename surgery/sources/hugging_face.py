@@ -150,7 +150,8 @@ def _weights(files: Files) -> Path:
     raise ModuleError(
         f"opening {files.folder}: expected {WEIGHTS} beside {KNOWN_BY}, found "
         + (", ".join(path.name for path in others) or "no weights"),
-        hint=f"surgery reads Hugging Face checkpoints from one {WEIGHTS}",
+        hint=f"surgery reads Hugging Face checkpoints from one {WEIGHTS}, and models in TensorFlow from a SavedModel: "
+        "save_pretrained(folder, saved_model=True), with transformers up to 4.57",
     )
 
 

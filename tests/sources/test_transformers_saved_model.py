@@ -183,6 +183,15 @@ def test_nothing_says_the_casing_of_a_sentencepiece_model_but_its_own_config(mod
     assert (found.file.resolve(), found.lower_case) == (tmp_path / "albert" / "spiece.model", False)
 
 
+def test_a_folder_with_keras_s_weights_alone_says_what_to_write(copied):
+    outer = copied(CLASSIFIER)
+    shutil.rmtree(outer / "saved_model")
+    (outer / "tf_model.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(ModuleError, match=r"found tf_model\.h5") as caught:
+        surgery.plan(outer)
+    assert "save_pretrained(folder, saved_model=True)" in caught.value.hint
+
+
 def test_of_several_versions_the_last_is_meant_and_a_checkpoint_beside_them_wins(modules, copied):
     outer = copied(CLASSIFIER)
     shutil.copytree(modules("hf_tf_bert"), outer / "saved_model" / "10")

@@ -3,13 +3,15 @@
 
 {
   const { attention } = JSON.parse(document.getElementById("documents").textContent);
-  const form = document.querySelector("#attention form");
-  const [block, head] = form.querySelectorAll("select");
+  const choices = document.querySelector("#attention .choices");
+  const [block, head] = choices.querySelectorAll("select");
   const letters = 12; // of a token at an axis
   const brief = (number) => {
     const token = attention.tokens[number];
     return token.length > letters ? `${token.slice(0, letters - 1)}…` : token;
   };
+
+  const chosen = () => `Block ${attention.blocks[block.value]}, head ${head.value}`;
 
   charts.attention = (figure) => {
     const map = attention.probabilities[block.value][head.value];
@@ -24,7 +26,10 @@
     const axis = { type: "band", domain: numbers, padding: 0, tickSize: 0, tickFormat: brief, ticks: numbers.filter((number) => number % every === 0) };
     const words = ({ from, to, share }) => `${attention.tokens[from]} looks at ${attention.tokens[to]}: ${share === null ? "NaN" : share.toFixed(2)}`;
     const place = { x: "to", y: "from" };
+    const title = document.createElement("p"); // on paper, it is all that says what was chosen
+    title.textContent = chosen();
     return [
+      title,
       legend([0, most / 2, most].map((share) => ({ words: share.toFixed(2), colour: colour(share), symbol: box }))),
       Plot.plot({
         width: margin + 8 + side * numbers.length,
@@ -34,7 +39,7 @@
         marginRight: 8,
         marginBottom: 8,
         style: INK,
-        ariaLabel: `Attention of block ${attention.blocks[block.value]}, head ${head.value}`,
+        ariaLabel: `Attention: ${chosen()}`,
         x: { ...axis, axis: "top", label: null, tickRotate: -90 },
         y: { ...axis, label: null },
         marks: [
@@ -51,10 +56,9 @@
   };
 
   const figure = document.querySelector("figure[data-chart=attention]");
-  form.hidden = false;
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
+  choices.hidden = false;
+  choices.addEventListener("input", () => {
     draw(figure);
-    say(`Block ${attention.blocks[block.value]}, head ${head.value}`);
+    say(chosen());
   });
 }
