@@ -203,7 +203,7 @@ def _with_padding(ids: np.ndarray, padding: int, *, whole: bool) -> np.ndarray:
     places = np.broadcast_to(np.arange(length) % 5 == 3, ids.shape).copy()
     places[::2, : length // 4 + 1] = True
     places[:, -1] = False
-    return ids if whole else np.where(places, np.int32(padding), ids).astype(np.int32)
+    return (ids if whole else np.where(places, padding, ids)).astype(np.int32)
 
 
 def _positions(shape: tuple[int, int]) -> np.ndarray:

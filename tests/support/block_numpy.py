@@ -31,6 +31,7 @@ class Block:
     weights: Tensors
     scope: str
     activation: str
+    epsilon: float = 1e-12
 
     def act(self, x: Array) -> Array:
         return ACTIVATIONS[self.activation](x)
@@ -47,7 +48,7 @@ class Block:
 
     def norm(self, x: Array, name: str) -> Array:
         centred = x - x.mean(-1, keepdims=True)
-        return self.affine(centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12), name)
+        return self.affine(centred / np.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon), name)
 
     def affine(self, x: Array, name: str) -> Array:
         """The norm that is none, of MobileBERT's paper; and the last step of one that is."""

@@ -83,7 +83,7 @@ TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_roberta")
 TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
 """Converted with every tap: each family, generation and source, and each form of block."""
 
-COMPOSED = ("hf_bert", "hf_roberta", "g4_prenorm", "hf_albert", "g4_mobilebert_layer_norm", "g4_talkheads")
+COMPOSED = ("hf_bert", "g4_prenorm", "hf_albert", "g4_mobilebert_layer_norm", "g4_talkheads")
 """One for each form of block: their exports have a shallower encoder, a feature and composed signatures besides."""
 
 TERMS = ("g4_mobilebert_layer_norm", "hf_bert")

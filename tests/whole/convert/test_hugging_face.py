@@ -92,7 +92,9 @@ def test_a_checkpoint_without_a_pooler_gives_an_export_without_one(name, expecte
     export = converted(name).export
     assert not [v.name for v in inspected(export).variables if "pooler" in v.name]
     stored = tf.train.load_checkpoint(str(export / "variables" / "variables")).get_variable_to_shape_map()
-    assert sum(1 for key in stored if key.endswith("VARIABLE_VALUE")) == len(load(name).variables)
+    owners = (load(name), getattr(load(name), "mlm", load(name)))
+    listed = {variable.name for owner in owners for variable in owner.variables}
+    assert sum(1 for key in stored if key.endswith("VARIABLE_VALUE")) == len(listed)
 
 
 def test_without_its_pooler_a_bert_is_the_same_in_all_that_is_left(expected, load):
@@ -103,7 +105,7 @@ def test_without_its_pooler_a_bert_is_the_same_in_all_that_is_left(expected, loa
             assert error(found, wanted.numpy()) <= 1e-6
 
 
-@pytest.mark.parametrize("name", WITHOUT_POOLER)
+@pytest.mark.parametrize("name", ["hf_electra", "hf_bert_no_pooler", "hf_distilbert"])
 def test_an_export_without_a_pooler_converts_again(name, converted, tmp_path):
     again = surgery.convert(converted(name).export, tmp_path / "again")
     assert again.report.passed

@@ -21,7 +21,9 @@ FORMS = {
     "g4_mobilebert": partial(block_numpy.mobilebert, norm=Block.affine),
     "g4_mobilebert_layer_norm": partial(block_numpy.mobilebert, norm=Block.norm),
 }
-ACTIVATIONS = {"g4_mobilebert": "relu", **dict.fromkeys(("g4_mobilebert_layer_norm", "hf_bert", "hf_electra"), "gelu")}
+EXACT = ("g4_mobilebert_layer_norm", "hf_bert", "hf_electra", "hf_roberta")
+ACTIVATIONS = {"g4_mobilebert": "relu", **dict.fromkeys(EXACT, "gelu")}
+EPSILONS = {"hf_roberta": 1e-5}
 SCOPES = {
     **dict.fromkeys(("g4_albert", "tf1_albert_small", "hf_albert"), "transformer"),
     **dict.fromkeys(("g4_mobilebert", "g4_mobilebert_layer_norm"), "transformer_layer_{}"),
@@ -33,7 +35,7 @@ def steps(name, done, weights, block):
     scope = SCOPES.get(name, "transformer/layer_{}").format(block)
     found = {tap: value.astype(np.float64) for tap, value in done.taps(block).items()}
     form = FORMS.get(name, block_numpy.post_norm)
-    kind = Block(weights, scope, ACTIVATIONS.get(name, "gelu_tanh"))
+    kind = Block(weights, scope, ACTIVATIONS.get(name, "gelu_tanh"), EPSILONS.get(name, 1e-12))
     return form(kind, done.states[block].astype(np.float64), done.inputs["input_mask"], found)
 
 

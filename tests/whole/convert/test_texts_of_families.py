@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from functools import cache
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ import surgery
 from scripts.tools.interop.cases import RECORDED
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.tokenization import FAIRSEQ, find_tokenization, read_constants
-from surgery.jobs.steps import open_export
-from surgery.jobs.texts import TRIED, write_texts
+from surgery.export.text_facts import TextFacts, read_vocabulary
+from surgery.jobs.texts import TRIED
 from surgery.planning.texts import TEXT_SIGNATURES
 from surgery.tf import text_export
 from tests.support.editing import inspected
@@ -23,16 +22,14 @@ from tests.support.editing import inspected
 LENGTH = 40
 
 
-@pytest.fixture(scope="module")
-def texts(converted, source, tmp_path_factory):
-    """The text export beside the export of a sample by name, loaded, and its folder."""
+@pytest.fixture
+def signature(load, source):
+    """A function of texts, or of pairs of texts: that of the text export which a sample's text export would have."""
 
-    @cache
-    def make(name):
-        module, folder = inspected(source(name)), tmp_path_factory.mktemp(name) / "texts"
-        found = find_tokenization(module, read_constants(module))
-        write_texts(open_export(converted(name).export), found, LENGTH, 0, folder, folder, packed={}, trust=False)
-        return tf.saved_model.load(str(folder)), folder
+    def make(name, count=1):
+        module = inspected(source(name))
+        packer = text_export.Packer(find_tokenization(module, read_constants(module)), LENGTH)
+        return text_export._text_signature(load(name).signatures["serving_default"], packer, TEXT_SIGNATURES[:count])
 
     return make
 
@@ -44,9 +41,9 @@ def rows(found):
 
 
 @pytest.mark.parametrize("name", ["hf_xlm_roberta"])
-def test_the_ids_of_a_text_are_those_of_transformers(name, texts):
+def test_the_ids_of_a_text_are_those_of_transformers(name, signature):
     recorded = json.loads(str(np.load(RECORDED / "xlm_roberta.npz")["ids"]))
-    found = texts(name)[0].signatures["text"](text=tf.constant(TRIED))
+    found = signature(name)(tf.constant(TRIED))
     # transformers was asked for `max_position_embeddings` tokens, two more than there are positions for.
     assert rows(found) == [ids if len(ids) <= LENGTH else [*ids[: LENGTH - 1], ids[-1]] for ids in recorded]
     assert {*np.unique(found["input_word_ids"].numpy()[found["input_mask"].numpy() == 0])} == {FAIRSEQ.index("<pad>")}
@@ -54,34 +51,31 @@ def test_the_ids_of_a_text_are_those_of_transformers(name, texts):
 
 
 @pytest.mark.parametrize("name", ["hf_xlm_roberta"])
-def test_a_pair_of_texts_has_two_separators_and_one_type(name, texts, load):
-    run = texts(name)[0].signatures
+def test_a_pair_of_texts_has_two_separators_and_one_type(name, signature, load):
     one, other = tf.constant(["the tensor", ""]), tf.constant(["a word", "the"])
-    alone = [rows(run["text"](text=given)) for given in (one, other)]
-    found = run["text_pair"](text=one, text_pair=other)
-    separator = FAIRSEQ.index("</s>")
+    alone = [rows(signature(name)(texts)) for texts in (one, other)]
+    found, separator = signature(name, 2)(one, other), FAIRSEQ.index("</s>")
     assert rows(found) == [[*first, separator, *second[1:]] for first, second in zip(*alone, strict=True)]
-    tokens = {name: found[name] for name in ("input_word_ids", "input_mask")}
+    tokens = {key: found[key] for key in ("input_word_ids", "input_mask")}
     expected = load(name).signatures["serving_default"](**tokens, input_type_ids=tf.zeros_like(tokens["input_mask"]))
     np.testing.assert_allclose(found["sequence_output"], expected["sequence_output"], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["hf_xlm_roberta"])
-def test_a_loaded_export_names_xlm_r_s_tokens(name, texts):
-    with surgery.load(texts(name)[1]) as model:
-        tokens = model.tokens("the \u2603")
-        assert (tokens[0], tokens[-1]) == ("<s>", "</s>")
-        assert {"<unk>", "▁the"} <= {*tokens}
-
-
 @pytest.mark.parametrize("name", ["hf_distilbert"])
-def test_an_encoder_without_token_types_gets_none(name, load, source):
-    module, encoder = inspected(source(name)), load(name).signatures["serving_default"]
+def test_an_encoder_without_token_types_gets_none(name, signature, load):
+    encoder = load(name).signatures["serving_default"]
     assert "input_type_ids" not in encoder.structured_input_signature[1]
-    packer = text_export.Packer(find_tokenization(module, read_constants(module)), LENGTH)
-    found = text_export._text_signature(encoder, packer, TEXT_SIGNATURES)(tf.constant(["the fox"]), tf.constant(["a"]))
+    found = signature(name, 2)(tf.constant(["the fox"]), tf.constant(["a dog"]))
     expected = encoder(**{key: found[key] for key in ("input_word_ids", "input_mask")})
     np.testing.assert_allclose(found["sequence_output"], expected["sequence_output"], atol=1e-6)
+
+
+def test_xlm_r_s_tokens_are_named_by_their_ids(source):
+    facts = TextFacts(seq_length=LENGTH, pieces=True, fairseq=True, vocabulary="sentencepiece.bpe.model")
+    names = read_vocabulary(source("hf_xlm_roberta"), facts)
+    assert names[:4] == FAIRSEQ
+    assert names[101] == "▁The", "the first piece of the first text that was recorded"
+    assert len(names) == 319
 
 
 @pytest.mark.parametrize(
