@@ -19,6 +19,7 @@ import surgery
 from surgery.cli.main import _runs, main
 from surgery.edits import KeepBlocks, PruneHeads
 from surgery.export.manifest import MANIFEST, make_manifest
+from surgery.jobs import convert
 from surgery.jobs import report as job
 from surgery.jobs.verify import Verification
 from surgery.pages import form
@@ -395,3 +396,15 @@ def test_a_report_without_numbers_needs_no_tensorflow(export, tmp_path):
 def test_a_report_that_runs_a_module_goes_on_in_a_child(option):
     assert _runs(["report", "export", *option])
     assert not _runs(["report", "export", "-o", "page.html"])
+
+
+def test_a_page_that_cannot_be_written_leaves_an_export_that_is_published_and_the_error_says_so(modules, monkeypatch):
+    def full(*_: object) -> None:
+        raise surgery.WriteError("writing page.html: No space left", hint="make room")
+
+    monkeypatch.setattr(convert, "documents_of", lambda _: {})
+    monkeypatch.setattr(convert, "write_report", full)
+    plan = surgery.plan(modules("g3_small"))
+    done = surgery.Conversion(destination=Path("out/1"), plan=plan, report=proof(), manifest={})
+    with pytest.raises(surgery.WriteError, match="No space left; the export is published at out/1"):
+        convert._write_page(done, Path("page.html"))

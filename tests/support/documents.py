@@ -226,7 +226,8 @@ def checkpoints(modules: Modules, folder: Path) -> list[surgery.Checkpoint]:
     electra = surgery.checkpoint(modules("g4_electra"), folder / "electra_hf", drop_pooler=True, tokenizer=False)
     differences = Differences(batches=3, outputs=report().outputs, formulas=("0.1",), not_compared=())
     classifier = surgery.checkpoint(modules("tf1_estimator"), folder / "classifier_hf", assume=RATES, tokenizer=False)
-    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1}), classifier]
+    labse = surgery.checkpoint(modules("labse"), folder / "labse_hf")
+    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1}), classifier, labse]
 
 
 def plain_model(folder: Path) -> Path:
