@@ -86,7 +86,8 @@ def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Fo
         UsageError: One would have them without the pooler, or without the head.
     """
     family, doing = inference.family, f"writing {module.name} for Hugging Face"
-    named = None if module.config is None else model_type(module.config)
+    described = module.config or module.training_config
+    named = None if described is None else model_type(described)
     parts = [*inference.submodels, *([] if kept.head is None else [HEAD])]
     if len(parts) > 1:
         raise UsageError(
@@ -142,8 +143,9 @@ _WITHOUT_HEAD = f"leave out the head: {argument('drop_head', True)}"
 
 def _written(family: Family) -> Iterator[tuple[Dialect, Publisher, Library]]:
     for dialect in family.dialects:
-        if dialect.publisher is not None and dialect.publisher.library is not None:
-            yield dialect, dialect.publisher, dialect.publisher.library
+        publisher = dialect.publisher
+        if publisher is not None and publisher.library is not None and publisher.model_types:
+            yield dialect, publisher, publisher.library
 
 
 def _stored(

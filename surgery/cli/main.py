@@ -35,8 +35,8 @@ READING = frozenset({"diff", "inspect", "scan", "plan", "taps", "graph", "report
 """The commands that read a module and run nothing of it."""
 RUNNING = frozenset({"checkpoint", "convert", "edit", "extract", "preprocess", "run", "serving", "tap", "verify"})
 """The commands that run a module, or what was made of it."""
-RUNNING_WITH = {"diff": "--numbers", "report": "--verify"}
-"""Commands that run a module with this option only."""
+RUNNING_WITH = {"diff": {"--numbers"}, "report": {"--verify", "--text"}}
+"""Commands that run a module with these options only."""
 
 
 class Main(click.Group):
@@ -113,5 +113,5 @@ def command() -> None:
 def _runs(arguments: list[str]) -> bool:
     """Whether a command line runs a module."""
     name = arguments[0] if arguments else ""
-    option = RUNNING_WITH.get(name)
-    return name in RUNNING or any(word.partition("=")[0] == option for word in arguments[1:])
+    options = {word.partition("=")[0] for word in arguments[1:]}
+    return name in RUNNING or bool(options & RUNNING_WITH.get(name, set()))

@@ -30,7 +30,7 @@ from surgery.explanation.graph_evidence import (
     refuse_other_dropouts,
 )
 from surgery.explanation.heads import Head
-from surgery.explanation.heads_in_configs import described_head
+from surgery.explanation.heads_in_configs import described_head, with_labelling
 from surgery.explanation.heads_in_graphs import find_head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.pooled import check_pooled
@@ -184,10 +184,11 @@ def _outputs(family: Family, targets: Container[str], values: Mapping[str, Any])
 
 def _head(module: InspectedModule, family: Family, explanation: Explanation, outputs: EncoderOutputs) -> Head | None:
     """The head beside the encoder: as the graph around it shows it, or for a checkpoint as its config says."""
-    if module.config is None:
-        return find_head(module, family, explanation.claims)
     publisher = explanation.dialect.publisher
     library = None if publisher is None else publisher.library
+    if module.config is None:
+        found = find_head(module, family, explanation.claims)
+        return with_labelling(found, module.training_config, library, module.name)
     return described_head(module, library, explanation.claims, pooled="pooled_output" in outputs.names)
 
 
@@ -207,7 +208,8 @@ def _observe(
     numbers = {seen.field: seen.value for seen in (*described, *counted) if isinstance(seen, Seen)}
     counts = {hole: numbers[field] for hole, field in family.counts.items() if field in numbers}
     drawn = tuple(observe_graphs(family, graphs, counts))
-    served = explanation.dialect.publisher if module.whole_graph is not None else None
+    described_beside = module.whole_graph is not None or module.training_config is not None
+    served = explanation.dialect.publisher if described_beside else None
     if served is not None:
         shown = {seen.field: seen.value for seen in drawn if isinstance(seen, Seen)}
         name, config = module.name, module.training_config
@@ -258,10 +260,10 @@ def _conventions(
         return described("__call__"), {name: described(name, submodel=recipe) for name, recipe in submodels.items()}
     submodels = {name: recipe for name, recipe in family.encoder.submodels.items() if name in module.callables}
 
-    def read(name: str, recipe: SubmodelRecipe | None = None) -> Convention:
-        graph = graphs.anchored(name, training=False)
-        found = read_convention(module, family, inputs, name, graph, outputs.names, recipe)
+    def read(name: str, submodel: SubmodelRecipe | None = None) -> Convention:
+        graph, called = graphs.anchored(name, training=False), explanation.dialect.outputs
+        found = read_convention(module, family, inputs, name, graph, outputs.names, called=called, submodel=submodel)
         check_pooled(module, family, values, found, graph)
         return found
 
-    return read("__call__"), {name: read(name, recipe) for name, recipe in submodels.items()}
+    return read("__call__"), {name: read(name, submodel=recipe) for name, recipe in submodels.items()}

@@ -59,6 +59,8 @@ def read_convention(
     callable_name: str,
     graph: Anchors | None,
     known: tuple[str, ...],
+    *,
+    called: Mapping[str, tuple[str, ...]],
     submodel: SubmodelRecipe | None = None,
 ) -> Convention:
     """Reads how a callable is called from its inference trace.
@@ -70,6 +72,7 @@ def read_convention(
         callable_name: Name of the callable.
         graph: The anchored graph of its inference trace.
         known: Outputs that the encoder will have, lists as one name.
+        called: The encoder's outputs by the names that the module's exporter gives them, where they differ.
         submodel: The recipe of the sub-model that the callable is; None for `__call__`.
 
     Raises:
@@ -84,7 +87,8 @@ def read_convention(
     kind = "dict" if isinstance(trace.inputs, dict) else "list"
     inputs = _inputs(module, family, asked_for, trace, graph, submodel)
     taps = tap_names(family)
-    outputs, aliases = _outputs(module, {*known, *([submodel.logits] if submodel else [])}, taps, trace, graph)
+    wanted = {*known, *([submodel.logits] if submodel else [])}
+    outputs, aliases = _outputs(module, wanted, taps, trace, graph, called)
     if submodel is None and DEFAULT[1] in outputs:
         aliases.setdefault(*DEFAULT)
     rows, length = _fixed(trace, [inputs[anchor.name] for anchor in family.inputs if anchor.name in inputs])
@@ -165,24 +169,30 @@ def _fixed(trace: Trace, paths: Sequence[str]) -> tuple[int | None, int | None]:
 
 
 def _outputs(
-    module: InspectedModule, known: set[str], taps: re.Pattern[str], trace: Trace, graph: Anchors
+    module: InspectedModule,
+    known: set[str],
+    taps: re.Pattern[str],
+    trace: Trace,
+    graph: Anchors,
+    called: Mapping[str, tuple[str, ...]],
 ) -> tuple[dict[str, str], dict[str, str]]:
     own: dict[str, Tensor] = {}
     outputs: dict[str, str] = {}
     aliases: dict[str, str] = {}
     by_name = sorted(
         (
-            (export_name(path, leaf), path, tensor)
+            (export_name(own_path, leaf), own_path, path, tensor)
             for (path, leaf), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)
+            for own_path in (_own_path(path, called),)
         ),
         key=lambda row: (
             path_stem(row[0], row[1]) not in known
         ),  # an output with a name of its own comes before its aliases
     )
-    for name, path, tensor in by_name:
-        if taps.fullmatch(path.partition("[")[0]):
-            continue  # an export of this tool, with taps: they are made anew, or not, as a conversion asks
-        if path_stem(name, path) in known:
+    for name, own_path, path, tensor in by_name:
+        if taps.fullmatch(own_path.partition("[")[0]):
+            continue  # taps, such as an export of this tool has: they are made anew, or not, as a conversion asks
+        if path_stem(name, own_path) in known:
             outputs[name] = path
             own.setdefault(name, tensor)
         elif (same_as := _same(tensor, own, graph.graph)) is not None:
@@ -193,6 +203,20 @@ def _outputs(
                 hint=f"the encoder gives {', '.join(sorted(known))}",
             )
     return outputs, aliases
+
+
+def _own_path(path: str, called: Mapping[str, tuple[str, ...]]) -> str:
+    """The path of an output by the encoder's own names. Of a list that stands for several outputs, the last one is the
+    list of all entries that are left: `hidden_states[1]` is `encoder_outputs[0]` where the embedding comes first."""
+    stem, _, index = path.removesuffix("]").partition("[")
+    names = called.get(stem)
+    if names is None:
+        return path
+    if not index:
+        return names[0]
+    *single, rest = names
+    number = int(index)
+    return single[number] if number < len(single) else f"{rest}[{number - len(single)}]"
 
 
 def _same(tensor: Tensor, own: Mapping[str, Tensor], graph: FlatGraph) -> str | None:

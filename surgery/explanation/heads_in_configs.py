@@ -7,6 +7,7 @@ class that the config names tells them apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
@@ -53,10 +54,28 @@ def described_head(
     )
 
 
+def with_labelling(head: Head | None, config: Config | None, library: Library | None, name: str) -> Head | None:
+    """A head that a graph shows, with what the model's own config states of its labels, if the config names its class.
+
+    Raises ContradictionError and UnexplainedError, as `described_head`; `name` is that of the module.
+    """
+    if not isinstance(head, DenseHead) or config is None or library is None or HEAD not in library.classes:
+        return head
+    if _class(config) != library.classes[HEAD].name:
+        return head  # whoever put another head on the encoder did not tell the config
+    doing = f"reading {config.file} of {name}"
+    return replace(head, labelling=read_labelling(config, library.head, head.labels, doing))
+
+
+def _class(config: Config) -> str | None:
+    """The class that a config names; None if it names none."""
+    classes = config.values.get("architectures")
+    return str(classes[0]) if isinstance(classes, list) and classes else None
+
+
 def _other(config: Config, library: Library, weights: Mapping[str, Claim]) -> str | None:
     """Why the head is no dense layer on the pooled output, in words; None if it is one."""
-    classes = config.values.get("architectures")
-    named = str(classes[0]) if isinstance(classes, list) and classes else None
+    named = _class(config)
     if named is None:
         return f"{config.file} names no class, and so it does not say what the head reads"
     if HEAD in library.classes and named == library.classes[HEAD].name:

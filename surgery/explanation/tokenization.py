@@ -76,8 +76,8 @@ def find_tokenization(
         lower_case: The casing instead of the module's.
 
     Raises:
-        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or one is asked
-            for, and the tokenizer has none.
+        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or the tokenizer
+            has no casing, and `lower_case` is True.
     """
     doing = f"looking for the tokenizer of {module.name}"
     uncased = _uncased(module, vocab, doing)

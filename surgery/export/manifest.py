@@ -60,6 +60,8 @@ def make_manifest(
                 "layout": a.layout.sentence,
                 "shape": list(a.shape),
                 "trainable": a.variable.trainable,
+                "group": a.group,
+                "block": a.block,
                 "sha256": hashes[a.target],
             }
             for a in plan.weights.assignments

@@ -15,10 +15,11 @@ from surgery.families.publishers.google import ALBERT_NAMES as GOOGLE_NAMES
 from surgery.families.publishers.google import google_checkpoints, google_rows
 from surgery.families.publishers.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
 from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows, library
+from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, functional
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
-from surgery.tables.evidence import GraphEvidence
+from surgery.tables.evidence import ConfigEvidence, GraphEvidence
 from surgery.tables.family import BlockInput, EndAnchors
 from surgery.tables.recipe import Activation, Constant, EncoderRecipe, OptionalLayer, Setting
 from surgery.tables.rules import Dialect
@@ -100,6 +101,10 @@ ALBERT = replace(
         _google({"output_layer_norm": "LayerNorm_1"}),
         _google({}),
         _HUGGING_FACE,
+        # In TensorFlow, TFAlbertLayer does call its dropout after the feed-forward.
+        in_tensorflow(
+            _HUGGING_FACE, "albert", more=(ConfigEvidence(field="output_dropout", key="hidden_dropout_prob"),)
+        ),
     ),
     evidence=_evidence_of_shared_block(),
     repeated=f"{SHARED}/",

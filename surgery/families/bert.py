@@ -17,6 +17,7 @@ from surgery.families.publishers.hugging_face import (
     hugging_face_rows,
     library,
 )
+from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
@@ -204,7 +205,17 @@ _BLOCKS = "_transformer_layers[]"
 
 BERT = Family(
     name="bert",
-    dialects=(G1, G2, G3_G4, G4_V2, TF1, HUGGING_FACE, HUGGING_FACE_ELECTRA),
+    dialects=(
+        G1,
+        G2,
+        G3_G4,
+        G4_V2,
+        TF1,
+        HUGGING_FACE,
+        HUGGING_FACE_ELECTRA,
+        in_tensorflow(HUGGING_FACE, "bert"),
+        in_tensorflow(HUGGING_FACE_ELECTRA, "electra"),
+    ),
     sizes={
         "hidden": "hidden_size",
         "heads": "num_attention_heads",

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_distilbert import HUGGING_FACE
+from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import functional
 from surgery.tables.family import POOLED_L2_NORM_EPS
 from surgery.tables.rules import Dialect
@@ -27,7 +28,7 @@ OURS = Dialect(
 DISTILBERT = replace(
     BERT,
     name="distilbert",
-    dialects=(OURS, HUGGING_FACE),
+    dialects=(OURS, HUGGING_FACE, in_tensorflow(HUGGING_FACE, "distilbert")),
     sizes={axis: field for axis, field in BERT.sizes.items() if axis not in ("types", "pooled")},
     fields={name: field for name, field in BERT.fields.items() if name not in _FIELDS},
     equal_unless=(("embedding", "hidden", ""),),

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from surgery.families.bert import BERT, HUGGING_FACE_BLOCK
 from surgery.families.publishers.hugging_face_roberta import POSITIONS, hugging_face_roberta
+from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import functional
 from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
@@ -32,14 +33,17 @@ OURS = Dialect(
     ),
 )
 
+_HUGGING_FACE = hugging_face_roberta("roberta", "Roberta", HUGGING_FACE_BLOCK)
+
 ROBERTA = replace(
     BERT,
     name="roberta",
     dialects=(
         OURS,
-        hugging_face_roberta("roberta", "Roberta", HUGGING_FACE_BLOCK),
+        _HUGGING_FACE,
         hugging_face_roberta("xlm-roberta", "XLMRoberta", HUGGING_FACE_BLOCK),
         hugging_face_roberta("camembert", "Camembert", HUGGING_FACE_BLOCK),
+        in_tensorflow(_HUGGING_FACE, "roberta", model_types=("roberta", "xlm-roberta", "camembert")),
     ),
     fields={
         **BERT.fields,

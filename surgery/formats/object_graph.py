@@ -47,6 +47,17 @@ def paths(graph: Any) -> dict[int, str]:
     return found
 
 
+def below(graph: Any, node: int) -> Iterator[int]:
+    """The node and every node that can be reached from it."""
+    seen, stack = {node}, [node]
+    while stack:
+        yield (found := stack.pop())
+        for child in graph.nodes[found].children:
+            if child.node_id not in seen:
+                seen.add(child.node_id)
+                stack.append(child.node_id)
+
+
 def kinds(graph: Any, numbers: Iterable[int]) -> dict[int, str | None]:
     """The kind of each of these objects, such as "variable", by node id; None where the file names none."""
     nodes = graph.nodes

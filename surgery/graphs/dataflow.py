@@ -56,11 +56,17 @@ def through_shapes(tensor: Tensor) -> Tensor:
 
 
 def constant(tensor: Tensor) -> float | None:
-    """The number of a constant with one element, seen through casts and identities; None for anything else."""
+    """The number of a constant with one element, seen through casts and identities; None for anything else.
+
+    So is what a graph computes of constants alone: `1 - rate`, which TF 1.13 left to it, and a scale `rsqrt(size)`.
+    """
     tensor = see_through(tensor)
     while tensor.node.op == "Cast":
         tensor = see_through(tensor.node.inputs[0])
-    if tensor.node.op == "Sub":  # `1 - rate`, which TF 1.13 left to the graph
+    if tensor.node.op == "Rsqrt":
+        value = constant(tensor.node.inputs[0])
+        return None if value is None or value <= 0 else to_float32(value**-0.5)
+    if tensor.node.op == "Sub":
         left, right = (constant(feed) for feed in tensor.node.inputs)
         return None if left is None or right is None else to_float32(left - right)
     return to_number(tensor.node.attr["value"].tensor) if tensor.node.op == "Const" else None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+HOLD_FUNCTIONS = frozenset({"func", "list"})
+"""The kinds of attributes that can name a function."""
+
 
 def functions_of(graph_def: Any) -> dict[str, Any]:
     """A GraphDef's functions by name."""
@@ -13,7 +16,10 @@ def functions_of(graph_def: Any) -> dict[str, Any]:
 def called_functions(node: Any) -> tuple[str, ...]:
     """Names of the functions in all attributes of an operation, and in the attributes of those: what it calls."""
     names: list[str] = []
-    values = [node.attr[key] for key in sorted(node.attr)]
+    attributes = node.attr
+    # Few of a graph's many operations call anything. A map's `items` is twice as slow as its keys.
+    holding = sorted([key for key in attributes if attributes[key].WhichOneof("value") in HOLD_FUNCTIONS])
+    values = [attributes[key] for key in holding]
     for value in values:  # which grows
         for function in [value.func] if value.HasField("func") else value.list.func:
             names.append(function.name)

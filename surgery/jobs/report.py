@@ -11,14 +11,14 @@ from surgery.errors import SurgeryError, UsageError
 from surgery.explanation.inspection import explain_module
 from surgery.export.manifest import MANIFEST
 from surgery.export.publish import choose_destination
-from surgery.export.statements import read_statements
+from surgery.export.statements import Statements, read_statements
 from surgery.jobs.attention import attention_of
 from surgery.jobs.serve import serve_export
 from surgery.jobs.text_runner import Text
 from surgery.jobs.verify import Verification, verify_export
 from surgery.pages import form
 from surgery.pages.rendering import drawn, render
-from surgery.pages.section import Data
+from surgery.pages.section import Data, found
 from surgery.pages.sections import MODULE
 from surgery.pages.writing import check_page, write_page
 from surgery.planning.plan import closed_plan, make_plan
@@ -91,9 +91,7 @@ def report_module(
 def write_report(documents: Mapping[str, Data], page: Path) -> HtmlReport:
     """Writes the page of these documents."""
     name = documents["inspect"]["name"]
-    source = documents.get("manifest", {}).get("source")
-    kind = documents["inspect"]["format"] if source is None else f"Export of {source['name']}"
-    html = render(title=name, kind=kind, sections=MODULE, documents=documents)
+    html = render(title=name, kind=_kind(documents), sections=MODULE, documents=documents)
     write_page(html, page)
     return HtmlReport(
         page=page,
@@ -102,6 +100,13 @@ def write_report(documents: Mapping[str, Data], page: Path) -> HtmlReport:
         sections=tuple(section.title for section, _ in drawn(MODULE, documents)),
         documents=documents,
     )
+
+
+def _kind(documents: Mapping[str, Data]) -> str:
+    """What a page is about, in a few words."""
+    if (manifest := found(documents, "manifest")) is not None:
+        return f"Export of {manifest['source']['name']}"
+    return "Text export" if found(documents, "text manifest") else str(documents["inspect"]["format"])
 
 
 def documents_of(module: str, assume: Mapping[str, Any] | None = None) -> dict[str, Data]:
@@ -113,29 +118,34 @@ def documents_of(module: str, assume: Mapping[str, Any] | None = None) -> dict[s
         with well_formed(files.name):
             inspected = name_outputs(inspect_folder(files))
         inspection = explain_module(inspected, assume)
-        found = {"inspect": document(inspection, variables=True), "scan": document(scan_files(files))}
+        documents = {"inspect": document(inspection, variables=True), "scan": document(scan_files(files))}
         if inspection.inference is not None:
             destination = choose_destination(None, inspected.name, overwrite=False)
             try:
                 plan = closed_plan(make_plan(inspected, destination, assume), module)
             except SurgeryError as error:
-                found["plan"] = _failed(error)
+                documents["plan"] = _failed(error)
             else:
-                found["plan"] = document(plan)
-                found["taps"] = document(TapListing(plan=plan, batch=1, length=LENGTH))
+                documents["plan"] = document(plan)
+                documents["taps"] = document(TapListing(plan=plan, batch=1, length=LENGTH))
         statements = read_statements(Path(files.folder))
-    if statements.damage:
-        found["manifest"] = _failed(UsageError(f"{MANIFEST} cannot be read: {statements.damage}"))
-    elif not statements.missing and "text" not in statements.values:
-        problem = form.misfit(statements.values, form.MANIFEST)
-        damaged = UsageError(f"{MANIFEST} is not as surgery writes it: {problem}")
-        found["manifest"] = dict(statements.values) if problem is None else _failed(damaged)
+    if not statements.missing:
+        documents |= _manifest(statements)
     if (folder := Path(module)).is_dir() and (folder / SAVED_MODEL).is_file():
         try:
-            found["serving"] = document(serve_export(folder))
+            documents["serving"] = document(serve_export(folder))
         except SurgeryError as error:
-            found["serving"] = _failed(error)
-    return found
+            documents["serving"] = _failed(error)
+    return documents
+
+
+def _manifest(statements: Statements) -> dict[str, Data]:
+    """The document of an export's manifest; of one that is not as surgery writes it, what is wrong."""
+    name, wanted = ("text manifest", form.TEXT_MANIFEST) if "text" in statements.values else ("manifest", form.MANIFEST)
+    problem = statements.damage or form.misfit(dict(statements.values), wanted)
+    if problem is None:
+        return {name: dict(statements.values)}
+    return {name: _failed(UsageError(f"{MANIFEST} is not as surgery writes it: {problem}"))}
 
 
 def _failed(error: SurgeryError) -> Data:

@@ -15,6 +15,10 @@ Structure = Any
 """Nested dicts, lists and tuples with TensorInfo, bool or None at the leaves, as a function takes or returns it."""
 
 
+class Arguments(dict[str, Any]):
+    """The arguments of a function by name, as a Structure. Their order is that of the function, not of the names."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wrapped:
     """The one function that another function calls, and does nothing else.
@@ -73,9 +77,9 @@ def _tensors(structure: Structure) -> Iterator[tuple[str, TensorInfo]]:
 
 
 def leaves(structure: Structure, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves with their path (`encoder_outputs[3]`), in TensorFlow's nest order: dict keys sorted."""
+    """Leaves with their path (`encoder_outputs[3]`), in TensorFlow's nest order: dict keys sorted, arguments not."""
     if isinstance(structure, dict):
-        for key in sorted(structure):
+        for key in structure if isinstance(structure, Arguments) else sorted(structure):
             yield from leaves(structure[key], f"{path}.{key}" if path else str(key))
     elif isinstance(structure, list | tuple):
         for index, value in enumerate(structure):

@@ -92,7 +92,17 @@ MANIFEST = {
     "source": {"name": TEXT, "format": TEXT, "tensorflow_version": Optional(form=TEXT), "sha256": {...: TEXT}},
     "architecture": {"family": TEXT, "generation": TEXT},
     "evidence": [{"field": TEXT, "value": ANY, "source": TEXT, "place": TEXT, "count": COUNT}],
-    "assignments": [{"variable": TEXT, "target": TEXT, "layout": TEXT, "shape": [COUNT], "sha256": TEXT}],
+    "assignments": [
+        {
+            "variable": TEXT,
+            "target": TEXT,
+            "layout": TEXT,
+            "shape": [COUNT],
+            "sha256": TEXT,
+            "group": Optional(form=TEXT),
+            "block": Optional(form=COUNT),
+        }
+    ],
     "dropped": [{"variable": TEXT, "because": TEXT}],
     "kept": [TEXT],
     "outputs": {...: [TEXT]},
@@ -101,3 +111,7 @@ MANIFEST = {
     "packages": {...: TEXT},
 }
 """What a page reads of the manifest of an export. Manifests of earlier versions lack what is optional."""
+TEXT_MANIFEST = {
+    "text": {"seq_length": COUNT, "pieces": FLAG, "vocabulary": TEXT, "lower_case": Optional(form=FLAG)},
+}
+"""The same of a text export."""

@@ -11,16 +11,16 @@ from typing import Any
 from google.protobuf import message
 from tensorboard.compat.proto import graph_pb2
 
-from surgery import limits
-from surgery.formats.declared import declare
+from surgery.formats.keras_metadata import saved_layers
 
-KERAS_METADATA = "keras_metadata.pb"
 LAMBDA = re.compile(r'"class_name":\s*"(Lambda|__lambda__)"')
 SHORTEST = 8
 """Fewer bytes hold no operation with a name and a type."""
 NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.>-]*")
 """Names and types of operations that TensorFlow accepts. Where one does not fit, it refuses the whole graph."""
+HOLD_STRINGS = frozenset({"s", "tensor", "func", "list"})
+"""The kinds of attributes that can hold strings."""
 
 
 def graph_in(data: bytes) -> Any | None:
@@ -36,6 +36,11 @@ def graph_in(data: bytes) -> Any | None:
         return None
     whole = all(NAME.fullmatch(node.name) and TYPE.fullmatch(node.op) for node in graph.node)
     return graph if graph.node and whole else None
+
+
+def may_hold_strings(value: Any) -> bool:
+    """Whether an attribute is of a kind that can hold strings. Most are not, which is seen faster than looked for."""
+    return value.WhichOneof("value") in HOLD_STRINGS
 
 
 def strings_of(value: Any) -> Iterator[bytes]:
@@ -74,9 +79,9 @@ def bytecode_in(folder: Path | None, saved_model: Any) -> tuple[str, ...]:
     Keras stores the function of a Lambda layer so. TensorFlow does not need it, and surgery never deserialises it.
     """
     found: dict[str, None] = {}
-    for name, metadata in _metadata(folder, saved_model):
-        if LAMBDA.search(metadata):
-            found.update(dict.fromkeys(_lambdas(name, metadata)))
+    for layer in saved_layers(folder, saved_model):  # a damaged file is shown all the same: nothing depends on it
+        if LAMBDA.search(layer.metadata):
+            found.update(dict.fromkeys(_lambdas(layer.name, layer.metadata)))
     layers = [name for name in found if not name.endswith(INSIDE)]
     return tuple(layers or found)
 
@@ -92,40 +97,3 @@ def _lambdas(name: str, metadata: str) -> Iterator[str]:
         yield str(layer.get("name") or name) if own else name + INSIDE
     except (ValueError, RecursionError):
         yield name + INSIDE
-
-
-def _metadata(folder: Path | None, saved_model: Any) -> Iterator[tuple[str, str]]:
-    """What Keras saved about each layer, as JSON, by the layer's path. Keras 2.4 and older used the object graph."""
-    for meta_graph in saved_model.meta_graphs:
-        for number, node in enumerate(meta_graph.object_graph_def.nodes):
-            if node.user_object.metadata:
-                yield f"object {number}", node.user_object.metadata
-    if folder is None or not (path := folder / KERAS_METADATA).is_file():
-        return
-    limits.check("saved_model_bytes", path.stat().st_size, f"reading {path}")
-    data = path.read_bytes()
-    try:
-        saved = _SavedMetadata.FromString(data)
-    except message.DecodeError:  # what can be read of a damaged file is shown all the same: nothing depends on it
-        yield KERAS_METADATA, data.decode(errors="replace")
-        return
-    for node in saved.nodes:
-        yield node.node_path, node.metadata.decode(errors="replace")
-
-
-_SavedMetadata = declare(
-    """
-    name: "surgery/keras_metadata.proto" package: "surgery" syntax: "proto3"
-    message_type {
-      name: "SavedMetadata"
-      field {
-        name: "nodes" number: 1 type: TYPE_MESSAGE label: LABEL_REPEATED type_name: ".surgery.KerasSavedObject"
-      }
-    }
-    message_type {
-      name: "KerasSavedObject"
-      field { name: "node_path" number: 3 type: TYPE_STRING label: LABEL_OPTIONAL }
-      field { name: "metadata" number: 5 type: TYPE_BYTES label: LABEL_OPTIONAL }
-    }
-    """
-)["SavedMetadata"]

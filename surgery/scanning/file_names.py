@@ -8,14 +8,14 @@ the loader names.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from surgery.formats.saved_model import asset_files
 from surgery.graphs.calls import CALLS
 from surgery.graphs.functions import functions_of
 from surgery.graphs.reach import owner
-from surgery.scanning.places import called
+from surgery.scanning.places import ITSELF, Call
 
 ASSET = "an asset"
 CHECKPOINT = "the checkpoint"
@@ -29,29 +29,28 @@ TAKES: Mapping[str, tuple[int, ...]] = {
 HANDED_ON = frozenset({"Identity", "PlaceholderWithDefault", "ShardedFilename"})
 """Operations whose first input is the name, or its beginning."""
 ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
-GRAPH = ""
-"""Stands for the graph itself among the names of functions."""
 
 Tensor = tuple[str, str]
 """The function in which a tensor is, and the tensor's name there."""
 
 
 class FileNames:
-    """The names of files in a meta graph."""
+    """The names of files in a meta graph. `calls` are the calls in it (see Places)."""
 
-    def __init__(self, meta_graph: Any) -> None:
+    def __init__(self, meta_graph: Any, calls: Mapping[str, Sequence[Call]]) -> None:
         graph, objects = meta_graph.graph_def, meta_graph.object_graph_def
         self._functions = functions_of(graph)
-        self._nodes: dict[str, dict[str, Any]] = {GRAPH: {node.name: node for node in graph.node}}
-        self._nodes |= {name: {n.name: n for n in f.node_def} for name, f in self._functions.items()}
+        self._nodes: dict[str, dict[str, Any]] = {
+            name: {node.name: node for node in function.node_def} for name, function in self._functions.items()
+        }
+        self._nodes[ITSELF] = {node.name: node for node in graph.node}
         self._assets = {owner(asset.tensor_info.name) for asset in asset_files(meta_graph)}
         self._saver = owner(meta_graph.saver_def.filename_tensor_name)
         self._callers: dict[str, list[tuple[str, Any]]] = defaultdict(list)
         self._assigned: dict[str, list[str]] = defaultdict(list)
-        for body, nodes in self._nodes.items():
-            for node in nodes.values():
-                for name in called(node, self._functions):
-                    self._callers[name].append((body, node))
+        for body, within in calls.items():
+            for call in within:
+                self._callers[call.function].append((body, self._nodes[body][call.node]))
         for node in graph.node:
             if node.op in ASSIGNS and len(node.input) > 1:
                 self._assigned[owner(node.input[0])].append(node.input[1])
@@ -94,9 +93,9 @@ class FileNames:
             yield from self._argument(body, name)
             return
         inputs = [(body, feed) for feed in node.input if not feed.startswith("^")]
-        if body == GRAPH and name == self._saver:
+        if body == ITSELF and name == self._saver:
             yield CHECKPOINT
-        elif body == GRAPH and name in self._assets:
+        elif body == ITSELF and name in self._assets:
             yield ASSET
         elif node.op in HANDED_ON and inputs:
             yield inputs[0]
@@ -106,9 +105,9 @@ class FileNames:
             yield inputs[0]
             yield from (f"a name joined with {text!r}" for ending in inputs[1:] for text in self._outside(*ending))
         elif (
-            node.op == "ReadVariableOp" and inputs and body == GRAPH and (given := self._assigned[owner(inputs[0][1])])
+            node.op == "ReadVariableOp" and inputs and body == ITSELF and (given := self._assigned[owner(inputs[0][1])])
         ):
-            yield from ((GRAPH, feed) for feed in given)
+            yield from ((ITSELF, feed) for feed in given)
         elif node.op == "Const":
             yield f"the constant {b' '.join(node.attr['value'].tensor.string_val)[:200]!r}"
         else:

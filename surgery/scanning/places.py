@@ -7,9 +7,9 @@ of paths through functions that call one another grows without bounds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from surgery.formats import object_graph
 from surgery.formats.saved_model import tensor_names
@@ -27,6 +27,8 @@ GRAPH = "graph"
 UNCALLED = "function"
 CONSTANT = "constant"
 
+ITSELF = ""
+"""Stands for the graph itself among the names of functions."""
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer", "init_op", "local_init_op")
 """Collections with the names of operations that a loader runs once."""
 INITIALISERS = frozenset({"_initialize", "_create_resource", "_destroy_resource", "_initializer", "initializer"})
@@ -63,30 +65,49 @@ class Places:
     Attributes:
         nodes: The place of each operation of the graph itself, by name.
         functions: The place of each function of its library, by name.
+        calls: The calls in each function of its library, and in the graph itself (ITSELF).
     """
 
     nodes: Mapping[str, Place]
     functions: Mapping[str, Place]
+    calls: Mapping[str, Sequence[Call]]
 
 
-def called(node: Any, functions: Mapping[str, Any]) -> list[str]:
-    """The functions of a library that an operation calls or is handed, also within the attributes of a function."""
-    return [name for name in (node.op, *called_functions(node)) if name in functions]
+class Call(NamedTuple):
+    """An operation that calls a function of the library, or is handed one.
+
+    Attributes:
+        node: The operation's name.
+        function: The function's name.
+    """
+
+    node: str
+    function: str
 
 
 def places_of(meta_graph: Any) -> Places:
     """The place of every operation and function of a meta graph."""
     graph = meta_graph.graph_def
     nodes = {node.name: node for node in graph.node}
-    found = _claimed(meta_graph, nodes)
-    return Places(nodes=found, functions=_functions(graph, found, list(_objects(meta_graph))))
+    return _places(graph, _claimed(meta_graph, nodes), list(_objects(meta_graph)))
 
 
 def places_within(graph: Any, outside: Place, constant: str) -> Places:
     """The places of a GraphDef that stands in a constant."""
     place = Place(kind=CONSTANT, name=f"{constant} of {outside}")
-    nodes = {node.name: place for node in graph.node}
-    return Places(nodes=nodes, functions=_functions(graph, nodes, []))
+    return _places(graph, {node.name: place for node in graph.node}, [])
+
+
+def _places(graph: Any, nodes: Mapping[str, Place], objects: list[tuple[str, Place]]) -> Places:
+    library = functions_of(graph)
+    calls = {name: _calls(function.node_def, library) for name, function in library.items()}
+    calls[ITSELF] = _calls(graph.node, library)
+    return Places(nodes=nodes, functions=_functions(graph, nodes, objects, calls), calls=calls)
+
+
+def _calls(nodes: Iterable[Any], library: Mapping[str, Any]) -> list[Call]:
+    """The calls of a library's functions by operations, also within the attributes of a function."""
+    return [Call(node.name, name) for node in nodes for name in (node.op, *called_functions(node)) if name in library]
 
 
 def _claimed(meta_graph: Any, nodes: Mapping[str, Any]) -> dict[str, Place]:
@@ -147,18 +168,22 @@ def _objects(meta_graph: Any) -> Iterator[tuple[str, Place]]:
                 yield function, Place(kind=kind, name=path.removeprefix("signatures/"))
 
 
-def _functions(graph: Any, nodes: Mapping[str, Place], objects: list[tuple[str, Place]]) -> dict[str, Place]:
+def _functions(
+    graph: Any,
+    nodes: Mapping[str, Place],
+    objects: list[tuple[str, Place]],
+    calls: Mapping[str, list[Call]],
+) -> dict[str, Place]:
     """The place of every function: the first that reaches it, and the part that saves only where nothing else does."""
     library = functions_of(graph)
-    edges = {name: list(_called_within(function, library)) for name, function in library.items()}
+    edges = {name: list(within) for name, within in calls.items() if name != ITSELF}
     for gradient in graph.library.gradient:
-        edges.setdefault(gradient.function_name, []).append(("its gradient", gradient.gradient_func))
+        edges.setdefault(gradient.function_name, []).append(Call("its gradient", gradient.gradient_func))
     run: list[tuple[str, Place]] = []
     plumbing: list[tuple[str, Place]] = []
-    for node in graph.node:
-        place = nodes[node.name]
-        for name in called(node, library):
-            (plumbing if place.plumbing else run).append((name, replace(place, calls=(*place.calls, node.name))))
+    for node, name in calls[ITSELF]:
+        place = nodes[node]
+        (plumbing if place.plumbing else run).append((name, replace(place, calls=(*place.calls, node))))
     gradients = [
         (registered.gradient_func, Place(kind=GRADIENT, name=registered.registered_op_type))
         for registered in graph.library.registered_gradients
@@ -172,15 +197,9 @@ def _functions(graph: Any, nodes: Mapping[str, Place], objects: list[tuple[str, 
     return {**saving, **found}
 
 
-def _called_within(function: Any, library: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for node in function.node_def:
-        for name in called(node, library):
-            yield node.name, name
-
-
 def _reach(
     starts: Iterable[tuple[str, Place]],
-    edges: Mapping[str, list[tuple[str, str]]],
+    edges: Mapping[str, list[Call]],
     library: Mapping[str, Any],
     found: dict[str, Place],
 ) -> None:

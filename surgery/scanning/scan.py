@@ -9,11 +9,11 @@ from typing import Any
 
 from surgery.errors import ModuleError
 from surgery.formats.saved_model import asset_files
-from surgery.scanning.constants import bytecode_in, graph_in, strings_of
-from surgery.scanning.file_names import ASSET, CHECKPOINT, GRAPH, FileNames
+from surgery.scanning.constants import bytecode_in, graph_in, may_hold_strings, strings_of
+from surgery.scanning.file_names import ASSET, CHECKPOINT, FileNames
 from surgery.scanning.findings import Finding, Scan
 from surgery.scanning.operations import ALLOWED, ASSETS, NUMBERS, ONLY_TO_SAVE, PLUMBING
-from surgery.scanning.places import INITIALISER, Place, Places, places_of, places_within
+from surgery.scanning.places import INITIALISER, ITSELF, Place, Places, places_of, places_within
 from surgery.scanning.refused import COULD, FILES, NETWORK, OTHER, REFUSED, UNKNOWN
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files, inside
@@ -62,8 +62,9 @@ def scan_saved_model(saved_model: Any, folder: Path | None, name: str, format: s
         files = [asset.filename for asset in asset_files(meta_graph)]
         assets.update(dict.fromkeys(f"assets/{file}" for file in files))
         findings += [_outside(file, tags) for file in files if not _inside(folder, file)]
-        scanner = _Scanner(tags, FileNames(meta_graph), counts)
-        findings += scanner.scan(meta_graph.graph_def, places_of(meta_graph))
+        places = places_of(meta_graph)
+        scanner = _Scanner(tags, FileNames(meta_graph, places.calls), counts)
+        findings += scanner.scan(meta_graph.graph_def, places)
     return Scan(
         name=name,
         format=format,
@@ -85,7 +86,7 @@ class _Scanner:
     def scan(self, graph: Any, places: Places, depth: int = 0) -> Iterator[Finding]:
         """The findings of a graph, of its functions, and of the graphs in its constants."""
         for node in graph.node:
-            yield from self._node(GRAPH, node, places, places.nodes[node.name], depth)
+            yield from self._node(ITSELF, node, places, places.nodes[node.name], depth)
         for function in graph.library.function:
             name = function.signature.name
             place = places.functions[name]
@@ -101,7 +102,11 @@ class _Scanner:
         group = NUMBERS if node.op in places.functions else _group(node.op, place)
         self._counts[place][group, node.op] += 1
         problems = list(self._problems(group, body, node, place))
-        for name, value in node.attr.items():
+        attributes = node.attr
+        for name in attributes:  # twice as fast as `items`
+            value = attributes[name]
+            if not may_hold_strings(value):
+                continue
             if name in REACHES_OUT and (given := [text for text in strings_of(value) if text]):
                 shown = ", ".join(text.decode(errors="replace") for text in given)
                 wording = "shares a container" if name in CONTAINERS else "leads out of the module"

@@ -15,7 +15,7 @@ from google.protobuf import message
 from surgery.boundary import as_surgery_error
 from surgery.errors import LimitError, ModuleError
 from surgery.module import InspectedModule
-from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2
+from surgery.sources import hub_layer, hugging_face, tf1, tf1_checkpoint, tf2, transformers_saved_model
 from surgery.sources.files import ARCHIVES, Files
 from surgery.wording import did_you_mean
 
@@ -30,7 +30,7 @@ DAMAGE = (
     message.DecodeError,
 )
 """Errors to which files lead whose parts do not fit together."""
-SOURCES = (hub_layer, tf2, tf1, tf1_checkpoint, hugging_face)
+SOURCES = (hub_layer, transformers_saved_model, tf2, tf1, tf1_checkpoint, hugging_face)
 EXPECTED = "a " + ", or a ".join(dict.fromkeys(source.EXPECTED for source in SOURCES))
 
 

@@ -33,12 +33,14 @@ class Files(Brief):
         left_out: Files that stayed in an archive because the weights were not asked for.
         checkpoint: Prefix of the checkpoint that was named, such as "bert_model.ckpt": a folder may hold several. None
             where none was named.
+        around: The folder with the tokenizer's files, where the module lies in a folder of its own below it; else None.
     """
 
     folder: Path
     name: str
     left_out: frozenset[str] = frozenset()
     checkpoint: str | None = None
+    around: Path | None = None
 
     @cached_property
     def saved_model(self) -> Any | None:

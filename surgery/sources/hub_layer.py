@@ -9,7 +9,6 @@ the module under the same name, where Keras 3 writes tables and other resources 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +49,7 @@ def inspect(files: Files) -> InspectedModule:
     module = tf2.inspect_below(files, node)
     assert files.with_objects is not None, "`accepts` is true only where there is one"
     graph, where = files.with_objects.object_graph_def, files.object_paths
-    inside = {where[found] for found in _below(graph, node)}
+    inside = {where[found] for found in object_graph.below(graph, node)}
     owners = _owners(graph, where)
     return replace(
         module,
@@ -74,24 +73,17 @@ def _layers(files: Files) -> dict[str, int]:
     found = {}
     for node, path in files.object_paths.items():
         owner, _, name = path.rpartition("/")
-        if name == MODULE and owner and any(_is_weight(graph.nodes[below]) for below in _below(graph, node)):
+        if (
+            name == MODULE
+            and owner
+            and any(_is_weight(graph.nodes[below]) for below in object_graph.below(graph, node))
+        ):
             found[owner] = node
     return found
 
 
 def _is_weight(node: Any) -> bool:
     return node.WhichOneof("kind") == "variable" and dtype_name(node.variable.dtype).startswith("float")
-
-
-def _below(graph: Any, root: int) -> Iterator[int]:
-    """The node and every node that can be reached from it."""
-    seen, stack = {root}, [root]
-    while stack:
-        yield (node := stack.pop())
-        for child in graph.nodes[node].children:
-            if child.node_id not in seen:
-                seen.add(child.node_id)
-                stack.append(child.node_id)
 
 
 def _owners(graph: Any, where: dict[int, str]) -> dict[str, str]:
@@ -102,7 +94,7 @@ def _owners(graph: Any, where: dict[int, str]) -> dict[str, str]:
     owners: dict[str, str] = {}
     children = object_graph.children(graph, object_graph.ROOT)
     for name in sorted(children, key=lambda name: (not name.startswith("layer"), [*AROUND, name].index(name))):
-        for node in _below(graph, children[name]):
+        for node in object_graph.below(graph, children[name]):
             if graph.nodes[node].WhichOneof("kind") == "variable":
                 owners.setdefault(where[node], name)
     return owners

@@ -77,8 +77,8 @@ def inspect(files: Files) -> InspectedModule:
         folder=str(files.folder),
         format="Hugging Face checkpoint",
         variables=variables,
-        assets=_tokenizer_files(files, config),
-        constants=_tokenizer(files.path(TOKENIZER)),
+        assets=tokenizer_files(files, config),
+        constants=tokenizer_constants(files),
         fingerprint=common.fingerprint(files.folder, KNOWN_BY, WEIGHTS),
         saved_model_bytes=0,
         config=config,
@@ -161,7 +161,7 @@ def _variable(name: str, part: Any) -> VariableInfo:
     return VariableInfo(name=name, dtype=dtype, shape=shape, trainable="float" in dtype, nbytes=size)
 
 
-def _tokenizer_files(files: Files, config: Config) -> dict[str, str]:
+def tokenizer_files(files: Files, config: Config) -> dict[str, str]:
     """The tokenizer's files, relative to the folder, by the attribute under which an export keeps them."""
     if not files.glob("vocab.txt") and files.glob(MOVED_PIECES):
         named = _tokenizer_config(files.path(TOKENIZER)).get("tokenizer_class") or config.values.get("model_type")
@@ -172,12 +172,14 @@ def _tokenizer_files(files: Files, config: Config) -> dict[str, str]:
     return found
 
 
-def _tokenizer(path: Path) -> dict[str, Any]:
+def tokenizer_constants(files: Files) -> dict[str, Any]:
     """`do_lower_case`, if the tokenizer's configuration states it; else no constant."""
+    lower = _tokenizer_config(files.path(TOKENIZER)).get("do_lower_case")
+    if not isinstance(lower, bool):
+        return {}
     import numpy as np
 
-    lower = _tokenizer_config(path).get("do_lower_case")
-    return {"do_lower_case": np.asarray(lower)} if isinstance(lower, bool) else {}
+    return {"do_lower_case": np.asarray(lower)}
 
 
 def _tokenizer_config(path: Path) -> dict[str, Any]:

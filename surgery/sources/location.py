@@ -13,6 +13,7 @@ from surgery.errors import ModuleError
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.files import ARCHIVES, SAVED_MODEL, Files
 from surgery.sources.handles import Handle, handle_of, name_of
+from surgery.sources.transformers_saved_model import saved_model_below
 from surgery.wording import did_you_mean
 
 SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
@@ -61,7 +62,8 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         raise _no_module(path)
     if not path.exists():
         raise _missing(module, path)
-    yield Files(folder=path, name=module_name(module))
+    below = saved_model_below(path)
+    yield Files(folder=below or path, name=module_name(module), around=path if below else None)
 
 
 def module_name(module: str) -> str:
@@ -142,4 +144,7 @@ def _unpack(archive: Path, scratch: Path, *, with_weights: bool) -> Files:
         raise ModuleError(f"opening {archive}: expected {EXPECTED} in the archive, found none")
     inside = folders[0].relative_to(scratch).as_posix()
     below = frozenset(name.removeprefix(f"{inside}/") if inside != "." else name for name in left_out)
-    return Files(folder=folders[0], name=module_name(str(archive)), left_out=below)
+    outer = folders[0].parent.parent
+    wraps = outer.is_relative_to(scratch) and saved_model_below(outer) == folders[0]
+    name = module_name(str(archive))
+    return Files(folder=folders[0], name=name, left_out=below, around=outer if wraps else None)

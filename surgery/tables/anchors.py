@@ -197,15 +197,16 @@ class Anchors:
     def mask_added(self, query_bias: str) -> MaskAdded | None:
         """The mask added before a query's softmax: of the two addends, the product with a negative constant.
 
-        The other addend may be a product with a constant, too: the logits times their positive scale.
+        The other addend may be a product with a constant, too: the logits times their positive scale. DistilBERT in
+        TensorFlow subtracts the product with a positive constant instead.
         """
         softmax, _ = self.softmax_after(query_bias)
-        total = through_shapes(softmax.inputs[0]).node if softmax is not None else None
-        if total is None or total.op not in ("Add", "AddV2"):
-            return None
-        for position, feed in enumerate(total.inputs):
-            node = through_shapes(feed).node
-            values = [value for addend in node.inputs if (value := constant(addend)) is not None]
+        total = _without_shift(softmax.inputs[0]).node if softmax is not None else None
+        signs = {"Add": (1.0, 1.0), "AddV2": (1.0, 1.0), "Sub": (1.0, -1.0)}.get("" if total is None else total.op, ())
+        for position, sign in enumerate(signs):
+            assert total is not None, "it has signs"
+            node = through_shapes(total.inputs[position]).node
+            values = [sign * value for factor in node.inputs if (value := constant(factor)) is not None]
             if node.op == "Mul" and values and values[0] < 0:
                 return MaskAdded(logits=total.inputs[1 - position], mask=node, adder=float(values[0]))
         return None
@@ -267,3 +268,13 @@ def _is_gelu(product: Node, x: Node) -> bool:
         if way is not None and any(node.op in ("Tanh", "Erf", "Erfc") for node in way):
             return True
     return False
+
+
+def _without_shift(logits: Tensor) -> Tensor:
+    """Logits before a constant was added to all of them, which no softmax shows.
+
+    transformers' stable_softmax adds 1e-9, so that XLA compiles the softmax rightly on a CPU (tf_utils.py).
+    """
+    found = through_shapes(logits)
+    rest = [feed for feed in found.node.inputs if constant(feed) is None] if found.node.op in SUMS else []
+    return through_shapes(rest[0]) if len(rest) == 1 else found

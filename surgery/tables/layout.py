@@ -46,6 +46,11 @@ class Layout:
         stored, arrow, rebuilt = self.sentence.partition("->")
         return parse(f"{rebuilt.strip()} -> {stored.strip()}") if arrow else self
 
+    def transposed(self) -> Layout:
+        """The layout of the same tensor stored with its axes in reverse order."""
+        stored = " ".join(group[0] if len(group) == 1 else f"({' '.join(group)})" for group in reversed(self.left))
+        return parse(f"{stored} -> {self.sentence.rpartition('->')[2].strip()}")
+
     def apply(self, array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> npt.NDArray[np.generic]:
         """Rearranges `array`, whose shape is `left` with these sizes, into `right`; no element changes.
 

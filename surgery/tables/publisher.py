@@ -174,12 +174,13 @@ class Publisher:
     """One publisher's checkpoints of a family.
 
     Attributes:
-        model_types: Names of the architecture in its configs; None stands for a config that names none.
+        model_types: Names of the architecture in its checkpoints' configs; None stands for a config that names none.
+            Names of weights that are no checkpoint's have none.
         evidence: Rows of the config and of the publisher's code.
         names: The publisher's own names of the weights.
         demands: Keys of the config that must have one of a few values.
         graph: Rows read from the graph of unknown purpose that may lie beside a checkpoint.
-        library: The library for which checkpoints are written; None where none is.
+        library: The publisher's library, for which checkpoints are written; None where none is.
     """
 
     model_types: tuple[str | None, ...]

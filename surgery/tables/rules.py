@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
@@ -118,11 +118,14 @@ class Dialect:
         generation: Name of the generation by calling convention, "list" or "dict".
         rules: The weight rows.
         publisher: How checkpoints of these names are to be read; None where there are only modules.
+        outputs: The encoder's outputs by the exporter's name for them, where it differs. A list of the exporter's may
+            stand for several, of which the last is a list as well.
     """
 
     generation: Mapping[str, str]
     rules: tuple[WeightRule, ...]
     publisher: Publisher | None = None
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def fill(template: str, holes: Mapping[str, str]) -> str:

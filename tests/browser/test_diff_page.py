@@ -18,8 +18,9 @@ from tests.support.hostile_pages import MARKUP, hostile
 
 CELLS = """
 [...document.querySelectorAll("figure[data-chart=moved] [aria-label=cell] rect")]
-  .map((cell) => [cell.getAttribute("aria-label"), getComputedStyle(cell).fill])
+  .map((cell) => [cell.getAttribute("aria-label"), [getComputedStyle(cell).fill, cell.getAttribute("y")]])
 """
+GROUND = "getComputedStyle(document.documentElement).backgroundColor"
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +50,16 @@ def test_every_kind_of_difference_is_shown_without_faults(number, width, dark, d
 
 
 def test_the_map_shows_which_weights_of_which_block_moved(tuned, browser: Browser):
-    def look(page: Any, sight: Any) -> dict[str, str]:
+    def look(page: Any, sight: Any) -> tuple[dict[str, Any], str]:
         page.wait_for_selector("figure[data-chart=moved] svg")
         assert sight.faults == []
-        return dict(page.evaluate(CELLS))
+        return dict(page.evaluate(CELLS)), page.evaluate(GROUND)
 
-    cells = browser.run(tuned[0], look)
+    cells, ground = browser.run(tuned[0], look)
     assert len(cells) == 3 * 16
-    equal = {fill for words, fill in cells.items() if words.endswith(", equal")}
-    assert len(equal) == 1
-    moved = {words: fill for words, fill in cells.items() if fill not in equal}
+    assert len({row for _, row in cells.values()}) == 16
+    assert {fill for words, (fill, _) in cells.items() if words.endswith(", equal")} == {ground}
+    moved = {words: fill for words, (fill, _) in cells.items() if fill != ground}
     assert {words.split("/")[1] for words in moved} == {"layer_2"}
     (query,) = (words for words in moved if "/query/kernel" in words)
     assert query.partition(", ")[2] == "RMS of change 0.020, cosine 0.999806, rows: 48 of 48"

@@ -25,6 +25,7 @@ from tests.support.builders import hugging_face
 from tests.support.editing import inspected
 from tests.support.hostile_names import HOSTILE
 from tests.support.probing import run
+from tests.support.sample_names import HUGGING_FACE_SAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_checkpoint_of_ours_converts_to_the_same_weights_under_the_same_names(
         assert (again.destination / file).read_bytes() == (masked_lm.destination / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("sample", ["hf_bert", "hf_bert_gelu_new", "hf_albert", "hf_electra"])
+@pytest.mark.parametrize("sample", HUGGING_FACE_SAMPLES)
 def test_a_hugging_face_folder_comes_back_bit_by_bit(sample, modules, tmp_path):
     done = surgery.checkpoint(modules(sample), tmp_path / "out", tokenizer=False)
     before, after = (load_file(folder / "model.safetensors") for folder in (modules(sample), done.destination))

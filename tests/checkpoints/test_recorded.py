@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 
-from scripts.tools.interop.cases import CASES, SENTENCES, request
+from scripts.tools.interop.cases import CASES, SENTENCES
 from scripts.tools.interop.comparison import FLOAT32, computed, errors, lacking, mean_pooled, missing_keys
 from surgery.formats.text_files import read_json
 from tests.support.sample_names import TF1_SAMPLES
@@ -26,11 +26,13 @@ def written(tmp_path_factory):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_hidden_state_attention_and_logit_is_what_transformers_computes(case, written):
     answer = dict(np.load(case.file))
-    expected = computed(written[case.name], request())
+    expected = computed(written[case.name], case.request)
     assert lacking(answer, expected) == []
     found = list(errors(answer, expected))
     assert [error for error in found if not error.passed] == []
-    assert all(error.in_double <= 1e-13 for error in found), "one function, which is rounded to double twice"
+    # One function, rounded to double twice. Graphs, and so our formulas, round epsilon to float32, and 1e-5 shows it.
+    rounded = read_json(written[case.name] / "config.json").get("layer_norm_eps", 0) > 1e-9
+    assert all(error.in_double <= (1e-11 if rounded else 1e-13) for error in found)
     assert {error.name.rpartition("_")[0] for error in found} >= {"hidden_states", "attentions"}
 
 
@@ -48,11 +50,15 @@ def test_transformers_reads_the_labels_and_the_kind_of_problem_from_the_config(c
 
 def test_the_cases_are_all_models_both_sources_and_both_casings(written):
     configs = [read_json(folder / "config.json") for folder in written.values()]
-    assert {config["model_type"] for config in configs} == {"bert", "electra", "albert", "mobilebert"}
+    assert {config["model_type"] for config in configs} == {
+        *("bert", "electra", "albert", "mobilebert", "distilbert", "roberta", "xlm-roberta")
+    }
     assert {case.module for case in CASES} & {*TF1_SAMPLES}
     assert sum(config["architectures"][0].endswith("ForSequenceClassification") for config in configs) == 3
-    casings = {read_json(file)["do_lower_case"] for f in written.values() for file in f.glob("tokenizer_config.json")}
-    assert casings == {True, False}
+    casings = {
+        read_json(file).get("do_lower_case") for f in written.values() for file in f.glob("tokenizer_config.json")
+    }
+    assert casings == {True, False, None}
 
 
 def test_sentence_transformers_encodes_to_the_mean_of_the_last_block(written):

@@ -41,7 +41,7 @@ def test_the_help_of_a_command_has_examples_and_its_options(command: str):
     assert "--json" in done.stdout
     assert ("--assume" in done.stdout) is (command != "inspect")
     assert "--atol" not in done.stdout
-    assert ("--overwrite" in done.stdout) is (command == "convert")
+    assert ("--overwrite" in done.stdout) is (command in ("convert", "verify"))
 
 
 @pytest.mark.parametrize("command", ["", "inspect", "plan", "taps", "convert", "verify", "edit", "preprocess"])

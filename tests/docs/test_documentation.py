@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 import surgery
 from scripts.tools.interop.cases import CASES
+from surgery.errors import UnexplainedError
+from surgery.families import FAMILIES
 from surgery.planning.taps import offered
 from tests.support.documentation import PAGES, ROOT, Screen, anchors, commands, fences, prints, screens, table
 from tests.support.documentation import surgery as main
@@ -24,6 +26,7 @@ from tests.support.sample_names import (
     ESTIMATORS,
     LAYER_SAMPLES,
     PUBLISHED,
+    REFUSED,
     SUPPORT,
     TF1_SAMPLES,
     TF2_SAMPLES,
@@ -49,6 +52,26 @@ def test_the_support_table_says_what_the_tests_convert():
         written = {*(case.module for case in CASES), *PUBLISHED}
         proven = {"to Hugging Face": written, "re-saved around a `hub.KerasLayer`": set(LAYER_SAMPLES)}
         assert set(samples) <= proven.get(source, converted)
+
+
+def test_what_the_support_table_does_not_bring_to_hugging_face_is_refused(modules, tmp_path):
+    cells = table("docs/modules.md", "")
+    assert {place for place, cell in cells.items() if cell == "no" and place[1] == "to Hugging Face"} == set(REFUSED)
+    for samples in REFUSED.values():
+        for sample in samples:
+            with pytest.raises(UnexplainedError, match="transformers has no model"):
+                surgery.checkpoint(modules(sample), tmp_path / "out")
+
+
+def test_the_table_of_classes_is_that_of_the_families():
+    libraries = [
+        dialect.publisher.library
+        for family in FAMILIES
+        for dialect in family.dialects
+        if dialect.publisher is not None and dialect.publisher.library is not None
+    ]
+    said = {cell.strip("`") for cell in table("docs/ways-out.md", "module").values() if cell.startswith("`")}
+    assert said == {described.name for library in libraries for described in library.classes.values()}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from surgery.module import InspectedModule
 from surgery.tables.layout import shape_of
 from tests.support import editing
 from tests.support.editing import inspect_edited, inspected
-from tests.support.sample_names import CHECKPOINT_SAMPLES, GRAPH_SAMPLES, TF2_SAMPLES
+from tests.support.sample_names import CHECKPOINT_SAMPLES, GRAPH_SAMPLES, TF2_SAMPLES, TRANSFORMERS_SAMPLES
 
 SAMPLES = (*GRAPH_SAMPLES, *CHECKPOINT_SAMPLES)
 G1 = ("g1_small", "g1_other")
@@ -77,7 +77,7 @@ def test_the_layout_of_every_variable_can_be_undone(name: str, explained):
 def test_exactly_one_dialect_explains_a_sample_with_no_row_idle(name: str, explained):
     module, inference, _ = explained(name)
     weights = [v for v in module.variables if v.attribute is None]
-    complete = [e for _, d in candidates(module) if (e := explain(d, weights)).complete]
+    complete = [e for _, d in candidates(module) if (e := explain(d, weights, module.scope)).complete]
     assert len(complete) == 1
     assert complete[0].idle == complete[0].unclaimed == complete[0].ambiguous == ()
     assert complete[0].claims == inference.claims
@@ -105,8 +105,8 @@ MOBILEBERT_DIALECTS = {("mobilebert", 2), ("mobilebert", 3)}
 
 def test_every_published_dialect_has_a_sample(explained):
     published = {(f.name, n): d for f in FAMILIES for n, d in enumerate(f.dialects) if d.publisher is not None}
-    listings = [explained(name)[0].variables for name in CHECKPOINT_SAMPLES]
-    seen = {place for place, d in published.items() if any(explain(d, listing).complete for listing in listings)}
+    listings = [explained(name)[0] for name in (*CHECKPOINT_SAMPLES, *TRANSFORMERS_SAMPLES)]
+    seen = {place for place, d in published.items() if any(explain(d, m.variables, m.scope).complete for m in listings)}
     assert published.keys() - seen == {SECOND_NORM_DIALECT, *MOBILEBERT_DIALECTS}
 
 

@@ -249,6 +249,7 @@ def test_an_edited_export_is_compared_with_its_edits_and_says_so(passed: bool, u
         "notes": ["a fact"],
         "edits": ["drop block 1", "prune head 0 of all blocks"],
         "unproven": unproven,
+        "node_data": "errors",
     }
     lines = text(verification, data).splitlines()
     assert lines[0] == "the manifest calls it edited: drop block 1; prune head 0 of all blocks"

@@ -38,21 +38,20 @@
         && element.clientWidth > 1 && element.checkVisibility());
     return [...found.map((text) => text.textContent.trim().slice(0, 60)), ...scrolled.map(this.name)];
   },
-  // Marks the controls that a reader sees, and returns how often Tab has to be pressed to come to all of them.
+  // Marks the controls that a reader sees, notes those that get the focus from now on, and returns how often Tab has to
+  // be pressed to come to all of them.
   number(selector) {
     document.activeElement.blur();
     const seen = [...document.querySelectorAll(selector)].filter(
       (element) => !element.disabled && element.checkVisibility({ visibilityProperty: true }));
     for (const element of seen) element.dataset.reached = "no";
+    addEventListener("focusin", ({ target }) => {
+      // The arrow keys go from one radio button of a group to the others.
+      const group = target.type === "radio" ? `input[type=radio][name="${CSS.escape(target.name)}"]` : null;
+      for (const element of group ? document.querySelectorAll(group) : [target])
+        if (element.dataset.reached) element.dataset.reached = "yes";
+    });
     return seen.length + 5;
-  },
-  arrive() {
-    const element = document.activeElement;
-    if (element.dataset.reached) element.dataset.reached = "yes";
-    // The arrow keys go from one radio button of a group to the others.
-    if (element.type === "radio")
-      for (const other of document.querySelectorAll(`input[type=radio][name="${CSS.escape(element.name)}"]`))
-        other.dataset.reached = "yes";
   },
   missed() {
     return [...document.querySelectorAll("[data-reached=no]")].map(this.name);

@@ -65,7 +65,8 @@ def screens(page: str) -> list[Screen]:
     found = []
     for fence in fences(page):
         if fence.language == "":
-            for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", fence.text, flags=re.MULTILINE):
+            text = _on_one_line(fence.text)
+            for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, flags=re.MULTILINE):
                 if command.split()[0] == "surgery":
                     found.append(Screen(page=page, command=command, output=output.rstrip("\n")))
     return found
@@ -76,13 +77,18 @@ def commands(page: str) -> list[Screen]:
     shown = {screen.command: screen for screen in screens(page)}
     found = []
     for fence in fences(page):
-        lines = fence.text.replace("\\\n", " ").splitlines()
+        lines = _on_one_line(fence.text).splitlines()
         wanted = "$ surgery" if fence.language == "" else "surgery"
         for line in lines if fence.language in ("", "indented") else ():
             if f"{line} ".startswith(f"{wanted} "):
                 command = line.removeprefix("$ ")
                 found.append(shown.get(command, Screen(page=page, command=command, output=LEFT_OUT)))
     return found
+
+
+def _on_one_line(text: str) -> str:
+    """The text, with commands that are continued on further lines on one."""
+    return text.replace("\\\n", " ")
 
 
 def prints(shown: str, printed: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_names import BUILT, PUBLISHED, SAMPLES, SHARP_SAMPLES
+from tests.support.sample_names import BUILT, PUBLISHED, SAMPLES, SHARP_SAMPLES, TRANSFORMERS_SAMPLES
 
 SLOW = (
     "tests/whole/",
@@ -32,7 +32,8 @@ OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/t
 OF_TRITON = "tests/triton/"
 """What shares the environment of Triton, which takes minutes to make."""
 
-NAMES = sorted(map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *PUBLISHED, *BUILT)), key=len, reverse=True)
+PACKED = (*SAMPLES, *SHARP_SAMPLES, *PUBLISHED, *TRANSFORMERS_SAMPLES)
+NAMES = sorted(map(re.escape, (*PACKED, *BUILT)), key=len, reverse=True)
 NAMED = re.compile(rf"(?:^|-)({'|'.join(NAMES)})(?:-|$)")
 
 

@@ -26,6 +26,9 @@ HUGGING_FACE_SAMPLES = (
     "hf_roberta",
     "hf_xlm_roberta",
 )
+TRANSFORMERS_SAMPLES = ("hf_tf_bert", "hf_tf_electra", "hf_tf_albert", "hf_tf_distilbert", "hf_tf_roberta")
+"""SavedModels of transformers' TensorFlow classes, which tests/whole/convert/test_transformers_saved_models.py
+converts."""
 TF1_CHECKPOINTS = {"tf1_bert_checkpoint": "tf1_bert_small", "tf1_albert_checkpoint": "tf1_albert_small"}
 """TF1 checkpoints by name, each made of the variables of a TF1 module: builders.checkpoints.build_released."""
 
@@ -58,7 +61,7 @@ BUILT = (
 )
 """What the builders make besides: tests/support/samples.py says how."""
 
-GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES)
+GRAPH_SAMPLES = ("g1_built", *TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES)
 """Sources with a graph, among them a module of the first generation that the early builder once made."""
 
 BERT_MODULES = ("g2_small", "g3_small", "g4_bert_mlm", "g4_electra", "g4_bert_v2", "g4_prenorm")
@@ -134,5 +137,10 @@ SUPPORT = {
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
     ("ALBERT", "to Hugging Face"): ("g4_albert",),
     ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),
+    ("DistilBERT", "to Hugging Face"): ("hf_distilbert",),
+    ("RoBERTa, XLM-R", "to Hugging Face"): ("hf_roberta", "hf_xlm_roberta"),
 }
 """What converts, by family and source, and the samples whose conversion proves it: the table in docs/modules.md."""
+
+REFUSED = {("BERT with talking heads", "to Hugging Face"): ("g4_talkheads",)}
+"""What `surgery checkpoint` refuses, and the samples that prove it."""

@@ -6,8 +6,10 @@ import pathlib
 import sys
 from collections.abc import Callable
 
+from scripts.tools.benchmark.checkpoint_topic import measure_checkpoint
 from scripts.tools.benchmark.cluster_topic import measure_cluster
 from scripts.tools.benchmark.comparison import Comparison
+from scripts.tools.benchmark.costs import compare_costs
 from scripts.tools.benchmark.extract_topics import measure_extract, measure_processes
 from scripts.tools.benchmark.fixture import Fixture, files_of
 from scripts.tools.benchmark.inference import measure_inference
@@ -15,27 +17,6 @@ from scripts.tools.benchmark.processes import Cost, by_turns, run
 from scripts.tools.benchmark.progress import say
 
 NOISE = "source again"
-
-
-def compare_costs(topic: str, costs: dict[str, list[Cost]]) -> list[Comparison]:
-    """Compare the first side with the second by wall time, CPU time and peak memory."""
-    subject, reference = costs
-    return [
-        Comparison(
-            topic=topic,
-            quantity=quantity,
-            unit=unit,
-            subject=subject,
-            subject_samples=[getattr(cost, field) for cost in costs[subject]],
-            reference=reference,
-            reference_samples=[getattr(cost, field) for cost in costs[reference]],
-        )
-        for quantity, unit, field in (
-            ("wall", "s", "wall"),
-            ("user+sys CPU", "s", "cpu"),
-            ("peak memory", "MiB", "peak"),
-        )
-    ]
 
 
 def measure_inspect(fixture: Fixture, repeats: int | None) -> list[Comparison]:
@@ -162,6 +143,7 @@ def bytes_at(path: pathlib.Path) -> float:
 TOPICS: dict[str, Callable[[Fixture, int | None], list[Comparison]]] = {
     "inspect": measure_inspect,
     "convert": measure_convert,
+    "checkpoint": measure_checkpoint,
     "load": measure_load,
     "inference": measure_inference,
     "families": measure_families,

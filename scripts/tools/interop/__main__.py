@@ -3,7 +3,8 @@
 Small samples are written as folders, which the libraries load in the environment `torch` (made when it is first
 needed). Every hidden state, attention, pooled output and logit is compared with the numpy computation of the folder, in
 float64 and in float32, and the tokenizer's ids with the recorded ones. With --record the answers are written to
-tests/checkpoints/transformers, where the tests read them. The exit code is 1 if anything differs.
+tests/checkpoints/transformers, where the tests read them. The examples of docs/ways-out.md are run, too. The exit code
+is 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS, request
+from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS
 from scripts.tools.interop.comparison import (
     FLOAT32,
     FLOAT64,
@@ -29,6 +30,7 @@ from scripts.tools.interop.comparison import (
     mean_pooled,
     missing_keys,
 )
+from scripts.tools.interop.page import page_problems
 
 PROGRAMS = Path(__file__).with_name("programs")
 Arrays = dict[str, Any]
@@ -42,26 +44,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--python", default="", help="a Python with transformers, instead of the environment `torch`")
     options = parser.parse_args(arguments)
     python = options.python or _environment()
-    asked: Arrays = request()
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        np.savez(folder / "request.npz", **asked)
         written = {case.name: case.write(folder / case.name).destination for case in (*CASES, SENTENCES)}
-        pairs = [str(part) for case in CASES for part in (written[case.name], folder / f"{case.name}.npz")]
-        _run(python, "run_transformers.py", folder / "request.npz", *pairs)
-        sentences = folder / "sentences.npz"
-        _run(python, "run_sentences.py", folder / "request.npz", written[SENTENCES.name], sentences)
+        given: list[Path] = []
+        for case in (*CASES, SENTENCES):
+            asked: Arrays = case.request
+            np.savez(folder / f"{case.name}_request.npz", **asked)
+            given += [folder / f"{case.name}_request.npz", written[case.name], folder / f"{case.name}.npz"]
+        request, _, sentences = given[-3:]
+        _run(python, "run_transformers.py", *given[:-3])
+        _run(python, "run_sentences.py", request, written[SENTENCES.name], sentences)
         for case in CASES:
             answer = dict(np.load(folder / f"{case.name}.npz"))
             for name in ("logits", "float32.logits"):
                 if name in answer and answer[name].ndim > 2:  # of a masked-LM head, for each position
                     answer[name] = answer[name][:, :SHOWN_LOGITS]
-            problems += _judge(case.name, answer, computed(written[case.name], asked), case.file, record=options.record)
+            problems += _judge(
+                case.name, answer, computed(written[case.name], case.request), case.file, record=options.record
+            )
+        problems += page_problems(python)
         answer = dict(np.load(sentences))
         problems += _judge_sentences(answer, written[SENTENCES.name], record=options.record)
     for problem in problems:
         print(f"differs: {problem}")
+    if not problems:
+        print("transformers and sentence-transformers compute what surgery wrote")
     return 1 if problems else 0
 
 
@@ -107,7 +116,10 @@ def _run(python: str, program: str, *arguments: str | Path) -> None:
 
 
 def _environment() -> str:
-    made = subprocess.run([str(ROOT / "scripts" / "environment"), "torch"], capture_output=True, text=True, check=True)
+    command = [str(ROOT / "scripts" / "environment"), "torch"]  # which says on stderr what takes its minutes
+    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        sys.exit(made.returncode)
     return made.stdout.strip()
 
 

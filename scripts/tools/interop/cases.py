@@ -21,6 +21,8 @@ RECORDED = ROOT / "tests" / "checkpoints" / "transformers"
 ROWS, LENGTH = 2, 7
 SHOWN_LOGITS = 2
 """Positions of which logits are compared: those of all would be most of a recording."""
+PADDED = ([0, 0, 0, 1, 1], [0, 1, 4, 3, LENGTH - 1])
+"""Rows and positions of padding, on some of which the mask shows a token."""
 RATES = ("embedding_dropout", "attention_probs_dropout", "attention_output_dropout", "output_dropout")
 """The rates of dropout, which a graph for serving does not show."""
 
@@ -35,12 +37,22 @@ class Case:
         options: Arguments of `surgery.checkpoint`.
         classifier: The class that the sample's checkpoint gets before it is written again, with a head of random
             numbers on the encoder; "" for the sample as it is.
+        padding: The id from which the model counts positions; None for a model whose positions do not depend on ids.
     """
 
     name: str
     module: str
     options: Mapping[str, Any] = field(default_factory=dict)
     classifier: str = ""
+    padding: int | None = None
+
+    @property
+    def request(self) -> dict[str, np.ndarray]:
+        """The inputs: those of `request`, with padding on the left, inside and at the end where it matters."""
+        asked = request()
+        if self.padding is not None:
+            asked["input_ids"][PADDED] = self.padding
+        return asked
 
     @property
     def file(self) -> Path:
@@ -80,6 +92,9 @@ CASES = (
     Case(name="electra", module="g4_electra", options={"drop_pooler": True}),
     Case(name="albert", module="g4_albert"),
     Case(name="mobilebert", module="g4_mobilebert"),
+    Case(name="distilbert", module="hf_distilbert"),
+    Case(name="roberta", module="hf_roberta", padding=1),
+    Case(name="xlm_roberta", module="hf_xlm_roberta", padding=1),
     Case(
         name="bert_classifier",
         module="tf1_estimator",

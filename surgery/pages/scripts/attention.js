@@ -3,8 +3,8 @@
 
 {
   const { attention } = JSON.parse(document.getElementById("documents").textContent);
-  const form = document.querySelector("#attention form");
-  const [block, head] = form.querySelectorAll("select");
+  const choices = document.querySelector("#attention .choices");
+  const [block, head] = choices.querySelectorAll("select");
   const letters = 12; // of a token at an axis
   const brief = (number) => {
     const token = attention.tokens[number];
@@ -51,9 +51,8 @@
   };
 
   const figure = document.querySelector("figure[data-chart=attention]");
-  form.hidden = false;
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
+  choices.hidden = false;
+  choices.addEventListener("input", () => {
     draw(figure);
     say(`Block ${attention.blocks[block.value]}, head ${head.value}`);
   });

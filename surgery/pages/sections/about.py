@@ -31,6 +31,7 @@ def view(documents: Documents) -> Data:
         "findings": len(documents["scan"]["findings"]),
         "source": None if manifest is None else manifest["source"],
         "edits": _edits(manifest),
+        "text": (found(documents, "text manifest") or {"text": None})["text"],
         "head": None if (plan := found(documents, "plan")) is None else plan["head"],
         "failed": [(name, d["error"]["message"]) for name, d in documents.items() if "error" in d],
     }

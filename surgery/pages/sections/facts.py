@@ -44,28 +44,26 @@ def _named(values: Data) -> Data:
 def weights(documents: Documents) -> list[Data]:
     """The weights of the encoder: the variable from which each comes, its axes and shapes, and its part of the model.
 
-    The plan has them; a manifest names the variables of the module from which an export was made. Without a plan, they
-    are those of the manifest, whose parts are not known.
+    The plan has them. The manifest of an export names the variables of the module from which it was made, and has them
+    all where no table explains the export, as after some edits. `from` is None where only the manifest tells.
     """
     plan, manifest = found(documents, "plan"), found(documents, "manifest")
     stated = {} if manifest is None else {a["target"]: a for a in manifest["assignments"]}
-    if plan is None:
-        return [
-            {**a, "from": None, "to": a["shape"], "rule": None, "group": "weights", "block": None}
-            for a in stated.values()
-        ]
-    of_source = "verify" in documents or "convert" in documents
-    rows = []
-    for a in plan["assignments"]:
-        made_from = stated.get(a["target"], {"sha256": None})
-        origin = {} if of_source or made_from["sha256"] is None else _origin(made_from)
-        rows.append({**a, **origin, "sha256": made_from["sha256"]})
+    if plan is not None:
+        of_source = "verify" in documents or "convert" in documents
+        rows = [{**a, **({} if of_source else _origin(stated.get(a["target"])))} for a in plan["assignments"]]
+    else:
+        rows = [{**a, **_origin(a), "to": a["shape"]} for a in stated.values()]
+        rows = [{**row, "group": row.get("group") or "weights", "block": row.get("block")} for row in rows]
+    if manifest is not None:  # heads that an edit has pruned are missing in the export, not in the layout
+        shapes = {v["name"]: v["shape"] for v in documents["inspect"]["variables"]["list"]}
+        rows = [{**row, "to": shapes.get(row["target"], row["to"])} for row in rows]
     return rows
 
 
-def _origin(made_from: Data) -> Data:
-    """What a manifest knows of a weight, where the plan is the export's own."""
-    return {"variable": made_from["variable"], "layout": made_from["layout"], "from": None, "rule": None}
+def _origin(stated: Data | None) -> Data:
+    """What a manifest knows of a weight's origin; nothing for a weight that it does not have."""
+    return {} if stated is None else {"variable": stated["variable"], "layout": stated["layout"], "from": None}
 
 
 def parts(documents: Documents) -> list[Data]:

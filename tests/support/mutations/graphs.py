@@ -61,6 +61,17 @@ def scaled(pattern: str, factor: float, *, training: bool) -> Edit:
     return edit
 
 
+def with_constant(pattern: str, value: int, *, training: bool) -> Edit:
+    """Gives constants of this name, which are integers, another value."""
+
+    def edit(saved_model: Any) -> None:
+        for _, node in find(saved_model, pattern, training=training):
+            assert tensor_util.make_ndarray(node.attr["value"].tensor) != value
+            node.attr["value"].tensor.CopyFrom(tensor_util.make_tensor_proto(np.int32(value)))
+
+    return edit
+
+
 def with_rate(pattern: str, rate: float) -> Edit:
     """Sets the rate of dropouts, and what they multiply by to keep the mean. The pattern is that of their scope."""
 

@@ -20,6 +20,7 @@ from tests.support.mutations.mutation import (
     FAMILIES,
     MOBILEBERT,
     NORMALIZED,
+    ROBERTA,
     SHARP,
     TALKING_HEADS,
     TF1_SHARP,
@@ -47,6 +48,7 @@ EPSILON = (
 GELU = r"(?:transformer[/_]layer_1/.*Gelu|transformer/activation\w*/Gelu_1)"
 ADDER = r"softmax\w*/mul\w*/y"
 EMBEDDING_DROPOUT = r"encoder(?:_\d+)?/(?:mobile_bert_embedding(?:_\d+)?/)?(?:embedding_)?dropout(?:_\d+)?/dropout"
+OTHER_POSITIONS = (r"no evidence for pad_token_id", r"^pad_token_id: the module has 1, the export unknown")
 BLOCK_DROPOUT = r"layer_1/self_attention/dropout(?:_\d+)?/dropout"
 
 
@@ -193,6 +195,28 @@ MUTATIONS = (
         inference=True,
         first=silent(*FAMILIES),
         told=(r"^attention_mask_adder: .*, the export -100000, in __call__",),
+    ),
+    Mutation(
+        row="another offset of positions",
+        where="the inference trace of a RoBERTa",
+        graph=graphs.with_constant("encoder/add/y", 2, training=False),
+        inference=True,
+        first=first(ROBERTA, block=None),
+        told=OTHER_POSITIONS,
+    ),
+    Mutation(
+        row="positions that count padding",
+        where="the inference trace of a RoBERTa",
+        graph=graphs.with_constant("encoder/NotEqual/y", -1, training=False),
+        inference=True,
+        first=first(ROBERTA, block=None),
+        told=OTHER_POSITIONS,
+    ),
+    Mutation(
+        row="swapped rows of a table",
+        where="positions of a RoBERTa: padding's and the first token's",
+        weights=values.change("token_position_embedding/embeddings", values.with_first_rows_swapped),
+        first=first(ROBERTA, block=None),
     ),
     Mutation(
         row="another dropout rate",

@@ -54,6 +54,12 @@ def without_a_word(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def with_first_rows_swapped(array: np.ndarray) -> np.ndarray:
+    """The rows 1 and 2 of a table change places."""
+    array[[1, 2]] = array[[2, 1]]
+    return array
+
+
 def split_otherwise(array: np.ndarray) -> np.ndarray:
     """The columns of a projection [hidden, heads, size], taken apart as [hidden, size, heads]."""
     hidden, heads, size = array.shape

@@ -6,12 +6,14 @@ import re
 from dataclasses import replace
 
 import pytest
+import tensorflow as tf
 
 import surgery
 from surgery.explanation import recognition
 from surgery.tables.layout import parse
 from surgery.tables.publisher import Names
 from surgery.tf import building
+from surgery.tf.roberta import RobertaEncoder
 
 
 @pytest.fixture
@@ -78,6 +80,7 @@ AS_STORED, TRANSPOSED = "hidden (heads size) -> hidden heads size", "(heads size
         ("hf_albert", swapped_query_and_key, "encoder_outputs_0"),
         ("tf1_bert_checkpoint", swapped_query_and_key, "encoder_outputs_0"),
         ("hf_electra", swapped_norms, "encoder_outputs_0"),
+        ("hf_distilbert", swapped_query_and_key, "encoder_outputs_0"),
         ("tf1_bert_checkpoint", swapped_norms, "encoder_outputs_0"),
         ("hf_bert", relaid("self_attention/query/kernel", AS_STORED), "encoder_outputs_0"),
         ("hf_albert", relaid("self_attention/value/kernel", AS_STORED), "encoder_outputs_0"),
@@ -102,6 +105,20 @@ def test_an_encoder_with_the_other_gelu_shows_in_the_first_block(name, other, di
     right = {"gelu": "gelu_tanh", "gelu_tanh": "gelu"}[other]
     monkeypatch.setitem(building.ACTIVATIONS, right, building.ACTIVATIONS[other])
     assert diverges(name) == "encoder_outputs_0"
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        lambda encoder, ids: tf.broadcast_to(tf.range(tf.shape(ids)[1]) + encoder._padding + 1, tf.shape(ids)),
+        lambda encoder, ids: tf.cumsum(tf.cast(ids != encoder._padding, tf.int32), axis=1) + encoder._padding,
+        lambda encoder, ids: tf.cumsum(tf.ones_like(ids), axis=1) * tf.cast(ids != 1, tf.int32) + encoder._padding,
+    ],
+    ids=["which do not depend on padding", "which padding has too", "which padding counts for"],
+)
+def test_an_encoder_with_other_positions_shows_in_the_embeddings(positions, diverges, monkeypatch):
+    monkeypatch.setattr(RobertaEncoder, "_positions", positions)
+    assert diverges("hf_roberta") == "embedding_output"
 
 
 def test_an_encoder_that_keeps_keras_s_epsilon_shows_in_the_embeddings(diverges, monkeypatch):

@@ -129,6 +129,9 @@ def test_the_head_is_data_in_the_manifest_and_its_weights_are_accounted_for(kept
         "bias": "loss/project/bias",
         "outputs": {"each": "sigmoid", "log": "log_softmax", "scores": "linear"},
         "others": [],
+        "names": None,
+        "problem": None,
+        "dropout": None,
     }
     targets = {a["variable"]: a["target"] for a in manifest["assignments"]}
     assert (targets["loss/project/kernel"], targets["loss/project/bias"]) == ("classifier/kernel", "classifier/bias")

@@ -204,8 +204,13 @@ def test_a_manifest_that_says_other_things_than_the_export_is_does_not_pass(conv
     row["sha256"] = "0" * 64
     manifest["architecture"]["output_dropout"] = 0.3
     (export / MANIFEST).write_text(json.dumps(manifest))
-    found = verify_export(str(converted(NAME).source), export, battery=first_batches)
+    errors = tmp_path / "errors"
+    found = verify_export(str(converted(NAME).source), export, node_data=errors, battery=first_batches)
     assert not found.passed
+    assert found.node_data == errors
+    assert json.loads((errors / "difference.json").read_text()).keys() > {"main"}
+    with pytest.raises(surgery.UsageError, match="it exists already"):
+        surgery.verify(converted(NAME).source, export, node_data=errors)
     assert all(diff.passed for diff in found.report.outputs)
     assert found.report.contract[0] == f"{MANIFEST}: architecture.output_dropout says 0.3, expected 0.2"
     assert found.report.contract[1].startswith(f"{MANIFEST}: assignments.{row['target']}.sha256 says '0000")

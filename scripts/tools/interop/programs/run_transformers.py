@@ -1,6 +1,6 @@
 """Loads Hugging Face folders in transformers, in the environment `torch`, and writes what they compute.
 
-    run_transformers.py REQUEST.npz FOLDER ANSWER.npz [FOLDER ANSWER.npz …]
+    run_transformers.py REQUEST.npz FOLDER ANSWER.npz [REQUEST.npz FOLDER ANSWER.npz …]
 
 REQUEST.npz has `input_ids` (each is taken modulo the model's vocabulary), `attention_mask` and `token_type_ids`, int32
 [batch, seq], and `texts`, JSON of a list of texts. An answer has every hidden state, attention, pooled output and
@@ -31,7 +31,13 @@ def answer(folder: Path, request: dict[str, np.ndarray]) -> dict[str, np.ndarray
         loading[type(model).__name__] = {
             key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys")
         }
-        asked = request | {"input_ids": request["input_ids"] % model.config.vocab_size}
+        asked = {name: request[name] for name in ("attention_mask", "token_type_ids")}
+        asked["input_ids"] = request["input_ids"] % model.config.vocab_size
+        types = getattr(model.config, "type_vocab_size", None)
+        if types is None:
+            del asked["token_type_ids"]  # a model without token types
+        else:
+            asked["token_type_ids"] = asked["token_type_ids"] % types
         found |= outputs(model.eval(), asked, "float32.") | outputs(model.double(), asked, "")
         if hasattr(model, "classifier"):
             labelled = {"id2label": model.config.id2label, "problem_type": model.config.problem_type}
@@ -48,7 +54,7 @@ def answer(folder: Path, request: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 def outputs(model: Any, request: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """The outputs of a model by name."""
-    inputs = {name: torch.tensor(request[name]) for name in ("input_ids", "attention_mask", "token_type_ids")}
+    inputs = {name: torch.tensor(value) for name, value in request.items()}
     with torch.no_grad():
         returned = model(**inputs, output_hidden_states=True, output_attentions=True)
     found = {f"hidden_states_{number}": value for number, value in enumerate(returned.hidden_states)}
@@ -65,8 +71,7 @@ def as_json(value: Any) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    asked = dict(np.load(sys.argv[1]))
-    pairs = sys.argv[2:]
-    for place, file in zip(pairs[::2], pairs[1::2], strict=True):
-        arrays: dict[str, Any] = answer(Path(place), asked)
+    given = sys.argv[1:]
+    for asked, place, file in zip(given[::3], given[1::3], given[2::3], strict=True):
+        arrays: dict[str, Any] = answer(Path(place), dict(np.load(asked)))
         np.savez_compressed(file, **arrays)
