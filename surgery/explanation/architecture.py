@@ -156,6 +156,7 @@ def infer_architecture(
     _refuse_missing(module.name, {name: why for name, why in findings.missing.items() if name not in unknown})
     _refuse_other_than_allowed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
+    _refuse_no_positions(module.name, values)
     outputs = _outputs(family, graphs.targets, values)
     asked = family.asked_for(bound.sizes)
     convention, submodels = _conventions(family, graphs, explanation, outputs, asked, values)
@@ -241,6 +242,15 @@ def _refuse_other_than_allowed(name: str, family: Family, findings: Findings) ->
                 f"(read at {findings.place(field)}), but Model Garden's encoder has "
                 f"{' or '.join(map(str, allowed))} only"
             )
+
+
+def _refuse_no_positions(name: str, values: Mapping[str, Any]) -> None:
+    if most_tokens(values) < 1:
+        raise UnexplainedError(
+            f"inferring the architecture of {name}: pad_token_id {values['pad_token_id']} leaves none of the "
+            f"{values['max_position_embeddings']} positions for a token",
+            hint="the config is damaged, or belongs to another checkpoint",
+        )
 
 
 def _conventions(

@@ -242,6 +242,16 @@ class Anchors:
         return other_randomness(self.graph, self.dropouts)
 
 
+def _without_shift(logits: Tensor) -> Tensor:
+    """Logits before a constant was added to all of them, which no softmax shows.
+
+    transformers' stable_softmax adds 1e-9, so that XLA compiles the softmax rightly on a CPU (tf_utils.py).
+    """
+    found = through_shapes(logits)
+    rest = [feed for feed in found.node.inputs if constant(feed) is None] if found.node.op in SUMS else []
+    return through_shapes(rest[0]) if len(rest) == 1 else found
+
+
 LAST_OF_TWO = (1.0, -1.0)
 """The last axis of a tensor [batch, width], as it is counted from either end."""
 
@@ -268,13 +278,3 @@ def _is_gelu(product: Node, x: Node) -> bool:
         if way is not None and any(node.op in ("Tanh", "Erf", "Erfc") for node in way):
             return True
     return False
-
-
-def _without_shift(logits: Tensor) -> Tensor:
-    """Logits before a constant was added to all of them, which no softmax shows.
-
-    transformers' stable_softmax adds 1e-9, so that XLA compiles the softmax rightly on a CPU (tf_utils.py).
-    """
-    found = through_shapes(logits)
-    rest = [feed for feed in found.node.inputs if constant(feed) is None] if found.node.op in SUMS else []
-    return through_shapes(rest[0]) if len(rest) == 1 else found

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from click.testing import CliRunner
 
 import surgery
@@ -188,6 +189,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         ],
         "taps": [printed("taps", bert), printed("taps", modules("g4_mobilebert"))],
         "parity": [report().to_dict()],
+        "attention": [attention()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
         "html report": [surgery.report(bert, folder / "page.html").to_dict()],
         "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger)],
@@ -259,6 +261,15 @@ def unclean(modules: Modules, folder: Path) -> Path:
     from tests.support.hostile import hostile_copy
 
     return hostile_copy(modules("g4_bert_mlm"), folder / "unclean", folder / "marker")
+
+
+def attention() -> dict[str, Any]:
+    """The attention of a text, from one head of two blocks."""
+    from surgery.jobs.attention import document_of
+    from surgery.plots import Attention
+
+    maps = Attention(tokens=("[CLS]", "[SEP]"), blocks=(0, 2), probabilities=np.full((2, 1, 2, 2), 0.5, np.float32))
+    return document_of(maps, "", "exported/bert_text/1")
 
 
 def differences(modules: Modules, folder: Path) -> list[Any]:

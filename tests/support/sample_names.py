@@ -79,7 +79,7 @@ TAPPED_MODULES = (
     "g4_talkheads",
     *TF1_SAMPLES,
 )
-TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_distilbert", "hf_roberta")
+TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_roberta")
 TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
 """Converted with every tap: each family, generation and source, and each form of block."""
 
@@ -132,6 +132,11 @@ SUPPORT = {
     ("MobileBERT", "Hugging Face checkpoint"): ("g4_mobilebert",),
     ("BERT with talking heads", "TF2 SavedModel"): ("g4_talkheads",),
     ("BERT with talking heads", "re-saved around a `hub.KerasLayer`"): ("g4_talkheads",),
+    ("BERT", "TensorFlow SavedModel of transformers"): ("hf_tf_bert",),
+    ("ELECTRA", "TensorFlow SavedModel of transformers"): ("hf_tf_electra",),
+    ("ALBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_albert",),
+    ("DistilBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_distilbert",),
+    ("RoBERTa, XLM-R", "TensorFlow SavedModel of transformers"): ("hf_tf_roberta",),
     ("BERT", "to Hugging Face"): ("g4_bert_mlm", "g2_small", "tf1_bert_small"),
     ("BERT, normalised (LaBSE, LEALLA)", "to Hugging Face"): ("labse",),
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
