@@ -14,8 +14,8 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.convention import Convention
 from surgery.explanation.ends import IN_PLACE
 from surgery.graphs.dataflow import between
-from surgery.graphs.fingerprints import see_through
-from surgery.graphs.flat import Node, Tensor
+from surgery.graphs.fingerprints import Fingerprints, see_through
+from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER, Family
@@ -34,30 +34,41 @@ def check_pooled(
         if graph is None or pooler is None or trace is None:
             continue
         normalized = graph.l2_normalized(pooler) if POOLED_L2_NORM_EPS in values else None
-        expected = {POOLER: pooler.node, POOLED: pooler.node if normalized is None else normalized.output.node}
+        expected = {POOLER: pooler, POOLED: pooler if normalized is None else normalized.output}
         paths = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)}
-        for name, node in expected.items():
-            if name in convention.outputs and _behind(tensor := paths[convention.outputs[name]]) is not node:
+        for name, wanted in expected.items():
+            found = paths[convention.outputs[name]] if name in convention.outputs else None
+            if found is not None and not _same(graph.graph, found, wanted):
+                what = "the pooler's output" if wanted is pooler else "the pooler's output divided by its length"
                 raise UnexplainedError(
-                    f"reading the outputs of {module.name}'s {convention.callable}: {name} is not the output of the "
-                    f"pooler{' divided by its length' if name == POOLED and normalized else ''}, {_made(tensor, node)}",
+                    f"reading the outputs of {module.name}'s {convention.callable}: {name} is not {what}, "
+                    + _made(found, wanted),
                     hint="surgery knows the pooler's own output, and that normalised by tf.math.l2_normalize; "
                     "`surgery graph` and `surgery tap` work with any other",
                 )
 
 
-def _behind(tensor: Tensor) -> Node:
-    """The node of a tensor, seen through operations that keep its elements in their order."""
+def _same(graph: FlatGraph, found: Tensor, wanted: Tensor) -> bool:
+    """Whether two tensors have the same elements: they are one tensor, or are computed in the same way."""
+    found = _behind(found)
+    if found.node is wanted.node:
+        return True
+    prints = Fingerprints(graph, {})
+    return prints.of(found) == prints.of(wanted._replace(port=found.port))
+
+
+def _behind(tensor: Tensor) -> Tensor:
+    """The tensor behind operations that keep its elements in their order."""
     tensor = see_through(tensor)
     while tensor.node.op in IN_PLACE:
         tensor = see_through(tensor.node.inputs[0])
-    return tensor.node
+    return tensor
 
 
-def _made(tensor: Tensor, start: Node) -> str:
-    """What makes an output of the node that was expected to be it, in words."""
-    way = between(tensor, start)
+def _made(found: Tensor, wanted: Tensor) -> str:
+    """What makes an output of the tensor that was expected to be it, in words."""
+    way, place = between(found, wanted.node), see_through(found).node.path
     if way is None:
-        return f"but is computed by {see_through(tensor).node.path} without it"
+        return f"but is computed by {place} without it"
     operations = sorted({node.op for node in way} - {"Const", "Identity"})
-    return f"but computed from it by {', '.join(operations)} ({see_through(tensor).node.path})"
+    return f"but computed from it by {', '.join(operations)} ({place})"
