@@ -105,7 +105,8 @@ def edited_hashes(edited: EditedPlan, weights: Weights) -> dict[str, str]:
         number = claim.holes.get("layer")
         block = edited.blocks[int(number or 0)]
         if shared or number is None or block.replaced is None:
-            hashes |= {target: sha256(_without_heads(target, weights, block)) for target in claim.targets}
+            targets = [target for target in claim.targets if target in weights]  # not those of a head that is no part
+            hashes |= {target: sha256(_without_heads(target, weights, block)) for target in targets}
     return hashes
 
 

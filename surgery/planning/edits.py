@@ -111,7 +111,8 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
         blocks, count = _apply(edit, blocks, plan.inference)
         hits.append((describe(edit), count))
     inference = _renumbered(plan.inference, blocks)
-    weights = map_weights(plan.module, inference)
+    outputs = resolve(inference, request or Request())
+    weights = map_weights(plan.module, inference, outputs.head)
     mapped = {assignment.variable.address for assignment in weights.assignments}
     dropped = {drop.variable.address for drop in (*plan.weights.dropped, *weights.dropped)}
     gone = tuple(
@@ -120,7 +121,6 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
         if assignment.variable.address not in mapped | dropped
     )
     weights = replace(weights, dropped=(*weights.dropped, *gone))
-    outputs = resolve(inference, request or Request())
     signatures = signature_outputs(inference, outputs)
     edited = replace(plan, inference=inference, weights=weights, outputs=outputs, signatures=signatures)
     return EditedPlan(plan=edited, blocks=blocks, hits=tuple(hits))

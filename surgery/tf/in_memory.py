@@ -15,13 +15,14 @@ from surgery.graphs.merging import Input, Part
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs
 from surgery.proof.joining import joinable, run_joined
+from surgery.tables.head import HEAD
 from surgery.tf.export import Traces
 from surgery.tf.flat_outputs import flat_outputs
 from surgery.tf.merged import import_merged, new_merging
 
 
 class InMemory:
-    """The encoder of `traces`, with its sub-models, and with its taps if `tapped`.
+    """The encoder of `traces`, with its sub-models and the head that is kept, and with its taps if `tapped`.
 
     Attributes:
         formulas: Names of the formulas whose exact values took the place of their float32 roundings.
@@ -45,6 +46,9 @@ class InMemory:
                 flat[f"{name}.{recipe.logits}"] = encoder.submodel(
                     name, encoded["sequence_output"], given[recipe.positions]
                 )
+            if traces.outputs.head is not None:
+                logits = encoder.head(encoded["pooled_output"])
+                flat.update({f"{HEAD}.{name}": tensor for name, tensor in logits.items()})
             return flat
 
         self.formulas: tuple[str, ...] = ()
@@ -53,7 +57,8 @@ class InMemory:
         self._double = self._twin(specs)
 
     def record(self, battery: Sequence[Batch]) -> list[Outputs]:
-        """The encoder's outputs on each batch by export name, and those of sub-models, such as `mlm.mlm_logits`.
+        """The encoder's outputs on each batch by export name, and those of sub-models, such as `mlm.mlm_logits`, and of
+        the head, such as `classifier.logits`.
 
         On batches with taps, these are among them.
         """

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_names import BUILT, SAMPLES, SHARP_SAMPLES, TRANSFORMERS_SAMPLES
+from tests.support.sample_names import BUILT, PUBLISHED, SAMPLES, SHARP_SAMPLES, TRANSFORMERS_SAMPLES
 
 SLOW = (
     "tests/whole/",
@@ -33,10 +33,15 @@ OF_ONE_SAMPLE = {"tests/whole/convert/test_tap_loaders.py": "hf_bert", "tests/wh
 OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/test_requests.py")
 """What shares the text exports."""
 
+IN_BROWSER = "tests/browser/"
+"""What shares one Chromium."""
+
 OF_TRITON = "tests/triton/"
 """What shares the environment of Triton, which takes minutes to make."""
 
-NAMES = sorted(map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *TRANSFORMERS_SAMPLES, *BUILT)), key=len, reverse=True)
+NAMES = sorted(
+    map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *TRANSFORMERS_SAMPLES, *PUBLISHED, *BUILT)), key=len, reverse=True
+)
 NAMED = re.compile(rf"(?:^|-)({'|'.join(NAMES)})(?:-|$)")
 
 
@@ -45,6 +50,8 @@ def group_of(name: str) -> str:
     file, _, test = name.partition("::")
     if file.startswith(OF_TRITON):
         return "triton"
+    if file.startswith(IN_BROWSER):
+        return "browser"
     if file.startswith(OF_TEXTS):
         return "texts"
     parameters = test.partition("[")[2].removesuffix("]")

@@ -18,10 +18,13 @@ from surgery.edits import DropBlocks
 from surgery.errors import ParityError
 from surgery.explanation import recognition
 from surgery.explanation.tokenization import find_tokenization, read_constants
+from surgery.jobs import edit as edit_job
 from surgery.jobs.checkpoint import write_checkpoint
 from surgery.jobs.convert import convert_module
 from surgery.jobs.texts import TRIED
-from tests.support.conversions import first_batches, two_batches
+from surgery.jobs.verify import verify_export
+from tests.support.builders import hugging_face
+from tests.support.conversions import two_batches
 from tests.support.editing import inspected
 
 verified = partial(write_checkpoint, verify=True, battery=two_batches)
@@ -60,11 +63,11 @@ def test_an_export_of_ours_becomes_the_module_s_own_checkpoint(name, converted, 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    """The Hugging Face classifier that is made of an Estimator's export, and its own export, with the whole proof."""
+    """The Hugging Face classifier that is made of an Estimator's export, and its own export."""
     root = tmp_path_factory.mktemp("classifier")
     (case,) = (case for case in CASES if case.name == "bert_classifier")
     folder = case.write(root / "hf").destination
-    return case, folder, convert_module(str(folder), root / "export" / "1", battery=first_batches)
+    return case, folder, convert_module(str(folder), root / "export" / "1", battery=two_batches)
 
 
 def test_an_export_of_a_classifier_returns_the_logits_of_transformers(classifier):
@@ -88,7 +91,7 @@ def test_an_export_of_a_classifier_comes_home_with_its_labels(classifier, tmp_pa
     assert "classifier.logits" in {diff.name for diff in home.differences.outputs}
     for file in ("config.json", "model.safetensors"):
         assert (home.destination / file).read_bytes() == (folder / file).read_bytes(), file
-    assert surgery.verify(folder, done.destination).report.passed
+    assert verify_export(str(folder), done.destination, battery=two_batches).report.passed
 
 
 def test_the_logits_of_a_saved_classifier_are_computed_on_both_sides(source, tmp_path):
@@ -102,6 +105,17 @@ def test_an_edited_export_has_the_blocks_that_are_left(source, tmp_path, short_b
     edited = surgery.edit(source("g2_small"), DropBlocks("1")).export(tmp_path / "edited").destination
     done = verified(str(edited), tmp_path / "out")
     assert json.loads((done.destination / "config.json").read_text())["num_hidden_layers"] == 2
+
+
+def test_an_edited_classifier_keeps_its_head_and_its_labels(tmp_path, monkeypatch):
+    monkeypatch.setattr(edit_job, "export_edited", partial(edit_job.export_edited, battery=two_batches))
+    module = hugging_face.build_classifier(tmp_path / "module")
+    done = surgery.edit(module, DropBlocks("1")).export(tmp_path / "edited")
+    assert done.report.unmatched == ()
+    assert "classifier.logits" in {diff.name for diff in done.report.outputs}
+    home = surgery.checkpoint(done.destination, tmp_path / "home", tokenizer=False)
+    config = json.loads((home.destination / "config.json").read_text())
+    assert (config["num_hidden_layers"], config["id2label"]["1"]) == (2, "yes")
 
 
 def test_a_slip_in_the_rows_passes_the_accounting_and_not_the_computation(source, tmp_path, monkeypatch):
