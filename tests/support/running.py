@@ -25,7 +25,7 @@ def surgery(*arguments: object, cwd: Path | None = None, **variables: str) -> su
     """Runs `surgery` with these arguments and environment variables."""
     command = [sys.executable, "-m", "surgery", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment(**variables), check=False, timeout=60
+        command, capture_output=True, text=True, cwd=cwd, env=environment(**variables), check=False, timeout=300
     )
 
 
