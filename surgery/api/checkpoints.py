@@ -54,7 +54,8 @@ def checkpoint(
         merge_dropout: One of the module's dropout rates, for a module with several rates that the config has under one
             key. Inference does not depend on it.
         pooling: `"mean"`, `"cls"`, `"max"` or `"mean_sqrt_len"`: also writes the files by which
-            sentence-transformers loads the folder, and pools the last block's output.
+            sentence-transformers loads the folder, and pools the last block's output. `"pooler"` makes it return the
+            module's pooled output; so does None for a module that normalises it, because transformers' class does not.
         tokenizer: Whether the tokenizer's files are written.
         vocab: As for `convert`.
         lower_case: As for `convert`.

@@ -21,7 +21,7 @@ def report(
     destination: PathOrHandle | None = None,
     *,
     verify: PathOrHandle | None = None,
-    text: str | tuple[str, str] | None = None,
+    text: str | None = None,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -38,7 +38,7 @@ def report(
         destination: The file to write; None for `<name>.html` in the current folder.
         verify: The module with which an export is compared, as `verify` does, so that the page shows this comparison.
             Without it, the page shows the comparison of which the export's manifest tells.
-        text: A sentence, or a pair, whose attention the page shows: of each head of each block. The export takes texts,
+        text: A sentence whose attention the page shows: of each head of each block. The export takes texts,
             or lies beside its text export, and was made with `taps="attention_probs"`.
         trust: With `verify` or `text`: as for `convert`.
         assume: As for `convert`.

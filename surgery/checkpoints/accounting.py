@@ -79,6 +79,8 @@ def account(folder: Path, planned: CheckpointPlan, hashes: Mapping[str, str], pr
         if target in hashes and sha256(laid_out) != hashes[target]:
             problems.append(f"{assignment.variable.name}: its bits differ from those of {target} in the module")
         tick()
+    if planned.embedding is not None:
+        problems += planned.embedding.problems(folder, hashes, plan.weights.sizes)
     return Accounting(
         read_back=plan,
         tensors=len(read),

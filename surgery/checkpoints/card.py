@@ -98,6 +98,18 @@ def _use(planned: CheckpointPlan) -> Iterator[str]:
     if planned.random_layers:
         yield "There is no pooler: without `add_pooling_layer=False`, transformers makes one of random numbers."
         yield ""
+    yield from _about_pooled(planned)
+
+
+def _about_pooled(planned: CheckpointPlan) -> Iterator[str]:
+    if planned.normalized:
+        yield "transformers' `pooler_output` is the source's `pooled_output` before it is divided by its length."
+    if planned.embedding is not None:
+        yield "sentence-transformers returns the source's `pooled_output`."
+    if planned.embedding is not None and planned.embedding.normalized:
+        yield f"It is the same for every vector that was at least {number(planned.embedding.shortest)} long."
+    if planned.normalized or planned.embedding is not None:
+        yield ""
 
 
 def _source_facts(planned: CheckpointPlan) -> Iterator[str]:

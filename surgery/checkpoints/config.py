@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.arguments import argument
+from surgery.checkpoints.kept import pooler_scope
 from surgery.checkpoints.naming import Form
 from surgery.errors import UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.config import meaning_of
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
-from surgery.tables.family import Family
+from surgery.tables.family import POOLED_L2_NORM_EPS, Family
 
 RATE = "rate"
 Row = ConfigEvidence | CodeEvidence
@@ -71,7 +72,9 @@ def write_config(name: str, inference: Inference, form: Form, *, merge_dropout: 
     refusals += _unequal_heads(form, architecture)
     if refusals:
         raise UnexplainedError(
-            f"{doing}: transformers' {form.class_name} cannot compute what it computes", details=tuple(refusals)
+            f"{doing}: transformers' {form.class_name} cannot compute what it computes",
+            hint=_without_pooler(family, rows, architecture),
+            details=tuple(refusals),
         )
     changed = {field: value for field, value in module_has.items() if architecture[field] != value}
     return WrittenConfig(values=values, architecture=architecture, changed=changed)
@@ -82,6 +85,8 @@ def _read_back(inference: Inference, form: Form, rows: list[Row]) -> dict[str, A
     described = {row.field for row in form.publisher.evidence}
     shown = {row.field for row in rows} | set(inference.family.sizes.values())
     values = inference.architecture.values
+    # What is done with the pooler's output is no part of transformers' classes, see surgery.checkpoints.embedding.
+    described.add(POOLED_L2_NORM_EPS)
     return {field: value for field, value in values.items() if field in shown or field not in described}
 
 
@@ -95,6 +100,15 @@ def _fixed_otherwise(family: Family, rows: list[Row], architecture: Mapping[str,
         if value != row.value:
             meaning = family.fields[row.field].meaning
             yield f"{row.field} is {value} ({meaning}); {row.place} has {row.value} only"
+
+
+def _without_pooler(family: Family, rows: list[Row], architecture: Mapping[str, Any]) -> str:
+    """The way out if the pooler is what cannot be expressed; "" if it is not."""
+    scope = pooler_scope(family)
+    of_pooler = [row for row in _code(rows) if scope is not None and any(a.startswith(scope) for a in row.anchors)]
+    if all(architecture.get(row.field, row.value) == row.value for row in of_pooler):
+        return ""
+    return f"leave out the pooler, and with it the pooled output: {argument('drop_pooler', True)}"
 
 
 def _merged(

@@ -6,9 +6,12 @@ weight rows (surgery.proof.float64). It is the function that transformers' code 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from surgery.checkpoints.embedding import SENTENCE_EMBEDDING, as_the_checkpoint_names_them
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import Batch
@@ -63,12 +66,15 @@ def compare_in_double(
     renamed: Mapping[str, str],
     battery: Sequence[Batch],
     formulas: tuple[str, ...],
+    embed: Callable[[np.ndarray], np.ndarray] | None = None,
     progress: Progress = silent,
 ) -> Differences:
     """Computes the checkpoint of the plan `written` on a battery.
 
     `expected` are the module's outputs on each batch. Those that the checkpoint does not have are left out, such as
     the pooled output of one without a pooler. `renamed` are the names of those that the checkpoint calls otherwise.
+    `embed` computes what sentence-transformers returns of the last block's output; None where the checkpoint has no
+    such modules.
     """
     tensors = written.module.open_tensors()
     computed = record_float64(
@@ -82,12 +88,14 @@ def compare_in_double(
         Outputs(float64=outputs.float64)
         for outputs in expected_outputs(written.inference, written.outputs, battery, computed)
     ]
+    if embed is not None:
+        found = [_with_embedding(outputs, embed) for outputs in found]
     names = {name for outputs in found for name in outputs.float64}
     wanted = [
         Outputs(
             float64={
                 renamed.get(name, name): value
-                for name, value in outputs.float64.items()
+                for name, value in as_the_checkpoint_names_them(outputs.float64).items()
                 if renamed.get(name, name) in names
             }
         )
@@ -100,3 +108,9 @@ def compare_in_double(
         formulas=formulas,
         not_compared=tuple(sorted(names - shared)),
     )
+
+
+def _with_embedding(outputs: Outputs, embed: Callable[[np.ndarray], np.ndarray]) -> Outputs:
+    if (states := outputs.float64.get("sequence_output")) is None:
+        return outputs
+    return Outputs(float64={**outputs.float64, SENTENCE_EMBEDDING: embed(states)})

@@ -11,9 +11,11 @@ from surgery.arguments import argument
 from surgery.checkpoints.classifier import head_values, labelling_of
 from surgery.checkpoints.config import WrittenConfig, write_config
 from surgery.checkpoints.edited import refuse_other_layers
+from surgery.checkpoints.embedding import MODE as EMBEDDING_MODE
+from surgery.checkpoints.embedding import Embedding, find_embedding
 from surgery.checkpoints.kept import kept_weights, pooler_scope
 from surgery.checkpoints.naming import Form, choose_form
-from surgery.checkpoints.pooling import MODES
+from surgery.checkpoints.pooling import MODES, sentence_files
 from surgery.checkpoints.tokenizer import TokenizerFiles, tokenizer_files
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
@@ -23,6 +25,7 @@ from surgery.explanation.tokenization import Tokenization, check_vocabulary, fin
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, keep_head, make_plan
 from surgery.results import Brief
+from surgery.tables.family import POOLED_L2_NORM_EPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,7 @@ class CheckpointPlan(Brief):
         tokenization: The tokenizer with the evidence for its casing; None if its files are not written.
         tokenizer: The tokenizer's files; None if they are not written.
         pooling: The pooling for sentence-transformers; None for a checkpoint without its files.
+        embedding: The modules behind the pooling "pooler"; None for any other.
     """
 
     plan: Plan
@@ -75,6 +79,22 @@ class CheckpointPlan(Brief):
     tokenization: Tokenization | None
     tokenizer: TokenizerFiles | None
     pooling: str | None
+    embedding: Embedding | None
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the module normalises the pooler's output, which transformers' class does not."""
+        scope = pooler_scope(self.plan.inference.family)
+        has_pooler = scope is not None and any(target.startswith(scope) for target in self.form.targets)
+        return has_pooler and POOLED_L2_NORM_EPS in self.plan.architecture.values
+
+    @property
+    def sentence_files(self) -> Mapping[str, Any]:
+        """The JSON files by which sentence-transformers loads the checkpoint, by name; none without a pooling."""
+        if self.pooling is None:
+            return {}
+        sizes = self.plan.architecture["hidden_size"], self.plan.architecture.longest
+        return sentence_files(self.pooling, *sizes) if self.embedding is None else self.embedding.files(*sizes)
 
     @property
     def config_values(self) -> Mapping[str, Any]:
@@ -107,10 +127,10 @@ def plan_checkpoint(
         UnexplainedError: No weight table explains the module, or transformers cannot express it.
         UsageError: An option is missing that transformers' classes demand, or cannot be carried out.
     """
-    if request.pooling is not None and request.pooling not in MODES:
+    if request.pooling is not None and request.pooling not in (*MODES, EMBEDDING_MODE):
         raise UsageError(
             f"{argument('pooling', request.pooling)}: sentence-transformers has no such pooling",
-            hint="poolings: " + ", ".join(MODES),
+            hint="poolings: " + ", ".join((*MODES, EMBEDDING_MODE)),
         )
     refuse_other_layers(module)
     plan = make_plan(module, destination, assume)
@@ -121,6 +141,7 @@ def plan_checkpoint(
     form = choose_form(module, inference, kept)
     labelling = labelling_of(module, kept.head, form.library.head, request.labels)
     config = write_config(module.name, inference, form, merge_dropout=request.merge_dropout)
+    embedding = find_embedding(inference, form, request.pooling)
     tokenization = _tokenization(module, inference, request)
     files = None
     if tokenization is not None:
@@ -134,7 +155,8 @@ def plan_checkpoint(
         left_out=(*plan.weights.dropped, *kept.dropped),
         tokenization=tokenization,
         tokenizer=files,
-        pooling=request.pooling,
+        pooling=request.pooling if embedding is None else EMBEDDING_MODE,
+        embedding=embedding,
     )
 
 

@@ -31,6 +31,7 @@ from surgery.cli.terminal import show, working
         "surgery checkpoint exported/bert/1 bert_hf --verify",
         "surgery checkpoint ./electra electra_hf --drop-pooler",
         "surgery checkpoint ./module sentences_hf --pooling mean",
+        "surgery checkpoint ./labse labse_hf",
         "surgery checkpoint ./classifier classifier_hf --label negative --label positive",
     ),
 )
@@ -49,7 +50,9 @@ from surgery.cli.terminal import show, working
 @click.option(
     "--merge-dropout", type=float, metavar="RATE", help="The rate in the place of several that the config cannot have."
 )
-@click.option("--pooling", metavar="NAME", help="Add sentence-transformers' files: mean, cls, max or mean_sqrt_len.")
+@click.option(
+    "--pooling", metavar="NAME", help="Add sentence-transformers' files: mean, cls, max, mean_sqrt_len or pooler."
+)
 @click.option("--tokenizer/--no-tokenizer", default=True, show_default=True, help="Write the tokenizer's files.")
 @click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary file, if the module has none.")
 @click.option("--lower-case/--no-lower-case", default=None, help="The casing, if the module does not show it.")

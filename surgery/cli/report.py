@@ -87,8 +87,7 @@ def report(
 
     The page has the architecture with its evidence, the way of every weight, the proof, signatures, sizes, the safety
     scan and the origin, and fetches nothing. No TensorFlow is needed, and nothing is run, unless --verify or --text
-    asks for it.
-    If the two differ then, the page shows where, and the exit code is 5.
+    asks for it. If --verify finds that the export is another function, the page shows where, and the exit code is 5.
     """
     with working(verbose) if verify is not None or text is not None else nullcontext(silent) as progress:
         written = surgery.report(

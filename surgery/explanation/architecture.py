@@ -6,7 +6,7 @@ evidence is an error that names the option which supplies the value, because no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -33,11 +33,12 @@ from surgery.explanation.heads import Head
 from surgery.explanation.heads_in_configs import described_head, with_labelling
 from surgery.explanation.heads_in_graphs import find_head
 from surgery.explanation.outputs import EncoderOutputs
+from surgery.explanation.pooled import check_pooled
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes, most_tokens
 from surgery.module import InspectedModule
 from surgery.results import Brief, Result
-from surgery.tables.family import Family, InputAnchor
+from surgery.tables.family import POOLED_L2_NORM_EPS, Family, InputAnchor
 from surgery.tables.publisher import Publisher
 from surgery.tables.recipe import SubmodelRecipe
 
@@ -115,7 +116,7 @@ class Inference(Brief):
     def outputs(self) -> EncoderOutputs:
         """The outputs of the encoder: those of the family for which this module has weights."""
         targets = {target for claim in self.claims for target in claim.targets}
-        return EncoderOutputs.of(self.family, targets, self.architecture.blocks)
+        return _outputs(self.family, targets, self.architecture.values)
 
 
 def infer_architecture(
@@ -153,10 +154,12 @@ def infer_architecture(
     findings = fold(module.name, (*observations, *bound.observations))
     unknown = _unknown_rates(family, findings, observations) if for_inference else {}
     _refuse_missing(module.name, {name: why for name, why in findings.missing.items() if name not in unknown})
-    _refuse_other_than_fixed(module.name, family, findings)
+    _refuse_other_than_allowed(module.name, family, findings)
     values = {field: findings.values[field] for field in family.fields if field in findings.values}
-    outputs = EncoderOutputs.of(family, graphs.targets, values[BLOCK_COUNT])
-    convention, submodels = _conventions(family, graphs, explanation, outputs, family.asked_for(bound.sizes))
+    _refuse_no_positions(module.name, values)
+    outputs = _outputs(family, graphs.targets, values)
+    asked = family.asked_for(bound.sizes)
+    convention, submodels = _conventions(family, graphs, explanation, outputs, asked, values)
     generations = explanation.dialect.generation
     return Inference(
         family=family,
@@ -174,6 +177,10 @@ def infer_architecture(
         head=_head(module, family, explanation, outputs),
         unknown=unknown,
     )
+
+
+def _outputs(family: Family, targets: Container[str], values: Mapping[str, Any]) -> EncoderOutputs:
+    return EncoderOutputs.of(family, targets, values[BLOCK_COUNT], normalized=POOLED_L2_NORM_EPS in values)
 
 
 def _head(module: InspectedModule, family: Family, explanation: Explanation, outputs: EncoderOutputs) -> Head | None:
@@ -227,13 +234,23 @@ def _refuse_missing(name: str, missing: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_other_than_fixed(name: str, family: Family, findings: Findings) -> None:
-    for field, value in family.fixed.items():
-        if findings.values.get(field, value) != value:
+def _refuse_other_than_allowed(name: str, family: Family, findings: Findings) -> None:
+    for field, allowed in family.allowed.items():
+        if field in findings.values and findings.values[field] not in allowed:
             raise UnexplainedError(
                 f"inferring the architecture of {name}: {field} is {findings.values[field]} "
-                f"(read at {findings.place(field)}), but Model Garden's encoder has {value} only"
+                f"(read at {findings.place(field)}), but Model Garden's encoder has "
+                f"{' or '.join(map(str, allowed))} only"
             )
+
+
+def _refuse_no_positions(name: str, values: Mapping[str, Any]) -> None:
+    if most_tokens(values) < 1:
+        raise UnexplainedError(
+            f"inferring the architecture of {name}: pad_token_id {values['pad_token_id']} leaves none of the "
+            f"{values['max_position_embeddings']} positions for a token",
+            hint="the config is damaged, or belongs to another checkpoint",
+        )
 
 
 def _conventions(
@@ -242,6 +259,7 @@ def _conventions(
     explanation: Explanation,
     outputs: EncoderOutputs,
     inputs: tuple[InputAnchor, ...],
+    values: Mapping[str, Any],
 ) -> tuple[Convention, dict[str, Convention]]:
     """How `__call__` and the sub-models are called: as the graph shows, or for a checkpoint as its export will be."""
     module = graphs.module
@@ -254,9 +272,8 @@ def _conventions(
 
     def read(name: str, submodel: SubmodelRecipe | None = None) -> Convention:
         graph, called = graphs.anchored(name, training=False), explanation.dialect.outputs
-        return read_convention(module, family, inputs, name, graph, outputs.names, called=called, submodel=submodel)
+        found = read_convention(module, family, inputs, name, graph, outputs.names, called=called, submodel=submodel)
+        check_pooled(module, family, values, found, graph)
+        return found
 
-    return (
-        read("__call__"),
-        {name: read(name, submodel=recipe) for name, recipe in submodels.items()},
-    )
+    return read("__call__"), {name: read(name, submodel=recipe) for name, recipe in submodels.items()}

@@ -46,6 +46,11 @@ class Convention:
     length: int | None = None
     inner: bool = False
 
+    @property
+    def returned(self) -> str:
+        """ "list" or "dict", the structure that it returns."""
+        return "list" if all(path.startswith("[") for path in self.outputs.values()) else "dict"
+
 
 def read_convention(
     module: InspectedModule,

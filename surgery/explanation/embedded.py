@@ -20,6 +20,7 @@ from surgery.graphs.op_types import UNKNOWN, definitions_of
 from surgery.graphs.reach import ancestors
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.tables.anchors import Anchors
+from surgery.tables.family import POOLED, POOLER
 
 
 def locate_encoder(module: InspectedModule) -> InspectedModule:
@@ -62,7 +63,9 @@ def _trace(module: InspectedModule, ends: Ends) -> Trace:
     taken = [_info(ends, tensor, keys) for tensor in ends.inputs().values()]
     outputs = {"sequence_output": ends.sequence}
     if ends.pooled is not None:
-        outputs["pooled_output"] = ends.pooled
+        normalized = ends.anchors.l2_normalized(ends.pooled)
+        pooled = {POOLED: ends.pooled} if normalized is None else {POOLER: ends.pooled, POOLED: normalized.output}
+        outputs.update(pooled)
     if len({info.key for info in taken}) < len(taken):
         taken = [replace(info, key=str(info.name)) for info in taken]
     inputs = {info.key: info for info in sorted(taken, key=lambda info: info.key)}

@@ -59,12 +59,8 @@ class Ends:
 
     @property
     def pooled(self) -> Tensor | None:
-        """The pooled output: what follows the bias of the pooler; None where the graph does not compute it."""
-        dense = None if self.family.ends is None else self.anchors.bias_add(self.family.ends.pooled)
-        if dense is None:
-            return None
-        activated = [node for node, _ in self.graph.consumers.get(dense, ()) if node.op == "Tanh"]
-        return Tensor((*activated, dense)[0], "0")
+        """The pooler's output, see Anchors.activated; None where the graph does not compute it."""
+        return None if self.family.ends is None else self.anchors.activated(self.family.ends.pooled)
 
     @property
     def sequence(self) -> Tensor:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from surgery.tables.family import Family
+from surgery.tables.family import POOLED, POOLER, Family
 
 BLOCKS = "encoder_outputs"
 """The list of block outputs, each float32 [batch, seq, hidden]."""
@@ -45,13 +45,18 @@ class EncoderOutputs:
     blocks: int
 
     @classmethod
-    def of(cls, family: Family, targets: Container[str], blocks: int) -> EncoderOutputs:
-        """The outputs of an encoder with these weights. An output whose weights are missing is left out."""
+    def of(cls, family: Family, targets: Container[str], blocks: int, *, normalized: bool) -> EncoderOutputs:
+        """The outputs of an encoder with these weights. An output whose weights are missing is left out.
+
+        If the pooled output is `normalized`, the pooler's own output is one more.
+        """
         optional = family.encoder.optional
-        names = tuple(
+        names = [
             name for name in family.output_names if name not in optional or f"{optional[name].scope}/kernel" in targets
-        )
-        return cls(names=names, lists=family.lists, blocks=blocks)
+        ]
+        if normalized and POOLED in names:
+            names.insert(names.index(POOLED) + 1, POOLER)
+        return cls(names=tuple(names), lists=family.lists, blocks=blocks)
 
     @property
     def paths(self) -> dict[str, str]:

@@ -34,9 +34,11 @@ def find_embedded(module: InspectedModule) -> dict[str, tuple[Family, Explanatio
 
 
 def _scopes(name: str, rule: WeightRule) -> Iterator[str]:
-    """The scopes under which a row claims a variable of this name: "" if the row's pattern is the whole name."""
-    starts = [0, *(match.end() for match in re.finditer("/", name))]
-    begun = (start for start in starts if name.startswith(rule.beginning, start))
+    """The scopes under which a row claims a variable of this name: "" if the row's pattern is the whole name.
+
+    Google-research's BertModel takes the name of its own scope as an argument: in LEALLA, "student_" stands before it.
+    """
+    begun = (match.start() for match in re.finditer(re.escape(rule.beginning), name))
     return (name[:start] for start in begun if rule.match(name[start:]) is not None)
 
 

@@ -103,7 +103,7 @@ def find_tokenization(
         return Tokenization(file=file, pieces=pieces, lower_case=lower_case, why="option")
     if CASING in constants:
         return Tokenization(file=file, pieces=pieces, lower_case=bool(constants[CASING]), why=f"the module's {CASING}")
-    if pieces and module.config is None:  # not a checkpoint, which another exporter wrote
+    if pieces and module.config is module.training_config is None:  # no checkpoint, and no model of another exporter's
         # official/nlp/tools/export_tfhub_lib.py, get_do_lower_case: always, with a SentencePiece model.
         return Tokenization(
             file=file, pieces=pieces, lower_case=True, why="Model Garden's exporter, for every SentencePiece model"

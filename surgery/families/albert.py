@@ -121,7 +121,7 @@ ALBERT = replace(
         sequence=f"{SHARED}/output_layer_norm/beta",
         pooled="pooler_transform/bias",
     ),
-    fixed={"pooler_act": "tanh", "norm_first": False},
+    allowed={"pooler_act": ("tanh",), "norm_first": (False,)},
     taps=(*attention_taps("_attention_layer", f"{SHARED}/self_attention"), *feed_forward_taps(SHARED)),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:AlbertEncoder",

@@ -22,7 +22,7 @@ from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, fun
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
-from surgery.tables.family import BlockInput, EndAnchors, Family, InputAnchor
+from surgery.tables.family import POOLED_L2_NORM_EPS, BlockInput, EndAnchors, Family, InputAnchor
 from surgery.tables.fields import Field
 from surgery.tables.recipe import Activation, EncoderRecipe, OptionalLayer, Setting, SubmodelRecipe
 from surgery.tables.rules import Dialect, move
@@ -155,6 +155,9 @@ EVIDENCE = (
         field="hidden_act", read=read.activation, anchors=(BLOCK + "/intermediate/bias", BLOCK + "/output/kernel")
     ),
     GraphEvidence(field="pooler_act", read=read.activation_after, anchors=("pooler_transform/bias",)),
+    GraphEvidence(
+        field=POOLED_L2_NORM_EPS, read=read.pooled_l2_norm_epsilon, anchors=("pooler_transform/bias",), optional=True
+    ),
     GraphEvidence(field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=("embeddings/layer_norm/gamma",)),
     GraphEvidence(
         field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=(BLOCK + "/self_attention_layer_norm/gamma",)
@@ -238,6 +241,10 @@ BERT = Family(
             meaning="inside the feed-forward: gelu is exact, gelu_tanh its approximation", kind="activation"
         ),
         "pooler_act": Field(meaning="activation of the pooler", kind="activation"),
+        POOLED_L2_NORM_EPS: Field(
+            meaning="the pooled output has the length 1: the least sum of squares by whose root it is divided",
+            kind="epsilon",
+        ),
         "layer_norm_eps": Field(meaning="added to the variance in every norm", kind="epsilon"),
         "norm_first": Field(meaning="a block norms its input (pre-norm), not its sums (post-norm)", kind="flag"),
         "embedding_dropout": Field(meaning="rate on the normed embeddings", kind="rate"),
@@ -253,7 +260,7 @@ BERT = Family(
     },
     equal_unless=(("embedding", "hidden", "embedding_projection/kernel"), ("pooled", "hidden", "")),
     evidence=EVIDENCE,
-    fixed={"pooler_act": "tanh"},
+    allowed={"pooler_act": ("tanh", "gelu", "gelu_tanh", "relu")},
     inputs=(
         InputAnchor(name="input_word_ids", table="word_embeddings/embeddings"),
         InputAnchor(name="input_mask", table=None),
@@ -295,6 +302,7 @@ BERT = Family(
             Setting(layer="_embedding_norm_layer", attribute="epsilon", field="layer_norm_eps"),
             Setting(layer=f"{_BLOCKS}._attention_layer_norm", attribute="epsilon", field="layer_norm_eps"),
             Setting(layer=f"{_BLOCKS}._output_layer_norm", attribute="epsilon", field="layer_norm_eps"),
+            Setting(layer="_pooler_layer", attribute="activation", field=Activation(field="pooler_act")),
             Setting(layer="_embedding_dropout", attribute="rate", field="embedding_dropout"),
             Setting(layer=f"{_BLOCKS}._attention_dropout", attribute="rate", field="attention_output_dropout"),
             Setting(layer=f"{_BLOCKS}._inner_dropout_layer", attribute="rate", field="intermediate_dropout"),

@@ -11,11 +11,12 @@ from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_distilbert import HUGGING_FACE
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import functional
+from surgery.tables.family import POOLED_L2_NORM_EPS
 from surgery.tables.rules import Dialect
 
 LACKING = ("type_embeddings/", "pooler_transform/", "embedding_projection/")
 """Scopes of BERT's weights that no DistilBERT has."""
-_FIELDS = ("type_vocab_size", "pooler_act")
+_FIELDS = ("type_vocab_size", "pooler_act", POOLED_L2_NORM_EPS)
 
 OURS = Dialect(
     generation={"dict": "surgery's DistilBertEncoder"},
@@ -32,7 +33,7 @@ DISTILBERT = replace(
     fields={name: field for name, field in BERT.fields.items() if name not in _FIELDS},
     equal_unless=(("embedding", "hidden", ""),),
     evidence=tuple(row for row in BERT.evidence if row.field not in _FIELDS),
-    fixed={},
+    allowed={},
     inputs=tuple(anchor for anchor in BERT.inputs if anchor.name != "input_type_ids"),
     ends=None,
     encoder=replace(

@@ -194,7 +194,7 @@ MOBILEBERT = Family(
         ),
         GraphEvidence(field="attention_mask_adder", read=read.mask_adder, anchors=(_QUERY + "/bias",), optional=True),
     ),
-    fixed={"trigram_size": 3},
+    allowed={"trigram_size": (3,)},
     counts={"layer": "num_hidden_layers", "ffn": "num_feedforward_networks"},
     lists={"encoder_outputs": 1, "attention_scores": 0},
     axes={**BERT.axes, "attention_scores": MAP},

@@ -15,7 +15,7 @@ from surgery.families.shared.taps import HIDDEN, INNER, MAP, attention_taps
 from surgery.tables import readers as read
 from surgery.tables import sublayers
 from surgery.tables.evidence import GraphEvidence
-from surgery.tables.family import Tap
+from surgery.tables.family import POOLED_L2_NORM_EPS, Tap
 from surgery.tables.recipe import Activation, BlockLayers, Constant, EncoderRecipe, LayerClass, Setting
 from surgery.tables.rules import Dialect, WeightRule, move
 
@@ -131,6 +131,9 @@ TALKING_HEADS = replace(
             ),
         ),
         GraphEvidence(field="pooler_act", read=read.activation_after, anchors=("cls_transform/bias",)),
+        GraphEvidence(
+            field=POOLED_L2_NORM_EPS, read=read.pooled_l2_norm_epsilon, anchors=("cls_transform/bias",), optional=True
+        ),
         *(
             GraphEvidence(field="layer_norm_eps", read=read.layer_norm_epsilon, anchors=(norm + "/gamma",))
             for norm in _NORMS
@@ -167,7 +170,7 @@ TALKING_HEADS = replace(
         GraphEvidence(field="attention_mask_adder", read=read.mask_adder, anchors=(_QUERY_BIAS,), optional=True),
         *(row for row in BERT.evidence if row.callable == "mlm"),
     ),
-    fixed={"pooler_act": "tanh", "norm_first": False},
+    allowed={"pooler_act": ("tanh",), "norm_first": (False,)},
     taps=_taps(),
     encoder=EncoderRecipe(
         network="official.nlp.modeling.networks:EncoderScaffold",

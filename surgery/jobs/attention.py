@@ -9,8 +9,8 @@ import numpy as np
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.jobs.load import load_export
-from surgery.jobs.text_runner import Text
 from surgery.pages.section import Data
+from surgery.plain import plain
 from surgery.planning.texts import text_destination
 from surgery.plots import Attention
 from surgery.sources.files import SAVED_MODEL
@@ -22,7 +22,7 @@ LONGEST = 64
 """The most tokens of a sentence: a map of more cannot be read, and a page has the maps of all heads."""
 
 
-def attention_of(exported: str, text: Text, *, trust: bool = False) -> Data:
+def attention_of(exported: str, text: str, *, trust: bool = False) -> Data:
     """The attention maps of a text as a document.
 
     An export that takes tokens has its text export beside it, as `convert` writes them, which computes the maps.
@@ -36,7 +36,7 @@ def attention_of(exported: str, text: Text, *, trust: bool = False) -> Data:
         return document_of(loaded.attention(text), text, runs)
 
 
-def document_of(attention: Attention, text: Text, exported: str) -> Data:
+def document_of(attention: Attention, text: str, exported: str) -> Data:
     """The document of attention maps, which `exported` computed of a text."""
     count = len(attention.tokens)
     if count > LONGEST:
@@ -47,8 +47,8 @@ def document_of(attention: Attention, text: Text, exported: str) -> Data:
     return {
         "schema": SCHEMA,
         "exported": exported,
-        "text": [text] if isinstance(text, str) else list(text),
+        "text": text,
         "tokens": list(attention.tokens),
         "blocks": list(attention.blocks),
-        "probabilities": np.round(attention.probabilities.astype(np.float64), DECIMALS).tolist(),
+        "probabilities": plain(np.round(attention.probabilities.astype(np.float64), DECIMALS).tolist()),
     }

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from surgery.checkpoints.accounting import Accounting, account
 from surgery.checkpoints.card import CARD, card
 from surgery.checkpoints.differences import Differences, compare_in_double
 from surgery.checkpoints.plan import CheckpointPlan, CheckpointRequest, plan_checkpoint
-from surgery.checkpoints.pooling import sentence_files
 from surgery.checkpoints.safetensors_file import write_safetensors
 from surgery.checkpoints.tokenizer import CONFIG as TOKENIZER_CONFIG
 from surgery.errors import ParityError, WriteError
@@ -89,7 +89,7 @@ def write_checkpoint(
             differences = None
             if verify:
                 differences = _computed(
-                    planned, accounting, trust, battery, allow_nonfinite=allow_nonfinite, progress=progress
+                    folder, planned, accounting, trust, battery, allow_nonfinite=allow_nonfinite, progress=progress
                 )
                 _check(differences.passed, source, differences.failure)
             (folder / CARD).write_text(card(planned, accounting, differences), encoding="utf-8")
@@ -138,15 +138,15 @@ def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Pr
         for name, content in planned.tokenizer.files.items():
             (folder / name).write_bytes(content)
         _write_json(folder / TOKENIZER_CONFIG, planned.tokenizer.config)
-    if planned.pooling is not None:
-        architecture = planned.plan.architecture
-        width, length = architecture["hidden_size"], architecture.longest
-        for name, content in sentence_files(planned.pooling, width, length).items():
-            _write_json(folder / name, content)
+    for name, content in planned.sentence_files.items():
+        _write_json(folder / name, content)
+    if planned.embedding is not None:
+        planned.embedding.write(folder, weights.value, sizes)
     return hashes
 
 
 def _computed(
+    folder: Path,
     planned: CheckpointPlan,
     accounting: Accounting,
     trust: bool,
@@ -163,8 +163,9 @@ def _computed(
     recorded = record(open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress), progress)
     head, written = planned.head, accounting.read_back.outputs.head
     renamed = {} if head is None or written is None else {f"{HEAD}.{head.logits}": f"{HEAD}.{written.logits}"}
+    embed = None if planned.embedding is None else partial(planned.embedding.encode, folder)
     return compare_in_double(
-        accounting.read_back, recorded.expected, renamed, recorded.battery, recorded.formulas, progress
+        accounting.read_back, recorded.expected, renamed, recorded.battery, recorded.formulas, embed, progress
     )
 
 

@@ -14,13 +14,13 @@ from surgery.export.publish import choose_destination
 from surgery.export.statements import Statements, read_statements
 from surgery.jobs.attention import attention_of
 from surgery.jobs.serve import serve_export
-from surgery.jobs.text_runner import Text
 from surgery.jobs.verify import Verification, verify_export
 from surgery.pages import form
 from surgery.pages.rendering import drawn, render
 from surgery.pages.section import Data, found
 from surgery.pages.sections import MODULE
 from surgery.pages.writing import check_page, write_page
+from surgery.plain import plain
 from surgery.planning.plan import closed_plan, make_plan
 from surgery.planning.tap_listing import TapListing
 from surgery.progress import Progress, silent
@@ -62,7 +62,7 @@ def report_module(
     page: Path | None = None,
     *,
     verify: str | None = None,
-    text: Text | None = None,
+    text: str | None = None,
     trust: bool = False,
     assume: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -142,9 +142,10 @@ def documents_of(module: str, assume: Mapping[str, Any] | None = None) -> dict[s
 def _manifest(statements: Statements) -> dict[str, Data]:
     """The document of an export's manifest; of one that is not as surgery writes it, what is wrong."""
     name, wanted = ("text manifest", form.TEXT_MANIFEST) if "text" in statements.values else ("manifest", form.MANIFEST)
-    problem = statements.damage or form.misfit(dict(statements.values), wanted)
+    values = plain(statements.values)
+    problem = statements.damage or form.misfit(values, wanted)
     if problem is None:
-        return {name: dict(statements.values)}
+        return {name: values}
     return {name: _failed(UsageError(f"{MANIFEST} is not as surgery writes it: {problem}"))}
 
 

@@ -56,7 +56,8 @@ class InspectedModule(Brief):
         whole_graph: Opens the whole graph of a SavedModel without calls, in which an encoder may lie (see
             surgery.explanation.embedded); None for any other module.
         around: The signatures of the model around an encoder that has a call of its own, by name.
-        training_config: The config of the training run, where it lies beside such a graph; None where it does not.
+        training_config: The config of the model that was trained, where it lies beside its graph; None where it does
+            not.
         scope: The scope of the encoder's variables in such a graph, such as "module/"; "" for none.
         open_tensors: Opens the values of the variables.
         saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.

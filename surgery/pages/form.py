@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TEXT, FLAG, COUNT = "a text", "true or false", "a whole number from 0"
-NUMBER = "a number or null"
+NUMBER, NUMBER_OR_NULL = "a number", "a number or null"
 ANY = "anything"
 """The leaves of a form."""
 
@@ -51,11 +51,15 @@ def _keys(value: Mapping[str, Any], form: Mapping[Any, Any]) -> list[tuple[str, 
 
 
 def _is(value: Any, leaf: str) -> bool:
-    if leaf == NUMBER:
-        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    if leaf in (NUMBER, NUMBER_OR_NULL):
+        return (value is None and leaf == NUMBER_OR_NULL) or _is_number(value)
     if leaf == COUNT:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        return isinstance(value, int) and _is_number(value) and value >= 0
     return leaf == ANY or isinstance(value, str if leaf == TEXT else bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _expected(at: str, form: str, value: Any) -> str:
@@ -66,10 +70,10 @@ def _expected(at: str, form: str, value: Any) -> str:
 OUTPUT = {
     "name": TEXT,
     "in_double": FLAG,
-    "difference": NUMBER,
-    "module_error": NUMBER,
-    "export_error": NUMBER,
-    "rms": NUMBER,
+    "difference": NUMBER_OR_NULL,
+    "module_error": NUMBER_OR_NULL,
+    "export_error": NUMBER_OR_NULL,
+    "rms": NUMBER_OR_NULL,
     "bit_equal": Optional(form=FLAG),
     "passed": FLAG,
     "problem": TEXT,

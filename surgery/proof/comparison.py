@@ -26,6 +26,7 @@ from surgery.proof.parity import (
     ROUNDINGS,
     OutputDiff,
 )
+from surgery.tables.family import POOLED, POOLER
 
 Arrays = Mapping[str, np.ndarray]
 """The outputs of one batch, by name."""
@@ -101,7 +102,7 @@ def computation_order(name: str) -> tuple[int, int, bool, str]:
     entry = split_entry(output)
     if entry is not None:
         return (place + 1, entry[1], entry[0] != BLOCKS, name)
-    rank = {"embedding_output": 0, "sequence_output": 2, "pooled_output": 3}.get(output, 4)
+    rank = {"embedding_output": 0, "sequence_output": 2, POOLER: 3, POOLED: 4}.get(output, 5)
     return (place + rank, 0, False, name)
 
 

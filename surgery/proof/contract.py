@@ -134,8 +134,9 @@ def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutpu
             yield f"{name}: no trace that takes a {kind} with training={training}"
         for trace in traces:
             promised = set(convention.outputs)
-            if structure_of(trace) == "dict":
+            if "dict" in (structure_of(trace), convention.returned):
                 promised |= set(convention.aliases)
+            if structure_of(trace) == "dict":
                 promised |= {*inference.outputs.paths, *outputs.tap_names} if name == CALL else set()
             found = {call_output(path, leaf, outputs.tapped_blocks) for path, leaf in trace.flat_outputs}
             for key in sorted(promised ^ found):

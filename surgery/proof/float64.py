@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from surgery.proof.battery import Batch
 from surgery.proof.comparison import Outputs, Recording
 from surgery.proof.layers import Array
 from surgery.proof.named_weights import NamedWeights, Precision, Run, in_both
+from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER
 from surgery.tables.head import HEAD
 from surgery.tables.publisher import MobileBertNames, Names
 
@@ -100,14 +102,23 @@ def _record(
     progress(outputs.blocks, outputs.blocks)
     for found, x in zip(recording, states, strict=True):
         found["sequence_output"] = x
-    if "pooled_output" in outputs.names:
+    if POOLED in outputs.names:
         for found, pooled in zip(recording, formulas.pool(weights, names, values, states, runs), strict=True):
-            found["pooled_output"] = pooled
+            found |= _pooled(pooled, values)
     if isinstance(inference.head, DenseHead):
         classifiers = in_both(runs, partial(weights.dense, names.classifier))
         for found, (_, dtype) in zip(recording, runs, strict=True):
-            found[f"{HEAD}.{inference.head.logits}"] = classifiers[dtype](found["pooled_output"])
+            pooled = found[POOLER if POOLER in outputs.names else POOLED]
+            found[f"{HEAD}.{inference.head.logits}"] = classifiers[dtype](pooled)
     if "mlm" in inference.submodels:
         for index, logits in formulas.masked_lm(weights, names, values, states, runs).items():
             recording[index]["mlm.mlm_logits"] = logits
     return recording
+
+
+def _pooled(pooler_output: Array, values: Mapping[str, Any]) -> dict[str, Array]:
+    """The pooled output made of the pooler's [batch, hidden], and that one, too, where it is another one."""
+    if POOLED_L2_NORM_EPS not in values:
+        return {POOLED: pooler_output}
+    squares = np.sum(pooler_output**2, axis=-1, keepdims=True)
+    return {POOLER: pooler_output, POOLED: pooler_output / np.sqrt(np.maximum(squares, values[POOLED_L2_NORM_EPS]))}

@@ -10,6 +10,7 @@ from surgery.graphs.flat import Tensor
 from surgery.module import Trace
 from surgery.planning.taps import TapAtBlock
 from surgery.tables.anchors import Anchors
+from surgery.tables.family import POOLED_L2_NORM_EPS, POOLER
 from surgery.tables.rules import fill
 
 
@@ -32,6 +33,8 @@ def tap_tensors(trace: Trace, inference: Inference, taps: Sequence[TapAtBlock]) 
 def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
     """`embedding_output` and the output of every block by its export name, float32 [batch, seq, hidden].
 
+    Where the pooled output is normalised, the pooler's own output [batch, hidden] is there as well.
+
     A block's input is the tensor that its query projection multiplies; in a pre-norm block, the tensor that its first
     norm normalises. The last block's output feeds no other block: it is the call's `sequence_output`. Tensors that
     cannot be found are left out.
@@ -51,6 +54,11 @@ def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
         if feed is not None:
             found[EMBEDDING if block == 0 else outputs.block_output(block - 1)] = feed
     flat = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, whole.graph.outputs, strict=True)}
+    for row in (
+        row for row in inference.family.evidence if row.field == POOLED_L2_NORM_EPS and POOLER in outputs.names
+    ):
+        if (pooler := whole.activated(*row.anchors)) is not None:
+            found[POOLER] = pooler
     if "sequence_output" in inference.convention.outputs:
         found[outputs.block_output(outputs.blocks - 1)] = flat[inference.convention.outputs["sequence_output"]]
     return found

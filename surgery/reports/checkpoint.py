@@ -52,6 +52,10 @@ def data(done: Checkpoint) -> Data:
         if planned.head is None or planned.labelling is None
         else {"labels": planned.head.labels, "zeros": sorted(planned.form.zeros), **plain(planned.labelling)},
         "pooling": planned.pooling,
+        "embedding": None
+        if (embedding := planned.embedding) is None
+        else {"normalized": embedding.normalized, "shortest": embedding.shortest},
+        "normalized": planned.normalized,
         "nonfinite_weights": dict(done.nonfinite),
         "proof": {
             "tensors": accounting.tensors,
@@ -81,8 +85,7 @@ def text(console: Console, data: Data) -> None:
         names = f": {', '.join(head['names'])}" if head["names"] else ", which have no names: --label names them"
         rows.append(("head", f"a dense layer on the pooled output, {head['labels']} labels{names}"))
         rows += [("zeros", f"{name}: the module adds nothing there") for name in head["zeros"]]
-    if data["pooling"] is not None:
-        rows.append(("sentences", f"{data['pooling']} pooling of the last block's output"))
+    rows += _embedding_rows(data)
     rows += [
         ("changed", f"{field}: {values['module']} in the module, {values['checkpoint']} in the checkpoint")
         for field, values in data["changed"].items()
@@ -106,3 +109,16 @@ def text(console: Console, data: Data) -> None:
             f"{number(computed['largest'])} of an output's RMS in double precision (bound: {number(computed['bound'])})"
         )
     lines(console, [f"wrote {data['destination']}"])
+
+
+def _embedding_rows(data: Data) -> list[tuple[str, str]]:
+    """What sentence-transformers returns, and what the module's normalised pooled output is in the checkpoint."""
+    embedding, rows = data["embedding"], list[tuple[str, str]]()
+    if embedding is not None:
+        made = ", then divided by its length (3_Normalize)" if embedding["normalized"] else ""
+        rows.append(("sentences", f"the module's pooled_output: the pooler's output (2_Dense){made}"))
+    elif data["pooling"] is not None:
+        rows.append(("sentences", f"{data['pooling']} pooling of the last block's output"))
+    if data["normalized"]:
+        rows.append(("pooled", "transformers' pooler_output is the module's pooled_output before it is normalised"))
+    return rows

@@ -15,20 +15,14 @@ from typing import Any
 from surgery.errors import ModuleError
 from surgery.formats import object_graph
 from surgery.formats.tensors import dtype_name
-from surgery.module import InspectedModule, VariableInfo
+from surgery.module import InspectedModule
 from surgery.sources import tf2
+from surgery.sources.around import with_outside
 from surgery.sources.files import SAVED_MODEL, Files
 
 KNOWN_BY = SAVED_MODEL
 EXPECTED = tf2.EXPECTED
 MODULE = "_func"
-AROUND = {
-    "optimizer": "a slot or counter of the optimiser",
-    "keras_api": "a counter of a metric",
-    "variables": "a variable of the model around the encoder",
-    "_all_variables": "a copy of a variable, as Keras 3 saves it",
-}
-"""Reasons for variables that a Keras model has beside its layers' own, by the child of the root that holds them."""
 
 
 def accepts(files: Files) -> bool:
@@ -47,16 +41,10 @@ def inspect(files: Files) -> InspectedModule:
         )
     ((path, node),) = layers.items()
     module = tf2.inspect_below(files, node)
-    assert files.with_objects is not None, "`accepts` is true only where there is one"
-    graph, where = files.with_objects.object_graph_def, files.object_paths
-    inside = {where[found] for found in object_graph.below(graph, node)}
-    owners = _owners(graph, where)
     return replace(
         module,
         format=f"TF2 SavedModel around a layer with a module ({path})",
-        variables=tuple(
-            v if v.path in inside else replace(v, attribute=None, outside=_reason(v, owners)) for v in module.variables
-        ),
+        variables=with_outside(module.variables, files, node),
         signature_traces={},
         around=module.signature_traces,
     )
@@ -73,33 +61,10 @@ def _layers(files: Files) -> dict[str, int]:
     found = {}
     for node, path in files.object_paths.items():
         owner, _, name = path.rpartition("/")
-        if (
-            name == MODULE
-            and owner
-            and any(_is_weight(graph.nodes[below]) for below in object_graph.below(graph, node))
-        ):
+        if name == MODULE and owner and any(_is_weight(graph.nodes[n]) for n in object_graph.below(graph, node)):
             found[owner] = node
     return found
 
 
 def _is_weight(node: Any) -> bool:
     return node.WhichOneof("kind") == "variable" and dtype_name(node.variable.dtype).startswith("float")
-
-
-def _owners(graph: Any, where: dict[int, str]) -> dict[str, str]:
-    """The child of the root that holds each variable, by the variable's path.
-
-    If a layer and another child hold a variable, the layer is its owner.
-    """
-    owners: dict[str, str] = {}
-    children = object_graph.children(graph, object_graph.ROOT)
-    for name in sorted(children, key=lambda name: (not name.startswith("layer"), [*AROUND, name].index(name))):
-        for node in object_graph.below(graph, children[name]):
-            if graph.nodes[node].WhichOneof("kind") == "variable":
-                owners.setdefault(where[node], name)
-    return owners
-
-
-def _reason(variable: VariableInfo, owners: dict[str, str]) -> str:
-    owner = owners.get(variable.path or "", "")
-    return f"{AROUND.get(owner, f'a weight of the model around the encoder ({owner})')}, not of the encoder"

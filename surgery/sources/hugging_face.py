@@ -150,7 +150,8 @@ def _weights(files: Files) -> Path:
     raise ModuleError(
         f"opening {files.folder}: expected {WEIGHTS} beside {KNOWN_BY}, found "
         + (", ".join(path.name for path in others) or "no weights"),
-        hint=f"surgery reads Hugging Face checkpoints from one {WEIGHTS}",
+        hint=f"surgery reads Hugging Face checkpoints from one {WEIGHTS}, and models in TensorFlow from a SavedModel: "
+        "save_pretrained(folder, saved_model=True), with transformers up to 4.57",
     )
 
 
@@ -163,7 +164,7 @@ def _variable(name: str, part: Any) -> VariableInfo:
 
 def tokenizer_files(files: Files, config: Config) -> dict[str, str]:
     """The tokenizer's files, relative to the folder, by the attribute under which an export keeps them."""
-    if not files.glob("vocab.txt") and files.glob(MOVED_PIECES):
+    if files.glob(MOVED_PIECES):
         named = _tokenizer_config(files.path(TOKENIZER)).get("tokenizer_class") or config.values.get("model_type")
         return {MOVED.get(str(named).removesuffix("Fast"), "fairseq_sp_model_file"): MOVED_PIECES}
     found = vocabularies(files)

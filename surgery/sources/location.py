@@ -34,7 +34,7 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
     if (handle := _handle(module)) is not None:
         from surgery.sources.fetching import fetch
 
-        yield Files(folder=fetch(handle), name=handle.name)
+        yield _files(fetch(handle), handle.name)
         return
     path = Path(module)
     try:
@@ -62,8 +62,13 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         raise _no_module(path)
     if not path.exists():
         raise _missing(module, path)
-    below = saved_model_below(path)
-    yield Files(folder=below or path, name=module_name(module), around=path if below else None)
+    yield _files(path, module_name(module))
+
+
+def _files(folder: Path, name: str) -> Files:
+    """The module in a folder, or in the folder below it where transformers saves one."""
+    below = saved_model_below(folder)
+    return Files(folder=below or folder, name=name, around=folder if below else None)
 
 
 def module_name(module: str) -> str:

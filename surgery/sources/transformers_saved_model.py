@@ -20,6 +20,7 @@ from surgery.formats.text_files import parse_json
 from surgery.module import Config, InspectedModule, TensorInfo, Trace
 from surgery.module.traces import Arguments
 from surgery.sources import tf2
+from surgery.sources.around import with_outside
 from surgery.sources.files import SAVED_MODEL, Files
 from surgery.sources.hugging_face import WEIGHTS, tokenizer_constants, tokenizer_files
 from surgery.sources.structures import argument_names
@@ -39,7 +40,7 @@ class MainLayer:
     Attributes:
         node: Its node in the object graph.
         name: Its name, such as "bert".
-        model: The class of the model, such as "TFBertModel".
+        model: The class of the model, such as "TFBertModel", or "Functional" for one of a user's own.
         config: The model's config. Its `architectures` are the class, as in a config.json.
     """
 
@@ -59,12 +60,9 @@ def inspect(files: Files) -> InspectedModule:
     (layer,) = _main_layers(files)
     module = tf2.inspect_below(files, layer.node)
     assert files.with_objects is not None, "`accepts` is true only where there is one"
-    graph, where = files.with_objects.object_graph_def, files.object_paths
-    inside = {where[node] for node in object_graph.below(graph, layer.node)}
-    reason = f"a weight of {layer.model} around the encoder, not of the encoder"
-    variables = tuple(v if v.path in inside else replace(v, attribute=None, outside=reason) for v in module.variables)
+    variables = with_outside(module.variables, files, layer.node)
     alone = all(variable.outside is None for variable in variables)
-    arguments = _arguments(graph, layer.node)
+    arguments = _arguments(files.with_objects.object_graph_def, layer.node)
     tokenizer, constants = _tokenizer(files, layer.config)
     return replace(
         module,
@@ -101,12 +99,12 @@ def _main_layers(files: Files) -> list[MainLayer]:
     for node, metadata in saved.items():
         if node is None or MAIN_LAYER.search(metadata) is None:
             continue
-        layer, model = parse_json(metadata, doing), parse_json(saved[object_graph.ROOT], doing)
-        config = layer["config"].get("config")
+        layer, root = parse_json(metadata, doing), parse_json(saved.get(object_graph.ROOT, "{}"), doing)
+        config, model = layer["config"].get("config"), root.get("class_name", layer["class_name"])
         if MAIN_CLASS.fullmatch(layer["class_name"]) and isinstance(config, dict):
-            named = {**config, "architectures": [model["class_name"].removeprefix("TF")]}
-            model_config = Config(file=KERAS_METADATA, values=named)
-            found.append(MainLayer(node=node, name=layer["name"], model=model["class_name"], config=model_config))
+            values = {**config, "architectures": [model.removeprefix("TF")]}
+            described = Config(file=KERAS_METADATA, values=values)
+            found.append(MainLayer(node=node, name=layer["name"], model=model, config=described))
     return found
 
 

@@ -16,6 +16,11 @@ from surgery.tables.fields import Field
 from surgery.tables.recipe import EncoderRecipe
 from surgery.tables.rules import Dialect
 
+POOLED, POOLER = "pooled_output", "pooler_output"
+"""The pooled output of a module, and the pooler's own output where the pooled one is made of it, as LaBSE's is."""
+POOLED_L2_NORM_EPS = "pooled_l2_norm_eps"
+"""The field of a module that normalises its pooled output: the epsilon of tf.math.l2_normalize."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tap:
@@ -104,7 +109,7 @@ class Family(Brief):
         block_input: The weights from which a block's input is found in a graph.
         encoder: How the Model Garden encoder is built.
         equal_unless: Two axes of equal size, and the target whose presence lets them differ ("" for none).
-        fixed: Fields with the only value that the Model Garden encoder can have; other evidence is refused.
+        allowed: Fields with the only values that the Model Garden encoder can have; other evidence is refused.
         counts: Architecture field by numbered hole of the rows.
         lists: Outputs that are a list with one entry per block, and the number of entries before the first block.
             MobileBERT's `encoder_outputs` begin with the embedding.
@@ -129,10 +134,10 @@ class Family(Brief):
     block_input: BlockInput
     encoder: EncoderRecipe
     equal_unless: tuple[tuple[str, str, str], ...] = ()
-    fixed: Mapping[str, Any] = field(default_factory=dict)
+    allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     counts: Mapping[str, str] = field(default_factory=lambda: {"layer": "num_hidden_layers"})
     lists: Mapping[str, int] = field(default_factory=lambda: {"encoder_outputs": 0})
-    axes: Mapping[str, str] = field(default_factory=lambda: {"pooled_output": "batch hidden"})
+    axes: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys((POOLED, POOLER), "batch hidden"))
     ends: EndAnchors | None = None
     repeated: str | None = None
     depth: GraphEvidence | None = None

@@ -87,13 +87,23 @@ def activation_before_norm(graph: Anchors, bias: str, gamma: str) -> Reading | N
 
 
 def activation_after(graph: Anchors, bias: str) -> Reading | None:
-    """The single operation that follows a bias add, when it is an activation."""
-    start = graph.bias_add(bias)
+    """The activation of a dense layer, which nothing but its bias shows where it begins."""
+    start, end = graph.bias_add(bias), graph.activated(bias)
+    if start is None or end is None:
+        return None
+    if end.node is start:
+        return Reading(value="linear", place=f"nothing after {start.path}")
     names = {"Tanh": "tanh", "Relu": "relu", "Sigmoid": "sigmoid"}
-    for user, _ in graph.graph.consumers.get(start, ()) if start is not None else ():
-        if user.op in names:
-            return Reading(value=names[user.op], place=user.path)
-    return None if start is None else Reading(value="linear", place=f"nothing after {start.path}")
+    if end.node.op in names:
+        return Reading(value=names[end.node.op], place=end.node.path)
+    return _activation(between(end, start), start.path)
+
+
+def pooled_l2_norm_epsilon(graph: Anchors, bias: str) -> Reading | None:
+    """The epsilon of the L2 normalisation of the pooler's output; None where nothing normalises it."""
+    pooled = graph.activated(bias)
+    found = None if pooled is None else graph.l2_normalized(pooled)
+    return None if found is None else Reading(value=shortest_decimal(found.epsilon), place=found.place)
 
 
 def _activation(nodes: tuple[Any, ...] | None, place: str) -> Reading | None:

@@ -8,6 +8,17 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class Activation:
+    """A constructor argument that is an activation function.
+
+    Attributes:
+        field: The architecture field that names the activation.
+    """
+
+    field: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """An attribute of a layer that gets a field's value after the build, where the constructor has no argument for it.
 
@@ -18,12 +29,12 @@ class Setting:
             `[]` means each of a list. `layer:NAME` is a functional model's layer of that name, `class:NAME` each of its
             layers of that class.
         attribute: Name of the layer's attribute, such as "epsilon".
-        field: The architecture field.
+        field: The architecture field that is the value, or names it.
     """
 
     layer: str
     attribute: str
-    field: str
+    field: str | Activation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +46,6 @@ class Constant:
     """
 
     value: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class Activation:
-    """A constructor argument that is an activation function.
-
-    Attributes:
-        field: The architecture field that names the activation.
-    """
-
-    field: str
 
 
 @dataclass(frozen=True, kw_only=True)

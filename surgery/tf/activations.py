@@ -16,7 +16,7 @@ def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
     return tf_keras.activations.gelu(x, approximate=True)
 
 
-ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activations.relu}
+ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": tf_keras.activations.relu, "tanh": tf.tanh}
 HEAD_ACTIVATIONS = {
     "linear": tf.identity,
     "softmax": tf.nn.softmax,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,14 +50,14 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
                     name=submodel.scope,
                 )
                 layer(outputs["sequence_output"], tokens)
-                _apply(layer, submodel.settings, architecture.values)
+                _apply(layer, submodel.settings, architecture)
                 submodels[name] = layer
         for target in (KERNEL, BIAS):
             if target in weights:
                 shape = weights.assignments[target].shape
                 with tf.name_scope(HEAD):
                     tf.Variable(tf.zeros(shape), shape=shape, name=target.removeprefix(f"{HEAD}/"))
-    _apply(network, recipe.settings, architecture.values)
+    _apply(network, recipe.settings, architecture)
     unfilled = [a for target, a in weights.assignments.items() if target not in variables]
     if unfilled:
         raise UnexplainedError(
@@ -157,10 +157,14 @@ def _load(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _apply(owner: Any, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> None:
+def _apply(owner: Any, settings: tuple[Setting, ...], architecture: Architecture) -> None:
+    """Sets what the constructor has no argument for. A field without a value belongs to a layer that is not run."""
     for setting in settings:
+        field = setting.field.field if isinstance(setting.field, Activation) else setting.field
+        if architecture.values.get(field) is None:
+            continue
+        value = _argument(setting.field, architecture)
         for layer in layers_at(owner, setting.layer):
-            if values[setting.field] is not None and not hasattr(layer, setting.attribute):
+            if not hasattr(layer, setting.attribute):
                 raise AttributeError(f"{setting.layer} has no {setting.attribute}: Model Garden has changed")
-            if values[setting.field] is not None:
-                setattr(layer, setting.attribute, values[setting.field])
+            setattr(layer, setting.attribute, value)

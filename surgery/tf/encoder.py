@@ -17,6 +17,7 @@ from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.planning.edits import EditedBlock
 from surgery.planning.requests import FUSED, MODEL_GARDEN
 from surgery.planning.taps import POSITION, TapAtBlock
+from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER
 from surgery.tables.head import BIAS, KERNEL
 from surgery.tf.activations import HEAD_ACTIVATIONS
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
@@ -66,7 +67,8 @@ class Encoder:
 
         Returns its outputs by export name, all float32: `pooled_output` [batch, hidden], `sequence_output` and
         `embedding_output` [batch, seq, hidden], `encoder_outputs` as a list of [batch, seq, hidden], and each tap as a
-        list with one tensor per tapped block. With a depth, the blocks after it return their own input.
+        list with one tensor per tapped block. Where the module normalises its pooled output, `pooler_output` is the
+        one before that. With a depth, the blocks after it return their own input.
         """
         recipe, present = self.inference.family.encoder, self.inference.outputs
         blocks = layers_at(self.network, recipe.blocks)
@@ -97,6 +99,7 @@ class Encoder:
                     seen[tap.layer_path, owner] = stack.enter_context(watched(layer))
             returned = self.network(dict(inputs), training=training)
         outputs = {name: returned[key] for key, name in recipe.outputs.items() if name in present.names}
+        outputs |= self._pooled(outputs)
         outputs[EMBEDDING] = entered.inputs[0]
         if self.edited:
             outputs[BLOCKS] = [*outputs[BLOCKS][: present.entry(0)], *own]
@@ -121,6 +124,13 @@ class Encoder:
             name: tf.nest.map_structure(partial(rows.shown, axes=places[name]), value)
             for name, value in outputs.items()
         }
+
+    def _pooled(self, outputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """The normalised pooled output and the pooler's own, where the module normalises; else none."""
+        epsilon = self.inference.architecture.values.get(POOLED_L2_NORM_EPS)
+        if epsilon is None or POOLED not in outputs:
+            return {}
+        return {POOLER: outputs[POOLED], POOLED: tf.math.l2_normalize(outputs[POOLED], axis=-1, epsilon=epsilon)}
 
     def submodel(self, name: str, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Logits of a sub-model, float32 [batch, positions, vocab].

@@ -21,6 +21,7 @@ from surgery.explanation.convention import Convention
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
+from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
@@ -151,7 +152,7 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
                 states = [flat[name] for name in feature.states]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
         if outputs.head_outputs.issuperset(wanted.outputs):
-            flat.update(encode.encoder.head(encoded["pooled_output"]))
+            flat.update(encode.encoder.head(encoded.get(POOLER, encoded[POOLED])))
         return {name: flat[name] for name in wanted.outputs}
 
     return _served(specs, run)
@@ -191,20 +192,21 @@ def _make_callable(owner: Reusable, convention: Convention, specs: Specs, functi
     """Gives an object Hub's `__call__(inputs, training=False)`.
 
     For a dict of inputs the call returns a dict, as Hub's modules do since `/3`. If the module took a list, the call
-    takes a list as well, and returns the list that the module returned.
+    takes a list as well, and returns what the module returned: a list, or as LaBSE's exporter has it, a dict.
     """
 
     def call(inputs: Any, training: bool = False) -> Any:
-        if isinstance(inputs, dict):
-            outputs = functions[bool(training)](*(inputs[name] for name in specs))
-            return {
-                **outputs,
-                **{alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs},
-            }
-        position_of = {name: int(path.strip("[]")) for name, path in convention.inputs.items()}
-        outputs = functions[bool(training)](*(inputs[position_of[name]] for name in specs))
-        return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
+        named = inputs if isinstance(inputs, dict) else {name: inputs[number] for name, number in places.items()}
+        outputs = functions[bool(training)](*(named[name] for name in specs))
+        if not isinstance(inputs, dict):
+            if convention.returned == "list":
+                return [outputs[name] for name in sorted(convention.outputs, key=convention.outputs.__getitem__)]
+            outputs = {name: value for name, value in outputs.items() if name in returned}
+        aliases = {alias: outputs[name] for alias, name in convention.aliases.items() if name in outputs}
+        return {**outputs, **aliases}
 
+    places = {name: int(path.strip("[]")) for name, path in convention.inputs.items() if convention.kind == "list"}
+    returned = {path.partition("[")[0] for path in convention.outputs.values()}
     function = tf.function(call, autograph=False)
     for training in (True, False):
         function.get_concrete_function(dict(specs), training=training)

@@ -25,6 +25,7 @@ from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording
 from surgery.proof.joining import joinable, run_joined
 from surgery.proof.parts import Compared, of_export, of_module
 from surgery.scanning.gate import cleared
+from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
 from surgery.tf.memory import trim
 from surgery.tf.merged import new_merging
@@ -164,7 +165,7 @@ def _by_token(name: str, value: np.ndarray, batch: Batch) -> np.ndarray:
     [batch, hidden] and [batch, labels] are the same.
     """
     rows, length = batch.inputs["input_mask"].shape
-    of_text = name.rpartition(".")[2] == "pooled_output" or name.startswith(f"{HEAD}.")
+    of_text = name.rpartition(".")[2] in (POOLED, POOLER) or name.startswith(f"{HEAD}.")
     return value.reshape(rows, length, -1) if value.ndim == 2 and not of_text else value
 
 

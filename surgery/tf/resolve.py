@@ -35,6 +35,8 @@ CHECKPOINT = (
 )
 """What surgery reads of a Hugging Face checkpoint. The repository may have the same weights in four other forms."""
 SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "variables/*", "assets/*", "assets.extra/*")
+TRANSFORMERS = (*CHECKPOINT, "saved_model/*")
+"""What surgery reads of a SavedModel that transformers has saved, in a folder of its own below the vocabulary."""
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
 
 Asked = dict[str, Any]
@@ -117,6 +119,8 @@ def _patterns(files: list[str]) -> tuple[str, ...]:
         return CHECKPOINT
     if "saved_model.pb" in files:
         return SAVED_MODEL
+    if any(fnmatch.fnmatch(file, "saved_model/*/saved_model.pb") for file in files):
+        return TRANSFORMERS
     pickles = [file for file in files if any(fnmatch.fnmatch(file, pattern) for pattern in PICKLES)]
     if pickles:
         raise Pickled(f"its weights are {pickles[0]}, a pickle: opening it would run whatever code it holds")

@@ -52,6 +52,17 @@ def test_nothing_that_is_given_is_filled_in_and_further_inputs_stay():
     same(found, {**ALL, "masked_lm_positions": [[1], [2]]})
 
 
+def test_only_the_inputs_that_a_call_takes_are_filled_in():
+    found = completed(named(IDS), lambda x, dtype: np.asarray(x).astype(dtype), taken=("input_mask", "input_word_ids"))
+    same(found, {"input_word_ids": IDS, "input_mask": IDS != 0})
+
+
+def test_token_types_are_refused_where_there_are_none():
+    with pytest.raises(UsageError, match="this encoder has no token types") as caught:
+        completed(ALL, lambda x, dtype: x, taken=("input_mask", "input_word_ids"))
+    assert caught.value.hint == "leave them out: it takes input_word_ids, input_mask"
+
+
 def test_padding_of_another_vocabulary_is_known_by_its_id():
     found = completed({"input_word_ids": np.array([[0, 5, 1]])}, lambda x, dtype: np.asarray(x).astype(dtype), pad=1)
     assert found["input_mask"].tolist() == [[1, 1, 0]]

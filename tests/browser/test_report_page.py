@@ -79,7 +79,7 @@ def test_the_attention_of_a_head_is_chosen_with_the_keyboard(page, documents, br
         return chart.get_attribute("aria-label") or "", cells, opened.inner_text("#said")
 
     title, cells, said = browser.run(page, choose)
-    assert (title, said) == ("Attention of block 2, head 1", "Block 2, head 1")
+    assert (title, said) == ("Attention: Block 2, head 1", "Block 2, head 1")
     shares = documents["attention"]["probabilities"][2][1]
     expected = [
         f"{TOKENS[row]} looks at {TOKENS[column]}: {shares[row][column]:.2f}"

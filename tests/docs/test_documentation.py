@@ -25,10 +25,12 @@ from tests.support.sample_names import (
     CHECKPOINT_SAMPLES,
     ESTIMATORS,
     LAYER_SAMPLES,
+    PUBLISHED,
     REFUSED,
     SUPPORT,
     TF1_SAMPLES,
     TF2_SAMPLES,
+    TRANSFORMERS_SAMPLES,
 )
 
 HELP = "docs/reference/commands.md"
@@ -46,9 +48,9 @@ def test_the_support_table_says_what_the_tests_convert():
     cells = table("docs/modules.md", "")
     assert {place for place, cell in cells.items() if cell == "yes"} == set(SUPPORT)
     assert set(cells.values()) == {"yes", "no"}
-    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *CHECKPOINT_SAMPLES, *ESTIMATORS}
+    converted = {*TF2_SAMPLES, *TF1_SAMPLES, *TRANSFORMERS_SAMPLES, *CHECKPOINT_SAMPLES, *ESTIMATORS, *PUBLISHED}
     for (_, source), samples in SUPPORT.items():
-        written = {case.module for case in CASES}
+        written = {*(case.module for case in CASES), *PUBLISHED}
         proven = {"to Hugging Face": written, "re-saved around a `hub.KerasLayer`": set(LAYER_SAMPLES)}
         assert set(samples) <= proven.get(source, converted)
 

@@ -12,6 +12,7 @@ from tests.support import documents
 
 DOCUMENTS = (
     "architecture",
+    "attention",
     "checkpoint",
     "conversion",
     "diff",
@@ -69,5 +70,5 @@ def test_the_samples_are_all_there_are():
     written = {"extraction record", "rejected line", "manifest", "text manifest", "error"}
     results = [kind for name in surgery.__all__ if isinstance(kind := getattr(surgery, name), type)]
     reports = {kind.report_name for kind in results if issubclass(kind, Result)}
-    assert len(reports) == len([name for name in DOCUMENTS if name not in ("manifest", "error")])
+    assert len(reports) == len([name for name in DOCUMENTS if name not in ("manifest", "error", "attention")])
     assert headings - parts - written == set(DOCUMENTS) - written

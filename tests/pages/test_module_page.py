@@ -19,6 +19,7 @@ import surgery
 from surgery.cli.main import _runs, main
 from surgery.edits import KeepBlocks, PruneHeads
 from surgery.export.manifest import MANIFEST, make_manifest
+from surgery.jobs import convert
 from surgery.jobs import report as job
 from surgery.jobs.verify import Verification
 from surgery.pages import form
@@ -199,6 +200,7 @@ def test_lines_to_copy_call_each_signature_with_its_own_inputs(export, page):
     serving = surgery.serving(export)
     assert " ".join(serving.curl.split()) in code
     assert " ".join(serving.server.split()) in code
+    assert " ".join(serving.files["client.py"].split()) in code
 
 
 def test_a_comparison_that_was_made_for_the_page_is_the_one_that_it_shows(export, modules, tmp_path, monkeypatch):
@@ -280,6 +282,7 @@ def test_hostile_names_are_texts(written):
         (("source",), None, "source: expected an object, found nothing"),
         (("parity", "passed"), 1, "parity.passed: expected true or false, found int 1"),
         (("dropped",), {}, "dropped: expected a list, found dict {}"),
+        (("parity", "bounds", "difference"), None, "parity.bounds.difference: expected a number, found nothing"),
     ],
 )
 def test_the_form_of_a_manifest_is_checked_to_the_leaf(key, value, expected, export):
@@ -324,6 +327,15 @@ def test_an_export_whose_heads_were_pruned_has_the_shapes_and_parts_that_it_has(
     parts = [row.attributes["data-name"] for row in page.one(id="weights-parts").one("tbody").all("tr")]
     assert parts == ["embeddings", "block 0", "block 1", "pooler", ".mlm"]
     assert "computes the encoder after its edits" in section(page, "about").text
+
+
+def test_a_head_that_cannot_be_kept_is_named_with_the_reason(modules):
+    classifier = surgery.plan(modules("tf1_estimator"), assume=documents.RATES)
+    plan = documents.with_other_head(classifier)
+    module = modules("tf1_estimator")
+    found = {"inspect": surgery.inspect(module).to_dict(variables=True), "scan": surgery.scan(module).to_dict()}
+    page = parsed(render(title="t", kind="k", sections=MODULE, documents={**found, "plan": plan.to_dict()}))
+    assert "it takes the sequence output" in section(page, "about").text
 
 
 def test_a_text_export_says_what_becomes_of_texts(tmp_path):
@@ -384,3 +396,15 @@ def test_a_report_without_numbers_needs_no_tensorflow(export, tmp_path):
 def test_a_report_that_runs_a_module_goes_on_in_a_child(option):
     assert _runs(["report", "export", *option])
     assert not _runs(["report", "export", "-o", "page.html"])
+
+
+def test_a_page_that_cannot_be_written_leaves_an_export_that_is_published_and_the_error_says_so(modules, monkeypatch):
+    def full(*_: object) -> None:
+        raise surgery.WriteError("writing page.html: No space left", hint="make room")
+
+    monkeypatch.setattr(convert, "documents_of", lambda _: {})
+    monkeypatch.setattr(convert, "write_report", full)
+    plan = surgery.plan(modules("g3_small"))
+    done = surgery.Conversion(destination=Path("out/1"), plan=plan, report=proof(), manifest={})
+    with pytest.raises(surgery.WriteError, match="No space left; the export is published at out/1"):
+        convert._write_page(done, Path("page.html"))

@@ -17,6 +17,12 @@ def battery(vocab: int = VOCAB, positions: int = POSITIONS, types: int = TYPES):
     return make_battery(Architecture(family="bert", generation="test", values=values))
 
 
+def padded(padding: int = 1, positions: int = POSITIONS):
+    """The battery of an encoder that counts positions from an id of padding."""
+    values = {"vocab_size": VOCAB, "max_position_embeddings": positions, "pad_token_id": padding}
+    return make_battery(Architecture(family="roberta", generation="test", values=values))
+
+
 def arrays(name: str, **sizes: int) -> list[np.ndarray]:
     return [batch.inputs[name] for batch in battery(**sizes)]
 
@@ -222,3 +228,28 @@ def test_the_batches_of_one_length_have_every_kind_of_mask_id_and_type():
     types = {tuple(np.unique(batch.inputs["input_type_ids"])) for batch in fixed(None, 24)}
     assert types == {(0,), (TYPES - 1,), tuple(range(TYPES))}
     assert {0, VOCAB - 1} <= {int(i) for batch in fixed(None, 24) for i in batch.inputs["input_word_ids"].ravel()}
+
+
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_padding_stands_before_sentences_and_inside_them_shown_and_hidden(padding):
+    long = [batch.inputs for batch in padded(padding) if batch.length == 17]
+    ids, mask = (np.concatenate([inputs[name] for inputs in long]) for name in ("input_word_ids", "input_mask"))
+    found = ids == padding
+    assert found[:, 0].any()
+    assert not found[:, 0].all()
+    inside = found[:, 1:-1] & ~found[:, :-2] & ~found[:, 2:]
+    assert (inside & (mask[:, 1:-1] == 1)).any()
+    assert (inside & (mask[:, 1:-1] == 0)).any()
+    assert (~found & (mask == 0)).any(), "a token that is hidden has a position, too"
+
+
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_the_longest_row_reaches_the_last_position_and_no_further(padding):
+    lengths = {batch.length for batch in padded(padding)}
+    (longest,) = (batch for batch in padded(padding) if batch.length == max(lengths))
+    assert longest.length == POSITIONS - padding - 1
+    assert not (longest.inputs["input_word_ids"] == padding).any()
+
+
+def test_an_encoder_without_token_types_gets_none():
+    assert {*padded()[0].inputs} == {"input_word_ids", "input_mask", "masked_lm_positions"}

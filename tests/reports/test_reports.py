@@ -253,7 +253,7 @@ def test_an_edited_export_is_compared_with_its_edits_and_says_so(passed: bool, u
     }
     lines = text(verification, data).splitlines()
     assert lines[0] == "the manifest calls it edited: drop block 1; prune head 0 of all blocks"
-    assert lines[-2:] == [f"verdict: {verdict}", "note: a fact"]
+    assert lines[-3:] == [f"verdict: {verdict}", "note: a fact", "wrote errors"]
     assert any(line.startswith("not compared") and line.endswith(": pooled_output") for line in lines) == bool(unproven)
     assert "the same function" not in "\n".join(lines)
 

@@ -87,6 +87,14 @@ def test_a_saved_model_on_hugging_face_is_fetched_whole(host, modules):
     assert "pytorch_model.bin" not in host.fetched
 
 
+def test_a_saved_model_of_transformers_is_fetched_with_the_vocabulary_around_it(host, modules):
+    host.files = {**files_of(modules("hf_tf_bert_classifier")), "tf_model.h5": b"another", "README.md": b""}
+    module = surgery.inspect("hf://us/bert").module
+    assert module.format == "TF2 SavedModel of transformers (TFBertForSequenceClassification)"
+    assert (module.name, module.assets) == ("bert", {"vocab_file": "../../vocab.txt"})
+    assert not {"tf_model.h5", "README.md"} & set(host.fetched)
+
+
 def test_an_old_id_leads_to_the_new_one(host, modules):
     host.files = checkpoint(modules)
     host.renamed["bert-base"] = "us/bert"

@@ -14,6 +14,7 @@ import pytest
 import surgery
 from surgery.errors import ModuleError, UnexplainedError
 from tests.support.builders import hugging_face
+from tests.support.builders.common import change_config
 from tests.support.builders.hugging_face import build
 from tests.support.editing import inspected
 
@@ -106,6 +107,41 @@ def parts(path: Path) -> tuple[dict, bytes]:
     data = path.read_bytes()
     end = 8 + struct.unpack("<Q", data[:8])[0]
     return json.loads(data[8:end]), data[end:]
+
+
+BYTE_PAIRS = {
+    "bpe_vocab_file": "vocab.json",
+    "bpe_merges_file": "merges.txt",
+    "tokenizer_config_file": "tokenizer_config.json",
+}
+
+
+@pytest.mark.parametrize(
+    ("sample", "files"),
+    [
+        ("hf_distilbert", {"vocab_file": "vocab.txt"}),
+        ("hf_roberta", BYTE_PAIRS),
+        ("hf_xlm_roberta", {"xlm_roberta_sp_model_file": "sentencepiece.bpe.model"}),
+    ],
+)
+def test_the_tokenizer_s_files_are_known_by_what_they_are(sample, files, modules):
+    assert inspected(modules(sample)).assets == files
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "model_type", "attribute"),
+    [
+        ({"tokenizer_class": "XLMRobertaTokenizerFast"}, "bert", "xlm_roberta_sp_model_file"),
+        ({}, "xlm-roberta", "xlm_roberta_sp_model_file"),
+        ({"tokenizer_class": "CamembertTokenizer"}, "xlm-roberta", "fairseq_sp_model_file"),
+        ({}, "bert", "fairseq_sp_model_file"),
+    ],
+)
+def test_the_tokenizer_s_class_says_how_the_ids_of_pieces_are_moved(tokenizer, model_type, attribute, checkpoint):
+    (checkpoint / "sentencepiece.bpe.model").write_bytes(b"pieces")
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    change_config(checkpoint / "config.json", model_type=model_type)
+    assert inspected(checkpoint).assets == {attribute: "sentencepiece.bpe.model"}
 
 
 def test_a_file_cut_anywhere_is_a_damaged_checkpoint(checkpoint):

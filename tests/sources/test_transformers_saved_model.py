@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import surgery
-from surgery.errors import ModuleError, SurgeryError, UnexplainedError
+from surgery.errors import ModuleError, SurgeryError, UnexplainedError, UsageError
+from surgery.explanation.tokenization import find_tokenization, read_constants
 from surgery.formats.keras_metadata import KERAS_METADATA
 from tests.support.editing import inspected
 from tests.support.sample_names import TRANSFORMERS_SAMPLES
@@ -168,6 +169,27 @@ def test_the_outer_folder_the_inner_one_and_the_archive_are_one_module(modules, 
         assert plan.module.assets == {"vocab_file": "../../vocab.txt"}
         assert bool(plan.module.constants["do_lower_case"]) is False
     assert others[0].module.name == outer.name
+
+
+def test_nothing_says_the_casing_of_a_sentencepiece_model_but_its_own_config(modules, tmp_path):
+    """Model Garden's exporter lower-cases for every such model. transformers did not write its modules."""
+    shutil.copytree(modules("hf_tf_albert"), tmp_path / "albert" / "saved_model" / "1")
+    (tmp_path / "albert" / "spiece.model").write_bytes(b"pieces")
+    with pytest.raises(UsageError, match="nothing says whether its texts are lower-cased"):
+        surgery.checkpoint(tmp_path / "albert", tmp_path / "refused")
+    (tmp_path / "albert" / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    module = surgery.inspect(tmp_path / "albert").module
+    found = find_tokenization(module, read_constants(module))
+    assert (found.file.resolve(), found.lower_case) == (tmp_path / "albert" / "spiece.model", False)
+
+
+def test_a_folder_with_keras_s_weights_alone_says_what_to_write(copied):
+    outer = copied(CLASSIFIER)
+    shutil.rmtree(outer / "saved_model")
+    (outer / "tf_model.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(ModuleError, match=r"found tf_model\.h5") as caught:
+        surgery.plan(outer)
+    assert "save_pretrained(folder, saved_model=True)" in caught.value.hint
 
 
 def test_of_several_versions_the_last_is_meant_and_a_checkpoint_beside_them_wins(modules, copied):

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that run TensorFlow: one process, one import, each module made and converted once a session.
+"""Fixtures of the tests that run TensorFlow: one import in each worker, each module made and converted once a run.
 
 Importing `surgery.tf` first sets what TensorFlow reads when it is imported. TensorFlow itself is imported by the
 fixtures when they are asked for.
@@ -6,6 +6,9 @@ fixtures when they are asked for.
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache, partial
@@ -16,6 +19,8 @@ import numpy as np
 import pytest
 
 import surgery.tf
+from surgery.export.manifest import MANIFEST
+from tests.support.once import SharedFolder
 
 if TYPE_CHECKING:
     from surgery.explanation.architecture import Architecture
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from surgery.jobs.opened import MakeBattery
     from surgery.jobs.steps import Recorded
     from surgery.proof.battery import Batch
+    from surgery.proof.parity import ParityReport
     from tests.support.tapping import Tapped
 
 
@@ -67,29 +73,52 @@ def short_battery() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def source(modules: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> SharedFolder:
+    """Where the workers find what another one has made."""
+    return SharedFolder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def source(modules: Callable[[str], Path], shared_folder: SharedFolder) -> Callable[[str], Path]:
     """Folder of a sample or a built module by name; not to be changed by a test."""
     from tests.support.samples import BUILDERS
 
     @cache
     def make(name: str) -> Path:
-        if name in BUILDERS:
-            return BUILDERS[name](tmp_path_factory.mktemp(name) / name)
-        return modules(name)
+        if name not in BUILDERS:
+            return modules(name)
+        folder = shared_folder.path / "modules"
+        folder.mkdir(exist_ok=True)
+        built = shared_folder.once(f"module-{name}", lambda: os.fsencode(BUILDERS[name](folder / name)), os.fsdecode)
+        return Path(built)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def converted(source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Converted]:
+def converted(source: Callable[[str], Path], shared_folder: SharedFolder) -> Callable[[str], Converted]:
     """The export of a module by name, and by the form of its graphs (form_of); not to be changed by a test."""
 
     @cache
     def make(name: str, form: str = "fused") -> Converted:
-        export = tmp_path_factory.mktemp("exported") / name / "1"
-        return Converted(source(name), export, surgery.convert(source(name), export, **form_of(form)))
+        export = shared_folder.path / "exported" / form / name / "1"
+
+        def convert() -> bytes:
+            return pickle.dumps(surgery.convert(source(name), export, **form_of(form)).report)
+
+        report = shared_folder.once(f"export-{form}-{name}", convert, pickle.loads)
+        return Converted(source(name), export, _conversion(source(name), export, report, form_of(form)))
 
     return make
+
+
+def _conversion(source: Path, export: Path, report: ParityReport, request: dict[str, Any]) -> Conversion:
+    """What `surgery.convert` has returned, perhaps in another worker: a plan cannot be sent, and costs little."""
+    from surgery.jobs.convert import Conversion
+
+    manifest = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
+    plan = surgery.plan(source, export, **request)
+    return Conversion(destination=export, plan=plan, report=report, manifest=manifest)
 
 
 FEATURES = {
@@ -108,7 +137,8 @@ def form_of(name: str) -> dict[str, Any]:
 def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
     """The recording of a module by name, for `judge` to hold against any export of it.
 
-    It is made on the whole battery, or as in `recorded(name, two_batches)`.
+    It is made on the whole battery, or as in `recorded(name, two_batches)`. The last few are kept, as in `load`: each
+    holds a parsed module.
     """
     from surgery.jobs.opened import open_weights
     from surgery.jobs.steps import record
@@ -117,7 +147,7 @@ def recorded(source: Callable[[str], Path]) -> Callable[..., Recorded]:
     from surgery.proof.battery import make_battery
     from surgery.scanning.gate import open_to_run
 
-    @cache
+    @lru_cache(maxsize=6)
     def make(name: str, battery: MakeBattery = make_battery, form: str = "fused") -> Recorded:
         with open_to_run(str(source(name)), trust=False) as module:
             return record(open_weights(make_plan(module, Path(), None, Request.of(**form_of(form))), battery))
@@ -151,9 +181,7 @@ def tapped(
 
 
 @pytest.fixture(scope="session")
-def text_exports(
-    source: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[Path, Path]]:
+def text_exports(source: Callable[[str], Path], shared_folder: SharedFolder) -> Callable[[str], tuple[Path, Path]]:
     """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
 
     Texts are cut at 24 tokens. Both have an encoder of two blocks, the attention maps, and a signature `cls` that
@@ -162,20 +190,33 @@ def text_exports(
 
     @cache
     def make(name: str) -> tuple[Path, Path]:
-        place = tmp_path_factory.mktemp("texts") / "bert" / "7"
-        with few_batches():
-            done = surgery.convert(
-                source(name),
-                place,
-                text=True,
-                seq_length=24,
-                depths=[2],
-                taps="attention_probs",
-                signatures="cls=pooled_output",
-            )
-        return done.destination, done.text_destination
+        place = shared_folder.path / "texts" / name
+
+        def convert() -> bytes:
+            with few_batches():
+                surgery.convert(
+                    source(name),
+                    place / "bert" / "7",
+                    text=True,
+                    seq_length=24,
+                    depths=[2],
+                    taps="attention_probs",
+                    signatures="cls=pooled_output",
+                )
+            return b""
+
+        shared_folder.once(f"texts-{name}", convert, len)
+        return place / "bert" / "7", place / "bert_text" / "7"
 
     return make
+
+
+@pytest.fixture
+def uncompared_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of where text exports are written: they are not compared, which takes half of their time."""
+    from surgery.tf import text_export
+
+    monkeypatch.setattr(text_export, "text_differences", lambda *args: ())
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from click.testing import CliRunner
 
 import surgery
@@ -188,6 +189,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         ],
         "taps": [printed("taps", bert), printed("taps", modules("g4_mobilebert"))],
         "parity": [report().to_dict()],
+        "attention": [attention()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
         "html report": [surgery.report(bert, folder / "page.html").to_dict()],
         "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger)],
@@ -224,7 +226,8 @@ def checkpoints(modules: Modules, folder: Path) -> list[surgery.Checkpoint]:
     electra = surgery.checkpoint(modules("g4_electra"), folder / "electra_hf", drop_pooler=True, tokenizer=False)
     differences = Differences(batches=3, outputs=report().outputs, formulas=("0.1",), not_compared=())
     classifier = surgery.checkpoint(modules("tf1_estimator"), folder / "classifier_hf", assume=RATES, tokenizer=False)
-    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1}), classifier]
+    labse = surgery.checkpoint(modules("labse"), folder / "labse_hf")
+    return [bert, replace(electra, differences=differences, nonfinite={"a/kernel": 1}), classifier, labse]
 
 
 def plain_model(folder: Path) -> Path:
@@ -258,6 +261,15 @@ def unclean(modules: Modules, folder: Path) -> Path:
     from tests.support.hostile import hostile_copy
 
     return hostile_copy(modules("g4_bert_mlm"), folder / "unclean", folder / "marker")
+
+
+def attention() -> dict[str, Any]:
+    """The attention of a text, from one head of two blocks."""
+    from surgery.jobs.attention import document_of
+    from surgery.plots import Attention
+
+    maps = Attention(tokens=("[CLS]", "[SEP]"), blocks=(0, 2), probabilities=np.full((2, 1, 2, 2), 0.5, np.float32))
+    return document_of(maps, "", "exported/bert_text/1")
 
 
 def differences(modules: Modules, folder: Path) -> list[Any]:

@@ -1,7 +1,8 @@
 """A plugin: which tests run in one worker, one after the other, and which of them are slow.
 
-Tests that are about the same sample are one group, so that it is converted once, in one worker. Every file's other
-tests are a group, too, since they share what the file prepares. The groups are read from the names of the tests: those
+Tests that are about the same sample are one group: what is made of it for a session is then made in one worker, and
+no worker waits for what the other one converts (tests/support/once.py). Every file's other tests are a group, too,
+since they share what the file prepares. The groups are read from the names of the tests: those
 are all that the process knows that hands the tests out.
 """
 
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_names import BUILT, SAMPLES, SHARP_SAMPLES, TRANSFORMERS_SAMPLES
+from tests.support.sample_names import BUILT, PUBLISHED, SAMPLES, SHARP_SAMPLES, TRANSFORMERS_SAMPLES
 
 SLOW = (
     "tests/whole/",
@@ -26,13 +27,21 @@ SLOW = (
 BY_SAMPLE = ("tests/whole/convert/", "tests/whole/verify/")
 """Folders whose tests share conversions of samples."""
 
+OF_ONE_SAMPLE = {"tests/whole/convert/test_tap_loaders.py": "hf_bert", "tests/whole/verify/test_taps.py": "hf_bert"}
+"""Files about the conversion of one sample with every tap, which they do not name among their parameters."""
+
 OF_TEXTS = ("tests/whole/texts/", "tests/whole/extract/", "tests/whole/serving/test_requests.py")
 """What shares the text exports."""
+
+IN_BROWSER = "tests/browser/"
+"""What shares one Chromium."""
 
 OF_TRITON = "tests/triton/"
 """What shares the environment of Triton, which takes minutes to make."""
 
-NAMES = sorted(map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *TRANSFORMERS_SAMPLES, *BUILT)), key=len, reverse=True)
+NAMES = sorted(
+    map(re.escape, (*SAMPLES, *SHARP_SAMPLES, *TRANSFORMERS_SAMPLES, *PUBLISHED, *BUILT)), key=len, reverse=True
+)
 NAMED = re.compile(rf"(?:^|-)({'|'.join(NAMES)})(?:-|$)")
 
 
@@ -41,11 +50,13 @@ def group_of(name: str) -> str:
     file, _, test = name.partition("::")
     if file.startswith(OF_TRITON):
         return "triton"
+    if file.startswith(IN_BROWSER):
+        return "browser"
     if file.startswith(OF_TEXTS):
         return "texts"
     parameters = test.partition("[")[2].removesuffix("]")
     found = NAMED.search(parameters) if file.startswith(BY_SAMPLE) else None
-    return found[1] if found else file
+    return found[1] if found else OF_ONE_SAMPLE.get(file, file)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -79,7 +79,7 @@ TAPPED_MODULES = (
     "g4_talkheads",
     *TF1_SAMPLES,
 )
-TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_distilbert", "hf_roberta")
+TAPPED_CHECKPOINTS = ("hf_bert", "hf_albert", "hf_electra", "hf_roberta")
 TAPPED = (*TAPPED_MODULES, *TAPPED_CHECKPOINTS)
 """Converted with every tap: each family, generation and source, and each form of block."""
 
@@ -89,6 +89,9 @@ COMPOSED = ("hf_bert", "hf_roberta", "g4_prenorm", "hf_albert", "g4_mobilebert_l
 TERMS = ("g4_mobilebert_layer_norm", "hf_bert")
 """MobileBERT's sums are fused otherwise when one of their terms is an output, so bits move; BERT's are not."""
 
+PUBLISHED = ("labse", "muril", "expert", "lealla")
+"""Modules after the recipes of Google's own: builders.sentence_encoders wrote them. LEALLA's has no dropout rates."""
+
 LAYER_SAMPLES = ("g2_small", "g4_electra", "g4_albert", "g4_mobilebert", "g4_talkheads")
 """Modules that the tests convert from inside a layer."""
 
@@ -97,12 +100,22 @@ ESTIMATORS = ("tf1_estimator", "estimator_square", "estimator_scoped", "estimato
 builds."""
 
 SUPPORT = {
-    ("BERT", "TF2 SavedModel"): ("g2_small", "g3_small", "g4_bert_mlm", "g4_bert_v2", "g4_prenorm"),
+    ("BERT", "TF2 SavedModel"): (
+        "g2_small",
+        "g3_small",
+        "g4_bert_mlm",
+        "g4_bert_v2",
+        "g4_prenorm",
+        "muril",
+        "expert",
+    ),
     ("BERT", "re-saved around a `hub.KerasLayer`"): ("g2_small",),
     ("BERT", "TF1 `hub.Module`"): ("tf1_bert_small",),
     ("BERT", "inside a TF1 SavedModel"): ("tf1_estimator", "estimator_square", "estimator_scoped"),
     ("BERT", "TF1 checkpoint"): ("tf1_bert_checkpoint",),
     ("BERT", "Hugging Face checkpoint"): ("hf_bert", "hf_bert_gelu_new"),
+    ("BERT, normalised (LaBSE, LEALLA)", "TF2 SavedModel"): ("labse",),
+    ("BERT, normalised (LaBSE, LEALLA)", "inside a TF1 SavedModel"): ("lealla",),
     ("ELECTRA", "TF2 SavedModel"): ("g4_electra",),
     ("ELECTRA", "re-saved around a `hub.KerasLayer`"): ("g4_electra",),
     ("ELECTRA", "Hugging Face checkpoint"): ("hf_electra",),
@@ -119,7 +132,13 @@ SUPPORT = {
     ("MobileBERT", "Hugging Face checkpoint"): ("g4_mobilebert",),
     ("BERT with talking heads", "TF2 SavedModel"): ("g4_talkheads",),
     ("BERT with talking heads", "re-saved around a `hub.KerasLayer`"): ("g4_talkheads",),
+    ("BERT", "TensorFlow SavedModel of transformers"): ("hf_tf_bert",),
+    ("ELECTRA", "TensorFlow SavedModel of transformers"): ("hf_tf_electra",),
+    ("ALBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_albert",),
+    ("DistilBERT", "TensorFlow SavedModel of transformers"): ("hf_tf_distilbert",),
+    ("RoBERTa, XLM-R", "TensorFlow SavedModel of transformers"): ("hf_tf_roberta",),
     ("BERT", "to Hugging Face"): ("g4_bert_mlm", "g2_small", "tf1_bert_small"),
+    ("BERT, normalised (LaBSE, LEALLA)", "to Hugging Face"): ("labse",),
     ("ELECTRA", "to Hugging Face"): ("g4_electra",),
     ("ALBERT", "to Hugging Face"): ("g4_albert",),
     ("MobileBERT", "to Hugging Face"): ("g4_mobilebert",),

@@ -11,6 +11,8 @@
     return token.length > letters ? `${token.slice(0, letters - 1)}…` : token;
   };
 
+  const chosen = () => `Block ${attention.blocks[block.value]}, head ${head.value}`;
+
   charts.attention = (figure) => {
     const map = attention.probabilities[block.value][head.value];
     const most = Math.max(...map.flat());
@@ -24,7 +26,10 @@
     const axis = { type: "band", domain: numbers, padding: 0, tickSize: 0, tickFormat: brief, ticks: numbers.filter((number) => number % every === 0) };
     const words = ({ from, to, share }) => `${attention.tokens[from]} looks at ${attention.tokens[to]}: ${share === null ? "NaN" : share.toFixed(2)}`;
     const place = { x: "to", y: "from" };
+    const title = document.createElement("p"); // on paper, it is all that says what was chosen
+    title.textContent = chosen();
     return [
+      title,
       legend([0, most / 2, most].map((share) => ({ words: share.toFixed(2), colour: colour(share), symbol: box }))),
       Plot.plot({
         width: margin + 8 + side * numbers.length,
@@ -34,7 +39,7 @@
         marginRight: 8,
         marginBottom: 8,
         style: INK,
-        ariaLabel: `Attention of block ${attention.blocks[block.value]}, head ${head.value}`,
+        ariaLabel: `Attention: ${chosen()}`,
         x: { ...axis, axis: "top", label: null, tickRotate: -90 },
         y: { ...axis, label: null },
         marks: [
@@ -54,6 +59,6 @@
   choices.hidden = false;
   choices.addEventListener("input", () => {
     draw(figure);
-    say(`Block ${attention.blocks[block.value]}, head ${head.value}`);
+    say(chosen());
   });
 }

@@ -9,7 +9,7 @@ FIGURES = {
     "num_hidden_layers": "blocks",
     "hidden_size": "hidden size",
     "num_attention_heads": "heads",
-    "vocab_size": "words",
+    "vocab_size": "vocabulary",
     "max_position_embeddings": "positions",
 }
 """Hyperparameters that are shown in large figures, with their words."""

@@ -25,11 +25,10 @@ def view(documents: Documents) -> Data | None:
 
 
 def _shape(part: Data, values: Data) -> str | None:
-    """What a part returns. Only that of the pooler and of what lies between blocks is known by its hyperparameters."""
-    if part["group"] == "pooler" or "hidden_size" not in values:
+    """What a block returns; None for other parts, whose results no hyperparameter tells."""
+    if part["group"] not in (BLOCKS, SHARED_BLOCK) or "hidden_size" not in values:
         return None
-    inner = values["hidden_size"]
-    return f"[batch, seq, {inner}]" if part["group"] in (BLOCKS, SHARED_BLOCK) else None
+    return f"[batch, seq, {values['hidden_size']}]"
 
 
 def _rows(taps: list[Data]) -> list[list[Data]]:

@@ -26,7 +26,13 @@ def explanation(documents: Documents) -> Data | None:
             for field, value in values.items()
             if field not in ("family", "generation")
         ]
-        return {**_named(values), "architecture": fields, "unknown": {}, "read_in": manifest["source"]["name"]}
+        return {
+            "family": values["family"],
+            "generation": values["generation"],
+            "architecture": fields,
+            "unknown": {},
+            "read_in": manifest["source"]["name"],
+        }
     explained: Data | None = documents["inspect"].get("explanation")
     return None if explained is None else {**explained, "read_in": None}
 
@@ -35,10 +41,6 @@ def hyperparameters(documents: Documents) -> dict[str, Any]:
     """The hyperparameters by field; empty for a module that no table explains."""
     explained = explanation(documents)
     return {} if explained is None else {field["field"]: field["value"] for field in explained["architecture"]}
-
-
-def _named(values: Data) -> Data:
-    return {"family": values["family"], "generation": values["generation"]}
 
 
 def weights(documents: Documents) -> list[Data]:

@@ -20,14 +20,13 @@ def view(documents: Documents) -> Data | None:
     at: dict[str, list[Data]] = {}
     for row in rows:
         at.setdefault(row["at"], []).append(row)
-    verify = found(documents, "verify")
     return {
         "parity": report,
         "bounds": report.get("bounds"),
         "rows": rows,
         "places": [{"at": place, **_largest(members)} for place, members in _ordered(at)],
         "failed": [row for row in rows if not row["passed"]],
-        "verify": verify,
+        "unproven": (found(documents, "verify") or {"unproven": []})["unproven"],
     }
 
 
@@ -35,7 +34,6 @@ def _row(output: Data, report: Data) -> Data:
     name, rms = output["name"], output["rms"]
     owner, _, tail = name.rpartition(".")
     block = (report.get("blocks") or {}).get(name)
-    bounds = report.get("bounds")
     module, export = (_relative(output[key], rms) for key in ("module_error", "export_error"))
     return {
         **output,
@@ -44,9 +42,14 @@ def _row(output: Data, report: Data) -> Data:
         "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT,
         "module": module,
         "export": export,
-        "bound": None if bounds is None or module is None else bounds["error_factor"] * module + bounds["error_of_rms"],
+        "bound": _bound(module, report.get("bounds")),
         "inside": name in report["inner"],
     }
+
+
+def _bound(module: float | None, bounds: Data | None) -> float | None:
+    """The bound of the export's error, relative to the RMS, as surgery.proof.parity has it."""
+    return None if module is None or bounds is None else bounds["error_factor"] * module + bounds["error_of_rms"]
 
 
 def _relative(error: float | None, rms: float) -> float | None:
@@ -58,9 +61,10 @@ def _ordered(at: dict[str, list[Data]]) -> list[tuple[str, list[Data]]]:
 
     def place(item: tuple[str, list[Data]]) -> tuple[int, int]:
         name, rows = item
-        return (
-            (0, 0) if name == "embedding_output" else (1, rows[0]["block"]) if rows[0]["block"] is not None else (2, 0)
-        )
+        if name == EMBEDDING:
+            return (0, 0)
+        block = rows[0]["block"]
+        return (2, 0) if block is None else (1, block)
 
     return sorted(at.items(), key=place)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from surgery.pages.section import Data, Documents, Section, found
 
 DEFAULT = "serving_default"
+CLIENT = "client.py"
+"""The file of `surgery serving` that asks for a signature over gRPC."""
 
 
 def view(documents: Documents) -> Data | None:
@@ -22,7 +24,6 @@ def view(documents: Documents) -> Data | None:
         "graphs": graphs,
         "serving": serving,
         "advice": {name: signature["advice"] for name, signature in described.items() if signature["advice"]},
-        "calls": documents["inspect"]["callables"],
         "commands": _commands(serving),
     }
 
@@ -39,9 +40,8 @@ def _commands(serving: Data | None) -> list[Data]:
         "docker_gpu": "or in its container, on a GPU",
         "curl": "A request over REST",
     }
-    found = [{"title": titles[name], "text": commands[name]} for name in titles if commands[name] is not None]
-    client = [{"title": f"A client over gRPC, {name}", "text": text} for name, text in serving["files"].items()]
-    return found + [one for one in client if "client" in one["title"] and one["title"].endswith(".py")]
+    lines = [{"title": titles[name], "text": commands[name]} for name in titles if commands[name] is not None]
+    return [*lines, {"title": f"A client over gRPC, {CLIENT}", "text": serving["files"][CLIENT]}]
 
 
 SIGNATURES = Section(name="signatures", title="Signatures and clients", view=view)

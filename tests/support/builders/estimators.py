@@ -67,7 +67,7 @@ def build(
         for number in range(encoders):
             own = f"other_{number}/" if number else scope
             with v1.variable_scope(own.rstrip("/"), reuse=v1.AUTO_REUSE) if own else _nothing():
-                sequence, pooled = _encoder(ids, mask, types, albert=albert)
+                sequence, pooled = encoder(ids, mask, types, albert=albert)
         outputs = HEADS_OF[head](sequence, pooled)
         inputs = {"examples": given["examples"]} if serialized else {"input_ids": ids, **_rest(given, mask_of_ids)}
         if training:
@@ -80,14 +80,18 @@ def build(
         signatures = {"serving_default": v1.saved_model.predict_signature_def(inputs, outputs)}
         with v1.Session() as session:
             session.run(v1.global_variables_initializer())
-            for variable in v1.trainable_variables():
-                name = variable.name.partition(":")[0]
-                value = random_value(_leaf(name), tuple(variable.shape), seed + len(name))
-                variable.load(value, session)
+            randomise(session, seed)
             builder = v1.saved_model.Builder(str(folder))
             builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
             builder.save()
     return folder
+
+
+def randomise(session: v1.Session, seed: int) -> None:
+    """Gives every trainable variable of the session's graph its `random_value`."""
+    for variable in v1.trainable_variables():
+        name = variable.name.partition(":")[0]
+        variable.load(random_value(_leaf(name), tuple(variable.shape), seed + len(name)), session)
 
 
 def _leaf(name: str) -> str:
@@ -117,11 +121,20 @@ def _examples(length: int | None) -> dict[str, tf.Tensor]:
     return {"examples": examples, **parsed}
 
 
-def _encoder(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, *, albert: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """The sequence output and the pooled output."""
+def encoder(
+    ids: tf.Tensor,
+    mask: tf.Tensor,
+    types: tf.Tensor,
+    *,
+    albert: bool = False,
+    scope: str = "bert",
+    blocks: int = BLOCKS,
+    pooler: Callable[[tf.Tensor], tf.Tensor] = tf.tanh,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The sequence output and the pooled output, which the activation `pooler` gives."""
     width = EMBEDDING if albert else HIDDEN
     batch, length = _sizes(ids)
-    with v1.variable_scope("bert"):
+    with v1.variable_scope(scope):
         with v1.variable_scope("embeddings"):
             words = tf.gather(_variable("word_embeddings", VOCAB, width), tf.expand_dims(ids, -1))
             embedded = tf.reshape(words, [batch, length, width])
@@ -136,15 +149,20 @@ def _encoder(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, *, albert: bool)
             flat = tf.reshape(embedded, [-1, width])
             if albert:
                 flat = _dense(flat, "embedding_hidden_mapping_in", width, HIDDEN)
-            for number in range(BLOCKS):
+            for number in range(blocks):
                 place = "transformer/group_0/inner_group_0" if albert else f"layer_{number}"
                 with v1.variable_scope(place, reuse=v1.AUTO_REUSE):
                     flat = _block(flat, tf.expand_dims(adder, 1), batch, length, albert=albert)
             sequence = tf.reshape(flat, [batch, length, HIDDEN])
         with v1.variable_scope("pooler"):
             first = tf.squeeze(sequence[:, 0:1, :], axis=1)
-            pooled = tf.tanh(_dense(first, "dense", HIDDEN, HIDDEN))
+            pooled = pooler(_dense(first, "dense", HIDDEN, HIDDEN))
     return sequence, pooled
+
+
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """As google-research's code has it since 2019."""
+    return x * 0.5 * (1.0 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * tf.pow(x, 3))))
 
 
 def _block(x: tf.Tensor, adder: tf.Tensor, batch: object, length: object, *, albert: bool) -> tf.Tensor:
@@ -161,8 +179,7 @@ def _block(x: tf.Tensor, adder: tf.Tensor, batch: object, length: object, *, alb
     context = tf.reshape(context, [-1, HIDDEN])
     attended = _dense(context, f"{names['attention']}/output/dense", HIDDEN, HIDDEN)
     attended = _norm(attended + x, names["attention_norm"])
-    inner = _dense(attended, names["inner"], HIDDEN, INNER)
-    inner = inner * 0.5 * (1.0 + tf.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * tf.pow(inner, 3))))
+    inner = gelu(_dense(attended, names["inner"], HIDDEN, INNER))
     return _norm(_dense(inner, names["outer"], INNER, HIDDEN) + attended, names["output_norm"])
 
 

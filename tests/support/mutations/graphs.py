@@ -135,6 +135,16 @@ def with_another_head_split(pattern: str, training: bool) -> Edit:
     return edit
 
 
+def without_normalisation(*, training: bool) -> Edit:
+    """What divides the pooled output by its length divides it by 1."""
+
+    def edit(saved_model: Any) -> None:
+        for function, node in find(saved_model, "l2_normalize", training=training):
+            node.input[1] = constant(function, f"{node.name}/one", np.float32(1))
+
+    return edit
+
+
 def redirect(function: Any, tensor: str, instead: str, but: set[str] = frozenset()) -> None:
     """Whatever reads a tensor reads another one, except for the operations `but`."""
     for node in function.node_def:

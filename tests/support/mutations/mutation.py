@@ -12,7 +12,7 @@ from tests.support.tampering import with_values
 
 BERT, ELECTRA, ALBERT = "g4_bert_dropouts", "g4_electra", "g4_albert_dropout"
 MOBILEBERT, TALKING_HEADS = "g4_mobilebert_layer_norm", "g4_talkheads"
-EARLY, CHECKPOINT, ROBERTA = "g1", "hf_bert", "hf_roberta"
+EARLY, CHECKPOINT, ROBERTA, NORMALIZED = "g1", "hf_bert", "hf_roberta", "labse"
 SHARP, TF1_SHARP = "g2_sharp", "tf1_sharp"
 FAMILIES = (BERT, ALBERT, MOBILEBERT, TALKING_HEADS)
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import surgery as api
 from surgery.cli.main import main
+from surgery.export.manifest import MANIFEST
 from surgery.proof import comparison
+from tests.support.html_pages import documents_in, parsed
 from tests.support.running import ROOT
 
 SAMPLE = "g4_bert_mlm"
@@ -27,9 +30,10 @@ def surgery(*arguments):
 
 @pytest.fixture(scope="module")
 def first(source, tmp_path_factory):
-    """A conversion with `--json`, and where it went."""
+    """A conversion with `--json`, and where it went, with a page beside it."""
     destination = tmp_path_factory.mktemp("command") / "1"
-    return surgery("convert", source(SAMPLE), destination, "--json"), destination
+    page = destination.with_name("page.html")
+    return surgery("convert", source(SAMPLE), destination, "--report", page, "--json"), destination
 
 
 def test_convert_prints_nothing_but_json_and_says_nothing_on_a_piped_stderr(first):
@@ -40,6 +44,19 @@ def test_convert_prints_nothing_but_json_and_says_nothing_on_a_piped_stderr(firs
     assert data["parity"]["passed"] is True
     assert "mlm_logits" in data["signatures"]["mlm"]
     assert {output["name"] for output in data["parity"]["outputs"]} >= {"pooled_output", "mlm.mlm_logits"}
+
+
+def test_the_page_of_a_conversion_has_its_json_and_that_of_the_published_export(first, source):
+    done, destination = first
+    found = documents_in(parsed(destination.with_name("page.html").read_text(encoding="utf-8")))
+    assert found["convert"] == json.loads(done.stdout)
+    assert found["convert"]["page"] == str(destination.with_name("page.html"))
+    assert found["manifest"] == json.loads((destination / MANIFEST).read_text())
+    assert found["manifest"]["parity"] == found["convert"]["parity"]
+    assert found["manifest"]["parity"]["blocks"]["mlm.encoder_outputs_2"] == 2
+    plan = api.plan(source(SAMPLE)).to_dict()
+    assert {**found["plan"], "destination": ""} == {**plan, "destination": ""}
+    assert found["serving"]["exported"] == str(destination)
 
 
 def test_verify_prints_nothing_but_json_and_says_nothing_on_a_piped_stderr(first, source):

@@ -77,6 +77,9 @@ def test_a_module_converts_with_parity_in_every_output_and_weight(name, converte
     inner = {"embedding_output", *(f"encoder_outputs_{i}" for i in range(blocks - 1))}
     ends = {"sequence_output"} if name in WITHOUT_POOLER else {"sequence_output", "pooled_output"}
     assert ends | inner <= compared
+    own = {name: block for block, name in enumerate(done.plan.inference.outputs.block_outputs) if name in compared}
+    assert own.items() <= done.report.blocks.items()
+    assert len(own) >= blocks - 1
     assert all(diff.in_double for diff in done.report.outputs)
     batches = {diff.name: diff.batches for diff in done.report.outputs if not diff.name.startswith("mlm")}
     assert {batches.pop(name) for name in list(batches) if "training" in name} <= {1}

@@ -42,8 +42,9 @@ def convert(source, tmp_path):
 
     def run(name="g4_bert_dropouts"):
         with pytest.raises(surgery.ParityError) as caught:
-            surgery.convert(source(name), tmp_path / "out" / "1")
+            surgery.convert(source(name), tmp_path / "out" / "1", report=tmp_path / "page.html")
         assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "page.html").exists()
         return str(caught.value)
 
     return run

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,15 @@ import pytest
 import surgery
 from surgery.processes import child
 from tests.support.running import ROOT, environment
+from tests.triton.serving import descendants
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
 GATE = Path(__file__).with_name("worker_gate.py")
 DEADLINE = 240
 """Seconds; a quiet machine takes a tenth."""
+SAY_WHERE = {"PYTHONFAULTHANDLER": "1"}
+"""A process that SIGABRT ends says first what each of its threads is at."""
 
 
 @contextmanager
@@ -31,7 +34,7 @@ def started(log, *arguments, **variables):
         process = subprocess.Popen(
             child.command("-m", *map(str, arguments)),
             cwd=ROOT,
-            env=environment(**variables),
+            env=environment(**SAY_WHERE, **variables),
             stdout=output,
             stderr=output,
         )
@@ -44,7 +47,7 @@ def started(log, *arguments, **variables):
 
 @contextmanager
 def cluster(folder):
-    """The scheduler's address, the file that says that the first worker has stopped, and the two workers."""
+    """The scheduler and its address, the file that says that the first worker has stopped, and the two workers."""
     file, reached = folder / "scheduler.json", folder / "reached"
     scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard")
     worker = ("distributed.cli.dask_worker", "--scheduler-file", file, "--no-nanny", "--nthreads", 1, "--no-dashboard")
@@ -58,7 +61,7 @@ def cluster(folder):
         address = json.loads(file.read_text())["address"]
         wait_for(lambda: (folder / "1.log").read_text().count("Registered to"), first)
         wait_for(lambda: (folder / "2.log").read_text().count("Registered to"), second)
-        yield address, reached, (first, second)
+        yield server, address, reached, (first, second)
 
 
 def wait_for(found, *processes):
@@ -66,13 +69,20 @@ def wait_for(found, *processes):
     end = time.monotonic() + DEADLINE
     while not found():
         assert [process.poll() for process in processes] == [None] * len(processes)
-        assert time.monotonic() < end
+        if time.monotonic() > end:
+            raise TimeoutError
         time.sleep(0.05)
 
 
-def last_lines(log):
-    """What a process of Dask said last."""
-    return "\n".join([f"{log.name}:", *log.read_text(errors="replace").splitlines()[-30:]])
+def last_words(folder, *processes):
+    """What processes that do not come to an end said last, and where they are."""
+    for process in processes:
+        for each in descendants(process.pid) or {process.pid}:  # a command goes on in a child
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGABRT)
+        process.wait()
+    logs = {log.name: log.read_text(errors="replace").splitlines()[-60:] for log in sorted(folder.glob("*.log"))}
+    return "\n".join(line for name, lines in logs.items() for line in (f"{name}:", *lines))
 
 
 def by_line(folder):
@@ -92,10 +102,13 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(text_exports, tmp
     corpus.write_bytes(b"\n".join(lines) + b"\n")
     surgery.extract(export, corpus, "here", outputs="pooled_output", processes=1)
     words = ["extract", export, corpus, "--output", "there", "--outputs", "pooled_output", "--json"]
-    with cluster(tmp_path) as (address, reached, workers):
+    with cluster(tmp_path) as (scheduler, address, reached, workers), open(tmp_path / "run.log", "wb") as log:
         words += ["--", "--runner=DaskRunner", f"--dask_client_address={address}"]
         with subprocess.Popen(
-            [sys.executable, "-m", "surgery", *map(str, words)], env=environment(), stdout=subprocess.PIPE
+            [sys.executable, "-m", "surgery", *map(str, words)],
+            env=environment(**SAY_WHERE),
+            stdout=subprocess.PIPE,
+            stderr=log,
         ) as run:
             try:
                 wait_for(reached.exists, run, *workers)
@@ -104,8 +117,8 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(text_exports, tmp
                 assert list(staged.rglob("*.parquet"))  # a whole one and, mostly, a half one
                 os.kill(workers[0].pid, signal.SIGKILL)
                 said, _ = run.communicate(timeout=DEADLINE)
-            except subprocess.TimeoutExpired as error:
-                raise AssertionError("\n".join(map(last_lines, tmp_path.glob("*.log")))) from error
+            except (TimeoutError, subprocess.TimeoutExpired) as error:
+                raise AssertionError(last_words(tmp_path, run, *workers, scheduler)) from error
             finally:
                 run.kill()
         assert workers[1].poll() is None

@@ -145,6 +145,7 @@ def test_convert_warms_up_both_exports_before_they_are_published(source, tmp_pat
     assert words == [8, 20, 40] * 3  # the longest is what the export cuts texts at
 
 
+@pytest.mark.usefixtures("uncompared_texts")
 def test_an_export_whose_warm_up_fails_is_not_published(source, tmp_path, monkeypatch):
     def refuse(*args, **options):
         raise surgery.ModuleError("replaying the warm-up")
@@ -155,15 +156,15 @@ def test_an_export_whose_warm_up_fails_is_not_published(source, tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_warms_up_a_text_export_in_a_process_of_its_own(source, tmp_path):
-    done = surgery.convert(source(NAME), tmp_path / "bert" / "1", text=True, seq_length=40)
-    ran = run_surgery("serving", done.text_destination, "--warmup", "--signature", "text", "--json")
+def test_the_command_warms_up_a_text_export_in_a_process_of_its_own(text_exports, tmp_path):
+    export = shutil.copytree(text_exports(NAME)[1], tmp_path / "bert_text" / "1")
+    ran = run_surgery("serving", export, "--warmup", "--signature", "text", "--json")
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
     data = json.loads(ran.stdout)["warmup"]
-    assert data["requests"] == [{"signature": "text", "size": size} for size in ("1 x 8", "1 x 20", "1 x 40")]
-    assert data["bytes"] == (done.text_destination / WARMUP).stat().st_size
-    again = run_surgery("serving", done.text_destination, "--warmup")
+    assert data["requests"] == [{"signature": "text", "size": size} for size in ("1 x 8", "1 x 12", "1 x 24")]
+    assert data["bytes"] == (export / WARMUP).stat().st_size
+    again = run_surgery("serving", export, "--warmup")
     assert again.returncode == 2
     assert again.stdout == ""
     assert "exists already" in again.stderr

@@ -220,6 +220,7 @@ def old_exports(*folders):
         (folder / "saved_model.pb").write_bytes(b"the old one")
 
 
+@pytest.mark.usefixtures("uncompared_texts")
 def test_where_the_text_export_cannot_be_published_the_tensor_export_is_not_either(source, tmp_path):
     def intrude(step, done, total):
         if step == "publish":
@@ -231,6 +232,7 @@ def test_where_the_text_export_cannot_be_published_the_tensor_export_is_not_eith
     assert contents(tmp_path / "out_text") == {"1/saved_model.pb": b"the old one"}
 
 
+@pytest.mark.usefixtures("uncompared_texts")
 def test_where_one_of_two_exports_cannot_be_replaced_both_old_ones_stay(source, tmp_path, monkeypatch):
     tensors, texts = tmp_path / "out" / "1", tmp_path / "out_text" / "1"
     old_exports(tensors, texts)

@@ -13,7 +13,7 @@ from surgery.jobs.steps import open_export
 from surgery.proof.parity import MAX_DIFFERENCE
 
 GRAPH = {"name", "results", "thresholds", "gradient"}
-"""Keys of a graph's node data that are written; ai-edge-model-explorer's `GraphNodeData` has more."""
+"""Keys of a graph's node data that are written; `GraphNodeData` of Model Explorer's `node_data_builder` has more."""
 
 
 @pytest.fixture

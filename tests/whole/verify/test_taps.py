@@ -28,8 +28,9 @@ def requested(tapped, tmp_path):
     return run
 
 
-def test_an_export_with_taps_is_verified_as_it_was_when_it_was_made(tapped):
-    done = tapped("g4_prenorm")
+@pytest.mark.parametrize("name", ["g4_prenorm"])
+def test_an_export_with_taps_is_verified_as_it_was_when_it_was_made(name, tapped):
+    done = tapped(name)
     found, before = surgery.verify(done.source, done.export).report, done.conversion.report
     assert found.passed
     assert [diff.name for diff in found.outputs] == [diff.name for diff in before.outputs]
