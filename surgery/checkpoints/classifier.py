@@ -35,7 +35,8 @@ def labelling_of(
             "of its own for each"
         )
     stated = stated_labelling(module, head)
-    problem = stated.problem or next(
+    problem = stated.problem if stated.problem in keys.kinds else None
+    problem = problem or next(
         (keys.kind_of[activation] for activation in head.outputs.values() if activation in keys.kind_of), None
     )
     if problem in keys.several and head.labels == 1:

@@ -20,6 +20,7 @@ from surgery.planning.outputs import DEPTH, TAPS
 from surgery.planning.plan import Plan
 from surgery.planning.requests import MODEL_GARDEN, Request, Tap
 from surgery.proof.parity import ParityReport, report_data
+from surgery.tables.fields import VALID
 from surgery.tables.head import HEAD
 from surgery.wording import is_number
 
@@ -178,7 +179,7 @@ def stated_labelling(module: InspectedModule, head: DenseHead) -> Labelling:
     return Labelling(
         names=tuple(map(str, names)) if named else None,
         problem=problem if isinstance(problem, str) else None,
-        dropout=dropout if isinstance(dropout, float) else None,
+        dropout=float(dropout) if VALID["rate"](dropout) else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from surgery.checkpoints.kept import Kept
 from surgery.cli.main import main
 from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
 from surgery.explanation.heads import DenseHead, Labelling, OtherHead
+from surgery.export.manifest import MANIFEST
 from surgery.jobs import checkpoint as job
 from tests.support.builders import hugging_face
 from tests.support.editing import edited
@@ -197,3 +199,18 @@ def test_a_config_that_says_something_else_of_the_head_is_never_published(key, m
     with pytest.raises(ParityError, match="nothing was published"):
         surgery.checkpoint(modules("tf1_estimator"), tmp_path / "out", **WITHOUT_TEXTS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_manifest_states_of_the_labels_is_carried_and_what_cannot_be_is_not(estimator, modules, tmp_path):
+    """The sample stands in for an export: only the manifest beside it says what its labels are."""
+    folder = shutil.copytree(modules("tf1_estimator"), tmp_path / "export")
+    (folder / MANIFEST).parent.mkdir(exist_ok=True)
+    stated = {"labels": 2, "names": ["a", "b"], "problem": "regression", "dropout": 0.2}
+    for changed, labelling in (
+        ({}, Labelling(names=("a", "b"), problem="regression", dropout=0.2)),
+        ({"names": ["a"], "dropout": 7, "problem": "x"}, replace(estimator.planned.labelling, names=None)),
+        ({"labels": 3}, estimator.planned.labelling),
+    ):
+        (folder / MANIFEST).write_text(json.dumps({"head": stated | changed}))
+        done = surgery.checkpoint(folder, tmp_path / "out", overwrite=True, **WITHOUT_TEXTS)
+        assert done.planned.labelling == labelling

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import surgery
+from surgery.checkpoints.plan import CheckpointRequest
+from surgery.jobs.checkpoint import write_checkpoint
 from tests.support.builders import classifier
+from tests.support.conversions import two_batches
 from tests.support.sample_names import LAYER_SAMPLES
 
 pytestmark = pytest.mark.usefixtures("short_battery")
@@ -42,6 +47,17 @@ def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers
     head = getattr(inner, "layer_with_weights-1")
     logits = tuned.signatures["classifier"](**tokens)["classifier"]  # the source itself takes texts only
     np.testing.assert_allclose(logits, expected["pooled_output"] @ head.kernel + head.bias, atol=1e-5)
+
+
+def test_a_fine_tuned_classifier_becomes_one_of_transformers(classifiers, tmp_path):
+    """Its head has the name of its layer, and one label without an activation, which says nothing of the problem."""
+    request = CheckpointRequest(merge_dropout=0.05)
+    done = write_checkpoint(str(classifiers["from_text"]), tmp_path / "out", request, verify=True, battery=two_batches)
+    assert {"pooled_output", "classifier.logits"} <= {diff.name for diff in done.differences.outputs}
+    config = json.loads((done.destination / "config.json").read_text())
+    assert (config["architectures"], config["id2label"]) == (["BertForSequenceClassification"], {"0": "LABEL_0"})
+    assert "problem_type" not in config
+    assert (done.destination / "vocab.txt").is_file()
 
 
 def test_head_optimiser_and_metrics_are_dropped_each_with_its_reason(classifiers):
