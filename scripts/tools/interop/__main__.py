@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--record", action="store_true", help="write the answers for the tests")
     parser.add_argument("--python", default="", help="a Python with transformers, instead of the environment `torch`")
     options = parser.parse_args(arguments)
-    python = options.python or _environment()
+    python = _absolute(options.python) if options.python else _environment()
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -113,6 +115,11 @@ def _run(python: str, program: str, *arguments: str | Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{program} failed:\n{done.stderr}")
+
+
+def _absolute(python: str) -> str:
+    """The path of a program that is named as a shell finds it: the examples of the page run in another folder."""
+    return os.path.abspath(shutil.which(python) or python)
 
 
 def _environment() -> str:
