@@ -142,7 +142,7 @@ def plan_checkpoint(
     labelling = labelling_of(module, kept.head, form.library.head, request.labels)
     config = write_config(module.name, inference, form, merge_dropout=request.merge_dropout)
     embedding = find_embedding(inference, form, request.pooling)
-    tokenization = _tokenization(module, inference, request)
+    tokenization = _tokenization(plan.module, inference, request)
     files = None
     if tokenization is not None:
         files = tokenizer_files(tokenization, inference.architecture.longest)

@@ -14,7 +14,8 @@ from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim, Explanation
 from surgery.explanation.ends import Ends, name_of
 from surgery.explanation.recognition import find_embedded, find_family
-from surgery.graphs.examples import feature_of
+from surgery.graphs.dataflow import upstream
+from surgery.graphs.examples import PARSERS, feature_of
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.graphs.op_types import UNKNOWN, definitions_of
 from surgery.graphs.reach import ancestors
@@ -50,7 +51,8 @@ def locate_encoder(module: InspectedModule) -> InspectedModule:
     around = {*(variable.name for variable in explanation.unclaimed), *_not_called(ends)}
     needed = _needed(module)
     variables = tuple(replace(v, outside=_reason(v, needed)) if v.name in around else v for v in module.variables)
-    return replace(module, scope=scope, variables=variables, traces=(trace,))
+    makes_tokens = any(_is_made_of_strings(ends, ids) for ids in ends.inputs().values())
+    return replace(module, scope=scope, variables=variables, traces=(trace,), makes_tokens=makes_tokens)
 
 
 def _first_weight(explanation: Explanation) -> str:
@@ -90,6 +92,16 @@ def _info(ends: Ends, tensor: Tensor, keys: dict[str, str]) -> TensorInfo:
         raise ends.unfound(f"the graph does not show the dtype of {name}")
     key = keys.get(name) or feature_of(tensor) or name.removesuffix(":0")
     return TensorInfo(key=key, dtype=dtype, shape=ends.shape(tensor), name=name)
+
+
+def _is_made_of_strings(ends: Ends, ids: Tensor) -> bool:
+    """Whether operations make these ids of strings; a parser of serialized examples gives ids that are ready-made."""
+    if ids.node.op in PARSERS:
+        return False
+    feeds = (feed for node in upstream(ids, PARSERS) if node.op not in PARSERS for feed in node.inputs)
+    return any(
+        feed.node.op != "Const" and feed.node.proto is not None and ends.dtype(feed) == "string" for feed in feeds
+    )
 
 
 def _refuse_strangers(ends: Ends, trace: Trace) -> None:

@@ -76,8 +76,8 @@ def find_tokenization(
         lower_case: The casing instead of the module's.
 
     Raises:
-        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. Or the tokenizer
-            has no casing, and `lower_case` is True.
+        UsageError: No vocabulary or no casing is known; the hint names the option that supplies it. The module makes
+            tokens in its own graph, and no `vocab` is given. Or the tokenizer has no casing, and `lower_case` is True.
     """
     doing = f"looking for the tokenizer of {module.name}"
     uncased = _uncased(module, vocab, doing)
@@ -90,6 +90,14 @@ def find_tokenization(
         return uncased
     if vocab is not None:
         file, pieces = _given(vocab), vocab.suffix == ".model"
+    elif module.makes_tokens:
+        raise UsageError(
+            f"{doing}: it makes the tokens of its texts in its own graph, and whether BERT's tokenizer makes the same "
+            "tokens is not known",
+            hint=f"give the export tokens, or write the checkpoint with {argument('tokenizer', False)}; or say that "
+            f"the tokens are the same, with {argument('vocab', 'vocab.txt')} and {argument('lower_case', True)} or "
+            f"{argument('lower_case', False)}",
+        )
     else:
         named = next((name for name in (VOCABULARY, PIECES) if name in module.assets), None)
         if named is None:

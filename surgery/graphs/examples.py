@@ -5,6 +5,8 @@ from __future__ import annotations
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import Tensor
 
+PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
+"""Operations that parse a batch of examples."""
 KEYS = 2
 """Both parsers take the examples and their names first, then the keys of the features."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from surgery.arguments import argument
 from surgery.errors import ParityError, UsageError
 from surgery.explanation.architecture import Inference
+from surgery.explanation.embedded import locate_encoder
 from surgery.explanation.inspection import explain_module
 from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants, refuse_byte_pairs
 from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
@@ -138,9 +139,10 @@ def write_preprocessor(
     with open_to_run(module, trust=trust) as source, ExitStack() as staged:
         check_apart([destination], [module, source.folder, texts.vocab])
         folder = staged.enter_context(staging(destination))
-        texts.tokenization(source, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
-        tokenization = texts.tokenization(source, read_constants(source))
         inference = explain_module(source).inference
+        encoder = source if inference is None else locate_encoder(source)
+        texts.tokenization(encoder, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
+        tokenization = texts.tokenization(encoder, read_constants(source))
         length = texts.length or DEFAULT_LENGTH
         refuse_byte_pairs(f"writing a preprocessor of {source.name}", tokenization)
         _refuse_other_inputs(source.name, tokenization, inference)

@@ -59,6 +59,7 @@ class InspectedModule(Brief):
         training_config: The config of the model that was trained, where it lies beside its graph; None where it does
             not.
         scope: The scope of the encoder's variables in such a graph, such as "module/"; "" for none.
+        makes_tokens: Whether such a graph makes the encoder's token ids of strings, by a tokenizer of its own.
         open_tensors: Opens the values of the variables.
         saved_model: The parsed `saved_model.pb`, for readers of its graphs; None for a checkpoint.
         cleared: The word of the gate that its graphs may be run (surgery.scanning.gate.Cleared); None before it.
@@ -86,6 +87,7 @@ class InspectedModule(Brief):
     around: Mapping[str, Trace] = field(default_factory=dict)
     training_config: Config | None = None
     scope: str = ""
+    makes_tokens: bool = False
     open_tensors: Callable[[], Tensors] = field(default=no_tensors, repr=False, compare=False)
     saved_model: Any = field(default=None, repr=False, compare=False)
     cleared: Any = field(default=None, repr=False, compare=False)

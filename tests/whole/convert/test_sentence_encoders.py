@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,11 +150,29 @@ def test_leallas_encoder_is_found_under_its_own_scope_with_gelu_in_its_pooler(le
 
 def test_leallas_pooler_is_none_that_transformers_has(lealla, tmp_path):
     with pytest.raises(UnexplainedError, match="cannot compute") as caught:
-        surgery.checkpoint(lealla.source, tmp_path / "out", assume=RATES, lower_case=False)
+        surgery.checkpoint(lealla.source, tmp_path / "out", assume=RATES, tokenizer=False)
     assert "pooler_act is gelu_tanh" in caught.value.details[0]
     assert "--drop-pooler" in caught.value.hint or "drop_pooler" in caught.value.hint
-    done = surgery.checkpoint(lealla.source, tmp_path / "out", assume=RATES, lower_case=False, drop_pooler=True)
+    done = surgery.checkpoint(lealla.source, tmp_path / "out", assume=RATES, tokenizer=False, drop_pooler=True)
     assert done.planned.form.class_name == "BertModel"
+
+
+def test_a_tokenizer_in_the_graph_is_not_taken_for_berts(source, tmp_path):
+    for write, out in (
+        (partial(surgery.convert, text=True), "1"),
+        (partial(surgery.checkpoint, drop_pooler=True), "folder"),
+    ):
+        with pytest.raises(UsageError, match="makes the tokens of its texts in its own graph") as caught:
+            write(source("lealla"), tmp_path / out, assume=RATES, lower_case=False)
+        assert "vocab='vocab.txt'" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="makes the tokens of its texts in its own graph"):
+        surgery.preprocess(source("lealla"), tmp_path / "1", lower_case=False)
+    assert not list(tmp_path.iterdir())
+    vocabulary = next((Path(source("lealla")) / "assets").iterdir())
+    plan = surgery.checkpoint(
+        source("lealla"), tmp_path / "said", assume=RATES, vocab=vocabulary, lower_case=False, drop_pooler=True
+    ).planned
+    assert plan.tokenization.file == vocabulary
 
 
 def test_the_poolers_of_experts_are_the_identity(source, load, tokens):
