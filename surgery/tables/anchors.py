@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, between, constant, through_shapes, upstream
+from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, VALUELESS, between, constant, through_shapes, upstream
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.op_types import is_set
@@ -120,9 +120,9 @@ class Anchors:
         That is `x · rsqrt(max(Σx², epsilon))`. None where no operation on the tensor does exactly this.
         """
         for scaled, position in self._users(tensor.node):
-            scale = see_through(scaled.inputs[1 - position]).node if scaled.op == "Mul" else scaled
-            floor = see_through(scale.inputs[0]).node if scale.op == "Rsqrt" else scale
-            if floor.op != "Maximum":
+            scale = see_through(scaled.inputs[1 - position]).node if scaled.op == "Mul" else None
+            floor = see_through(scale.inputs[0]).node if scale is not None and scale.op == "Rsqrt" else None
+            if floor is None or floor.op != "Maximum":
                 continue
             for total, least in (floor.inputs, floor.inputs[::-1]):
                 epsilon = constant(least)
@@ -222,11 +222,15 @@ class Anchors:
         return found
 
     def lookup_input(self, table: str) -> Node | None:
-        """The graph input whose ids select rows of this embedding table, by gather or by one-hot product."""
+        """The graph input whose ids select rows of this embedding table, by gather or by one-hot product.
+
+        An input of which only the shape is used is none: token types may be zeros in the shape of the word ids.
+        """
         for node, position in self.uses(table):
             if node.op in LOOKUPS or node.op in PRODUCTS:
                 ids = node.inputs[1] if node.op in LOOKUPS else node.inputs[1 - position]
-                inputs = [found for found in upstream(ids) if found in self.graph.inputs]
+                behind = () if ids.node.op in VALUELESS else upstream(ids, VALUELESS)
+                inputs = [found for found in behind if found in self.graph.inputs]
                 if len(set(inputs)) == 1:
                     return inputs[0]
         return None

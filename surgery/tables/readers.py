@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes, upstream
+from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes
 from surgery.graphs.flat import Node, Tensor
 from surgery.tables.anchors import Anchors
 
@@ -126,30 +126,6 @@ def constant_of(node: Node) -> float | None:
     """The value of a scalar constant node."""
     value = constant(Tensor(node, "0")) if node.op == "Const" else None
     return float(value) if value is not None and not node.attr["value"].tensor.tensor_shape.dim else None
-
-
-def padding_of_positions(graph: Anchors, table: str) -> Reading | None:
-    """The id of padding from which positions are counted: `cumsum(ids != id) * (ids != id) + id`."""
-    found = graph.lookups(table)
-    if not found:
-        return None
-    total = through_shapes(found[0])
-    offsets = [value for addend in total.node.inputs if (value := constant(addend)) is not None]
-    behind = tuple(upstream(total))
-    compared = {
-        float(value)
-        for node in behind
-        if node.op == "NotEqual"
-        for feed in node.inputs
-        if (value := constant(feed)) is not None
-    }
-    counted = any(node.op == "Cumsum" for node in behind)
-    if counted and len(offsets) == 1 and compared == {float(offsets[0])}:
-        return Reading(value=int(offsets[0]), place=total.node.path)
-    return Reading(
-        value=f"unknown (ids differ from {sorted(compared)}, {'and' if counted else 'not'} counted, plus {offsets})",
-        place=total.node.path,
-    )
 
 
 def head_size(graph: Anchors, query_bias: str) -> Reading | None:
