@@ -151,17 +151,18 @@ def hugging_face_checkpoints(
     """transformers' checkpoints of a model.
 
     Args:
-        model: Name of the architecture in the config.
+        model: Name of the architecture in the config, such as "xlm-roberta".
         names: Transformers' names of the weights.
         dropouts: Fields that `hidden_dropout_prob` gives.
         library: The model's classes.
         demands: Demands on the config beyond those on all models.
         code: Fields that the model's code fixes beyond those that all models fix, with their values.
     """
+    place = f"transformers, modeling_{model.replace('-', '_')}.py"
     return Publisher(
         model_types=(model,),
         evidence=(
-            *config_evidence(ACTIVATIONS, dropouts, {**CODE, **(code or {})}, f"transformers, modeling_{model}.py"),
+            *config_evidence(ACTIVATIONS, dropouts, {**CODE, **(code or {})}, place),
             ConfigEvidence(field="layer_norm_eps", key="layer_norm_eps"),
             ConfigEvidence(field="mlm_layer_norm_eps", key="layer_norm_eps", anchors=(MASKED_LM_KERNEL,)),
         ),
