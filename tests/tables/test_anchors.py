@@ -61,15 +61,25 @@ def test_the_input_whose_values_reach_a_table_is_what_it_is_looked_up_with():
     assert graph.lookup_input(TABLE) is graph.graph.inputs[0]
 
 
-def counted(padding: float = 1.0, offset: float = 1.0, axis: float = 1.0, product: str = "Mul", flag: str = ""):
+def counted(
+    padding: float = 1.0,
+    offset: float = 1.0,
+    *,
+    axis: float = 1.0,
+    earlier: float = 0.0,
+    product: str = "Mul",
+    compare: str = "NotEqual",
+    mask: bool = False,
+    flag: str = "",
+):
     """RoBERTa's positions, with changes."""
 
     def build(f: Function) -> str:
-        tokens = f.op("Cast", f.op("NotEqual", "x", f.constant(padding), port="z:0"))
-        count = f.op("Cumsum", tokens, f.constant(axis), port="out:0")
+        tokens = f.op("Cast", f.op(compare, "x", f.constant(padding), port="z:0"))
+        count = f.op("Cumsum", "x" if mask else tokens, f.constant(axis), port="out:0")
         if flag:
             f.proto.node_def[-1].attr[flag].b = True
-        before = f.op("AddV2", count, f.constant(0.0), port="z:0")  # tokens of earlier calls, of which there are none
+        before = f.op("AddV2", count, f.constant(earlier), port="z:0")  # the number of tokens of earlier calls
         found = f.op(product, before, tokens, port="z:0") if product else before
         return looked_up(f, f.op("AddV2", found, f.constant(offset), name="positions_of_tokens", port="z:0"))
 
@@ -88,6 +98,9 @@ def test_the_id_of_padding_is_read_where_positions_are_counted_from_it(padding):
         {"offset": 2.0},
         {"padding": 0.0},
         {"axis": 0.0},
+        {"earlier": 1.0},
+        {"compare": "Greater"},
+        {"mask": True},
         {"flag": "exclusive"},
         {"flag": "reverse"},
         {"product": ""},
