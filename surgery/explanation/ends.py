@@ -22,6 +22,7 @@ from surgery.graphs.op_types import output_index, output_shapes, output_types
 from surgery.graphs.reach import PLACEHOLDERS
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
+from surgery.tables.pooler import activated
 from surgery.tables.rules import fill
 
 IN_PLACE = SHAPES - {"Transpose"}
@@ -57,8 +58,8 @@ class Ends:
 
     @property
     def pooled(self) -> Tensor | None:
-        """The pooler's output, see Anchors.activated; None where the graph does not compute it."""
-        return None if self.family.ends is None else self.anchors.activated(self.family.ends.pooled)
+        """The pooler's output, see pooler.activated; None where the graph does not compute it."""
+        return None if self.family.ends is None else activated(self.anchors, self.family.ends.pooled)
 
     @property
     def sequence(self) -> Tensor:

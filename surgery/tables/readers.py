@@ -14,6 +14,7 @@ from typing import Any
 from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes
 from surgery.graphs.flat import Node, Tensor
 from surgery.tables.anchors import Anchors
+from surgery.tables.pooler import activated, l2_normalized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ def activation_before_norm(graph: Anchors, bias: str, gamma: str) -> Reading | N
 
 def activation_after(graph: Anchors, bias: str) -> Reading | None:
     """The activation of a dense layer, which nothing but its bias shows where it begins."""
-    start, end = graph.bias_add(bias), graph.activated(bias)
+    start, end = graph.bias_add(bias), activated(graph, bias)
     if start is None or end is None:
         return None
     if end.node is start:
@@ -101,8 +102,8 @@ def activation_after(graph: Anchors, bias: str) -> Reading | None:
 
 def pooled_l2_norm_epsilon(graph: Anchors, bias: str) -> Reading | None:
     """The epsilon of the L2 normalisation of the pooler's output; None where nothing normalises it."""
-    pooled = graph.activated(bias)
-    found = None if pooled is None else graph.l2_normalized(pooled)
+    pooled = activated(graph, bias)
+    found = None if pooled is None else l2_normalized(graph, pooled)
     return None if found is None else Reading(value=shortest_decimal(found.epsilon), place=found.place)
 
 
