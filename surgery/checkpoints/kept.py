@@ -10,10 +10,8 @@ from surgery.explanation.assignment import Assignment, Dropped
 from surgery.explanation.heads import DenseHead, OtherHead
 from surgery.planning.plan import Plan
 from surgery.results import Brief
-from surgery.tables.family import Family
+from surgery.tables.family import POOLED, Family
 from surgery.tables.head import HEAD
-
-POOLED = "pooled_output"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -21,7 +21,8 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import Dropped
 from surgery.explanation.heads import DenseHead, Labelling
-from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, read_constants
+from surgery.explanation.tokenization import Tokenization, find_tokenization, read_constants
+from surgery.explanation.vocabulary import check_vocabulary
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, keep_head, make_plan
 from surgery.results import Brief
@@ -165,6 +166,5 @@ def _tokenization(module: InspectedModule, inference: Inference, request: Checkp
         return None
     constants = read_constants(module)
     found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
-    architecture = inference.architecture
-    check_vocabulary(found, architecture["vocab_size"], architecture.values.get("pad_token_id"))
+    check_vocabulary(found, inference.architecture)
     return found

@@ -22,6 +22,7 @@ from surgery.graphs.reach import ancestors
 from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import POOLED, POOLER
+from surgery.tables.pooler import l2_normalized
 
 
 def locate_encoder(module: InspectedModule) -> InspectedModule:
@@ -65,7 +66,7 @@ def _trace(module: InspectedModule, ends: Ends) -> Trace:
     taken = [_info(ends, tensor, keys) for tensor in ends.inputs().values()]
     outputs = {"sequence_output": ends.sequence}
     if ends.pooled is not None:
-        normalized = ends.anchors.l2_normalized(ends.pooled)
+        normalized = l2_normalized(ends.anchors, ends.pooled)
         pooled = {POOLED: ends.pooled} if normalized is None else {POOLER: ends.pooled, POOLED: normalized.output}
         outputs.update(pooled)
     if len({info.key for info in taken}) < len(taken):

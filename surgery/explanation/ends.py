@@ -15,17 +15,16 @@ from typing import Any
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim
 from surgery.formats.tensors import Shape, shape_of
-from surgery.graphs.dataflow import SHAPES
+from surgery.graphs.dataflow import SHAPES, VALUELESS
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.op_types import output_index, output_shapes, output_types
 from surgery.graphs.reach import PLACEHOLDERS
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
+from surgery.tables.pooler import activated
 from surgery.tables.rules import fill
 
-VALUELESS = frozenset({"Shape", "Size", "Rank", "Const"})
-"""Operations from which no value of an input comes."""
 IN_PLACE = SHAPES - {"Transpose"}
 """Operations that keep the elements of a tensor in their order."""
 REAL = frozenset({"float32", "float64", "float16", "bfloat16"})
@@ -59,8 +58,8 @@ class Ends:
 
     @property
     def pooled(self) -> Tensor | None:
-        """The pooler's output, see Anchors.activated; None where the graph does not compute it."""
-        return None if self.family.ends is None else self.anchors.activated(self.family.ends.pooled)
+        """The pooler's output, see pooler.activated; None where the graph does not compute it."""
+        return None if self.family.ends is None else activated(self.anchors, self.family.ends.pooled)
 
     @property
     def sequence(self) -> Tensor:

@@ -19,6 +19,7 @@ from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER, Family
+from surgery.tables.pooler import activated, l2_normalized
 
 
 def check_pooled(
@@ -30,10 +31,10 @@ def check_pooled(
     """
     trace = module.trace(convention.callable, training=False)
     for row in (row for row in family.evidence if row.field == POOLED_L2_NORM_EPS):
-        pooler = None if graph is None else graph.activated(*row.anchors)
+        pooler = None if graph is None else activated(graph, *row.anchors)
         if graph is None or pooler is None or trace is None:
             continue
-        normalized = graph.l2_normalized(pooler) if POOLED_L2_NORM_EPS in values else None
+        normalized = l2_normalized(graph, pooler) if POOLED_L2_NORM_EPS in values else None
         expected = {POOLER: pooler, POOLED: pooler if normalized is None else normalized.output}
         paths = {path: tensor for (path, _), tensor in zip(trace.flat_outputs, graph.graph.outputs, strict=True)}
         for name, wanted in expected.items():

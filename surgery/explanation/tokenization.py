@@ -9,7 +9,7 @@ from typing import Any
 
 from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
-from surgery.formats.text_files import read_json, read_text
+from surgery.formats.text_files import read_json
 from surgery.module import InspectedModule, is_attribute
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
@@ -26,8 +26,6 @@ TOKENIZER_CONFIG = "tokenizer_config_file"
 FAIRSEQ = ("<s>", "<pad>", "</s>", "<unk>")
 """XLM-R's first ids. fairseq has them in this order; SentencePiece has <unk>, <s> and </s>, and then the pieces, to
 whose ids fairseq adds 1."""
-SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>")
-"""What Model Garden's packer looks for in a SentencePiece model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,72 +184,3 @@ def read_constants(module: InspectedModule) -> dict[str, Any]:
     tensors = module.open_tensors() if kept else None
     found = {str(v.attribute): tensors.read(v) for v in kept} if tensors is not None else {}
     return {**module.constants, **found}
-
-
-def check_vocabulary(tokenization: Tokenization, vocab_size: int | None, padding: int | None = None) -> None:
-    """Looks at a vocabulary before TensorFlow does.
-
-    `vocab_size` is the encoder's number of rows, if it is known. `padding` is the id from which the encoder counts
-    positions, if it does. Raises ModuleError when the file cannot be read, lacks a special token, has more tokens than
-    the encoder has rows, or has another id of padding.
-    """
-    file = tokenization.file
-    if tokenization.pieces or tokenization.merges is not None:
-        if not file.is_file():
-            raise ModuleError(f"reading {file}: there is no such file", hint="the module is incomplete: fetch it again")
-        if tokenization.fairseq:
-            _check_padding(file, FAIRSEQ.index("<pad>"), padding)
-        if tokenization.pieces:
-            _check_pieces(tokenization, vocab_size)
-        return
-    try:
-        lines = read_text(file).splitlines()
-    except (OSError, ValueError) as error:
-        raise ModuleError(
-            f"reading the vocabulary {file}: {getattr(error, 'strerror', None) or error}",
-            hint=f"the file is missing or damaged: fetch the module again, or give {argument('vocab', 'vocab.txt')}",
-        ) from error
-    if missing := [token for token in SPECIAL if token not in set(lines)]:
-        raise ModuleError(
-            f"reading the vocabulary {file}: expected the tokens {', '.join(SPECIAL)}, one line each; "
-            f"{', '.join(missing)} is not among its {len(lines)} lines",
-            hint=f"it is no vocabulary of BERT's; give {argument('vocab', 'vocab.txt')}",
-        )
-    _check_padding(file, lines.index(SPECIAL[0]), padding)
-    _check_size(file, len(lines), vocab_size)
-
-
-def _check_pieces(tokenization: Tokenization, vocab_size: int | None) -> None:
-    from sentencepiece import SentencePieceProcessor
-
-    file = tokenization.file
-    try:
-        model = SentencePieceProcessor(model_file=str(file))
-    except (OSError, RuntimeError) as error:
-        raise ModuleError(
-            f"reading the vocabulary {file}: {str(error).strip()}", hint="the file is no such vocabulary"
-        ) from error
-    missing = [piece for piece in SPECIAL_PIECES if model.piece_to_id(piece) == model.unk_id()]
-    if missing and not tokenization.fairseq:
-        raise ModuleError(
-            f"reading the vocabulary {file}: expected the pieces {', '.join(SPECIAL_PIECES)}; it has no "
-            + ", ".join(missing),
-            hint="it is no vocabulary of ALBERT's",
-        )
-    _check_size(file, model.get_piece_size() + int(tokenization.fairseq), vocab_size)
-
-
-def _check_size(file: Path, tokens: int, vocab_size: int | None) -> None:
-    if vocab_size is not None and tokens > vocab_size:
-        raise ModuleError(
-            f"reading {file}: it has {tokens} tokens, the encoder's word embedding {vocab_size} rows",
-            hint="it is another model's vocabulary",
-        )
-
-
-def _check_padding(file: Path, found: int, expected: int | None) -> None:
-    if expected is not None and found != expected:
-        raise ModuleError(
-            f"reading {file}: padding has the id {found}, and the encoder counts positions from {expected}",
-            hint="it is another model's vocabulary",
-        )

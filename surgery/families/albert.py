@@ -14,7 +14,8 @@ from surgery.families.publishers.configs import ONE_GROUP
 from surgery.families.publishers.google import ALBERT_NAMES as GOOGLE_NAMES
 from surgery.families.publishers.google import google_checkpoints, google_rows
 from surgery.families.publishers.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows, library
+from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
+from surgery.families.publishers.hugging_face_library import library
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, functional
 from surgery.families.shared.taps import attention_taps, feed_forward_taps

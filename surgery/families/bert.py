@@ -15,8 +15,8 @@ from surgery.families.publishers.hugging_face import (
     GENERATION,
     hugging_face_checkpoints,
     hugging_face_rows,
-    library,
 )
+from surgery.families.publishers.hugging_face_library import library
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
 from surgery.families.shared.taps import attention_taps, feed_forward_taps

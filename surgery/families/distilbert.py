@@ -14,14 +14,14 @@ from surgery.families.shared.rows import functional
 from surgery.tables.family import POOLED_L2_NORM_EPS
 from surgery.tables.rules import Dialect
 
-LACKING = ("type_embeddings/", "pooler_transform/", "embedding_projection/")
+_LACKING = ("type_embeddings/", "pooler_transform/", "embedding_projection/")
 """Scopes of BERT's weights that no DistilBERT has."""
 _FIELDS = ("type_vocab_size", "pooler_act", POOLED_L2_NORM_EPS)
 
 OURS = Dialect(
     generation={"dict": "surgery's DistilBertEncoder"},
     rules=tuple(
-        row for row in functional("", "self_attention/attention_output") if not (row.target or "").startswith(LACKING)
+        row for row in functional("", "self_attention/attention_output") if not (row.target or "").startswith(_LACKING)
     ),
 )
 

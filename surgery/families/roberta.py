@@ -13,10 +13,10 @@ from surgery.families.bert import BERT, HUGGING_FACE_BLOCK
 from surgery.families.publishers.hugging_face_roberta import POSITIONS, hugging_face_roberta
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import functional
-from surgery.tables import readers as read
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.fields import Field
 from surgery.tables.rules import Dialect, WeightRule, move
+from surgery.tables.token_positions import padding_of_positions
 
 
 def _without_projection(rows: tuple[WeightRule, ...]) -> tuple[WeightRule, ...]:
@@ -57,7 +57,7 @@ ROBERTA = replace(
     equal_unless=(("embedding", "hidden", ""), ("pooled", "hidden", "")),
     evidence=(
         *BERT.evidence,
-        GraphEvidence(field="pad_token_id", read=read.padding_of_positions, anchors=(_TABLE,)),
+        GraphEvidence(field="pad_token_id", read=padding_of_positions, anchors=(_TABLE,)),
     ),
     inputs=tuple(
         replace(anchor, choice="types") if anchor.name == "input_type_ids" else anchor for anchor in BERT.inputs

@@ -14,6 +14,8 @@ PRODUCTS = frozenset({"Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "Batch
 """Operations that multiply matrices."""
 SUMS = frozenset({"Add", "AddV2", "BiasAdd"})
 """Operations that add two tensors."""
+VALUELESS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Const"})
+"""Operations whose output depends on no value of an input, at most on its shape."""
 FLOAT32_DIGITS = 9
 """The digits that tell every float32 from its neighbours."""
 

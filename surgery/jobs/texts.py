@@ -12,7 +12,8 @@ from surgery.errors import ParityError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.embedded import locate_encoder
 from surgery.explanation.inspection import explain_module
-from surgery.explanation.tokenization import Tokenization, check_vocabulary, read_constants, refuse_byte_pairs
+from surgery.explanation.tokenization import Tokenization, read_constants, refuse_byte_pairs
+from surgery.explanation.vocabulary import check_vocabulary
 from surgery.export.manifest import MANIFEST, SCHEMA, write_manifest
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.export.text_facts import TextFacts
@@ -146,7 +147,7 @@ def write_preprocessor(
         length = texts.length or DEFAULT_LENGTH
         refuse_byte_pairs(f"writing a preprocessor of {source.name}", tokenization)
         _refuse_other_inputs(source.name, tokenization, inference)
-        check_vocabulary(tokenization, None if inference is None else inference.architecture["vocab_size"])
+        check_vocabulary(tokenization, None if inference is None else inference.architecture)
         if inference is not None:
             positions = inference.architecture.longest
             length = texts.resolved(inference) if texts.length is not None else min(length, positions)

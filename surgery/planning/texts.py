@@ -10,7 +10,8 @@ from typing import Any
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.tokenization import Tokenization, check_vocabulary, find_tokenization, refuse_byte_pairs
+from surgery.explanation.tokenization import Tokenization, find_tokenization, refuse_byte_pairs
+from surgery.explanation.vocabulary import check_vocabulary
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.wording import is_number
@@ -68,8 +69,7 @@ class Texts:
             raise UsageError(
                 f"{argument('seq_length', self.length)}: a pair of texts has {SHORTEST_FAIRSEQ} special tokens in XLM-R"
             )
-        architecture = inference.architecture
-        check_vocabulary(tokenization, architecture["vocab_size"], architecture.values.get("pad_token_id"))
+        check_vocabulary(tokenization, inference.architecture)
 
 
 def _check_names(outputs: ExportOutputs) -> None:

@@ -11,6 +11,7 @@ from surgery.module import Trace
 from surgery.planning.taps import TapAtBlock
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import POOLED_L2_NORM_EPS, POOLER
+from surgery.tables.pooler import activated
 from surgery.tables.rules import fill
 
 
@@ -57,7 +58,7 @@ def inner_tensors(trace: Trace, inference: Inference) -> dict[str, Tensor]:
     for row in (
         row for row in inference.family.evidence if row.field == POOLED_L2_NORM_EPS and POOLER in outputs.names
     ):
-        if (pooler := whole.activated(*row.anchors)) is not None:
+        if (pooler := activated(whole, *row.anchors)) is not None:
             found[POOLER] = pooler
     if "sequence_output" in inference.convention.outputs:
         found[outputs.block_output(outputs.blocks - 1)] = flat[inference.convention.outputs["sequence_output"]]

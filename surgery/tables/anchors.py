@@ -11,16 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, between, constant, through_shapes, upstream
+from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, VALUELESS, constant, through_shapes, upstream
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
-from surgery.graphs.op_types import is_set
 from surgery.tables.dropouts import Dropout, find_dropouts, other_randomness
 
 READS = SHAPES | {"ReadVariableOp"}
 """Operations through which a variable is read."""
-ACTIVATIONS = frozenset({"Tanh", "Relu", "Sigmoid"})
-"""Activations that are one operation."""
+LAST_OF_TWO = (1.0, -1.0)
+"""The last axis of a tensor [batch, width], as it is counted from either end."""
 LOOKUPS = frozenset({"ResourceGather", "GatherV2", "Gather"})
 """Operations that select rows of a table."""
 
@@ -38,21 +37,6 @@ class MaskAdded:
     logits: Tensor
     mask: Node
     adder: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class L2Normalized:
-    """A tensor whose rows have been divided by their length.
-
-    Attributes:
-        output: The tensor.
-        epsilon: The least sum of squares by whose root a row is divided.
-        place: Name of the node that has it.
-    """
-
-    output: Tensor
-    epsilon: float
-    place: str
 
 
 class Anchors:
@@ -100,43 +84,13 @@ class Anchors:
         found = self._nth(bias, self._in_order([use for use in self.uses(bias) if use[0].op in SUMS]))
         return None if found is None else found[0]
 
-    def activated(self, bias: str) -> Tensor | None:
-        """The output of the dense layer with this bias: what its activation gives, or its bias add if none follows.
-
-        An activation is one operation, or GELU: a product of the bias add and a function of it by tanh or erf.
-        """
-        dense = self.bias_add(bias)
-        if dense is None:
-            return None
-        users = [user for user, _ in self._users(dense)]
-        halves = [user for node in users if node.op == "Mul" for user, _ in self._users(node)]
-        found = [node for node in users if node.op in ACTIVATIONS]
-        found += [node for node in (*users, *halves) if node.op == "Mul" and _is_gelu(node, dense)]
-        return Tensor((*found, dense)[0], "0")
-
-    def l2_normalized(self, tensor: Tensor) -> L2Normalized | None:
-        """What divides the rows of a tensor [batch, width] by their length, as `tf.math.l2_normalize` does it.
-
-        That is `x · rsqrt(max(Σx², epsilon))`. None where no operation on the tensor does exactly this.
-        """
-        for scaled, position in self._users(tensor.node):
-            scale = see_through(scaled.inputs[1 - position]).node if scaled.op == "Mul" else scaled
-            floor = see_through(scale.inputs[0]).node if scale.op == "Rsqrt" else scale
-            if floor.op != "Maximum":
-                continue
-            for total, least in (floor.inputs, floor.inputs[::-1]):
-                epsilon = constant(least)
-                if epsilon is not None and _is_sum_of_squares(see_through(total).node, tensor.node):
-                    return L2Normalized(output=Tensor(scaled, "0"), epsilon=epsilon, place=floor.path)
-        return None
-
-    def _users(self, node: Node) -> Iterator[tuple[Node, int]]:
+    def consumers(self, node: Node) -> Iterator[tuple[Node, int]]:
         """The operations that take a node's output, also through those that only hand it on, and at which input."""
         for user, position in self.graph.consumers.get(node, ()):
             if see_through(Tensor(user, "0")).node is user:
                 yield user, position
             else:
-                yield from self._users(user)
+                yield from self.consumers(user)
 
     def _in_order(self, uses: list[tuple[Node, int]]) -> list[tuple[Node, int]]:
         return sorted(uses, key=lambda use: self.graph.order[use[0]]) if len(uses) > 1 else uses
@@ -222,11 +176,15 @@ class Anchors:
         return found
 
     def lookup_input(self, table: str) -> Node | None:
-        """The graph input whose ids select rows of this embedding table, by gather or by one-hot product."""
+        """The graph input whose ids select rows of this embedding table, by gather or by one-hot product.
+
+        An input of which only the shape is used is none: token types may be zeros in the shape of the word ids.
+        """
         for node, position in self.uses(table):
             if node.op in LOOKUPS or node.op in PRODUCTS:
                 ids = node.inputs[1] if node.op in LOOKUPS else node.inputs[1 - position]
-                inputs = [found for found in upstream(ids) if found in self.graph.inputs]
+                behind = () if ids.node.op in VALUELESS else upstream(ids, VALUELESS)
+                inputs = [found for found in behind if found in self.graph.inputs]
                 if len(set(inputs)) == 1:
                     return inputs[0]
         return None
@@ -250,31 +208,3 @@ def _without_shift(logits: Tensor) -> Tensor:
     found = through_shapes(logits)
     rest = [feed for feed in found.node.inputs if constant(feed) is None] if found.node.op in SUMS else []
     return through_shapes(rest[0]) if len(rest) == 1 else found
-
-
-LAST_OF_TWO = (1.0, -1.0)
-"""The last axis of a tensor [batch, width], as it is counted from either end."""
-
-
-def _is_sum_of_squares(total: Node, squared: Node) -> bool:
-    """True for the sums [batch, 1] of the squares of each row of a tensor [batch, width]."""
-    if total.op != "Sum" or not is_set(total, "keep_dims") or constant(total.inputs[1]) not in LAST_OF_TWO:
-        return False
-    squares = see_through(total.inputs[0]).node
-    factors = {see_through(feed).node for feed in squares.inputs}
-    return squares.op in ("Square", "Mul") and factors == {squared}
-
-
-def _is_gelu(product: Node, x: Node) -> bool:
-    """True for the product of `x`, or of a multiple of it, and a function of `x` by tanh or erf."""
-    factors = [see_through(feed) for feed in product.inputs]
-    for left, right in (factors, factors[::-1]):
-        multiple = left.node is x or (
-            left.node.op == "Mul"
-            and any(see_through(feed).node is x for feed in left.node.inputs)
-            and any(constant(feed) is not None for feed in left.node.inputs)
-        )
-        way = between(right, x) if multiple else None
-        if way is not None and any(node.op in ("Tanh", "Erf", "Erfc") for node in way):
-            return True
-    return False

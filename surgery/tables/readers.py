@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes, upstream
+from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes
 from surgery.graphs.flat import Node, Tensor
 from surgery.tables.anchors import Anchors
+from surgery.tables.pooler import activated, l2_normalized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ def activation_before_norm(graph: Anchors, bias: str, gamma: str) -> Reading | N
 
 def activation_after(graph: Anchors, bias: str) -> Reading | None:
     """The activation of a dense layer, which nothing but its bias shows where it begins."""
-    start, end = graph.bias_add(bias), graph.activated(bias)
+    start, end = graph.bias_add(bias), activated(graph, bias)
     if start is None or end is None:
         return None
     if end.node is start:
@@ -101,8 +102,8 @@ def activation_after(graph: Anchors, bias: str) -> Reading | None:
 
 def pooled_l2_norm_epsilon(graph: Anchors, bias: str) -> Reading | None:
     """The epsilon of the L2 normalisation of the pooler's output; None where nothing normalises it."""
-    pooled = graph.activated(bias)
-    found = None if pooled is None else graph.l2_normalized(pooled)
+    pooled = activated(graph, bias)
+    found = None if pooled is None else l2_normalized(graph, pooled)
     return None if found is None else Reading(value=shortest_decimal(found.epsilon), place=found.place)
 
 
@@ -126,30 +127,6 @@ def constant_of(node: Node) -> float | None:
     """The value of a scalar constant node."""
     value = constant(Tensor(node, "0")) if node.op == "Const" else None
     return float(value) if value is not None and not node.attr["value"].tensor.tensor_shape.dim else None
-
-
-def padding_of_positions(graph: Anchors, table: str) -> Reading | None:
-    """The id of padding from which positions are counted: `cumsum(ids != id) * (ids != id) + id`."""
-    found = graph.lookups(table)
-    if not found:
-        return None
-    total = through_shapes(found[0])
-    offsets = [value for addend in total.node.inputs if (value := constant(addend)) is not None]
-    behind = tuple(upstream(total))
-    compared = {
-        float(value)
-        for node in behind
-        if node.op == "NotEqual"
-        for feed in node.inputs
-        if (value := constant(feed)) is not None
-    }
-    counted = any(node.op == "Cumsum" for node in behind)
-    if counted and len(offsets) == 1 and compared == {float(offsets[0])}:
-        return Reading(value=int(offsets[0]), place=total.node.path)
-    return Reading(
-        value=f"unknown (ids differ from {sorted(compared)}, {'and' if counted else 'not'} counted, plus {offsets})",
-        place=total.node.path,
-    )
 
 
 def head_size(graph: Anchors, query_bias: str) -> Reading | None:

@@ -66,8 +66,8 @@ class Encoder(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     Calls take tokens, each int32 or int64 [batch, seq], in any of these forms: a dict with the keys `input_word_ids`,
     `input_mask` and `input_type_ids`; the same names as keyword arguments; the ids alone; a list `[ids, mask, types]`.
     The names of Hugging Face (`input_ids`, `attention_mask`, `token_type_ids`) are taken as well. **A missing mask
-    shows every id except that of `[PAD]`** (the export's `pad_token_id`, or the line in its vocabulary, or 0), as TF
-    Hub's preprocessors do. Missing types are 0; an encoder without token types takes none.
+    shows every id except that of padding** (the export's `pad_token_id`, or that of its tokenizer, or 0), as TF Hub's
+    preprocessors do. Missing types are 0; an encoder without token types takes none.
 
     With `training=True`, which `fit` passes, the layer runs the export's training graph, whose dropout has the source's
     rates. The encoder computes in float32, whatever the policy is; its outputs are cast to the policy's compute dtype.

@@ -66,6 +66,7 @@ def test_every_field_of_a_checkpoint_has_the_value_of_its_config_or_code(name: s
         ("hf_bert", "output_dropout", "config", "config.json: hidden_dropout_prob"),
         ("hf_bert", "attention_mask_adder", "code", "transformers, modeling_bert.py"),
         ("hf_albert", "output_dropout", "code", "transformers, modeling_albert.py"),
+        ("hf_xlm_roberta", "norm_first", "code", "transformers, modeling_xlm_roberta.py"),
         ("tf1_bert_checkpoint", "layer_norm_eps", "code", "google-research/bert, modeling.py"),
         ("tf1_bert_checkpoint", "hidden_act", "config", "bert_config.json: hidden_act"),
         ("tf1_albert_checkpoint", "mlm_layer_norm_eps", "code", "google-research/albert, modeling.py"),

@@ -6,8 +6,10 @@ import pytest
 
 import surgery
 from surgery.comparing.numbers import shared_battery
-from surgery.errors import UnexplainedError, UsageError
+from surgery.errors import ModuleError, UnexplainedError, UsageError
 from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.tokenization import Tokenization
+from surgery.explanation.vocabulary import check_vocabulary
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_inputs
 from tests.support.editing import inspected
@@ -78,3 +80,17 @@ def test_an_encoder_without_token_types_has_no_table_of_them(inferred):
     assert not [target for target in targets if target.startswith(("type_embeddings", "pooler"))]
     assert "pooled_output" not in inference.outputs.names
     assert "type_vocab_size" not in inference.architecture.values
+
+
+@pytest.mark.parametrize("kind", ["WordPiece", "SentencePiece"])
+def test_a_tokenizer_pads_with_the_id_from_which_positions_are_counted(kind, modules, inferred, tmp_path):
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n")
+    pieces = kind == "SentencePiece"
+    file = modules("g4_albert") / "assets" / "30k-clean.model" if pieces else vocabulary
+    tokenization = Tokenization(file=file, pieces=pieces, lower_case=True, why="option")
+    check_vocabulary(tokenization, inferred("g4_albert").architecture)
+    with pytest.raises(ModuleError, match="padding has the id 0, and the encoder counts positions from 1"):
+        check_vocabulary(tokenization, inferred("hf_xlm_roberta").architecture)
+    with pytest.raises(ModuleError, match="padding has the id 0, and the encoder counts positions from 1"):
+        surgery.preprocess(modules("hf_xlm_roberta"), tmp_path / "out", vocab=vocabulary, lower_case=True)

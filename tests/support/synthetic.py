@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tensorboard.util import tensor_util
 from surgery.formats import saved_model as saved_model_pb
 from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule, TensorInfo, Trace
+from surgery.tables.anchors import Anchors
 
 FLOAT = types_pb2.DT_FLOAT
 
@@ -125,3 +126,18 @@ CNN = {
 
 def new_graph() -> Any:
     return graph_pb2.GraphDef()
+
+
+def anchors(build: Callable[[Function], str], *variables: str) -> Anchors:
+    """A graph of `x` and these variables, each anchored under its own name."""
+    graph_def = new_graph()
+    function = Function(graph_def, "f", ["x", *variables])
+    function.returns(result=build(function))
+    graph = FlatGraph.of_function(graph_def, "f", list(variables))
+    return Anchors(graph, {name: name for name in variables})
+
+
+def dense(f: Function, tensor: str, kernel: str, bias: str) -> str:
+    """Adds a dense layer, as Keras writes it."""
+    product = f.op("Einsum", tensor, f.op("ReadVariableOp", kernel, port="value:0"), port="output:0")
+    return f.op("AddV2", product, f.op("ReadVariableOp", bias, port="value:0"), port="z:0")

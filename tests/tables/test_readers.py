@@ -5,24 +5,9 @@ from __future__ import annotations
 import pytest
 
 from surgery.graphs.dataflow import constant, shortest_decimal
-from surgery.graphs.flat import FlatGraph, Tensor
+from surgery.graphs.flat import Tensor
 from surgery.tables import readers as read
-from surgery.tables.anchors import Anchors
-from tests.support.synthetic import Function, new_graph
-
-
-def anchors(build, *variables: str) -> Anchors:
-    """A graph of `x` and these variables, each anchored under its own name."""
-    graph_def = new_graph()
-    function = Function(graph_def, "f", ["x", *variables])
-    function.returns(result=build(function))
-    graph = FlatGraph.of_function(graph_def, "f", list(variables))
-    return Anchors(graph, {name: name for name in variables})
-
-
-def dense(f: Function, tensor: str, kernel: str, bias: str) -> str:
-    product = f.op("Einsum", tensor, f.op("ReadVariableOp", kernel, port="value:0"), port="output:0")
-    return f.op("AddV2", product, f.op("ReadVariableOp", bias, port="value:0"), port="z:0")
+from tests.support.synthetic import Function, anchors, dense
 
 
 def norm(f: Function, tensor: str, epsilon: float = 1e-12) -> str:

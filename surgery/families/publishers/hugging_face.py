@@ -15,8 +15,8 @@ from typing import Any
 
 from surgery.families.publishers.configs import MASKED_LM_KERNEL, config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.head import HEAD, LABELS, HeadConfig
-from surgery.tables.publisher import Library, LibraryClass, Names, Publisher, Spelling
+from surgery.tables.head import HEAD, LABELS
+from surgery.tables.publisher import Library, Names, Publisher, Spelling
 from surgery.tables.rules import WeightRule, drop, move
 
 GENERATION = "Hugging Face transformers"
@@ -151,17 +151,18 @@ def hugging_face_checkpoints(
     """transformers' checkpoints of a model.
 
     Args:
-        model: Name of the architecture in the config.
+        model: Name of the architecture in the config, such as "xlm-roberta".
         names: Transformers' names of the weights.
         dropouts: Fields that `hidden_dropout_prob` gives.
         library: The model's classes.
         demands: Demands on the config beyond those on all models.
         code: Fields that the model's code fixes beyond those that all models fix, with their values.
     """
+    place = f"transformers, modeling_{model.replace('-', '_')}.py"
     return Publisher(
         model_types=(model,),
         evidence=(
-            *config_evidence(ACTIVATIONS, dropouts, {**CODE, **(code or {})}, f"transformers, modeling_{model}.py"),
+            *config_evidence(ACTIVATIONS, dropouts, {**CODE, **(code or {})}, place),
             ConfigEvidence(field="layer_norm_eps", key="layer_norm_eps"),
             ConfigEvidence(field="mlm_layer_norm_eps", key="layer_norm_eps", anchors=(MASKED_LM_KERNEL,)),
         ),
@@ -189,66 +190,6 @@ DEMANDS = (
         anchors=(MASKED_LM_KERNEL,),
     ),
 )
-
-
-CLASSES = {
-    "": ("Model", "feature-extraction"),
-    "mlm": ("ForMaskedLM", "fill-mask"),
-    HEAD: ("ForSequenceClassification", "text-classification"),
-}
-"""The end of the name of a model's class, and its task, by the part that the class has on the encoder."""
-HEADS = {
-    "ForTokenClassification": "it labels every token, from the sequence output",
-    "ForMultipleChoice": "it compares the pooled outputs of several texts",
-}
-"""What classes compute that keep a head of their own under the names of a classification head, by the class's end."""
-_ONE_LABEL, _SEVERAL_LABELS = "single_label_classification", "multi_label_classification"
-
-
-def library(
-    prefix: str,
-    *,
-    scope: str,
-    divided: str = "hidden_size",
-    masked_lm: bool = True,
-    other_classifier: str = "",
-    classifier_dropout: str = "classifier_dropout",
-) -> Library:
-    """The classes of a model by the prefix of their names, such as "Bert".
-
-    Args:
-        prefix: What the names of its classes begin with.
-        scope: Scope of the encoder's names in a class with a head.
-        divided: The field that its code divides by the number of heads.
-        masked_lm: Whether its masked-LM head is that of the encoder here.
-        other_classifier: What its class for the classification of texts has, if that is no dense layer on the pooled
-            output.
-        classifier_dropout: The config's key of the rate of dropout on the pooled output.
-    """
-    left_out = {*(() if masked_lm else ("mlm",)), *((HEAD,) if other_classifier else ())}
-    others = {CLASSES[HEAD][0]: other_classifier} if other_classifier else {}
-    return Library(
-        name="transformers",
-        classes={
-            part: LibraryClass(name=prefix + end, task=task, loader=f"Auto{'' if not part else 'Model'}{end}")
-            for part, (end, task) in CLASSES.items()
-            if part not in left_out
-        },
-        scope=f"{scope}.",
-        divided=divided,
-        head=HeadConfig(
-            names="id2label",
-            numbers="label2id",
-            default_name="LABEL_{}",
-            problem="problem_type",
-            kinds=("regression", _ONE_LABEL, _SEVERAL_LABELS),
-            kind_of={"softmax": _ONE_LABEL, "log_softmax": _ONE_LABEL, "sigmoid": _SEVERAL_LABELS},
-            several=(_ONE_LABEL,),
-            dropout=classifier_dropout,
-            others={**HEADS, **others},
-            instead=other_classifier,
-        ),
-    )
 
 
 def spelling(model: str) -> Spelling:

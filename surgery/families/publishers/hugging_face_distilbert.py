@@ -15,9 +15,9 @@ from surgery.families.publishers.hugging_face import (
     GENERATION,
     TABLES,
     hugging_face_rows,
-    library,
     spelling,
 )
+from surgery.families.publishers.hugging_face_library import library
 from surgery.families.shared.rows import BLOCK
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
 from surgery.tables.publisher import Names, Publisher

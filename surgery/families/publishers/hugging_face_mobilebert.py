@@ -12,12 +12,12 @@ from surgery.families.publishers.hugging_face import (
     GENERATION,
     classifier_rows,
     left_behind,
-    library,
     linear,
     norm,
     scoped,
     spelling,
 )
+from surgery.families.publishers.hugging_face_library import library
 from surgery.families.shared.mobilebert import BLOCK, EMBEDDING, FFN, SHARED
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand
 from surgery.tables.publisher import MobileBertNames, Publisher

@@ -13,9 +13,9 @@ from surgery.families.publishers.hugging_face import (
     TABLES,
     hugging_face_checkpoints,
     hugging_face_rows,
-    library,
     spelling,
 )
+from surgery.families.publishers.hugging_face_library import library
 from surgery.families.shared.rows import BLOCK
 from surgery.tables.evidence import ConfigEvidence
 from surgery.tables.rules import Dialect

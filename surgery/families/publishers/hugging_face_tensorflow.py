@@ -1,4 +1,4 @@
-"""Hugging Face's names in TensorFlow: transformers up to 4.57, modeling_tf_{bert,electra,albert}.py.
+"""Hugging Face's names in TensorFlow: transformers up to 4.57, models/*/modeling_tf_*.py of the families' models.
 
 TensorFlow has left transformers, but its SavedModels stayed (`save_pretrained(folder, saved_model=True)`). They name
 the weights after the same modules as the checkpoints do, with a slash where those have a dot, and keep kernels as
