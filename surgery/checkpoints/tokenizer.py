@@ -11,7 +11,7 @@ from typing import Any
 
 from surgery.errors import ModuleError
 from surgery.explanation.tokenization import FAIRSEQ, Tokenization
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_lines
 
 CONFIG = "tokenizer_config.json"
 WORD_PIECES, SENTENCE_PIECES, FAIRSEQ_PIECES = "vocab.txt", "spiece.model", "sentencepiece.bpe.model"
@@ -57,7 +57,7 @@ def tokenizer_files(tokenization: Tokenization, length: int) -> TokenizerFiles:
     if tokenization.pieces:
         config = {"tokenizer_class": "AlbertTokenizer", **common, "keep_accents": False, **_named(_SENTENCE_PIECE)}
         return TokenizerFiles(files={SENTENCE_PIECES: content}, config=config, padding=None)
-    tokens = read_text(tokenization.file).split("\n")
+    tokens = read_lines(tokenization.file)
     # The padding, which no text has, is what a vocabulary without a mask token gets in its place: transformers would
     # otherwise add a token, for which the word embeddings have no row.
     special = {name: token for name, token in _WORD_PIECE.items() if token in tokens}

@@ -9,7 +9,7 @@ from typing import Any
 
 from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
-from surgery.formats.text_files import read_json, read_text
+from surgery.formats.text_files import read_json, read_lines
 from surgery.module import InspectedModule, is_attribute
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
@@ -205,7 +205,7 @@ def check_vocabulary(tokenization: Tokenization, vocab_size: int | None, padding
             _check_pieces(tokenization, vocab_size)
         return
     try:
-        lines = read_text(file).splitlines()
+        lines = read_lines(file)
     except (OSError, ValueError) as error:
         raise ModuleError(
             f"reading the vocabulary {file}: {getattr(error, 'strerror', None) or error}",

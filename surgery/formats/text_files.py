@@ -29,6 +29,16 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file as a lookup table reads them: ended by a line feed, and by nothing else.
+
+    A vocabulary may have tokens such as U+2028, at which `str.splitlines` ends a line: every id behind would be wrong.
+    Raises as `read_text`.
+    """
+    lines = read_text(path).split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
 def parse_json(text: str, doing: str) -> Any:
     """The value of a JSON text. Raises ValueError for other text, and LimitError for one that is too deep."""
     import json
