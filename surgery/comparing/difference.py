@@ -78,7 +78,7 @@ class Difference(Result, report="diff"):
             "assets": bool(self.assets),
             "manifest": any(not fact.same for fact in self.manifest),
             "variables": any(not weight.same for weight in self.weights),
-            "numbers": self.numbers is not None and self.numbers.parts_at is not None,
+            "numbers": self.numbers is not None and not self.numbers.same,
         }
         return tuple(part for part in self.compared if differs[part])
 
