@@ -16,9 +16,9 @@ from surgery.jobs.report import documents_of
 from surgery.pages.rendering import render
 from surgery.pages.sections import MODULE
 from surgery.plots import Attention
-from tests.pages.test_module_page import proof
 from tests.support.browser import Browser
 from tests.support.hostile_pages import MARKUP, hostile
+from tests.support.module_pages import proof
 
 TEXT = "the cat sat on the mat"
 MARKS = "all => all.map(e => [e.dataset.chart, e.querySelectorAll('svg [aria-label] [aria-label]').length])"

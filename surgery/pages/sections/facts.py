@@ -103,3 +103,8 @@ def parity(documents: Documents) -> Data | None:
         if (document := found(documents, name)) is not None:
             return {**document["parity"], "by": name}
     return None
+
+
+def unproven(documents: Documents) -> list[str]:
+    """The outputs of an edited export that could not be compared, because its manifest lacks a layer of theirs."""
+    return list((found(documents, "verify") or {"unproven": []})["unproven"])
