@@ -12,7 +12,7 @@ from surgery.export.publish import check_apart, choose_destination, publish, sta
 from surgery.graphs.model_explorer import WORST, NodeData, node_data, node_ids, places_of
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
-from surgery.proof.parity import MAX_DIFFERENCE, OutputDiff, ParityReport
+from surgery.proof.parity import MAX_DIFFERENCE, OutputDiff, ParityReport, of_rms
 from surgery.proof.parts import of_export
 
 DIFFERENCE = "difference.json"
@@ -31,10 +31,6 @@ def _difference(diff: OutputDiff) -> float | None:
     return diff.difference if diff.in_double else None
 
 
-def _of_rms(error: float | None, rms: float) -> float | None:
-    return None if error is None else error / rms if rms else error
-
-
 FILES: dict[str, tuple[str, Measure, dict[str, Any]]] = {
     DIFFERENCE: (
         "difference in double precision, of the output's RMS",
@@ -43,12 +39,12 @@ FILES: dict[str, tuple[str, Measure, dict[str, Any]]] = {
     ),
     "module_error.json": (
         "float32 error of the module, of the output's RMS",
-        lambda diff: _of_rms(diff.module_error, diff.rms),
+        lambda diff: of_rms(diff.module_error, diff.rms),
         {"gradient": FLOAT32},
     ),
     "export_error.json": (
         "float32 error of the export, of the output's RMS",
-        lambda diff: _of_rms(diff.export_error, diff.rms),
+        lambda diff: of_rms(diff.export_error, diff.rms),
         {"gradient": FLOAT32},
     ),
 }

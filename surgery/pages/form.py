@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TEXT, FLAG, COUNT = "a text", "true or false", "a whole number from 0"
+TEXT, FLAG, COUNT = "a text", "true or false", "a whole number from 0 below 2**63"
 NUMBER, NUMBER_OR_NULL = "a number", "a number or null"
 ANY = "anything"
 """The leaves of a form."""
+MISSING = object()
+"""The value of a key that is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,9 @@ def misfit(value: Any, form: Any, at: str = "") -> str | None:
     the form of every item.
     """
     if isinstance(form, Optional):
-        return None if value is None else misfit(value, form.form, at)
+        return None if value is None or value is MISSING else misfit(value, form.form, at)
+    if value is MISSING:
+        return f"{at}: it is missing"
     if isinstance(form, list):
         if not isinstance(value, list):
             return _expected(at, "a list", value)
@@ -47,19 +52,25 @@ def misfit(value: Any, form: Any, at: str = "") -> str | None:
 def _keys(value: Mapping[str, Any], form: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
     if ... in form:
         return [(key, item, form[...]) for key, item in value.items()]
-    return [(key, value.get(key), below) for key, below in form.items()]
+    return [(key, value.get(key, MISSING), below) for key, below in form.items()]
 
 
 def _is(value: Any, leaf: str) -> bool:
     if leaf in (NUMBER, NUMBER_OR_NULL):
         return (value is None and leaf == NUMBER_OR_NULL) or _is_number(value)
     if leaf == COUNT:
-        return isinstance(value, int) and _is_number(value) and value >= 0
+        return isinstance(value, int) and _is_number(value) and 0 <= value < 2**63
     return leaf == ANY or isinstance(value, str if leaf == TEXT else bool)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a finite number. JSON can have whole numbers for which a float has no room."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _expected(at: str, form: str, value: Any) -> str:
@@ -75,6 +86,8 @@ OUTPUT = {
     "export_error": NUMBER_OR_NULL,
     "rms": NUMBER_OR_NULL,
     "bit_equal": Optional(form=FLAG),
+    "nonfinite": Optional(form=[COUNT]),
+    "padding_rows": Optional(form=NUMBER),
     "passed": FLAG,
     "problem": TEXT,
 }
@@ -89,6 +102,8 @@ PARITY = {
     "inner": [TEXT],
     "unmatched": [TEXT],
     "lacking": {...: [TEXT]},
+    "nonfinite_weights": Optional(form={...: COUNT}),
+    "formulas": Optional(form=[TEXT]),
     "blocks": Optional(form={...: COUNT}),
     "bounds": Optional(form={"difference": NUMBER, "error_factor": NUMBER, "error_of_rms": NUMBER}),
 }

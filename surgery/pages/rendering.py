@@ -20,6 +20,7 @@ from markupsafe import Markup
 from surgery.export.manifest import package_versions
 from surgery.pages.libraries import CHARTS
 from surgery.pages.section import Data, Documents, Section
+from surgery.plain import plain
 from surgery.wording import all_shown, number, shape_text, size
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,7 +51,7 @@ def render(*, title: str, kind: str, sections: Sequence[Section], documents: Doc
     views = drawn(sections, documents)
     libraries = CHARTS if any(section.charts for section, _ in views) else ()
     own = dict.fromkeys([FIRST, *(name for section, _ in views for name in section.scripts)])
-    scripts = [library.read() for library in libraries]
+    scripts = [library.script() for library in libraries]
     scripts += [(SCRIPTS / name).read_text(encoding="utf-8") for name in own]
     return (
         _environment()
@@ -59,7 +60,7 @@ def render(*, title: str, kind: str, sections: Sequence[Section], documents: Doc
             title=all_shown(title),
             kind=all_shown(kind),
             sections=views,
-            data=htmlsafe_json_dumps(documents),
+            data=htmlsafe_json_dumps(plain(documents)),
             style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
             scripts=[Markup(script) for script in scripts],
             hashes=[_hash(script) for script in scripts],
@@ -79,8 +80,9 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        bytes=size, shape=shape_text, measured=number, count="{:,}".format, grouped=_grouped, python_call=_python_call
+        bytes=size, shape=shape_text, measured=number, count="{:,}".format, grouped=_grouped, counted=_counted
     )
+    environment.filters["python_call"] = _python_call
     return environment
 
 
@@ -89,17 +91,27 @@ def _hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
+def _counted(count: int, noun: str) -> str:
+    """A number with its noun: `1 output`, `1,200 outputs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _grouped(value: Any) -> str:
     """A value as people read it: whole numbers with separators."""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _python_call(signature: Data, name: str, folder: str) -> str:
-    """Lines of Python that call a signature of an export with inputs of ones, which can be run as they are."""
+def _python_call(signature: Data, name: str, folder: str, tags: Sequence[str] | None, text_operations: bool) -> str:
+    """Lines of Python that call a signature of an export with inputs of ones, which can be run as they are.
+
+    `tags` are those of the signature's meta graph, where the file has several: TensorFlow then asks which one.
+    """
     given = "".join(f"    {tensor['key']!r}: {_ones(tensor)},\n" for tensor in signature["inputs"])
+    registered = "import tensorflow_text  # registers operations\n" if text_operations else ""
+    chosen = "" if tags is None else f", tags={list(tags)!r}"
     return (
-        "import tensorflow as tf\n\n"
-        f"loaded = tf.saved_model.load({folder!r})\n"
+        f"import tensorflow as tf\n{registered}\n"
+        f"loaded = tf.saved_model.load({folder!r}{chosen})\n"
         f"outputs = loaded.signatures[{name!r}](**{{\n{given}}})"
     )
 

@@ -34,4 +34,10 @@ class Section:
 def found(documents: Documents, name: str) -> Data | None:
     """A document by its name; None where the page has none, or its command has failed."""
     document = documents.get(name)
-    return None if document is None or "error" in document else document
+    return None if document is None or failure(document) is not None else document
+
+
+def failure(document: Data) -> Data | None:
+    """The error of a document whose command has failed, which has nothing else; None for any other document."""
+    error: Data | None = document["error"] if document.keys() == {"schema", "error"} else None
+    return error

@@ -71,6 +71,11 @@ class OutputDiff:
         return self.problem or by
 
 
+def of_rms(error: float | None, rms: float | None) -> float | None:
+    """An error as a part of the output's RMS; the error itself where that is 0. None where there is no error."""
+    return error / rms if error is not None and rms else error
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightCheck:
     """The comparison of the export's weights with the module's, bit for bit.

@@ -103,7 +103,7 @@ def _difference(found: ValueDifference | None, words: tuple[Sequence[str], Seque
     """The numbers of a difference, with the words of its rows where these are words."""
     if found is None:
         return None
-    numbers: Data = {**plain(found), "relative": found.relative}
+    numbers: Data = {**plain(found), "relative": plain(found.relative)}
     for row in numbers["rows"]["farthest"] if found.rows is not None else ():
         named = [side[row["row"]] if row["row"] < len(side) else None for side in words]
         row["words"] = named if any(named) else None

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from surgery.explanation.outputs import split_entry
-from surgery.proof.parity import ERROR_FACTOR, MAX_DIFFERENCE, ROUNDING, ROUNDINGS, ParityReport, report_data
+from surgery.proof.parity import ERROR_FACTOR, MAX_DIFFERENCE, ROUNDING, ROUNDINGS, ParityReport, of_rms, report_data
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
@@ -86,7 +86,7 @@ def comparison(console: Console, data: Data) -> None:
 
 def _part(error: float | None, rms: float) -> str:
     """A float32 error as a part of the output's RMS."""
-    return "" if error is None else number(error / rms if rms else error)
+    return "" if error is None else number(of_rms(error, rms))
 
 
 def _by_operations(lacking: Mapping[str, list[str]]) -> dict[str, list[str]]:

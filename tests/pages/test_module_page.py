@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle
@@ -16,62 +15,28 @@ import pytest
 from click.testing import CliRunner
 
 import surgery
-from surgery.cli.main import _runs, main
-from surgery.edits import KeepBlocks, PruneHeads
-from surgery.export.manifest import MANIFEST, make_manifest
-from surgery.jobs import convert
+from surgery.cli.main import main
+from surgery.export.manifest import MANIFEST
 from surgery.jobs import report as job
 from surgery.jobs.verify import Verification
-from surgery.pages import form
 from surgery.pages.rendering import render
 from surgery.pages.sections import MODULE
-from surgery.proof.parity import MAX_DIFFERENCE, ParityReport, WeightCheck
+from surgery.proof.parity import MAX_DIFFERENCE
 from surgery.wording import all_shown
 from tests.support import documents
 from tests.support.hostile_names import HOSTILE
 from tests.support.html_pages import Element, documents_in, parsed
-from tests.support.probing import EXTRAS, HEAVY, imported
+from tests.support.module_pages import OUTPUTS, proof, section, write_export
 from tests.support.synthetic import CNN, write_saved_model
 
 SECTIONS = [section.name for section in MODULE if section.name != "attention"]  # which has to be asked for
 EXTERNAL = ("src", "href", "action", "data", "poster", "srcset", "background", "formaction", "ping", "xlink:href")
 FETCHING = ("link", "img", "iframe", "object", "embed", "base", "form")
-OUTPUTS = (
-    "embedding_output",
-    "encoder_outputs_0",
-    "encoder_outputs_2",
-    "taps.query_1",
-    "mlm(training=True).mlm_logits",
-)
-
-
-def proof() -> ParityReport:
-    """A report of outputs before, in and after blocks, of which the worst is in block 1."""
-    (sample,) = documents.report().outputs
-    outputs = [replace(sample, name=name, difference=1e-14 * number) for number, name in enumerate(OUTPUTS)]
-    outputs[-1] = replace(outputs[-1], module_error=None, export_error=None, bit_equal=None)
-    blocks = {"encoder_outputs_0": 0, "encoder_outputs_2": 2, "taps.query_1": 1}
-    return documents.report(
-        outputs=tuple(outputs),
-        blocks=blocks,
-        weights=WeightCheck(compared=2, mismatches=()),
-        contract=(),
-        unmatched=(),
-        lacking={},
-        nonfinite_weights={},
-    )
 
 
 @pytest.fixture(scope="module")
 def export(modules, tmp_path_factory) -> Path:
-    """A module with the manifest of an export, whose report is put together."""
-    folder = tmp_path_factory.mktemp("exported") / "g4_bert_mlm" / "1"
-    shutil.copytree(modules("g4_bert_mlm"), folder)
-    plan = surgery.plan(modules("tf1_bert_small"), taps="query", depths=2)
-    hashes = {a.target: "0" * 64 for a in plan.weights.assignments}
-    (folder / MANIFEST).parent.mkdir()
-    (folder / MANIFEST).write_text(json.dumps(make_manifest(plan, hashes, proof())))
-    return folder
+    return write_export(modules, tmp_path_factory.mktemp("exported") / "g4_bert_mlm" / "1")
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +47,6 @@ def written(export, tmp_path_factory) -> surgery.HtmlReport:
 @pytest.fixture(scope="module")
 def page(written) -> Element:
     return parsed(written.page.read_text(encoding="utf-8"))
-
-
-def section(page: Element, name: str) -> Element:
-    return page.one("section", id=name)
 
 
 def printed(*arguments: object) -> Any:
@@ -104,7 +65,7 @@ def test_a_page_has_every_section_and_a_way_to_each(page, written):
     assert [s.attributes["id"] for s in page.all("section")] == SECTIONS
     assert [a.attributes["href"] for a in page.one("nav").all("a")] == [f"#{name}" for name in SECTIONS]
     assert [h.text for h in page.all("h2")] == list(written.sections)
-    assert "✓ the same function ✓ safety scan clean" in section(page, "about").text
+    assert "✓ its manifest says: the same function ✓ safety scan clean" in section(page, "about").text
 
 
 def fetched(page: Element) -> list[str]:
@@ -271,64 +232,6 @@ def test_hostile_names_are_texts(written):
     assert {c for c in htmls[1] if not c.isprintable()} <= {c for c in htmls[0] if not c.isprintable()}
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        (("parity", "outputs", 1, "rms"), "1", "parity.outputs[1].rms: expected a number or null, found str '1'"),
-        (("parity", "outputs", 0, "difference"), None, None),
-        (("parity", "blocks"), {"a": -1}, "parity.blocks.a: expected a whole number from 0, found int -1"),
-        (("parity", "blocks"), None, None),
-        (("assignments", 0), [], "assignments[0]: expected an object, found list []"),
-        (("source",), None, "source: expected an object, found nothing"),
-        (("parity", "passed"), 1, "parity.passed: expected true or false, found int 1"),
-        (("dropped",), {}, "dropped: expected a list, found dict {}"),
-        (("parity", "bounds", "difference"), None, "parity.bounds.difference: expected a number, found nothing"),
-    ],
-)
-def test_the_form_of_a_manifest_is_checked_to_the_leaf(key, value, expected, export):
-    assert form.misfit(with_value(export, key, value), form.MANIFEST) == expected
-
-
-def with_value(export: Path, key: tuple[str | int, ...], value: Any) -> Any:
-    """The manifest of an export with another value at a key."""
-    manifest = json.loads((export / MANIFEST).read_text())
-    at = manifest
-    for step in key[:-1]:
-        at = at[step]
-    at[key[-1]] = value
-    return manifest
-
-
-def with_manifest(export: Path, folder: Path, manifest: Any) -> Element:
-    """The page of an export that has another manifest."""
-    shutil.copytree(export, folder)
-    (folder / MANIFEST).write_text(manifest if isinstance(manifest, str) else json.dumps(manifest))
-    return parsed(surgery.report(folder, folder.with_suffix(".html")).page.read_text())
-
-
-@pytest.mark.parametrize("damage", ["{", '{"parity": 5}', "[]"])
-def test_a_damaged_manifest_is_left_out_and_the_page_says_why(damage, export, tmp_path):
-    page = with_manifest(export, tmp_path / "export", damage)
-    assert "surgery.json is not as surgery writes it" in section(page, "about").text
-    assert "proof" not in [e.attributes["id"] for e in page.all("section")]
-
-
-def test_an_export_whose_heads_were_pruned_has_the_shapes_and_parts_that_it_has(export, modules, tmp_path):
-    edited = surgery.edit(modules("g4_bert_mlm"), KeepBlocks("0:2"), PruneHeads([0], "-1")).edited
-    hashes = {a.target: "0" * 64 for a in edited.plan.weights.assignments}
-    manifest = make_manifest(edited.plan, hashes, proof(), edited)
-    rows = surgery.inspect(export).to_dict(variables=True)
-    kernel = "transformer/layer_1/self_attention/query/kernel"
-    for row in rows["variables"]["list"]:
-        row["shape"] = [64, 3, 16] if row["name"] == kernel else row["shape"]
-    documents = {"inspect": rows, "scan": surgery.scan(export).to_dict(), "manifest": manifest}
-    page = parsed(render(title="edited", kind="export", sections=MODULE, documents=json.loads(json.dumps(documents))))
-    assert f"{kernel} [64, 3, 16]" in section(page, "architecture").text
-    parts = [row.attributes["data-name"] for row in page.one(id="weights-parts").one("tbody").all("tr")]
-    assert parts == ["embeddings", "block 0", "block 1", "pooler", ".mlm"]
-    assert "computes the encoder after its edits" in section(page, "about").text
-
-
 def test_a_head_that_cannot_be_kept_is_named_with_the_reason(modules):
     classifier = surgery.plan(modules("tf1_estimator"), assume=documents.RATES)
     plan = documents.with_other_head(classifier)
@@ -336,75 +239,3 @@ def test_a_head_that_cannot_be_kept_is_named_with_the_reason(modules):
     found = {"inspect": surgery.inspect(module).to_dict(variables=True), "scan": surgery.scan(module).to_dict()}
     page = parsed(render(title="t", kind="k", sections=MODULE, documents={**found, "plan": plan.to_dict()}))
     assert "it takes the sequence output" in section(page, "about").text
-
-
-def test_a_text_export_says_what_becomes_of_texts(tmp_path):
-    folder = write_saved_model(tmp_path / "bert_text", CNN)
-    (folder / MANIFEST).parent.mkdir()
-    text = {"seq_length": 32, "pieces": False, "vocabulary": "assets/vocab.txt", "lower_case": True}
-    (folder / MANIFEST).write_text(json.dumps({"schema": 1, "text": text, "packed": {}}))
-    page = parsed(surgery.report(folder, tmp_path / "page.html").page.read_text())
-    assert "are cut to 32 tokens, lower-cased; vocabulary assets/vocab.txt" in section(page, "about").text
-    assert page.one("p", class_="kind").text == "Text export"
-
-
-def test_the_manifest_of_an_earlier_version_is_drawn_without_bounds_and_blocks(export, tmp_path):
-    manifest = json.loads((export / MANIFEST).read_text())
-    for data, keys in ((manifest["parity"], ("bounds", "blocks")), (manifest, ("packed", "head", "request"))):
-        for key in keys:
-            del data[key]
-    page = with_manifest(export, tmp_path / "export", manifest)
-    places = [row.attributes["data-at"] for row in page.one(id="proof-places").one("tbody").all("tr")]
-    assert places == ["embedding_output", "encoder_outputs_0", "encoder_outputs_2", "query_1", "mlm_logits"]
-    assert "data-bound" not in page.one("figure", data_chart="differences").attributes
-
-
-def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for_and_in_one_step(modules, tmp_path, monkeypatch):
-    module, page = modules("g3_small"), tmp_path / "page.html"
-    page.write_text("mine")
-    for destination, message in (
-        (page, "it exists already"),
-        (tmp_path / "page.txt", "expected the name of an .html file"),
-        (module / "page.html", "it lies inside"),
-    ):
-        with pytest.raises(surgery.UsageError, match=message):
-            surgery.report(module, destination)
-    with pytest.raises(surgery.WriteError):
-        surgery.report(module, page / "page.html")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left")
-
-    monkeypatch.setattr("surgery.export.publish.os.replace", full)
-    with pytest.raises(surgery.WriteError, match="No space left"):
-        surgery.report(module, page, overwrite=True)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.html", "mine")]
-    monkeypatch.undo()
-    assert surgery.report(module, page, overwrite=True).page == page
-    assert page.stat().st_size == len(page.read_bytes()) > 10_000
-    monkeypatch.chdir(tmp_path)
-    assert surgery.report(module).page == Path("g3_small.html")
-
-
-def test_a_report_without_numbers_needs_no_tensorflow(export, tmp_path):
-    code, found = imported("report", export, "-o", tmp_path / "page.html")
-    assert (code, [name for name in (*HEAVY, *EXTRAS) if name in found]) == (0, [])
-    assert "jinja2" not in imported("inspect", export)[1]
-
-
-@pytest.mark.parametrize("option", [["--verify", "module"], ["--verify=module"], ["--text", "a text"]], ids=" ".join)
-def test_a_report_that_runs_a_module_goes_on_in_a_child(option):
-    assert _runs(["report", "export", *option])
-    assert not _runs(["report", "export", "-o", "page.html"])
-
-
-def test_a_page_that_cannot_be_written_leaves_an_export_that_is_published_and_the_error_says_so(modules, monkeypatch):
-    def full(*_: object) -> None:
-        raise surgery.WriteError("writing page.html: No space left", hint="make room")
-
-    monkeypatch.setattr(convert, "documents_of", lambda _: {})
-    monkeypatch.setattr(convert, "write_report", full)
-    plan = surgery.plan(modules("g3_small"))
-    done = surgery.Conversion(destination=Path("out/1"), plan=plan, report=proof(), manifest={})
-    with pytest.raises(surgery.WriteError, match="No space left; the export is published at out/1"):
-        convert._write_page(done, Path("page.html"))

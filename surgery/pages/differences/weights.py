@@ -30,6 +30,7 @@ def _row(weight: Data) -> Data:
         **weight,
         "sublayer": _sublayer(weight["name"], weight["block"]),
         "moved": _moved(weight),
+        "from_zeros": difference is not None and not difference["rms_a"] and difference["rms"] != 0,
         "rows": rows,
         "words": [row for row in rows["farthest"] if row["words"]] if rows is not None else [],
     }

@@ -2,7 +2,7 @@
 // Charts, drawn from the tables beside them: a figure names its table by `data-table`, and its rows have the numbers.
 
 const INK = { color: "var(--ink)", background: "transparent", fontFamily: "inherit", fontSize: "12px", overflow: "visible" };
-const KINDS = ["serving_default", "other signatures", "training"];
+const KINDS = ["serving_default", "other signatures and calls", "training"];
 const COLOURS = ["var(--accent)", "var(--second)", "var(--third)"];
 const SYMBOLS = ["circle", "diamond2", "triangle2"];
 const SHOWN = 28; // letters of a name on an axis; the table has all of it
@@ -13,19 +13,19 @@ const power = (value) => {
   const exponent = Math.round(Math.log10(value));
   return `10${[...String(exponent)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("")}`;
 };
-const measured = (value) => (value === 0 ? "0" : value.toPrecision(2));
+const measured = (value) => (value === 0 ? "0" : isFinite(value) ? value.toPrecision(2) : "inf");
 
 // Zero has no place on a logarithmic axis: such values stand at its foot, which is labelled 0 then. What is infinite
-// stands at its head.
+// stands at its head, which is labelled inf then.
 function scaleOf(values, bounds) {
   const known = [...values, ...bounds].filter((value) => value > 0 && isFinite(value));
-  const zeros = values.includes(0);
+  const zeros = values.includes(0), infinite = values.includes(Infinity);
   const foot = 10 ** (Math.floor(Math.log10(Math.min(...known, 1))) - (zeros ? 1 : 0));
   const head = 10 ** Math.ceil(Math.log10(Math.max(...known, foot * 100)) + 0.15);
   const steps = [];
   const every = Math.max(1, Math.ceil(Math.log10(head / foot) / 8));
   for (let exponent = Math.round(Math.log10(head)); exponent > Math.log10(foot) + 0.5; exponent -= every) steps.push(10 ** exponent);
-  const words = (value) => (zeros && value === foot ? "0" : power(value));
+  const words = (value) => (zeros && value === foot ? "0" : infinite && value === head ? "inf" : power(value));
   return { foot, head, words, ticks: [foot, ...steps], at: (value) => Math.min(Math.max(value, foot), head) };
 }
 
@@ -115,19 +115,16 @@ const charts = {
     ];
   },
 
-  parameters: (figure) => bars(figure, [], (value) => value.toLocaleString("en")),
-
-  replies(figure) {
-    const limit = Number(figure.dataset.limit);
-    return bars(figure, [limit], (value) => (value < 2 ** 20 ? `${(value / 2 ** 10).toFixed(1)} KiB` : `${(value / 2 ** 20).toFixed(1)} MiB`));
-  },
+  parameters: (figure) => bars(figure, []),
+  replies: (figure) => bars(figure, [{ value: Number(figure.dataset.limit), words: figure.dataset.limitWords }]),
 };
 
-function bars(figure, limits, text) {
+// The words at a bar are those of the table.
+function bars(figure, limits) {
   const rows = rowsOf(figure.dataset.table).map((row, number) => ({ ...row, number, value: Number(row.value) }));
   if (!rows.length) return null;
   const names = rows.map((row) => short(row.name));
-  const most = Math.max(...rows.map((row) => row.value), ...limits);
+  const most = Math.max(...[...rows, ...limits].map(({ value }) => value));
   return [
     Plot.plot({
       width: figure.clientWidth,
@@ -141,10 +138,10 @@ function bars(figure, limits, text) {
       x: { axis: null, domain: [0, most] },
       y: { type: "band", domain: rows.map((row) => row.number), tickFormat: (number) => names[number], label: null, tickSize: 0, padding: 0.3 },
       marks: [
-        Plot.barX(rows, { x: "value", y: "number", fill: "var(--accent)", rx: 2, ariaLabel: (row) => `${row.name}: ${text(row.value)}` }),
-        Plot.text(rows, { x: "value", y: "number", text: (row) => text(row.value), textAnchor: "start", dx: 6, fill: "var(--ink)" }),
-        Plot.text(limits, { x: (limit) => limit, frameAnchor: "bottom", dy: 14, text: (limit) => `limit ${text(limit)}`, fill: "var(--bad)" }),
-        Plot.ruleX(limits, { stroke: "var(--bad)", strokeWidth: 1.5, strokeDasharray: "6 3" }),
+        Plot.barX(rows, { x: "value", y: "number", fill: "var(--accent)", rx: 2, ariaLabel: (row) => `${row.name}: ${row.words}` }),
+        Plot.text(rows, { x: "value", y: "number", text: "words", textAnchor: "start", dx: 6, fill: "var(--ink)" }),
+        Plot.text(limits, { x: "value", frameAnchor: "bottom", dy: 14, text: ({ words }) => `limit ${words}`, fill: "var(--bad)" }),
+        Plot.ruleX(limits, { x: "value", stroke: "var(--bad)", strokeWidth: 1.5, strokeDasharray: "6 3" }),
       ],
     }),
   ];

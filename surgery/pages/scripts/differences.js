@@ -30,7 +30,7 @@ charts.moved = (figure) => {
       { words: "equal", colour: "var(--ground)", symbol: box },
       ...(known.length && low !== high ? [{ words: measured(low), colour: fill({ moved: low }), symbol: box }] : []),
       ...(known.length ? [{ words: measured(high), colour: fill({ moved: high }), symbol: box }] : []),
-      ...(rows.some((row) => row.moved === null) ? [{ words: "other shape, or only in one", colour: "var(--second)", symbol: box }] : []),
+      ...(rows.some((row) => row.moved === null) ? [{ words: "no such number, see the table", colour: "var(--second)", symbol: box }] : []),
     ]),
     Plot.plot({
       width: figure.clientWidth,

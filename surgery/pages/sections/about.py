@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from surgery.pages.section import Data, Documents, Section, found
-from surgery.pages.sections.facts import explanation, hyperparameters, parity, parts
+from surgery.pages.section import Data, Documents, Section, failure, found
+from surgery.pages.sections.facts import explanation, hyperparameters, parity, parts, unproven
 
 FIGURES = {
     "num_hidden_layers": "blocks",
@@ -25,20 +25,51 @@ def view(documents: Documents) -> Data:
         "inspect": inspect,
         "figures": ([{"value": count, "words": "parameters"}] if count else []) + figures,
         "explanation": explanation(documents),
+        "contradicted": _contradicted(documents, values),
         "unexplained": inspect.get("unexplained"),
-        "parity": parity(documents),
+        "proof": _proof(documents),
         "clean": documents["scan"]["clean"],
         "findings": len(documents["scan"]["findings"]),
         "source": None if manifest is None else manifest["source"],
-        "edits": _edits(manifest),
-        "text": (found(documents, "text manifest") or {"text": None})["text"],
+        "edits": _edits(documents),
+        "text": None if (texts := found(documents, "text manifest")) is None else {"lower_case": None, **texts["text"]},
         "head": None if (plan := found(documents, "plan")) is None else plan["head"],
-        "failed": [(name, d["error"]["message"]) for name, d in documents.items() if "error" in d],
+        "failed": [(name, error["message"]) for name, d in documents.items() if (error := failure(d)) is not None],
     }
 
 
-def _edits(manifest: Data | None) -> list[str]:
-    applied = ((manifest or {}).get("edits") or {"applied": []})["applied"]
+def _contradicted(documents: Documents, values: Data) -> list[Data]:
+    """The figures that the manifest of an export has otherwise than the export's own weights and graph."""
+    own = {
+        row["field"]: row["value"]
+        for row in (documents["inspect"].get("explanation") or {"architecture": []})["architecture"]
+    }
+    return [
+        {"words": words, "manifest": values[field], "own": own[field]}
+        for field, words in FIGURES.items()
+        if field in values and own.get(field, values[field]) != values[field]
+    ]
+
+
+def _proof(documents: Documents) -> Data | None:
+    """The verdict of the comparison with the module in words, which say no more than was compared, and by whom."""
+    report, edited = parity(documents), bool(_edits(documents))
+    if report is None:
+        return None
+    if not report["passed"]:
+        words = "is not what its edits say" if edited else "NOT the same function"
+    else:
+        words = "computes the encoder after its edits" if edited else "the same function"
+        if report["unmatched"] or unproven(documents):
+            words += ", in all that can be compared"
+    return {"passed": report["passed"], "words": f"its manifest says: {words}" if report["by"] == "manifest" else words}
+
+
+def _edits(documents: Documents) -> list[str]:
+    """The edits in words: those after which the export was compared, else those of its manifest."""
+    if compared := (found(documents, "verify") or {"edits": []})["edits"]:
+        return list(compared)
+    applied = ((found(documents, "manifest") or {}).get("edits") or {"applied": []})["applied"]
     return [str(edit["edit"]) for edit in applied]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from surgery.explanation.groups import BLOCKS, EMBEDDINGS, POOLER, SHARED_BLOCK
 from surgery.pages.section import Data, Documents, found
-
-BLOCKS, SHARED_BLOCK = "blocks", "the shared block"
 
 
 def explanation(documents: Documents) -> Data | None:
@@ -93,7 +92,7 @@ def parts(documents: Documents) -> list[Data]:
 
 def _place(key: tuple[str, int | None]) -> tuple[int, int]:
     group, block = key
-    order = ("embeddings", BLOCKS, SHARED_BLOCK, "pooler")
+    order = (EMBEDDINGS, BLOCKS, SHARED_BLOCK, POOLER)
     return (order.index(group) if group in order else len(order), block or 0)
 
 
@@ -103,3 +102,8 @@ def parity(documents: Documents) -> Data | None:
         if (document := found(documents, name)) is not None:
             return {**document["parity"], "by": name}
     return None
+
+
+def unproven(documents: Documents) -> list[str]:
+    """The outputs of an edited export that could not be compared, because its manifest lacks a layer of theirs."""
+    return list((found(documents, "verify") or {"unproven": []})["unproven"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from surgery.pages.section import Data, Documents, Section, found
-from surgery.pages.sections.facts import parity
+from surgery.explanation.outputs import EMBEDDING
+from surgery.pages.section import Data, Documents, Section
+from surgery.pages.sections.facts import parity, unproven
+from surgery.proof.parity import of_rms
 
-EMBEDDING = "embedding_output"
-DEFAULT, OTHER, TRAINING = "serving_default", "other signatures", "training"
+DEFAULT, OTHER, TRAINING = "serving_default", "other signatures and calls", "training"
 
 
 def view(documents: Documents) -> Data | None:
@@ -21,12 +22,16 @@ def view(documents: Documents) -> Data | None:
     for row in rows:
         at.setdefault(row["at"], []).append(row)
     return {
-        "parity": report,
+        "parity": {"nonfinite_weights": None, "formulas": None, **report},
         "bounds": report.get("bounds"),
         "rows": rows,
         "places": [{"at": place, **_largest(members)} for place, members in _ordered(at)],
         "failed": [row for row in rows if not row["passed"]],
-        "unproven": (found(documents, "verify") or {"unproven": []})["unproven"],
+        "unproven": unproven(documents),
+        "nonfinite": [row for row in rows if row["nonfinite"] not in (None, [0, 0])],
+        "padding": max(
+            (row for row in rows if row["padding_rows"] is not None), key=lambda row: row["padding_rows"], default=None
+        ),
     }
 
 
@@ -34,39 +39,47 @@ def _row(output: Data, report: Data) -> Data:
     name, rms = output["name"], output["rms"]
     owner, _, tail = name.rpartition(".")
     block = (report.get("blocks") or {}).get(name)
-    module, export = (_relative(output[key], rms) for key in ("module_error", "export_error"))
+    module, export = (of_rms(output[key], rms) for key in ("module_error", "export_error"))
     return {
+        **{"bit_equal": None, "nonfinite": None, "padding_rows": None},
         **output,
         "at": tail if block is None else f"block {block}",
         "block": block,
         "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT,
         "module": module,
         "export": export,
-        "bound": _bound(module, report.get("bounds")),
+        "bound": _bound(output, report.get("bounds")),
         "inside": name in report["inner"],
     }
 
 
-def _bound(module: float | None, bounds: Data | None) -> float | None:
-    """The bound of the export's error, relative to the RMS, as surgery.proof.parity has it."""
-    return None if module is None or bounds is None else bounds["error_factor"] * module + bounds["error_of_rms"]
+def _bound(output: Data, bounds: Data | None) -> float | None:
+    """The bound of the export's error, relative to the RMS; None for an output that was not judged by it.
 
-
-def _relative(error: float | None, rms: float) -> float | None:
-    return None if error is None else error / rms if rms else error
+    surgery.proof.comparison judges by it what was compared in double precision, and nothing else.
+    """
+    if bounds is None or output["module_error"] is None or not output["in_double"]:
+        return None
+    rms = output["rms"] or 0.0
+    return of_rms(bounds["error_factor"] * output["module_error"] + bounds["error_of_rms"] * rms, rms)
 
 
 def _ordered(at: dict[str, list[Data]]) -> list[tuple[str, list[Data]]]:
-    """The places in the order of computation: the embedding, the blocks, then all else as it comes."""
+    """The places in the order of computation: what comes before the first block, the blocks, then all else as it comes.
 
-    def place(item: tuple[str, list[Data]]) -> tuple[int, int]:
-        name, rows = item
-        if name == EMBEDDING:
-            return (0, 0)
+    The outputs of a report are in that order. MobileBERT's list of block outputs begins with what enters block 0.
+    """
+    numbers = [rows[0]["block"] for rows in at.values()]
+    before = next((count for count, number in enumerate(numbers) if number is not None), 0)
+
+    def place(item: tuple[int, tuple[str, list[Data]]]) -> tuple[int, int]:
+        count, (name, rows) = item
         block = rows[0]["block"]
-        return (2, 0) if block is None else (1, block)
+        if block is not None:
+            return (1, block)
+        return (0 if name == EMBEDDING or count < before else 2, count)
 
-    return sorted(at.items(), key=place)
+    return [found for _, found in sorted(enumerate(at.items()), key=place)]
 
 
 def _largest(rows: list[Data]) -> dict[str, Any]:

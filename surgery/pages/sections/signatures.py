@@ -22,6 +22,7 @@ def view(documents: Documents) -> Data | None:
     described = {} if serving is None else serving["signatures"]
     return {
         "graphs": graphs,
+        "several": len(documents["inspect"]["meta_graphs"]) > 1,
         "serving": serving,
         "advice": {name: signature["advice"] for name, signature in described.items() if signature["advice"]},
         "commands": _commands(serving),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from surgery.pages.section import Data, Documents, Section, found
-from surgery.pages.sections.facts import parts
+from surgery.pages.sections.facts import parity, parts
 
 
 def view(documents: Documents) -> Data | None:
@@ -13,6 +13,7 @@ def view(documents: Documents) -> Data | None:
     if not of_parts:
         return None
     stated = manifest if manifest is not None else plan or {"kept": [], "dropped": []}
+    report = parity(documents)
     return {
         "parts": of_parts,
         "count": sum(len(part["weights"]) for part in of_parts),
@@ -20,7 +21,7 @@ def view(documents: Documents) -> Data | None:
         "kept": [kept if isinstance(kept, str) else kept["attribute"] for kept in stated["kept"]],
         "dropped": stated["dropped"],
         "source": None if manifest is None else manifest["source"]["name"],
-        "checked": None if manifest is None else manifest["parity"]["weights"],
+        "checked": None if report is None else {**report["weights"], "by": report["by"]},
     }
 
 
