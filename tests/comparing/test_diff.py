@@ -408,6 +408,13 @@ def test_numbers_are_of_clean_modules_that_are_explained(modules, tmp_path):
         surgery.diff(modules("g3_small"), other_model(tmp_path / "other", dict), numbers=True)
 
 
+def test_a_variable_whose_name_begins_with_a_dot_has_a_verdict(modules):
+    """Its group, the beginning of its name, is empty."""
+    found = surgery.diff(modules("hf_bert"), modules("hf_bert"), only="variables")
+    weights = tuple(replace(weight, pair=replace(weight.pair, group="")) for weight in found.weights)
+    assert replace(found, weights=weights).verdict == "the same weights"
+
+
 def test_numbers_of_which_none_could_be_compared_are_not_equal(modules, capsys):
     """Such as where an operation of the embeddings has no kernel for double precision."""
     found = surgery.diff(modules("hf_bert"), modules("hf_bert"))
