@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 import surgery
 from scripts.tools.interop.cases import RATES
 from surgery.checkpoints import naming
+from surgery.checkpoints.classifier import labelling_of
 from surgery.checkpoints.kept import Kept
 from surgery.cli.main import main
 from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
@@ -144,6 +145,21 @@ def test_labels_are_named_by_the_caller_one_for_each(modules, tmp_path):
         surgery.checkpoint(modules("g2_small"), tmp_path / "no", labels=("a", "b"))
     found = CliRunner().invoke(main, ["checkpoint", str(modules("g2_small")), str(tmp_path / "no"), "--label", "a"])
     assert "--label a: no classification head" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("activations", "problem"),
+    [
+        (("softmax", "log_softmax"), "single_label_classification"),
+        (("sigmoid",), "multi_label_classification"),
+        (("softmax", "sigmoid"), None),
+    ],
+)
+def test_the_activations_behind_the_logits_tell_the_kind_of_problem_where_they_agree(activations, problem, estimator):
+    planned = estimator.planned
+    head = replace(planned.head, outputs={"logits": "linear", **{name: name for name in activations}})
+    keys = planned.form.library.head
+    assert labelling_of(planned.plan.module, head, keys, ()).problem == problem
 
 
 def test_a_head_without_a_bias_gets_zeros(modules, tmp_path):
