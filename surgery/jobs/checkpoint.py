@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from surgery.arguments import argument
 from surgery.checkpoints.accounting import Accounting, account
 from surgery.checkpoints.card import CARD, card
 from surgery.checkpoints.differences import Differences, compare_in_double
@@ -92,7 +93,7 @@ def write_checkpoint(
                 differences = _computed(
                     folder, planned, read_back, trust, battery, allow_nonfinite=allow_nonfinite, progress=progress
                 )
-                _check(differences.passed, source, differences.failure)
+                _check_computed(differences, source)
             (folder / CARD).write_text(card(planned, accounting, differences), encoding="utf-8")
             files = tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
             progress("publish", 0, 0)
@@ -188,6 +189,17 @@ def _closed(planned: CheckpointPlan, module: str, destination: Path) -> Checkpoi
 def _published(read_back: Plan, destination: Path) -> Plan:
     """The plan of the staged folder as a result keeps it."""
     return replace(closed_plan(read_back, str(destination)), destination=destination)
+
+
+def _check_computed(differences: Differences, source: InspectedModule) -> None:
+    """Raises ParityError where an output differs, or could not be compared."""
+    if differences.not_compared and all(diff.passed for diff in differences.outputs):
+        raise ParityError(
+            f"comparing the checkpoint with {source.name}: the module's graph could not compute "
+            f"{', '.join(differences.not_compared)} in double precision, nothing was published",
+            hint=f"without {argument('verify', True)} the checkpoint is proven by its accounting alone",
+        )
+    _check(differences.passed, source, differences.failure)
 
 
 def _check(passed: bool, source: InspectedModule, failure: str) -> None:
