@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from surgery.batching.token_inputs import SPELLINGS, completed
 from surgery.errors import UsageError
@@ -20,7 +21,7 @@ def token_arrays(
     integers that int32 cannot hold.
     """
     found: dict[str, np.ndarray] = completed(
-        {name: _array(name, value) for name, value in given.items()}, _exactly, pad=pad, taken=taken
+        {name: _array(name, value) for name, value in given.items()}, exactly, pad=pad, taken=taken
     )
     return found
 
@@ -35,8 +36,10 @@ def _array(name: str, value: Any) -> np.ndarray:
         ) from None
 
 
-def _exactly(value: np.ndarray, dtype: str) -> np.ndarray:
-    cast: np.ndarray = value.astype(dtype)
+def exactly(value: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
+    """An array as another dtype of integers. Raises UsageError for a number that it cannot hold."""
+    with np.errstate(invalid="ignore"):  # NaN and infinity
+        cast: np.ndarray = value.astype(dtype)
     if not np.array_equal(cast, value):
-        raise UsageError(f"the tokens have {value[cast != value][0]}, which is no {dtype}")
+        raise UsageError(f"the inputs have {value[cast != value][0]}, which is no {np.dtype(dtype)}")
     return cast

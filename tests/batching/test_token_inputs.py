@@ -107,7 +107,7 @@ def test_values_that_are_no_tokens_are_refused(given, message):
     [
         ([[101, 7.9, 102]], "input_word_ids is float64, expected integers"),
         ([[101, 7], [102]], "input_word_ids has lists of unequal length"),
-        ([[101, 2**32 + 7]], "the tokens have 4294967303, which is no int32"),
+        ([[101, 2**32 + 7]], "the inputs have 4294967303, which is no int32"),
         ([[2**64]], "input_word_ids is object, expected integers"),
         ([101, 7, 102], "input_word_ids has 1 axes"),
     ],
