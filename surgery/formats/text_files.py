@@ -21,12 +21,25 @@ def read_json(path: Path) -> Any:
 def read_text(path: Path) -> str:
     """A text file in UTF-8.
 
-    Raises OSError when it cannot be read, ValueError when it is not UTF-8, ModuleError when it is a pipe or a
-    device, and LimitError when it is too large.
+    Raises as `read_bytes`, and ValueError when it is not UTF-8.
     """
+    _check(path)
+    return path.read_text(encoding="utf-8")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file such as a vocabulary.
+
+    Raises OSError when it cannot be read, ModuleError when it is a pipe or a device, and LimitError when it is too
+    large.
+    """
+    _check(path)
+    return path.read_bytes()
+
+
+def _check(path: Path) -> None:
     check_regular(path)
     limits.check("text_bytes", path.stat().st_size, f"reading {path}")
-    return path.read_text(encoding="utf-8")
 
 
 def read_lines(path: Path) -> list[str]:

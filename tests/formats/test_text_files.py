@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from surgery import limits
 from surgery.checkpoints.tokenizer import tokenizer_files
-from surgery.errors import ModuleError
+from surgery.errors import LimitError, ModuleError
 from surgery.explanation.tokenization import Tokenization, check_vocabulary
 from surgery.export.text_facts import TextFacts, read_vocabulary
 from surgery.formats.text_files import read_lines
@@ -36,3 +39,13 @@ def test_every_reader_of_a_vocabulary_counts_its_tokens_alike(vocabulary, tmp_pa
     check_vocabulary(vocabulary, len(TOKENS), padding=2)
     with pytest.raises(ModuleError, match="it has 8 tokens, the encoder's word embedding 7 rows"):
         check_vocabulary(vocabulary, 7)
+
+
+def test_a_pipe_among_the_files_of_a_tokenizer_is_refused_and_not_waited_for(tmp_path):
+    (tmp_path / "vocab.json").write_text("{}")
+    os.mkfifo(tmp_path / "merges.txt")
+    pair = {"file": tmp_path / "vocab.json", "merges": tmp_path / "merges.txt"}
+    with pytest.raises(ModuleError, match=r"merges.txt: it is a folder, a pipe or a device"):
+        tokenizer_files(Tokenization(**pair, pieces=False, lower_case=False, why=""), 8)
+    with limits.raised({"text_bytes": 1}), pytest.raises(LimitError, match="text_bytes"):
+        tokenizer_files(Tokenization(**pair, pieces=False, lower_case=False, why=""), 8)
