@@ -41,6 +41,7 @@ KEPT = {HUB: "TFHUB_CACHE_DIR", KAGGLE: "KAGGLEHUB_CACHE", HUGGING_FACE: "HF_HOM
 """The environment variables that say where the libraries keep what they have fetched."""
 EXTRA = "pip install 'hub-surgery[handles]'"
 BY_HAND = {
+    HUB: "or download {page} and give the archive",
     KAGGLE: "or download it on {page} and give the archive",
     HUGGING_FACE: "or put config.json, model.safetensors and vocab.txt of {page} into a folder, and give that",
 }
@@ -62,7 +63,7 @@ def fetch(handle: Handle) -> Path:
         raise _error(
             handle,
             f"{handle.library} is not installed, which resolves it",
-            f"{EXTRA}\n{BY_HAND[handle.library].format(page=handle.page)}",
+            f"{EXTRA}\n{BY_HAND[handle.library].format(page=without_secrets(handle.page))}",
         )
     asked = {
         "library": handle.library,

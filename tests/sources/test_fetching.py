@@ -205,6 +205,10 @@ def test_a_server_that_never_answers_ends_the_wait(module, kaggle):
             MODEL,
             ("kagglehub is not installed", "download it on https://www.kaggle.com/models/us/bert/tensorFlow2/small"),
         ),
+        (
+            "https://x.example/bert.tar.gz",
+            ("tensorflow_hub is not installed", "download https://x.example/bert.tar.gz"),
+        ),
     ],
 )
 def test_without_the_library_it_is_told_how(module, words, monkeypatch):
