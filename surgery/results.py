@@ -8,7 +8,8 @@ when it is asked for, so that a result that nobody prints imports no report.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from os import PathLike
@@ -26,13 +27,19 @@ class Brief:
     def __repr__(self) -> str:
         import textwrap
 
-        held = ", ".join(f"{name}={in_brief(getattr(self, name))}" for name in _attributes(type(self)))
+        held = ", ".join(f"{name}={in_brief(value)}" for name, value in self._held())
         methods = " ".join(f".{name}()" for name in _methods(type(self)))
         lines = [f"{type(self).__name__}({held})", *([f"see also {methods}"] if methods else [])]
         return "\n".join(
             textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
             for line in lines
         )
+
+    def _held(self) -> Iterator[tuple[str, Any]]:
+        """The attributes. One that this value does not have is left out, such as a checkpoint's graph."""
+        for name in _attributes(type(self)):
+            with suppress(LookupError):
+                yield name, getattr(self, name)
 
 
 class Result(Brief):

@@ -180,6 +180,22 @@ def test_a_result_of_an_archive_names_no_folder_that_is_gone(name, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_module_without_a_graph_has_a_repr():
+    shown = repr(surgery.inspect(PACKED / "hf_bert.tar.gz").module)
+    assert shown.startswith("InspectedModule(name='hf_bert', ")
+    assert "inference_graph" not in shown
+
+
+def test_a_checkpoint_of_an_archive_names_no_folder_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = surgery.checkpoint(ARCHIVE, out := tmp_path / "out", lower_case=True)
+    named = {str(value.folder) for value in below(done, set()) if hasattr(value, "folder")}
+    assert named == {str(ARCHIVE), str(out)}
+    texts = [str(value) for value in below(done, set()) if isinstance(value, str | PurePath)]
+    assert [text for text in texts if str(tmp_path) in text and not Path(text).exists()] == []
+    assert done.planned.tokenization.file == out / "vocab.txt"
+
+
 def test_the_vocabulary_of_an_archive_is_the_published_one(tmp_path):
     tokenization = documents.preprocessor().tokenization
     gone = replace(tokenization, file=tmp_path / "gone" / "vocab.txt")

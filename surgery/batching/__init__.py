@@ -3,6 +3,7 @@
 sharing       which requests share a run; padding their inputs and cutting their outputs
 bounds        the most that a request may ask for, and the values that BERT's inputs may have
 token_inputs  the forms in which people pass tokens to a model: `[ids, mask]`, `input_ids`, int64, without a mask
+token_arrays  the same as numpy arrays of int32, of which no number may change
 probing       how a signature behaves, found by running it: the axes that follow the sequence, whether padding is exact
 texts         batches of texts of similar length
 

@@ -27,7 +27,7 @@ class Accounting(Brief):
 
     Attributes:
         read_back: The plan of converting the written checkpoint again; None if no table explains it.
-        tensors: The number of tensors that were compared bit for bit.
+        tensors: The number of tensors that were compared bit for bit with variables of the module.
         hyperparameters: The number of hyperparameters that are the module's.
         problems: All differences, one line each.
     """
@@ -83,7 +83,7 @@ def account(folder: Path, planned: CheckpointPlan, hashes: Mapping[str, str], pr
         problems += planned.embedding.problems(folder, hashes, plan.weights.sizes)
     return Accounting(
         read_back=plan,
-        tensors=len(read),
+        tensors=len(read) - len(planned.form.zeros),
         hyperparameters=len(expected) - len(planned.config.changed),
         problems=tuple(problems),
     )

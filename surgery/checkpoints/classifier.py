@@ -21,7 +21,7 @@ def labelling_of(
     """What is known of a head's labels; None where no head is written.
 
     The caller's names come before those of the module. The kind of labels is stated, or the activation that the module
-    applies to its logits shows it.
+    applies to its logits shows it, unless it applies several that mean different kinds.
 
     Raises UsageError where the names are not one for each label.
     """
@@ -36,9 +36,8 @@ def labelling_of(
         )
     stated = stated_labelling(module, head)
     problem = stated.problem if stated.problem in keys.kinds else None
-    problem = problem or next(
-        (keys.kind_of[activation] for activation in head.outputs.values() if activation in keys.kind_of), None
-    )
+    shown = {keys.kind_of[activation] for activation in head.outputs.values() if activation in keys.kind_of}
+    problem = problem or (shown.pop() if len(shown) == 1 else None)
     if problem in keys.several and head.labels == 1:
         problem = None
     given = tuple(names) or stated.names

@@ -11,7 +11,7 @@ from typing import Any
 
 from surgery.errors import ModuleError
 from surgery.explanation.tokenization import FAIRSEQ, Tokenization
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_bytes, read_lines
 
 CONFIG = "tokenizer_config.json"
 WORD_PIECES, SENTENCE_PIECES, FAIRSEQ_PIECES = "vocab.txt", "spiece.model", "sentencepiece.bpe.model"
@@ -42,12 +42,13 @@ class TokenizerFiles:
 def tokenizer_files(tokenization: Tokenization, length: int) -> TokenizerFiles:
     """The files for a tokenizer whose texts may have `length` tokens.
 
-    Raises ModuleError for a vocabulary that lacks a special token, or whose lines do not count its tokens.
+    Raises ModuleError for a vocabulary without [UNK] and for what is no regular file, LimitError for a file that is too
+    large, and OSError for one that cannot be read. Its other special tokens are those that `check_vocabulary` demands.
     """
-    content = tokenization.file.read_bytes()
+    content = read_bytes(tokenization.file)
     uncased = {"model_max_length": length, "clean_up_tokenization_spaces": False}
     if tokenization.merges is not None:
-        files = {BYTE_PAIRS: content, MERGES: tokenization.merges.read_bytes()}
+        files = {BYTE_PAIRS: content, MERGES: read_bytes(tokenization.merges)}
         config = {"tokenizer_class": "RobertaTokenizer", **uncased, "add_prefix_space": tokenization.prefix_space}
         return TokenizerFiles(files=files, config=config, padding=None)
     if tokenization.fairseq:
@@ -57,7 +58,7 @@ def tokenizer_files(tokenization: Tokenization, length: int) -> TokenizerFiles:
     if tokenization.pieces:
         config = {"tokenizer_class": "AlbertTokenizer", **common, "keep_accents": False, **_named(_SENTENCE_PIECE)}
         return TokenizerFiles(files={SENTENCE_PIECES: content}, config=config, padding=None)
-    tokens = read_text(tokenization.file).split("\n")
+    tokens = read_lines(tokenization.file)
     # The padding, which no text has, is what a vocabulary without a mask token gets in its place: transformers would
     # otherwise add a token, for which the word embeddings have no row.
     special = {name: token for name, token in _WORD_PIECE.items() if token in tokens}

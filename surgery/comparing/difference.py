@@ -78,7 +78,7 @@ class Difference(Result, report="diff"):
             "assets": bool(self.assets),
             "manifest": any(not fact.same for fact in self.manifest),
             "variables": any(not weight.same for weight in self.weights),
-            "numbers": self.numbers is not None and self.numbers.parts_at is not None,
+            "numbers": self.numbers is not None and not self.numbers.same,
         }
         return tuple(part for part in self.compared if differs[part])
 
@@ -101,7 +101,7 @@ class Difference(Result, report="diff"):
             return OTHER
         said = OTHER_DTYPE if not all(weight.same for weight in core) else SAME
         said = RELAID if said == SAME and any(weight.relaid for weight in core) else said
-        excepted = dict.fromkeys(weight.pair.group for weight in own if weight.pair.group[0] == "." and not weight.same)
+        excepted = dict.fromkeys(w.pair.group for w in own if w.pair.group.startswith(".") and not w.same)
         return said + (f", except for {' and '.join(excepted)}" if excepted else "")
 
     @property

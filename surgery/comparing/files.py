@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surgery.explanation.tokenization import VOCABULARY
 from surgery.formats.regular_files import check_regular
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_lines
 from surgery.module import InspectedModule
 from surgery.sources.common import fingerprint
 from surgery.sources.files import inside
@@ -121,12 +121,6 @@ def compare_lines(a: list[str], b: list[str]) -> Lines:
             if key in other and other[key] != number
         ),
     )
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file as a lookup table reads them: ended by a line feed, and by nothing else."""
-    lines = read_text(path).split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _numbered(lines: Iterable[str]) -> Mapping[tuple[str, int], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Architecture
 from surgery.proof.battery import Batch, make_battery
@@ -39,6 +40,11 @@ class Numbers(Brief):
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def same(self) -> bool:
+        """Whether outputs were compared, and none differs."""
+        return bool(self.outputs) and self.parts_at is None
+
+    @property
     def parts_at(self) -> OutputDiff | None:
         """The first output, in the order of computation, in which the two differ; None if none does."""
         return next((output for output in self.outputs if not output.passed), None)
@@ -49,7 +55,10 @@ def shared_battery(a: Architecture, b: Architecture) -> tuple[Batch, ...]:
     values = dict(a.values)
     for name in BOUNDS:
         if (name in a.values) != (name in b.values):
-            raise UsageError(f"running both modules on one battery: one of them has no {name}")
+            raise UsageError(
+                f"running both modules on one battery: one of them has no {name}",
+                hint=f"leave out {argument('numbers', True)} to compare everything else",
+            )
         if name in a.values:
             values[name] = min(a[name], b[name])
     padding = a.values.get(PADDING, b.values.get(PADDING))

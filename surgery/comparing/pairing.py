@@ -6,7 +6,7 @@ called it. What no table knows is paired by name, and the rest by content: the s
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -155,15 +155,15 @@ def _rest(one: Side, known: bool) -> dict[Hashable, tuple[VariableInfo, str]]:
     rest = [v for v in one.module.variables if v.address not in meant and not _is_constant(v)]
     common = _common_scope([v.name for v in rest]) if not known else ""
     found: dict[Hashable, tuple[VariableInfo, str]] = {}
+    seen: Counter[str] = Counter()
     for variable in rest:
         if variable.outside is not None or variable.address in dropped or known:
             group = BESIDE
         else:
             group = variable.name[len(common) :].replace(".", "/").partition("/")[0]
-        key: Hashable = variable.name
-        while key in found:  # names need not be unique: the second one of a name pairs with the second one
-            key = (variable.name, key)
-        found[key] = (variable, group)
+        # Names need not be unique: the second one of a name pairs with the second one.
+        found[variable.name, seen[variable.name]] = (variable, group)
+        seen[variable.name] += 1
     return found
 
 

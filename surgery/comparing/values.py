@@ -88,6 +88,8 @@ def difference(a: np.ndarray, b: np.ndarray) -> ValueDifference | None:
     """
     if a.shape != b.shape:
         raise ValueError(f"values of the shapes {list(a.shape)} and {list(b.shape)} cannot be compared")
+    if np.iscomplexobj(a) != np.iscomplexobj(b):
+        a, b = (array.astype(np.complex128) for array in (a, b))
     a, b = _real(a), _real(b)
     return None if all(not changed.any() for *_, changed in _changes(a, b)) else _measured(a, b)
 
@@ -167,8 +169,12 @@ def _differing(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     if one.dtype == other.dtype:
         word = f"u{one.dtype.itemsize}"
         return np.asarray(np.ascontiguousarray(one).view(word) != np.ascontiguousarray(other).view(word))
-    one, other = _numbers(one), _numbers(other)
-    return np.asarray((one != other) & ~(np.isnan(one) & np.isnan(other)))
+    wide = (_numbers(one), _numbers(other))
+    differing = wide[0] != wide[1]
+    if any(part.dtype.kind in "iu" and part.dtype.itemsize > 4 for part in (one, other)):
+        # float64 rounds them, Python's numbers do not.
+        differing = np.asarray(one.astype(object) != other.astype(object), bool)
+    return np.asarray(differing & ~(np.isnan(wide[0]) & np.isnan(wide[1])))
 
 
 def _real(array: np.ndarray) -> np.ndarray:

@@ -141,7 +141,7 @@ def _is_idle(ends: Ends, claim: Claim) -> bool:
 def _needed(module: InspectedModule) -> frozenset[str]:
     """Names of the operations on which the outputs of the module's signatures depend."""
     nodes = {node.name: node for node in module.inference_graph.graph_def.node}
-    outputs = [str(tensor.name) for signature in module.signatures.values() for tensor in signature.outputs]
+    outputs = [str(tensor.name) for signature in module.signatures.values() for _, tensor in signature.flat_outputs]
     return frozenset(ancestors(nodes, outputs))
 
 

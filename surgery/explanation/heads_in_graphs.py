@@ -42,7 +42,7 @@ def _surroundings(
 
     if module.whole_graph is not None:
         graph = module.whole_graph()
-        names = {t.key: str(t.name) for s in reversed(module.signatures.values()) for t in s.outputs}
+        names = {key: str(t.name) for s in reversed(module.signatures.values()) for key, t in s.flat_outputs}
         yield ends_in(graph, {}), {key: graph.tensor(graph.root.owner(name)) for key, name in names.items()}
     dropped = any(not claim.targets for claim in claims)  # such as the head that an export has kept
     for trace in (module.around or (module.signature_traces if dropped else {})).values():

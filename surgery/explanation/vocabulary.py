@@ -8,7 +8,7 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Architecture
 from surgery.explanation.tokenization import FAIRSEQ, SPECIAL, Tokenization
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_lines
 
 SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>")
 """What Model Garden's packer looks for in a SentencePiece model."""
@@ -30,7 +30,7 @@ def check_vocabulary(tokenization: Tokenization, architecture: Architecture | No
             _check_pieces(tokenization, vocab_size, padding)
         return
     try:
-        lines = read_text(file).splitlines()
+        lines = read_lines(file)
     except (OSError, ValueError) as error:
         raise ModuleError(
             f"reading the vocabulary {file}: {getattr(error, 'strerror', None) or error}",

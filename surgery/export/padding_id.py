@@ -7,7 +7,7 @@ from pathlib import Path
 from surgery.errors import ModuleError
 from surgery.explanation.tokenization import FAIRSEQ, SPECIAL, VOCABULARY, XLM_R_PIECES
 from surgery.export.manifest import read_manifest
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_lines
 from surgery.module import InspectedModule
 
 PAD = SPECIAL[0]
@@ -28,7 +28,7 @@ def padding_id(module: InspectedModule) -> int:
     if VOCABULARY not in module.assets:
         return 0
     try:
-        lines = read_text(Path(module.folder) / module.assets[VOCABULARY]).splitlines()
+        lines = read_lines(Path(module.folder) / module.assets[VOCABULARY])
     except (OSError, ValueError) as error:
         raise ModuleError(
             f"reading the vocabulary of {module.name}: {getattr(error, 'strerror', None) or error}",

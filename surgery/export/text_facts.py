@@ -8,7 +8,7 @@ from pathlib import Path
 from surgery.errors import ModuleError
 from surgery.explanation.tokenization import FAIRSEQ
 from surgery.export.manifest import read_manifest
-from surgery.formats.text_files import read_text
+from surgery.formats.text_files import read_lines
 from surgery.sources.files import inside
 
 MOST_TOKENS = 512
@@ -58,7 +58,7 @@ def read_vocabulary(folder: Path, facts: TextFacts | None) -> tuple[str, ...]:
             pieces = SentencePieceProcessor(model_file=str(path))
             named = tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
             return (*FAIRSEQ, *named[len(FAIRSEQ) - 1 :]) if facts.fairseq else named
-        return tuple(read_text(path).splitlines())
+        return tuple(read_lines(path))
     except (OSError, ValueError, RuntimeError) as error:
         raise ModuleError(
             f"reading the vocabulary {path}: {error}", hint="the export is damaged: write it again"

@@ -21,12 +21,35 @@ def read_json(path: Path) -> Any:
 def read_text(path: Path) -> str:
     """A text file in UTF-8.
 
-    Raises OSError when it cannot be read, ValueError when it is not UTF-8, ModuleError when it is a pipe or a
-    device, and LimitError when it is too large.
+    Raises as `read_bytes`, and ValueError when it is not UTF-8.
     """
+    _check(path)
+    return path.read_text(encoding="utf-8")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file such as a vocabulary.
+
+    Raises OSError when it cannot be read, ModuleError when it is a pipe or a device, and LimitError when it is too
+    large.
+    """
+    _check(path)
+    return path.read_bytes()
+
+
+def _check(path: Path) -> None:
     check_regular(path)
     limits.check("text_bytes", path.stat().st_size, f"reading {path}")
-    return path.read_text(encoding="utf-8")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file as a lookup table reads them: ended by a line feed, and by nothing else.
+
+    A vocabulary may have tokens such as U+2028, at which `str.splitlines` ends a line: every id behind would be wrong.
+    Raises as `read_text`.
+    """
+    lines = read_text(path).split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def parse_json(text: str, doing: str) -> Any:

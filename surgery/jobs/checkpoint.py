@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from surgery.arguments import argument
 from surgery.checkpoints.accounting import Accounting, account
 from surgery.checkpoints.card import CARD, card
 from surgery.checkpoints.differences import Differences, compare_in_double
@@ -23,6 +24,7 @@ from surgery.export.publish import check_apart, choose_destination, publish, sta
 from surgery.export.weights import Weights, sha256
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.module import InspectedModule
+from surgery.planning.plan import Plan, closed_plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import make_battery
 from surgery.results import Result
@@ -85,21 +87,21 @@ def write_checkpoint(
             weights = _open(source, planned, allow_nonfinite=allow_nonfinite)
             hashes = _write(folder, planned, weights, progress)
             accounting = account(folder, planned, hashes, progress)
-            _check(accounting.passed, source, "; ".join(accounting.problems[:3]))
+            read_back = _checked(accounting, source)
             differences = None
             if verify:
                 differences = _computed(
-                    folder, planned, accounting, trust, battery, allow_nonfinite=allow_nonfinite, progress=progress
+                    folder, planned, read_back, trust, battery, allow_nonfinite=allow_nonfinite, progress=progress
                 )
-                _check(differences.passed, source, differences.failure)
+                _check_computed(differences, source)
             (folder / CARD).write_text(card(planned, accounting, differences), encoding="utf-8")
             files = tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
             progress("publish", 0, 0)
             publish(folder, destination, overwrite=overwrite)
     return Checkpoint(
         destination=destination,
-        planned=planned,
-        accounting=accounting,
+        planned=_closed(planned, module, destination),
+        accounting=replace(accounting, read_back=_published(read_back, destination)),
         differences=differences,
         nonfinite=dict(weights.nonfinite),
         files=files,
@@ -148,7 +150,7 @@ def _write(folder: Path, planned: CheckpointPlan, weights: Weights, progress: Pr
 def _computed(
     folder: Path,
     planned: CheckpointPlan,
-    accounting: Accounting,
+    read_back: Plan,
     trust: bool,
     battery: MakeBattery,
     *,
@@ -158,15 +160,46 @@ def _computed(
     """The comparison of the written checkpoint with the module, which TensorFlow runs."""
     from surgery.jobs.steps import record
 
-    assert accounting.read_back is not None, "the accounting has passed"
     plan = replace(planned.plan, module=let_through(planned.plan.module, trust=trust))
     recorded = record(open_weights(plan, battery, allow_nonfinite=allow_nonfinite, progress=progress), progress)
-    head, written = planned.head, accounting.read_back.outputs.head
+    head, written = planned.head, read_back.outputs.head
     renamed = {} if head is None or written is None else {f"{HEAD}.{head.logits}": f"{HEAD}.{written.logits}"}
     embed = None if planned.embedding is None else partial(planned.embedding.encode, folder)
     return compare_in_double(
-        accounting.read_back, recorded.expected, renamed, recorded.battery, recorded.formulas, embed, progress
+        read_back, recorded.expected, renamed, recorded.battery, recorded.formulas, embed, progress
     )
+
+
+def _checked(accounting: Accounting, source: InspectedModule) -> Plan:
+    """The plan that was read back of a complete accounting. Raises ParityError for any other."""
+    _check(accounting.passed, source, "; ".join(accounting.problems[:3]))
+    assert accounting.read_back is not None, "the accounting has passed"
+    return accounting.read_back
+
+
+def _closed(planned: CheckpointPlan, module: str, destination: Path) -> CheckpointPlan:
+    """The plan as a result keeps it: the files of an unpacked archive are gone, the tokenizer's published ones stay."""
+    tokenization = planned.tokenization
+    if tokenization is not None and planned.tokenizer is not None:
+        file, *merges = (destination / name for name in planned.tokenizer.files)
+        tokenization = replace(tokenization, file=file, merges=merges[0] if merges else None)
+    return replace(planned, plan=closed_plan(planned.plan, module), tokenization=tokenization)
+
+
+def _published(read_back: Plan, destination: Path) -> Plan:
+    """The plan of the staged folder as a result keeps it."""
+    return replace(closed_plan(read_back, str(destination)), destination=destination)
+
+
+def _check_computed(differences: Differences, source: InspectedModule) -> None:
+    """Raises ParityError where an output differs, or could not be compared."""
+    if differences.not_compared and all(diff.passed for diff in differences.outputs):
+        raise ParityError(
+            f"comparing the checkpoint with {source.name}: the module's graph could not compute "
+            f"{', '.join(differences.not_compared)} in double precision, nothing was published",
+            hint=f"without {argument('verify', True)} the checkpoint is proven by its accounting alone",
+        )
+    _check(differences.passed, source, differences.failure)
 
 
 def _check(passed: bool, source: InspectedModule, failure: str) -> None:

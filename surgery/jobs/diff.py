@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -156,12 +157,19 @@ def _compared(a: Side, b: Side, compared: tuple[str, ...], progress: Progress) -
 
 
 def _labels(a: Side, b: Side) -> tuple[dict[str, str], dict[str, str]]:
-    """The name of each variable's pair by its address and by its name, so that both graphs call it the same."""
+    """The name of each variable's pair by its address and by its name, so that both graphs call it the same.
+
+    Pairs of one name are numbered: two variables that have changed places in a graph must show.
+    """
     labels: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    seen: Counter[str] = Counter()
     for pair in pairs_of(a, b):
+        label = f"{pair.name} ({seen[pair.name]})" if seen[pair.name] else pair.name
+        seen[pair.name] += 1
         for names, stored in zip(labels, (pair.a, pair.b), strict=True):
             if stored is not None:
-                names[stored.variable.address] = names[stored.variable.name] = pair.name
+                names[stored.variable.address] = label
+                names.setdefault(stored.variable.name, label)
     return labels
 
 

@@ -9,16 +9,12 @@ import numpy as np
 
 from surgery.arguments import OneOrMore, argument, one_or_more
 from surgery.batching import BATCH_TOKENS, MASK
-from surgery.batching.token_inputs import WORD_IDS, completed, named
+from surgery.batching.token_arrays import token_arrays
+from surgery.batching.token_inputs import WORD_IDS, named
 from surgery.boundary import public
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.outputs import EMBEDDING
-from surgery.export.text_signatures import (
-    TOKENS,
-    Part,
-    TextSignatures,
-    output_of,
-)
+from surgery.export.text_signatures import TOKENS, Part, TextSignatures, output_of
 from surgery.jobs.text_runner import Outputs, Row, Text, TextRunner, Texts, is_one, joined, rows_of
 from surgery.limits import Limits
 from surgery.module import TensorInfo
@@ -127,12 +123,8 @@ class LoadedExport(Brief):
             if _is_texts(texts):
                 raise self._no_texts
             parts, described = self._wanted(TOKENS, outputs, signature)
-            inputs = completed(
-                named(texts, tokens),
-                lambda value, dtype: np.asarray(value).astype(dtype),
-                pad=self._pad,
-                taken=[tensor.key for tensor in parts[0].signature.inputs],
-            )
+            taken = [tensor.key for tensor in parts[0].signature.inputs]
+            inputs = token_arrays(named(texts, tokens), pad=self._pad, taken=taken)
             found: list[Outputs] = [{} for _ in inputs[WORD_IDS]]
             for part in parts:
                 more = self._runner.tokens(inputs, part, batch_tokens, progress or silent)

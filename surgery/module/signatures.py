@@ -48,6 +48,10 @@ class TensorInfo:
         """Kind, dtype and shape for people: `float32 [?, 3]`, `ragged float32 [?, ?]`."""
         return f"{self.kind} {self.dtype} {shape_text(self.shape)}".lstrip()
 
+    def flat(self, path: str) -> tuple[tuple[str, TensorInfo], ...]:
+        """The plain tensors with their paths: itself at `path`, or the parts of a ragged or sparse one below it."""
+        return tuple((f"{path}.{part.key}", part) for part in self.parts) or ((path, self),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SignatureInfo:
@@ -64,6 +68,11 @@ class SignatureInfo:
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     method_name: str = ""
+
+    @property
+    def flat_outputs(self) -> tuple[tuple[str, TensorInfo], ...]:
+        """The plain tensors that it returns, with their keys."""
+        return tuple(found for tensor in self.outputs for found in tensor.flat(tensor.key))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def _tensors(structure: Structure) -> Iterator[tuple[str, TensorInfo]]:
     """The plain tensors of a structure. A ragged or sparse tensor stands for its parts, as in a function."""
     for path, leaf in leaves(structure):
         if isinstance(leaf, TensorInfo):
-            yield from ((f"{path}.{part.key}", part) for part in leaf.parts) if leaf.parts else ((path, leaf),)
+            yield from leaf.flat(path)
 
 
 def leaves(structure: Structure, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -45,10 +45,12 @@ def _named(module: Data) -> str:
 
 def _numbers(console: Console, numbers: Data) -> None:
     title(console, f"Numbers: {numbers['batches']} batches in double precision")
-    if numbers["parts_at"] is None:
-        console.print("every output that both have is the same function")
-    else:
+    if numbers["parts_at"] is not None:
         lines(console, [f"they part at {numbers['parts_at']}"])
+    elif numbers["outputs"]:
+        console.print("every output that was compared is the same function")
+    else:
+        console.print("no output could be compared")
     lines(console, aligned((f"  {one['name']}", _part_of_rms(one)) for one in numbers["outputs"]))
     for side in ("a", "b"):
         if names := numbers[f"only_{side}"]:

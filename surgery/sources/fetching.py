@@ -24,7 +24,16 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.processes import child, network
 from surgery.sources.files import inside
-from surgery.sources.handles import HUB, HUB_HOSTS, HUGGING_FACE, HUGGING_FACE_HOSTS, KAGGLE, KAGGLE_HOSTS, Handle
+from surgery.sources.handles import (
+    HUB,
+    HUB_HOSTS,
+    HUGGING_FACE,
+    HUGGING_FACE_HOSTS,
+    KAGGLE,
+    KAGGLE_HOSTS,
+    Handle,
+    without_secrets,
+)
 from surgery.wording import did_you_mean
 
 SERVICES = {HUB: "the server", KAGGLE: "Kaggle", HUGGING_FACE: "Hugging Face"}
@@ -32,6 +41,7 @@ KEPT = {HUB: "TFHUB_CACHE_DIR", KAGGLE: "KAGGLEHUB_CACHE", HUGGING_FACE: "HF_HOM
 """The environment variables that say where the libraries keep what they have fetched."""
 EXTRA = "pip install 'hub-surgery[handles]'"
 BY_HAND = {
+    HUB: "or download {page} and give the archive",
     KAGGLE: "or download it on {page} and give the archive",
     HUGGING_FACE: "or put config.json, model.safetensors and vocab.txt of {page} into a folder, and give that",
 }
@@ -53,7 +63,7 @@ def fetch(handle: Handle) -> Path:
         raise _error(
             handle,
             f"{handle.library} is not installed, which resolves it",
-            f"{EXTRA}\n{BY_HAND[handle.library].format(page=handle.page)}",
+            f"{EXTRA}\n{BY_HAND[handle.library].format(page=without_secrets(handle.page))}",
         )
     asked = {
         "library": handle.library,
@@ -77,7 +87,7 @@ def fetch(handle: Handle) -> Path:
     if "folder" not in told:
         raise _failure(handle, told)
     folder = Path(told["folder"])
-    check_fetched(folder, f"resolving the handle {handle.typed}", told["files"])
+    check_fetched(folder, f"resolving the handle {handle.shown}", told["files"])
     return folder
 
 
@@ -140,7 +150,7 @@ def _failure(handle: Handle, told: Mapping[str, Any]) -> Exception:
         case "status":
             return _refusal(handle, service, told["status"], told["error"], said)
         case "too large":
-            return limits.exceeded("unpacked_bytes", None, f"resolving the handle {handle.typed}")
+            return limits.exceeded("unpacked_bytes", None, f"resolving the handle {handle.shown}")
         case "unfit":
             return _error(handle, said, f"choose a model whose page has model.safetensors: {handle.page}")
         case "pickled":
@@ -190,10 +200,11 @@ def _convert_elsewhere(handle: Handle) -> str:
 
 
 def _error(handle: Handle, reason: str, hint: str) -> ModuleError:
+    reason = without_secrets(reason)  # a library's own words may have a signed URL, to which it was sent on
     if handle.plain:
         kind = "the id of a model of Hugging Face" if handle.library == HUGGING_FACE else "a handle"
         return ModuleError(
-            f"opening {handle.typed}: there is no such folder or file. Read as {kind}: {reason}",
+            f"opening {handle.shown}: there is no such folder or file. Read as {kind}: {reason}",
             hint=f"if it is a path, check how it is written from {Path.cwd()}; otherwise:\n{hint}",
         )
-    return ModuleError(f"resolving the handle {handle.typed}: {reason}", hint=hint)
+    return ModuleError(f"resolving the handle {handle.shown}: {reason}", hint=hint)

@@ -21,6 +21,8 @@ from surgery.errors import ModuleError
 from surgery.sources.files import ARCHIVES
 from surgery.wording import is_number, plain_name
 
+_USER = re.compile(r"(?<=://)[^/?#\s@]*@")
+_QUERY_VALUE = re.compile(r"([?&][^=&#\s]+=)[^&#\s'\")]+")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 HUB, KAGGLE, HUGGING_FACE = "tensorflow_hub", "kagglehub", "huggingface_hub"
 """The libraries that resolve handles."""
@@ -63,6 +65,16 @@ class Handle:
     revision: str | None = None
     plain: bool = False
 
+    @property
+    def shown(self) -> str:
+        """What the caller gave, as a message may have it."""
+        return without_secrets(self.typed)
+
+
+def without_secrets(text: str) -> str:
+    """A text without what may be a secret in its URLs: a user's name and password, and the values of a query."""
+    return _QUERY_VALUE.sub(r"\1…", _USER.sub("", text))
+
 
 def handle_of(module: str) -> Handle | None:
     """The handle that a text is; None for a path. Whether a path of that name exists is not checked.
@@ -91,7 +103,7 @@ def handle_of(module: str) -> Handle | None:
 
 
 def _url(typed: str, url: str, *, plain: bool) -> Handle:
-    name = name_of(re.sub(r"[?#].*$", "", url))
+    name = name_of(_USER.sub("", re.sub(r"[?#].*$", "", url)))
     return Handle(typed=typed, library=HUB, address=url, name=name, page=url, plain=plain)
 
 

@@ -19,6 +19,7 @@ from surgery.batching import MASK
 from surgery.batching.bounds import check_values
 from surgery.batching.probing import prove
 from surgery.batching.sharing import Arrays, Layout, Shape, group, is_matrix, join, length_of, split, split_texts
+from surgery.batching.token_arrays import exactly
 from surgery.errors import ModuleError, UsageError
 from surgery.formats import saved_model as saved_model_pb
 from surgery.module import SERVE
@@ -112,9 +113,7 @@ class LoadedSignature:
         return [self._pick(row) for row in split_texts(outputs, self._shapes)]
 
     def _run_arrays(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
-        requests = [
-            {name: np.asarray(row[name], given.dtype)[None] for name, given in self._inputs.items()} for row in rows
-        ]
+        requests = [{name: given.array(row[name])[None] for name, given in self._inputs.items()} for row in rows]
         for number, request in enumerate(requests):
             check_values(request, self._token_types, first_row=number)
         layout = self._layout_for(requests)
@@ -170,6 +169,12 @@ class _Input:
     def __init__(self, info: Any) -> None:
         self.dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
         self.shape = _shape(info)
+
+    def array(self, value: Any) -> np.ndarray:
+        """One row of the input. Raises UsageError for a number that an input of integers would change."""
+        if np.issubdtype(self.dtype, np.integer):
+            return exactly(np.asarray(value), self.dtype)
+        return np.asarray(value, self.dtype)
 
     def stack(self, values: Sequence[Any]) -> np.ndarray:
         # Tokenizers read UTF-8, whatever the locale is.

@@ -7,6 +7,7 @@ from collections import UserDict
 import numpy as np
 import pytest
 
+from surgery.batching.token_arrays import token_arrays
 from surgery.batching.token_inputs import completed, named
 from surgery.errors import UsageError
 
@@ -99,3 +100,25 @@ def test_what_cannot_be_told_apart_is_refused(given, keywords, message):
 def test_values_that_are_no_tokens_are_refused(given, message):
     with pytest.raises(UsageError, match=f"(?s){message}"):
         completed(given, lambda x, dtype: np.asarray(x).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([[101, 7.9, 102]], "input_word_ids is float64, expected integers"),
+        ([[101, 7], [102]], "input_word_ids has lists of unequal length"),
+        ([[101, 2**32 + 7]], "the inputs have 4294967303, which is no int32"),
+        ([[2**64]], "input_word_ids is object, expected integers"),
+        ([101, 7, 102], "input_word_ids has 1 axes"),
+    ],
+)
+def test_no_number_of_a_list_changes_on_its_way_into_an_array(ids, message):
+    with pytest.raises(UsageError, match=message):
+        token_arrays(named({"input_ids": ids}))
+
+
+def test_lists_and_arrays_of_integers_become_int32():
+    for ids in (IDS, IDS.tolist(), IDS.astype(np.uint8)):
+        found = token_arrays(named({"input_ids": ids}))
+        same(found, {"input_word_ids": IDS, "input_mask": IDS != 0, "input_type_ids": IDS * 0})
+        assert {value.dtype.name for value in found.values()} == {"int32"}

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 import surgery
 from surgery.checkpoints import naming
+from surgery.checkpoints.differences import Differences
 from surgery.checkpoints.kept import Kept
 from surgery.checkpoints.safetensors_file import write_safetensors
 from surgery.cli.main import main
@@ -257,6 +258,14 @@ def test_a_checkpoint_that_is_not_the_module_is_never_published(mutation, module
     with pytest.raises(ParityError, match="nothing was published"):
         surgery.checkpoint(modules("g2_small"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_could_not_be_computed_is_said_and_is_no_other_function(masked_lm):
+    """Such as where an operation of the module has no kernel for double precision."""
+    differences = Differences(batches=3, outputs=(), formulas=(), not_compared=("pooled_output",))
+    with pytest.raises(ParityError, match=r"(?s)graph could not compute pooled_output.*verify=True") as caught:
+        job._check_computed(differences, masked_lm.planned.plan.module)
+    assert "not the same function" not in str(caught.value)
 
 
 def test_a_tensor_that_is_left_out_is_found(modules, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 import surgery
 from scripts.tools.interop.cases import RATES
 from surgery.checkpoints import naming
+from surgery.checkpoints.classifier import labelling_of
 from surgery.checkpoints.kept import Kept
 from surgery.cli.main import main
 from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
@@ -146,6 +147,21 @@ def test_labels_are_named_by_the_caller_one_for_each(modules, tmp_path):
     assert "--label a: no classification head" in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("activations", "problem"),
+    [
+        (("softmax", "log_softmax"), "single_label_classification"),
+        (("sigmoid",), "multi_label_classification"),
+        (("softmax", "sigmoid"), None),
+    ],
+)
+def test_the_activations_behind_the_logits_tell_the_kind_of_problem_where_they_agree(activations, problem, estimator):
+    planned = estimator.planned
+    head = replace(planned.head, outputs={"logits": "linear", **{name: name for name in activations}})
+    keys = planned.form.library.head
+    assert labelling_of(planned.plan.module, head, keys, ()).problem == problem
+
+
 def test_a_head_without_a_bias_gets_zeros(modules, tmp_path):
     """The class has a bias: one that adds nothing is the same function."""
 
@@ -155,7 +171,9 @@ def test_a_head_without_a_bias_gets_zeros(modules, tmp_path):
 
     module = edited(modules("tf1_estimator"), tmp_path / "edited", without_bias)
     done = surgery.checkpoint(module, tmp_path / "out", **WITHOUT_TEXTS)
-    bias = load_file(done.destination / "model.safetensors")["classifier.bias"]
+    tensors = load_file(done.destination / "model.safetensors")
+    bias = tensors["classifier.bias"]
+    assert done.accounting.tensors == len(tensors) - 1  # no variable of the module has the bits of these zeros
     assert (bias.shape, bias.dtype, bias.any()) == ((2,), np.float32, np.False_)
     assert done.planned.form.zeros == {"classifier.bias"}
     assert "`classifier.bias` is made of zeros" in (done.destination / "README.md").read_text()

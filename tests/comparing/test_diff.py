@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from safetensors.numpy import load_file, save_file
 
 import surgery
 from surgery.cli.main import main
+from surgery.cli.terminal import show
 from surgery.comparing.difference import Difference
+from surgery.comparing.numbers import Numbers
 from surgery.families.bert import HUGGING_FACE
+from surgery.jobs.diff import page_of
+from surgery.results import document
 from surgery.sources.opening import open_module
 from surgery.tables.rules import fill
 from tests.support import probing
@@ -401,6 +406,24 @@ def test_numbers_are_of_clean_modules_that_are_explained(modules, tmp_path):
         surgery.diff(modules("g3_small"), unclean, numbers=True)
     with pytest.raises(surgery.UsageError, match="numbers=True: no weight table explains other"):
         surgery.diff(modules("g3_small"), other_model(tmp_path / "other", dict), numbers=True)
+
+
+def test_a_variable_whose_name_begins_with_a_dot_has_a_verdict(modules):
+    """Its group, the beginning of its name, is empty."""
+    found = surgery.diff(modules("hf_bert"), modules("hf_bert"), only="variables")
+    weights = tuple(replace(weight, pair=replace(weight.pair, group="")) for weight in found.weights)
+    assert replace(found, weights=weights).verdict == "the same weights"
+
+
+def test_numbers_of_which_none_could_be_compared_are_not_equal(modules, capsys):
+    """Such as where an operation of the embeddings has no kernel for double precision."""
+    found = surgery.diff(modules("hf_bert"), modules("hf_bert"))
+    nothing = Numbers(batches=3, outputs=(), lacking={"sequence_output": ("Erf",)})
+    found = replace(found, compared=(*found.compared, "numbers"), numbers=nothing)
+    assert found.differing == ("numbers",)
+    show(found, as_json=False)
+    assert "no output could be compared" in capsys.readouterr().out
+    assert "the same function" not in page_of(document(found))
 
 
 def test_comparing_imports_no_tensorflow(modules):

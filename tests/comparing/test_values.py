@@ -70,6 +70,26 @@ def test_two_dtypes_are_compared_by_their_numbers():
     assert difference(half, half.astype(np.float32) + np.float32(1e-6)).changed == 2
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.array([2**53 + 1, 3]), np.array([2.0**53, 3])),
+        (np.array([2**63 + 1, 3], np.uint64), np.array([2.0**63, 3])),
+        (np.array([-1, 3]), np.array([2**64 - 1, 3], np.uint64)),
+    ],
+)
+def test_integers_that_no_float_can_hold_are_not_rounded_before_they_are_compared(one, other):
+    assert difference(one, other).changed == difference(other, one).changed == 1
+    assert difference(one[1:], other[1:]) is None
+
+
+def test_complex_numbers_are_compared_with_real_ones():
+    real = np.array([[1.5, 2.0]], np.float32)
+    assert difference(real.astype(np.complex64), real) is None
+    assert difference(real, real.astype(np.complex64) + 1j).changed == 2
+    assert difference(real[0, 0], real[0, 0].astype(np.complex64)) is None
+
+
 def test_nothing_has_nothing_in_common_with_numbers():
     zeros = np.zeros((2, 2), np.float32)
     found = difference(zeros, zeros + 1)

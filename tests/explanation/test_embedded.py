@@ -95,6 +95,20 @@ def test_the_head_is_read_as_data(inferred):
     assert (head.outputs, head.inner) == ({"probabilities": "softmax", "logits": "linear"}, ("logits",))
 
 
+def test_the_parts_of_a_sparse_output_are_outputs_of_the_head(modules, tmp_path):
+    def sparse(saved):
+        for signature in saved.meta_graphs[0].signature_def.values():
+            top = signature.outputs["top"]
+            top.dtype = 1
+            top.coo_sparse.values_tensor_name = "probabilities:0"
+            top.coo_sparse.indices_tensor_name = "input_ids:0"
+            top.coo_sparse.dense_shape_tensor_name = "input_mask:0"
+
+    head = surgery.plan(edited(modules(NAME), tmp_path / "edited", sparse), assume=ASSUME).head
+    assert head.outputs == {"probabilities": "softmax", "top.values": "softmax", "logits": "linear"}
+    assert head.others == ("top.dense_shape", "top.indices")
+
+
 def of_tokens(graph):
     node(graph, "MatMul").input[0] = LAST
 

@@ -16,6 +16,7 @@ import surgery
 from surgery.errors import LimitError, ModuleError
 from surgery.processes import network
 from surgery.sources import fetching
+from surgery.sources.handles import handle_of
 from tests.support.model_hosts import KAGGLE, Host, files_of, of_json, serving
 
 MODEL = "kaggle://us/bert/tensorflow2/small"
@@ -204,6 +205,10 @@ def test_a_server_that_never_answers_ends_the_wait(module, kaggle):
             MODEL,
             ("kagglehub is not installed", "download it on https://www.kaggle.com/models/us/bert/tensorFlow2/small"),
         ),
+        (
+            "https://x.example/bert.tar.gz",
+            ("tensorflow_hub is not installed", "download https://x.example/bert.tar.gz"),
+        ),
     ],
 )
 def test_without_the_library_it_is_told_how(module, words, monkeypatch):
@@ -269,3 +274,24 @@ def test_each_trouble_has_a_message_of_its_own():
     assert len(set(messages.values())) == 4
     assert "there is no network" in messages[network.OFFLINE]
     assert "no host is called thfub.dev (so)\n  what to do: did you mean tfhub.dev?" in messages[network.UNKNOWN_HOST]
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (
+            {"kind": "other", "said": "HTTPError: 500 for https://cdn.example/m?Signature=S3CRET&a=7 (try)"},
+            "m?Sig",
+        ),
+        ({"kind": network.REFUSED, "host": "x.example", "said": "no way"}, "x.example takes no connection"),
+        ({"kind": "too large", "said": ""}, "unpacked_bytes"),
+    ],
+)
+def test_no_message_has_a_password_or_the_signature_of_an_address(told, kept):
+    handle = handle_of("https://me:S3CRET@x.example/bert/1.tar.gz?token=S3CRET")
+    error = fetching._failure(handle, told)
+    assert kept in str(error)
+    assert "https://x.example/bert/1.tar.gz?token=…" in str(error)
+    assert "S3CRET" not in str(error) + str(error.hint)
+    assert "S3CRET" not in handle_of("https://me:S3CRET@x.example").name
+    assert "S3CRET" in handle.address  # which is what the library is given

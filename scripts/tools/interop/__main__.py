@@ -22,17 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS
+from scripts.tools.interop.cases import CASES, RECORDED, ROOT, SENTENCES, SHOWN_LOGITS, Case
 from scripts.tools.interop.comparison import (
     FLOAT32,
     FLOAT64,
     computed,
     errors,
     lacking,
-    mean_pooled,
     missing_keys,
+    sentence_vectors,
 )
 from scripts.tools.interop.page import page_problems
+from surgery.jobs.checkpoint import Checkpoint
 
 PROGRAMS = Path(__file__).with_name("programs")
 Arrays = dict[str, Any]
@@ -49,26 +50,31 @@ def main(arguments: Sequence[str]) -> int:
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        written = {case.name: case.write(folder / case.name).destination for case in (*CASES, SENTENCES)}
-        given: list[Path] = []
-        for case in (*CASES, SENTENCES):
+        written = {case.name: case.write(folder / case.name) for case in (*CASES, *SENTENCES)}
+        given: dict[str, list[Path]] = {}
+        for name, case in {case.name: case for case in (*CASES, *SENTENCES)}.items():
             asked: Arrays = case.request
-            np.savez(folder / f"{case.name}_request.npz", **asked)
-            given += [folder / f"{case.name}_request.npz", written[case.name], folder / f"{case.name}.npz"]
-        request, _, sentences = given[-3:]
-        _run(python, "run_transformers.py", *given[:-3])
-        _run(python, "run_sentences.py", request, written[SENTENCES.name], sentences)
+            np.savez(folder / f"{name}_request.npz", **asked)
+            given[name] = [folder / f"{name}_request.npz", written[name].destination, folder / f"{name}.npz"]
+        _run(python, "run_transformers.py", *(path for case in CASES for path in given[case.name]))
+        for case in SENTENCES:
+            _run(python, "run_sentences.py", *given[case.name])
         for case in CASES:
             answer = dict(np.load(folder / f"{case.name}.npz"))
             for name in ("logits", "float32.logits"):
                 if name in answer and answer[name].ndim > 2:  # of a masked-LM head, for each position
                     answer[name] = answer[name][:, :SHOWN_LOGITS]
             problems += _judge(
-                case.name, answer, computed(written[case.name], case.request), case.file, record=options.record
+                case.name,
+                answer,
+                computed(written[case.name].destination, case.request),
+                case.file,
+                record=options.record,
             )
         problems += page_problems(python)
-        answer = dict(np.load(sentences))
-        problems += _judge_sentences(answer, written[SENTENCES.name], record=options.record)
+        for case in SENTENCES:
+            answer = dict(np.load(folder / f"{case.name}.npz"))
+            problems += _judge_sentences(case, answer, written[case.name], record=options.record)
     for problem in problems:
         print(f"differs: {problem}")
     if not problems:
@@ -95,14 +101,12 @@ def _judge(name: str, answer: Arrays, expected: Mapping[str, np.ndarray], file: 
     return problems
 
 
-def _judge_sentences(answer: Arrays, folder: Path, *, record: bool) -> list[str]:
-    states = computed(folder, answer)
-    last = max((name for name in states if name.startswith("hidden")), key=lambda name: int(name.split("_")[-1]))
-    error = np.max(np.abs(mean_pooled(states[last], answer["attention_mask"]) - answer["vectors"]))
-    print(f"sentences: {len(answer['vectors'])} vectors, at most {error:.1e} in float32 (bound {FLOAT32})")
+def _judge_sentences(case: Case, answer: Arrays, done: Checkpoint, *, record: bool) -> list[str]:
+    error = np.max(np.abs(sentence_vectors(done, answer) - answer["vectors"]))
+    print(f"{case.name}: {len(answer['vectors'])} vectors, at most {error:.1e} in float32 (bound {FLOAT32})")
     if record:
-        _save(SENTENCES.file, answer)
-    return [] if error <= FLOAT32 else [f"sentences: {error}"]
+        _save(case.file, answer)
+    return [] if error <= FLOAT32 else [f"{case.name}: {error}"]
 
 
 def _save(file: Path, answer: Arrays) -> None:

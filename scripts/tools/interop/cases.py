@@ -108,7 +108,11 @@ CASES = (
     ),
     Case(name="mobilebert_classifier", module="g4_mobilebert", classifier="MobileBertForSequenceClassification"),
 )
-SENTENCES = Case(name="sentences", module="g2_small", options={"pooling": "mean"})
+SENTENCES = (
+    Case(name="sentences", module="g2_small", options={"pooling": "mean"}),
+    Case(name="sentences_pooler", module="labse"),
+)
+"""The folders that sentence-transformers loads: one by the mean, one by a pooler and a normalisation behind it."""
 
 
 def request() -> dict[str, np.ndarray]:

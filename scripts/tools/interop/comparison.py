@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.tools.interop.cases import SHOWN_LOGITS
+from surgery.jobs.checkpoint import Checkpoint
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Request
 from surgery.proof.battery import Batch
@@ -98,6 +99,15 @@ def missing_keys(answer: Arrays) -> list[str]:
         for key in found["missing_keys"]
         if not (masked_lm and key.startswith("pooler."))
     ]
+
+
+def sentence_vectors(done: Checkpoint, answer: Arrays) -> np.ndarray:
+    """What sentence-transformers must return of a folder for the tokens of `answer`, [texts, hidden]."""
+    states = computed(done.destination, answer)
+    last = max((name for name in states if name.startswith("hidden")), key=lambda name: int(name.split("_")[-1]))
+    if done.planned.embedding is not None:
+        return done.planned.embedding.encode(done.destination, states[last])
+    return mean_pooled(states[last], answer["attention_mask"])
 
 
 def mean_pooled(states: np.ndarray, mask: np.ndarray) -> np.ndarray:

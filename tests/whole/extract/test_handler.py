@@ -97,6 +97,15 @@ def test_examples_that_do_not_fit_the_signature_are_refused(converted):
     assert model.run([]) == []
 
 
+@pytest.mark.parametrize("value", [7.9, 2**32 + 7, np.nan])
+def test_a_number_that_is_no_id_does_not_become_one(value, converted):
+    model = SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
+    (example,) = tokens((3,))
+    example["input_word_ids"] = np.array([1, value, 2])
+    with pytest.raises(surgery.UsageError, match=f"the inputs have {value}, which is no int32"):
+        model.run([example])
+
+
 @pytest.mark.parametrize(("key", "value"), [("input_mask", 2), ("input_mask", -1), ("input_type_ids", 99)])
 def test_values_that_mean_nothing_are_refused_by_example_and_value(key, value, converted):
     model = SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
