@@ -65,7 +65,8 @@ def test_the_cases_are_all_models_both_sources_and_both_casings(written):
 def test_sentence_transformers_encodes_to_what_the_modules_of_the_folder_say(case, tmp_path):
     answer = dict(np.load(case.file))
     expected = sentence_vectors(case.write(tmp_path / "out"), answer)
-    assert answer["vectors"].shape == expected.shape == (8, 64)
+    assert answer["vectors"].shape == expected.shape
+    assert len(expected) == 8
     assert 0 < answer["attention_mask"].mean() < 1
     np.testing.assert_allclose(answer["vectors"], expected, atol=FLOAT32)
 

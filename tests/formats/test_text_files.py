@@ -9,7 +9,9 @@ import pytest
 from surgery import limits
 from surgery.checkpoints.tokenizer import tokenizer_files
 from surgery.errors import LimitError, ModuleError
-from surgery.explanation.tokenization import Tokenization, check_vocabulary
+from surgery.explanation.architecture import Architecture
+from surgery.explanation.tokenization import Tokenization
+from surgery.explanation.vocabulary import check_vocabulary
 from surgery.export.text_facts import TextFacts, read_vocabulary
 from surgery.formats.text_files import read_lines
 
@@ -24,6 +26,10 @@ def vocabulary(tmp_path):
     return Tokenization(file=file, pieces=False, lower_case=False, why="")
 
 
+def architecture(**values: int) -> Architecture:
+    return Architecture(family="roberta", generation="test", values=values)
+
+
 def test_a_line_feed_and_nothing_else_ends_a_line(vocabulary):
     assert read_lines(vocabulary.file) == TOKENS
     vocabulary.file.write_text("a\n\nb")
@@ -36,9 +42,9 @@ def test_every_reader_of_a_vocabulary_counts_its_tokens_alike(vocabulary, tmp_pa
     facts = TextFacts(seq_length=8, pieces=False, vocabulary="vocab.txt")
     assert read_vocabulary(tmp_path, facts) == tuple(TOKENS)
     assert tokenizer_files(vocabulary, 8).padding == 2
-    check_vocabulary(vocabulary, len(TOKENS), padding=2)
+    check_vocabulary(vocabulary, architecture(vocab_size=len(TOKENS), pad_token_id=2))
     with pytest.raises(ModuleError, match="it has 8 tokens, the encoder's word embedding 7 rows"):
-        check_vocabulary(vocabulary, 7)
+        check_vocabulary(vocabulary, architecture(vocab_size=7))
 
 
 def test_a_pipe_among_the_files_of_a_tokenizer_is_refused_and_not_waited_for(tmp_path):
