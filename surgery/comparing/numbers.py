@@ -24,8 +24,8 @@ class Numbers(Brief):
 
     Attributes:
         batches: Number of batches.
-        outputs: The comparison of each output that both have, in the order of computation. The bound is that of
-            `verify`: equal functions differ by less than 1e-10 of the output's RMS.
+        outputs: The comparison of each output that both have in double precision, in the order of computation. The
+            bound is that of `verify`: equal functions differ by less than 1e-10 of the output's RMS.
         only_a: Outputs that only A has.
         only_b: Outputs that only B has.
         lacking: Types of operations without a kernel for double precision, by the output that was not compared for
@@ -61,9 +61,14 @@ def shared_battery(a: Architecture, b: Architecture) -> tuple[Batch, ...]:
 
 
 def compare_numbers(battery: Sequence[Batch], a: ModuleRecording, b: ModuleRecording) -> Numbers:
-    """Compares what two modules returned on a battery."""
+    """Compares what two modules returned on a battery. Raises UsageError where nothing can be compared."""
     names = (names_of(a.outputs), names_of(b.outputs))
     shared = names[0] & names[1]
+    if not shared:
+        raise UsageError(
+            "comparing numbers: the two have no output in common that can be computed in double precision",
+            hint="leave the numbers out to compare everything else",
+        )
     left, right = (
         [
             Outputs(float64={name: value for name, value in one.float64.items() if name in shared})

@@ -46,7 +46,7 @@ def _named(module: Data) -> str:
 def _numbers(console: Console, numbers: Data) -> None:
     title(console, f"Numbers: {numbers['batches']} batches in double precision")
     if numbers["parts_at"] is None:
-        console.print("every output that both have is the same function")
+        console.print("every output that was compared is the same function")
     else:
         lines(console, [f"they part at {numbers['parts_at']}"])
     lines(console, aligned((f"  {one['name']}", _part_of_rms(one)) for one in numbers["outputs"]))

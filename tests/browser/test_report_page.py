@@ -64,6 +64,22 @@ def test_every_chart_is_drawn_and_names_what_it_shows(page, browser: Browser):
     assert all(marks > 0 for _, marks in drawn), drawn
 
 
+def test_charts_have_the_words_of_their_tables_and_a_place_for_what_is_infinite(documents, browser: Browser, tmp_path):
+    changed = json.loads(json.dumps(documents))
+    changed["manifest"]["parity"]["outputs"][1]["difference"] = None
+    texts = "document.querySelector('figure[data-chart={}]').textContent"
+
+    def read(opened: Any, _: Any) -> list[str]:
+        opened.wait_for_selector("figure[data-chart=replies] svg")
+        cell = "document.querySelector('#sizes-replies tbody td').textContent"
+        return [opened.evaluate(script) for script in (texts.format("differences"), texts.format("replies"), cell)]
+
+    differences, replies, cell = browser.run(written(changed, tmp_path), read)
+    assert "inf" in differences
+    assert cell in replies
+    assert "limit 4.0 MiB" in replies
+
+
 def test_the_attention_of_a_head_is_chosen_with_the_keyboard(page, documents, browser: Browser):
     def choose(opened: Any, sight: Any) -> tuple[str, list[str], str]:
         opened.focus("#attention-block")
@@ -105,7 +121,11 @@ def test_the_attention_is_a_table_without_javascript(page, documents, browser: B
 
 def test_names_are_text(documents, browser: Browser, tmp_path):
     kept = {name: documents[name] for name in ("serving", "taps")}  # whose texts are types of tensors, which are parsed
-    seen = browser.look(written(hostile({**documents, **{name: None for name in kept}}) | kept, tmp_path), width=400)
+    page = written(hostile({**documents, **{name: None for name in kept}}) | kept, tmp_path)
+    seen = browser.look(page, width=400)
     assert seen.faults == []
+    drawn = browser.run(page, lambda opened, _: opened.inner_html("main"))
+    assert "looks at" in drawn
+    assert [c for c in drawn if not c.isprintable() and c != "\n"] == []
     for markup in MARKUP[:-1]:
         assert markup in seen.text
