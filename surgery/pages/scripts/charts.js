@@ -2,7 +2,7 @@
 // Charts, drawn from the tables beside them: a figure names its table by `data-table`, and its rows have the numbers.
 
 const INK = { color: "var(--ink)", background: "transparent", fontFamily: "inherit", fontSize: "12px", overflow: "visible" };
-const KINDS = ["serving_default", "other signatures", "training"];
+const KINDS = ["serving_default", "other signatures and calls", "training"];
 const COLOURS = ["var(--accent)", "var(--second)", "var(--third)"];
 const SYMBOLS = ["circle", "diamond2", "triangle2"];
 const SHOWN = 28; // letters of a name on an axis; the table has all of it

@@ -9,7 +9,7 @@ from surgery.pages.sections.facts import parity, unproven
 from surgery.proof.parity import of_rms
 
 EMBEDDING = "embedding_output"
-DEFAULT, OTHER, TRAINING = "serving_default", "other signatures", "training"
+DEFAULT, OTHER, TRAINING = "serving_default", "other signatures and calls", "training"
 
 
 def view(documents: Documents) -> Data | None:
