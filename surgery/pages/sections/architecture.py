@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from surgery.pages.section import Data, Documents, Section, found
 from surgery.pages.sections.facts import BLOCKS, SHARED_BLOCK, explanation, hyperparameters, parts
+from surgery.tables.head import HEAD
 
 BY_HEAD = ["batch", "seq", "heads", "size"]
 
@@ -17,7 +18,10 @@ def view(documents: Documents) -> Data | None:
     return {
         "explanation": explained,
         "inputs": [] if plan is None else list(plan["convention"]["inputs"]),
-        "parts": [part | {"shape": _shape(part, values)} for part in parts(documents)],
+        "parts": [
+            part | {"shape": _shape(part, values), "shared": part["group"] == SHARED_BLOCK, "aside": _is_aside(part)}
+            for part in parts(documents)
+        ],
         "taps": [] if taps is None else _rows(taps["taps"]),
         "not_offered": {} if taps is None else taps["not_offered"],
         "times": values.get("num_hidden_layers"),
@@ -29,6 +33,11 @@ def _shape(part: Data, values: Data) -> str | None:
     if part["group"] not in (BLOCKS, SHARED_BLOCK) or "hidden_size" not in values:
         return None
     return f"[batch, seq, {values['hidden_size']}]"
+
+
+def _is_aside(part: Data) -> bool:
+    """Whether a part takes what the encoder returns, and is none of its own: a submodel or a head."""
+    return part["group"].startswith(".") or part["group"] == HEAD
 
 
 def _rows(taps: list[Data]) -> list[list[Data]]:
