@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from surgery.explanation.groups import BLOCKS, SHARED_BLOCK
 from surgery.pages.section import Data, Documents, Section, found
-from surgery.pages.sections.facts import BLOCKS, SHARED_BLOCK, explanation, hyperparameters, parts
+from surgery.pages.sections.facts import explanation, hyperparameters, parts
 from surgery.tables.head import HEAD
 
 BY_HEAD = ["batch", "seq", "heads", "size"]

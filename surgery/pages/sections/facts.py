@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from surgery.explanation.groups import BLOCKS, EMBEDDINGS, POOLER, SHARED_BLOCK
 from surgery.pages.section import Data, Documents, found
-
-BLOCKS, SHARED_BLOCK = "blocks", "the shared block"
 
 
 def explanation(documents: Documents) -> Data | None:
@@ -93,7 +92,7 @@ def parts(documents: Documents) -> list[Data]:
 
 def _place(key: tuple[str, int | None]) -> tuple[int, int]:
     group, block = key
-    order = ("embeddings", BLOCKS, SHARED_BLOCK, "pooler")
+    order = (EMBEDDINGS, BLOCKS, SHARED_BLOCK, POOLER)
     return (order.index(group) if group in order else len(order), block or 0)
 
 

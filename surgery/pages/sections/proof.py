@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from surgery.explanation.outputs import EMBEDDING
 from surgery.pages.section import Data, Documents, Section
 from surgery.pages.sections.facts import parity, unproven
 from surgery.proof.parity import of_rms
 
-EMBEDDING = "embedding_output"
 DEFAULT, OTHER, TRAINING = "serving_default", "other signatures and calls", "training"
 
 
