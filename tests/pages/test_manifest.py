@@ -191,6 +191,16 @@ def test_an_output_has_the_bound_by_which_it_was_judged(own):
     assert "data-bound" not in rows[third.name]
 
 
+def test_what_enters_the_first_block_of_mobilebert_stands_before_it(own):
+    names = ("embedding_output", "encoder_outputs_0", "attention_scores_0", "encoder_outputs_1", "sequence_output")
+    sample = proof().outputs[0]
+    outputs = tuple(replace(sample, name=name) for name in names)
+    blocks = {"attention_scores_0": 0, "encoder_outputs_1": 0}
+    page = drawn(own, "proof", verify=verified(outputs=outputs, blocks=blocks))
+    places = [row.attributes["data-at"] for row in page.one(id="proof-places").one("tbody").all("tr")]
+    assert places == ["embedding_output", "encoder_outputs_0", "block 0", "sequence_output"]
+
+
 def test_what_was_not_judged_and_what_is_not_finite_is_said(own):
     first, *others = proof().outputs
     outputs = (replace(first, nonfinite=(3, 4), padding_rows=0.25), *others)

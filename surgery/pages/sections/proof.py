@@ -65,16 +65,21 @@ def _bound(output: Data, bounds: Data | None) -> float | None:
 
 
 def _ordered(at: dict[str, list[Data]]) -> list[tuple[str, list[Data]]]:
-    """The places in the order of computation: the embedding, the blocks, then all else as it comes."""
+    """The places in the order of computation: what comes before the first block, the blocks, then all else as it comes.
 
-    def place(item: tuple[str, list[Data]]) -> tuple[int, int]:
-        name, rows = item
-        if name == EMBEDDING:
-            return (0, 0)
+    The outputs of a report are in that order. MobileBERT's list of block outputs begins with what enters block 0.
+    """
+    numbers = [rows[0]["block"] for rows in at.values()]
+    before = next((count for count, number in enumerate(numbers) if number is not None), 0)
+
+    def place(item: tuple[int, tuple[str, list[Data]]]) -> tuple[int, int]:
+        count, (name, rows) = item
         block = rows[0]["block"]
-        return (2, 0) if block is None else (1, block)
+        if block is not None:
+            return (1, block)
+        return (0 if name == EMBEDDING or count < before else 2, count)
 
-    return sorted(at.items(), key=place)
+    return [found for _, found in sorted(enumerate(at.items()), key=place)]
 
 
 def _largest(rows: list[Data]) -> dict[str, Any]:
