@@ -37,6 +37,12 @@ class Library:
         """The file's content."""
         return (FOLDER / self.file).read_text(encoding="utf-8")
 
+    def script(self) -> str:
+        """The file after its licences, which ask to be in every copy; those of code that the file has inside, too."""
+        stem = f"{self.name.rpartition('/')[2]}-{self.version}"
+        licences = [path.read_text(encoding="utf-8").strip() for path in sorted(FOLDER.glob(f"{stem}*.LICENSE"))]
+        return "\n".join([*(f"/*\n{text}\n*/" for text in licences), self.read()])
+
 
 D3 = Library(
     name="d3",

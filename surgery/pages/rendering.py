@@ -51,7 +51,7 @@ def render(*, title: str, kind: str, sections: Sequence[Section], documents: Doc
     views = drawn(sections, documents)
     libraries = CHARTS if any(section.charts for section, _ in views) else ()
     own = dict.fromkeys([FIRST, *(name for section, _ in views for name in section.scripts)])
-    scripts = [library.read() for library in libraries]
+    scripts = [library.script() for library in libraries]
     scripts += [(SCRIPTS / name).read_text(encoding="utf-8") for name in own]
     return (
         _environment()

@@ -17,8 +17,16 @@ def test_a_library_is_the_published_file_with_its_licence(library):
     licence = (FOLDER / library.file.replace(".umd", "").replace(".min.js", ".LICENSE")).read_text()
     assert "Permission to use, copy, modify, and/or distribute this software" in licence
     assert library.owner in licence
-    assert "</script" not in library.read().lower()
+    assert "</script" not in library.script().lower()
     assert library.version in PAGES["docs/report.md"]
+
+
+def test_every_licence_stands_in_the_page_with_its_library():
+    scripts = [library.script() for library in CHARTS]
+    for path in FOLDER.glob("*.LICENSE"):
+        text = path.read_text().strip()
+        assert sum(text in script for script in scripts) == 1
+        assert "*/" not in text
 
 
 def test_nothing_else_is_vendored():

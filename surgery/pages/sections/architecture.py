@@ -38,7 +38,8 @@ def _shape(part: Data, values: Data) -> str | None:
 
 def _is_aside(part: Data) -> bool:
     """Whether a part takes what the encoder returns, and is none of its own: a submodel or a head."""
-    return part["group"].startswith(".") or part["group"] == HEAD
+    group: str = part["group"]
+    return group.startswith(".") or group == HEAD
 
 
 def _rows(taps: list[Data]) -> list[list[Data]]:
