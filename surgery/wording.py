@@ -31,10 +31,21 @@ def all_shown(data: Any) -> Any:
         text = shown(data)
         return text if isinstance(data, Lines) else text.replace("\n", "\\n").replace("\t", "\\t")
     if isinstance(data, dict):
-        return {all_shown(key): all_shown(value) for key, value in data.items()}
+        return _with_names_shown(data)
     if isinstance(data, list | tuple):
         return [all_shown(item) for item in data]
     return data
+
+
+def _with_names_shown(data: dict[Any, Any]) -> dict[Any, Any]:
+    """An object of the data of a report. Of two names that would be shown alike, neither hides the other."""
+    found: dict[Any, Any] = {}
+    for key, value in data.items():
+        name = all_shown(key)
+        while name in found:
+            name = f"{name} (another)"
+        found[name] = all_shown(value)
+    return found
 
 
 def shape_text(shape: Iterable[int | None] | None) -> str:
