@@ -212,6 +212,15 @@ def test_what_was_not_judged_and_what_is_not_finite_is_said(own):
     assert "Their largest difference is 0.25, in embedding_output." in text
 
 
+def test_the_json_in_a_page_is_one_that_a_browser_can_parse(own):
+    config = {"file": "config.json", "values": {"rate": float("nan")}}
+    documents = own | {"inspect": own["inspect"] | {"config": config}}
+    html = render(title="t", kind="k", sections=MODULE[:1], documents=documents)
+    (embedded,) = parsed(html).one("script", id="documents").inside
+    found = json.loads(str(embedded), parse_constant=pytest.fail)
+    assert found["inspect"]["config"]["values"] == {"rate": None}
+
+
 def test_lines_of_python_load_what_needs_more_than_a_path(export, own):
     serving = surgery.serving(export).to_dict() | {"text_operations": ["CaseFoldUTF8"]}
     inspect = surgery.inspect(export).to_dict(variables=True)
