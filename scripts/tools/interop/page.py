@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.tools.interop.cases import ROOT
+from surgery.processes import child
 
 PAGE = ROOT / "docs" / "ways-out.md"
 CLOSE = 1e-4
@@ -39,7 +39,7 @@ def _problems(fences: list[tuple[str, str]], python: str, work: Path) -> Iterato
     for number, (language, text) in enumerate(fences):
         if text.startswith("$ surgery "):
             command = shlex.split(text.partition("\n\n")[0].replace("\\\n", " "))[2:]
-            done = _run([sys.executable, "-m", "surgery", *command], work)
+            done = _run(child.command("-m", "surgery", *command), work)
             if done.returncode:
                 yield f"{PAGE.name}: {shlex.join(['surgery', *command])}: {done.stderr.strip()}"
         elif language == "python":
