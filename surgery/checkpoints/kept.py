@@ -42,8 +42,8 @@ def kept_weights(plan: Plan, *, drop_pooler: bool, drop_head: bool) -> Kept:
         raise UsageError(f"{argument('drop_pooler', True)}: {name} has no pooler that can be left out")
     if isinstance(plan.head, OtherHead) and not drop_head:
         raise UsageError(
-            f"writing {name} for Hugging Face: its head ({', '.join(plan.head.variables)}) is no head that it "
-            f"can have: {plan.head.because}",
+            f"writing {name} for Hugging Face: its head ({', '.join(plan.head.variables)}) is none that "
+            f"can be kept: {plan.head.because}",
             hint=f"leave out the head: {argument('drop_head', True)}",
         )
     head = plan.outputs.head

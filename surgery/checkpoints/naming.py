@@ -9,8 +9,8 @@ from surgery.arguments import argument
 from surgery.checkpoints.kept import Kept, pooler_scope
 from surgery.errors import SurgeryError, UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.config import model_type
 from surgery.explanation.heads import DenseHead
+from surgery.export.manifest import stated_model_type
 from surgery.module import InspectedModule
 from surgery.results import Brief
 from surgery.tables.evidence import ConfigEvidence
@@ -80,15 +80,14 @@ class Form(Brief):
 
 
 def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Form:
-    """The class that has a place for every weight; of several that named by the module's own config, else the first.
+    """The class that has a place for every weight; of several that of the model that the module names, else the first.
 
     Raises:
         UnexplainedError: No class of the library has all weights.
         UsageError: One would have them without the pooler, or without the head.
     """
     family, doing = inference.family, f"writing {module.name} for Hugging Face"
-    described = module.config or module.training_config
-    named = None if described is None else model_type(described)
+    named = stated_model_type(module)
     parts = [*inference.submodels, *([] if kept.head is None else [HEAD])]
     if len(parts) > 1:
         raise UsageError(

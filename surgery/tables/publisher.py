@@ -112,7 +112,7 @@ class MobileBertNames:
         pooler: Dense layer of the pooled output.
         dense: Name of the dense layer in the scope of a bottleneck, or of an output.
         norm: Name of the norm there.
-        classifier: Dense layer of a classification head on the pooled output.
+        classifier: Dense layer of a classification head, on the pooled output.
         spelling: How names are put together.
     """
 
