@@ -195,7 +195,9 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "attention": [attention()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
         "html report": [surgery.report(bert, folder / "page.html").to_dict()],
-        "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger, two_layers)],
+        "conversion": [
+            replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger, two_layers)
+        ],
         "edit": [edit.to_dict()],
         "edited model": [edited.to_dict()],
         "architecture": [planned.architecture.to_dict()],
@@ -272,7 +274,7 @@ def attention() -> dict[str, Any]:
     from surgery.plots import Attention
 
     maps = Attention(tokens=("[CLS]", "[SEP]"), blocks=(0, 2), probabilities=np.full((2, 1, 2, 2), 0.5, np.float32))
-    return document_of(maps, "", "exported/bert_text/1")
+    return document_of(maps, "", "exported/bert_text/1", 64)
 
 
 def differences(modules: Modules, folder: Path) -> list[Any]:
