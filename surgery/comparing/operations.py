@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from surgery.comparing.interfaces import TRAIN, calls_of, graph_pairs
+from surgery.comparing.interfaces import calls_of, graph_pairs
 from surgery.comparing.node_texts import NodeTexts
 from surgery.comparing.sides import Side
 from surgery.formats.saved_model import tensor_names
@@ -169,7 +169,7 @@ def _entries(a: InspectedModule, b: InspectedModule) -> dict[str, tuple[Open, Op
     for left, right in graph_pairs(a, b):
         if left is None or right is None:
             continue
-        tags = f" {{{', '.join(left.tags)}}}" if TRAIN in left.tags else ""
+        tags = f" {{{', '.join(left.tags)}}}" if left is not a.inference else ""
         for name in sorted({s.name for s in left.signatures} & {s.name for s in right.signatures}):
             found[f"signature {name}{tags}"] = (partial(_signature, a, left, name), partial(_signature, b, right, name))
     return found

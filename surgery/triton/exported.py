@@ -92,7 +92,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None, *, 
         if module.problems:
             raise ModuleError(f"serving {folder}: " + "; ".join(module.problems), hint="fetch or convert it again")
         let_through(module, trust=trust)
-        tags = next((graph.tags for graph in module.meta_graphs if "train" not in graph.tags), ())
+        tags = module.inference.tags if module.inference is not None else ()
         signatures = [module.signatures[key] for key in _chosen(module, wanted, folder)]
     several = len(signatures) > 1
     if several and (odd := [s.name for s in signatures if not NAME.fullmatch(s.name)]):
