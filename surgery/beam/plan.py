@@ -8,12 +8,12 @@ from pathlib import Path
 
 from surgery import limits
 from surgery.arguments import argument
-from surgery.batching import MASK
+from surgery.batching import MASK, WORD_IDS
 from surgery.beam import running
 from surgery.beam.arrow import column_type
 from surgery.beam.corpus import LONGEST, Columns, Corpus
 from surgery.beam.pipeline import Extraction
-from surgery.beam.shards import IDS, Layout
+from surgery.beam.shards import Layout
 from surgery.errors import UsageError
 from surgery.export.text_facts import MOST_TOKENS, read_text_facts, read_vocabulary
 from surgery.export.text_signatures import choose_signature, usual_signature
@@ -45,7 +45,7 @@ def plan_extraction(
     layout = Layout(
         inputs=inputs if with_text else (),
         with_id=corpus.id_column is not None,
-        vocabulary=read_vocabulary(folder, facts) if IDS in known else (),
+        vocabulary=read_vocabulary(folder, facts) if WORD_IDS in known else (),
         outputs=tuple(known[name] for name in wanted),
     )
     _check_layout(layout, chosen)
@@ -71,7 +71,7 @@ def _choose_outputs(module: InspectedModule, signature: SignatureInfo, asked: Se
             hint="it has " + ", ".join(known),
         )
     chosen = [name for name in known if name != MASK] if asked is None else list(asked)
-    return tuple(dict.fromkeys([*(name for name in known if name == IDS), *chosen]))
+    return tuple(dict.fromkeys([*(name for name in known if name == WORD_IDS), *chosen]))
 
 
 def _text_columns(asked: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...]:

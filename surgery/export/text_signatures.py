@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from surgery.arguments import argument
+from surgery.batching import WORD_IDS
 from surgery.batching.sharing import is_matrix
-from surgery.batching.token_inputs import SPELLINGS, WORD_IDS
+from surgery.batching.token_inputs import SPELLINGS
 from surgery.errors import UsageError
 from surgery.explanation.outputs import split_entry
 from surgery.export.manifest import read_packed
-from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.module import DEFAULT_SIGNATURE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.outputs import DEPTH
 from surgery.planning.texts import text_destination
 from surgery.wording import did_you_mean
 
-TEXT, PAIR, DEFAULT = "text", "text_pair", "serving_default"
+TEXT, PAIR = "text", "text_pair"
 TOKENS = 0
 """In the place of a number of texts: token ids, their mask and their types."""
 KINDS = {TOKENS: "tokens", 1: "texts", 2: "pairs of texts"}
@@ -65,7 +66,7 @@ class TextSignatures:
             signature
             for name, signature in known.items()
             if _takes(signature, count)
-            if name != DEFAULT or TEXT not in known
+            if name != DEFAULT_SIGNATURE or TEXT not in known
         ]
         return sorted(found, key=lambda s: (s.name != usual, _of_depth(s), len(s.outputs), s.name))
 
@@ -180,7 +181,7 @@ def output_of(signature: SignatureInfo, key: str) -> TensorInfo | None:
 
 
 def _usual(known: Container[str]) -> str:
-    return TEXT if TEXT in known else DEFAULT
+    return TEXT if TEXT in known else DEFAULT_SIGNATURE
 
 
 def _is_text(tensor: TensorInfo) -> bool:

@@ -25,14 +25,14 @@ from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, outp
 from surgery.graphs.reach import computed_from
 from surgery.graphs.recurrence import described_results
 from surgery.graphs.regions import Region, regions_of
-from surgery.module import SignatureInfo, for_inference
+from surgery.module import DEFAULT_SIGNATURE, SignatureInfo, for_inference
 from surgery.results import Result
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.common import meta_graphs
 from surgery.sources.files import Files
 from surgery.sources.location import locate
 
-DEFAULTS = ("serving_default", "default")
+DEFAULTS = (DEFAULT_SIGNATURE, "default")
 """The signature that is used when none is named: the first of these that exists."""
 WILDCARDS = frozenset("*?[")
 

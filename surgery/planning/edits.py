@@ -17,7 +17,7 @@ from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
 from surgery.explanation.convention import Convention
 from surgery.explanation.outputs import EMBEDDING
-from surgery.planning.outputs import SERVING
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
@@ -74,7 +74,7 @@ class EditedPlan(Brief):
     @property
     def unchanged_outputs(self) -> tuple[str, ...]:
         """The outputs of `serving_default` before the first effect of an edit."""
-        served = self.plan.outputs.signatures[SERVING].outputs
+        served = self.plan.outputs.signatures[DEFAULT_SIGNATURE].outputs
         before = (EMBEDDING, *self.plan.inference.outputs.entries_after(self.unchanged))
         return tuple(name for name in before if name in served)
 

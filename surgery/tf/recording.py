@@ -14,8 +14,8 @@ from surgery.explanation.architecture import Inference
 from surgery.export.weights import sha256
 from surgery.graphs.feeding import fed_with
 from surgery.graphs.merging import Input, Merged
-from surgery.module import SERVE, InspectedModule
-from surgery.planning.outputs import SERVING, ExportOutputs
+from surgery.module import DEFAULT_SIGNATURE, SERVE, InspectedModule
+from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import Offer
 from surgery.processes.background import background
@@ -271,14 +271,14 @@ class LoadedExport:
         """The signatures that compute something that no larger one does, each with the prefix of its outputs' names."""
         tensors: dict[str, set[str]] = {}
         for name in signature_inputs(inference, outputs):
-            prefix = "" if name == SERVING else f"{name}."
+            prefix = "" if name == DEFAULT_SIGNATURE else f"{name}."
             keys = self._session.signatures[name].outputs if name in self._session.signatures else ()
             tensors[name] = {merged.tensors[prefix + key] for key in keys if prefix + key in merged.tensors}
         found: list[tuple[str, Runner]] = []
         computed: set[str] = set()
         for name in sorted(tensors, key=lambda name: -len(tensors[name])):
             if tensors[name] - computed:
-                found.append(("" if name == SERVING else f"{name}.", self._session.signature(name)))
+                found.append(("" if name == DEFAULT_SIGNATURE else f"{name}.", self._session.signature(name)))
                 computed |= tensors[name]
         return found
 

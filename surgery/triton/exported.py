@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import ModuleError, UsageError
-from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.module import DEFAULT_SIGNATURE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.scanning.gate import let_through
 from surgery.sources.opening import open_module
 from surgery.wording import is_number, plain_name
 
-DEFAULT_SIGNATURE = "serving_default"
 TRITON_TYPES = {
     "bool": "BOOL",
     "float16": "FP16",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from surgery.explanation.outputs import EMBEDDING
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.pages.section import Data, Documents, Section
 from surgery.pages.sections.facts import parity, unproven
 from surgery.proof.parity import of_rms
 
-DEFAULT, OTHER, TRAINING = "serving_default", "other signatures and calls", "training"
+OTHER, TRAINING = "other signatures and calls", "training"
 
 
 def view(documents: Documents) -> Data | None:
@@ -45,7 +46,7 @@ def _row(output: Data, report: Data) -> Data:
         **output,
         "at": tail if block is None else f"block {block}",
         "block": block,
-        "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT,
+        "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT_SIGNATURE,
         "module": module,
         "export": export,
         "bound": _bound(output, report.get("bounds")),
