@@ -16,7 +16,7 @@ from surgery.beam.pipeline import Extraction
 from surgery.beam.shards import Layout
 from surgery.errors import UsageError
 from surgery.export.text_facts import MOST_TOKENS, read_text_facts, read_vocabulary
-from surgery.export.text_signatures import choose_signature, usual_signature
+from surgery.export.text_signatures import TextSignatures
 from surgery.module import InspectedModule, SignatureInfo
 
 
@@ -35,7 +35,8 @@ def plan_extraction(
     """
     files = running.find_files(corpus.inputs)
     folder = Path(module.folder).resolve()
-    chosen = choose_signature(module, exported, signature or usual_signature(module, outputs))
+    signatures = TextSignatures.of(module)
+    chosen = signatures.named(signature or signatures.usual(outputs), exported)
     inputs = tuple(tensor.key for tensor in chosen.inputs)
     columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column, limits.limit(LONGEST))
     running.check_columns(files, columns, named=bool(corpus.columns or corpus.id_column))

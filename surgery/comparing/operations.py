@@ -24,6 +24,7 @@ from surgery.results import Brief
 from surgery.scanning.scan import scan_saved_model
 from surgery.sources import well_formed
 from surgery.sources.common import assets_by_tensor
+from surgery.sources.files import SAVED_MODEL
 
 SAME_NAMES = 0.5
 """The share of names that two graphs must have in common to be compared node by node."""
@@ -143,7 +144,7 @@ def compare_operations(a: Side, b: Side, labels: Labels) -> Operations:
 
 
 def _one_file(a: InspectedModule, b: InspectedModule) -> bool:
-    name = "saved_model.pb"
+    name = SAVED_MODEL
     return name in a.fingerprint and a.fingerprint[name] == b.fingerprint.get(name)
 
 
