@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from surgery.graphs.feeding import with_values
 from surgery.module import InspectedModule
 from surgery.proof.parts import Compared
 from surgery.tf.merged import import_merged, new_merging
+from tests.support.variable_inputs import with_values
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.compat.proto import graph_pb2
 
-from surgery.graphs.feeding import with_values
 from surgery.graphs.flat import FlatGraph
 from surgery.graphs.merging import Input, Part
 from surgery.tf.merged import has_kernel, import_merged, new_merging
 from tests.support.graph_defs import DOUBLE, FLOAT, INT64, add
+from tests.support.variable_inputs import with_values
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(5, 8)).astype(np.float32)
