@@ -11,7 +11,7 @@ from surgery.graphs.op_types import READS
 from tests.support.graph_defs import INT32
 
 
-def with_values(merged: Merged, float32: str = "float32") -> Merged:
+def with_variables_as_inputs(merged: Merged, float32: str = "float32") -> Merged:
     """The graph with the values of its variables as inputs, each with its variable's name.
 
     `float32` is the dtype of the inputs for float32 variables. Raises ValueError for a handle that is given to anything

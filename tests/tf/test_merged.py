@@ -13,7 +13,7 @@ from surgery.graphs.flat import FlatGraph
 from surgery.graphs.merging import Input, Part
 from surgery.tf.merged import has_kernel, import_merged, new_merging
 from tests.support.graph_defs import DOUBLE, FLOAT, INT64, add
-from tests.support.variable_inputs import with_values
+from tests.support.variable_inputs import with_variables_as_inputs
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(5, 8)).astype(np.float32)
@@ -66,7 +66,7 @@ def run_in_double(compute, inputs, variables=None, *, change=lambda graph_def: N
             outputs=dict(zip(outputs, flat.outputs, strict=True)),
         )
     )
-    merged = with_values(merging.result(), "float64") if as_inputs else merging.result()
+    merged = with_variables_as_inputs(merging.result(), "float64") if as_inputs else merging.result()
     with tf.Graph().as_default() as imported, tf.compat.v1.Session() as session:
         made = {
             name: tf.compat.v1.get_variable(name, initializer=value, use_resource=True)
