@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import AssignmentMap
+from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs, signature_outputs
