@@ -12,7 +12,7 @@ model_explorer                        values laid over a graph
 Written:
 
 flatten                               a graph with its calls written out
-merging · feeding                     several graphs as one, with inputs in place of tensors
-double · widening · parts             the same function in double precision
+merging · inputs                      several graphs as one, with inputs in place of tensors
+double · widening · large_products    the same function in double precision
 resource_variables · restoring        variables that can be trained, and be restored without the module's operations
 """

@@ -1,7 +1,7 @@
 """Recordings come in, a verdict goes out. numpy only: nothing here runs a model.
 
 battery · joining                             the batches on which two functions are compared, and how they are run
-parts · inner_tensors                         what is compared: outputs and inner tensors, by name
+compared · inner_tensors                      what is compared: outputs and inner tensors, by name
 comparison · parity · arrays                  the verdict: how large an error is, and how large it may be
 contract · calls                              what an export must be besides its numbers, read from its files
 hyperparameters · effects                     what its graphs hold besides, and what they may not do

@@ -123,7 +123,7 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
 def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     """Checks that the export has the module's callables, each with a trace of each form and its outputs.
 
-    What the traces compute is compared in double precision (surgery.proof.parts).
+    What the traces compute is compared in double precision (surgery.proof.compared).
     """
     for name in exported.callables:
         if name not in (CALL, *inference.submodels):

@@ -26,7 +26,7 @@ from surgery.graphs.merging import Input, Part
 from surgery.module import SERVE, InspectedModule, SignatureInfo
 from surgery.progress import Progress
 from surgery.proof.arrays import equal_nonfinite, max_error, root_mean_square
-from surgery.proof.parts import signature_graph
+from surgery.proof.compared import signature_graph
 from surgery.scanning.gate import cleared, let_through
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files

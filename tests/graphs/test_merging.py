@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.graphs.feeding import fed_with
 from surgery.graphs.flat import FlatGraph
+from surgery.graphs.inputs import fed_with
 from surgery.graphs.merging import Input, Part
 from tests.support.graph_defs import DOUBLE, FLOAT, INT32, INT64, UINT64, add, constant, new_merging, part
 from tests.support.synthetic import Function, new_graph

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.module import InspectedModule
-from surgery.proof.parts import Compared
+from surgery.proof.compared import Compared
 from surgery.tf.merged import import_merged, new_merging
 from tests.support.variable_inputs import with_variables_as_inputs
 

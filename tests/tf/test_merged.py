@@ -121,7 +121,7 @@ def test_a_weight_is_widened_only_when_what_it_is_multiplied_with_is_there():
 
 @pytest.mark.parametrize(("transposed", "left_transposed"), [(True, False), (False, False), (False, True)])
 def test_a_large_kernel_is_widened_in_parts_one_after_another(transposed, left_transposed, monkeypatch):
-    monkeypatch.setattr("surgery.graphs.parts.LARGE", 24)
+    monkeypatch.setattr("surgery.graphs.large_products.LARGE", 24)
     monkeypatch.setattr("surgery.graphs.double.LARGE", 24)
     table = RANDOM.normal(size=(11, 8) if transposed else (8, 11)).astype(np.float32)
     x = np.ascontiguousarray(X.T) if left_transposed else X
