@@ -43,7 +43,7 @@ DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Preprocessor(Result, report="preprocessor"):
+class Preprocessor(Result, report="preprocess"):
     """A published preprocessor.
 
     Attributes:

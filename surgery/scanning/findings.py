@@ -36,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Scan(Result, report="scanning"):
+class Scan(Result, report="scan"):
     """What a module could do.
 
     Attributes:
