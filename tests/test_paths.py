@@ -51,6 +51,26 @@ def test_the_commands_and_functions_read_and_write_at_home(home, modules):
         surgery.convert("~/bert/1", "~/bert/1")
 
 
+def test_an_empty_path_does_not_stand_for_the_current_folder(home):
+    """With --overwrite, a shell variable that is not set would replace an export in the current folder."""
+    for call, name in (
+        (lambda: surgery.inspect(""), "module"),
+        (lambda: surgery.convert("m", "", overwrite=True), "destination"),
+        (lambda: surgery.extract("m", ["a.txt", ""], "features"), "inputs"),
+    ):
+        with pytest.raises(UsageError, match=f"reading the argument {name}: expected a path, found an empty text"):
+            call()
+    done = run("plan", "")
+    assert (done.returncode, "a shell variable that is not set" in done.stderr) == (2, True)
+
+
+def test_what_can_be_no_path_is_no_name_of_a_module():
+    with pytest.raises(UsageError, match="reading the argument module: expected a path or a handle, found None"):
+        surgery.inspect(None)
+    with pytest.raises(UsageError, match="reading the argument html: expected a path or a handle, found 3"):
+        surgery.diff("a", "b", html=3)
+
+
 def test_every_argument_that_is_a_path_goes_through_the_same_door(home):
     @public
     def look(module, other: PathOrHandle, vocab: PathOrHandle | None = None, inputs: OneOrMore[PathOrHandle] = ()):  # noqa: F821
