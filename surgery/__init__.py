@@ -168,6 +168,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What completion offers. It may look at each name, and so import TensorFlow: `keras` is left out until it is there."""
+    """What completion offers. It may look at each name: `keras`, which imports TensorFlow, is left out until then."""
     loaded = {name for name in _MODULES if name in globals()}
     return sorted({*__all__, *loaded, *(name for name in globals() if name.startswith("__"))})

@@ -18,8 +18,9 @@ from surgery.errors import UsageError
 def at_home(path: Any, name: str = "path") -> Any:
     """A path, or several, with a leading `~` or `~user` replaced by the home folder. All else comes back unchanged.
 
-    A path that exists literally is meant literally. Raises UsageError for a user without a home folder, and for an empty
-    text, with the `name` of the argument: Python would take it for the current folder, and --overwrite could replace that.
+    A path that exists literally is meant literally. Raises UsageError for a user without a home folder, and for an
+    empty text, with the `name` of the argument: Python takes it for the current folder, and --overwrite may replace
+    that.
     """
     if isinstance(path, str | PathLike):
         return _expanded(path, name)

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import surgery
 from surgery.boundary import public
+from surgery.cli.main import main
 from surgery.errors import UsageError
 from surgery.paths import at_home
 from tests.support.running import surgery as run
@@ -60,8 +62,9 @@ def test_an_empty_path_does_not_stand_for_the_current_folder(home):
     ):
         with pytest.raises(UsageError, match=f"reading the argument {name}: expected a path, found an empty text"):
             call()
-    done = run("plan", "")
-    assert (done.returncode, "a shell variable that is not set" in done.stderr) == (2, True)
+    for arguments in (["plan", ""], ["serving", "m", "--output", ""], ["convert", "m", ""]):
+        done = CliRunner().invoke(main, arguments)
+        assert (done.exit_code, "a shell variable" in done.stderr) == (2, True), done.stderr
 
 
 def test_what_can_be_no_path_is_no_name_of_a_module():
