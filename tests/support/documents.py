@@ -195,7 +195,9 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "attention": [attention()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
         "html report": [surgery.report(bert, folder / "page.html").to_dict()],
-        "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger, two_layers)],
+        "conversion": [
+            replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger, two_layers)
+        ],
         "edit": [edit.to_dict()],
         "edited model": [edited.to_dict()],
         "architecture": [planned.architecture.to_dict()],
