@@ -26,6 +26,7 @@ Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `su
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +155,19 @@ _IMPORTED_WHEN_ASKED_FOR = {
 """Types of arguments and results by the module that has them, which may import numpy or protobuf."""
 
 
+_MODULES = frozenset({"beam", "edits", "errors", "keras", "limits", "module"})
+"""The public modules. `beam` and `keras` are imported when they are asked for: `keras` imports TensorFlow."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _IMPORTED_WHEN_ASKED_FOR:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     return getattr(import_module(_IMPORTED_WHEN_ASKED_FOR[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What completion offers. It may look at each name: `keras`, which imports TensorFlow, is left out until then."""
+    loaded = {name for name in _MODULES if name in globals()}
+    return sorted({*__all__, *loaded, *(name for name in globals() if name.startswith("__"))})

@@ -5,8 +5,9 @@ An edit that hits nothing, or blocks and heads that the encoder does not have, i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from surgery.edits import DropBlocks, Edit, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
@@ -96,7 +97,8 @@ class EditedPlan(Brief):
 def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = None) -> EditedPlan:
     """The plan of the edited encoder.
 
-    Raises UsageError for an edit that hits nothing, or a block or head that the encoder does not have.
+    Raises UsageError for an edit that hits nothing, for a block or head that the encoder does not have, and for what is
+    no edit.
     """
     if not edits:
         raise UsageError(
@@ -106,6 +108,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     blocks = tuple(EditedBlock(origin=number) for number in range(plan.inference.architecture.blocks))
     hits = []
     for edit in edits:
+        _check_form(edit)
         blocks, count = _apply(edit, blocks, plan.inference)
         hits.append((describe(edit), count))
     inference = _renumbered(plan.inference, blocks)
@@ -122,6 +125,31 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     signatures = signature_outputs(inference, outputs)
     edited = replace(plan, inference=inference, weights=weights, outputs=outputs, signatures=signatures)
     return EditedPlan(plan=edited, blocks=blocks, hits=tuple(hits))
+
+
+def _check_form(edit: Any) -> None:
+    """Raises UsageError for what is no edit, and for an edit whose blocks or heads are of another type."""
+    given: Any
+    match edit:
+        case KeepBlocks(blocks) | DropBlocks(blocks):
+            given, fits, expected = blocks, isinstance(blocks, str), 'blocks as a text, such as "0:6"'
+        case PruneHeads(heads, blocks):
+            listed = isinstance(heads, Collection) and not isinstance(heads, str | bytes)
+            fits = listed and all(map(_is_integer, heads)) and isinstance(blocks, str)
+            given, expected = (
+                (heads, blocks),
+                'the numbers of heads, such as (0, 3), and blocks as a text, such as "-1"',
+            )
+        case InsertLayer(number, _) | ReplaceBlock(number, _):
+            given, fits, expected = number, _is_integer(number), "the number of a block"
+        case _:
+            given, fits, expected = edit, False, "one of the edits in surgery.edits, such as KeepBlocks('0:6')"
+    if not fits:
+        raise UsageError(f"{type(edit).__name__}: expected {expected}, found {given!r}")
+
+
+def _is_integer(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def _apply(edit: Edit, blocks: tuple[EditedBlock, ...], inference: Inference) -> tuple[tuple[EditedBlock, ...], int]:

@@ -77,7 +77,7 @@ def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
         raise UsageError(f"{option}: the module is an encoder without a head")
     if isinstance(head, OtherHead):
         raise UsageError(
-            f"{option}: the head ({', '.join(head.variables)}) is no dense layer on the pooled output: {head.because}",
+            f"{option}: the head ({', '.join(head.variables)}) is none that can be kept: {head.because}",
             hint=f"without {option}, the encoder is converted alone; `surgery tap` keeps the whole model",
         )
     if double := [name for name in head.outputs if name in taken]:

@@ -15,6 +15,7 @@ from surgery.explanation.tokenization import Tokenization, find_tokenization, re
 from surgery.explanation.vocabulary import check_vocabulary
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
+from surgery.sources.files import SAVED_MODEL
 from surgery.wording import is_number
 
 SHORTEST_FAIRSEQ = 4
@@ -96,3 +97,11 @@ def text_destination(destination: Path) -> Path:
     if is_number(destination.name):
         return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
     return destination.with_name(f"{destination.name}_text")
+
+
+def encoder_beside(text_export: Path) -> Path | None:
+    """The export of token ids whose text export this is; None where it does not lie beside it."""
+    folder = text_export.absolute()
+    named = folder.parent if is_number(folder.name) else folder
+    encoder = named.with_name(named.name.removesuffix("_text")) / folder.relative_to(named)
+    return encoder if text_destination(encoder) == folder and (encoder / SAVED_MODEL).is_file() else None

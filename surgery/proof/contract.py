@@ -6,6 +6,7 @@ rate in the training trace, a trainable flag, or a `__call__` that computes some
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,8 +132,15 @@ def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutpu
     for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
         traces = [trace for trace in exported.traces if trace.callable == name and is_promised(trace, convention)]
         wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}
-        for kind, training in sorted(wanted - {(structure_of(trace), trace.training) for trace in traces}):
+        forms = Counter((structure_of(trace), trace.training) for trace in exported.traces if trace.callable == name)
+        for kind, training in sorted(wanted - forms.keys()):
             yield f"{name}: no trace that takes a {kind} with training={training}"
+        for form, count in forms.items():
+            taken = f"a {form[0]} with training={form[1]}"
+            if form not in wanted:
+                yield f"{name}: a trace takes {taken}, and nothing proves what it computes"
+            elif count > 1:
+                yield f"{name}: {count} traces take {taken}, and a module has one"
         for trace in traces:
             promised = set(convention.outputs)
             if "dict" in (structure_of(trace), convention.returned):

@@ -82,6 +82,16 @@ def _without_padding(x: np.ndarray, mask: np.ndarray, axes: Sequence[int]) -> np
     return x
 
 
+def judged_names(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
+    """The names that a comparison gives to the outputs of all signatures, and to those that only the call returns.
+
+    Those of sub-models are not among them: `surgery.explanation.convention` refuses a module that lacks one.
+    """
+    served = outputs.signatures[DEFAULT_SIGNATURE].outputs
+    extra = (f"{name}.{output}" for name, made in outputs.extra.items() for output in made.outputs)
+    return (*served, *extra, *(f"__call__.{name}" for name in called_only(inference, outputs)))
+
+
 def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
     """Outputs of all signatures that the module's own call does not return.
 

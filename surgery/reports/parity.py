@@ -9,7 +9,16 @@ from rich.text import Text
 
 from surgery.explanation.outputs import split_entry
 from surgery.plain import size_of
-from surgery.proof.parity import ERROR_FACTOR, MAX_DIFFERENCE, ROUNDING, ROUNDINGS, ParityReport, of_rms, report_data
+from surgery.proof.parity import (
+    ERROR_FACTOR,
+    LISTED,
+    MAX_DIFFERENCE,
+    ROUNDING,
+    ROUNDINGS,
+    ParityReport,
+    of_rms,
+    report_data,
+)
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
@@ -65,8 +74,11 @@ def comparison(console: Console, data: Data) -> None:
     console.print(f"weights: {max(equal, 0)} of {weights['compared']} bit-equal to the module's in the reloaded export")
     for name, count in data["nonfinite_weights"].items():
         console.print(Text(f"  {name}: {count} of its values are NaN or infinite, in the module too", style="yellow"))
-    for line in (*weights["mismatches"][:12], *data["contract"]):
-        console.print(Text(f"  {line}", style="red"))
+    for listed, noun in ((weights["mismatches"], "weights"), (data["contract"], "differences")):
+        for line in listed[:LISTED]:
+            console.print(Text(f"  {line}", style="red"))
+        if len(listed) > LISTED:
+            console.print(Text(f"  … and {len(listed) - LISTED} more {noun}: --json has them all", style="red"))
     console.print(
         f"in float64: largest difference in double precision, of the output's RMS; at most {MAX_DIFFERENCE:g}"
     )

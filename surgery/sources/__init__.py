@@ -57,7 +57,8 @@ def inspect_folder(files: Files) -> InspectedModule:
             if source.accepts(files):
                 inspected: InspectedModule = source.inspect(files)
                 return inspected
-    found = sorted(entry.name for entry in files.folder.iterdir())[:6] if files.folder.is_dir() else []
+    names = sorted(entry.name for entry in files.folder.iterdir()) if files.folder.is_dir() else []
+    found = [*names[:6], *([f"{len(names) - 6:,} more"] if len(names) > 6 else [])]
     raise ModuleError(
         f"opening {files.folder}: expected {EXPECTED}; found {', '.join(found) or 'an empty folder'}",
         hint=_nearer(files.folder) or "give the folder that holds the module's files",

@@ -22,7 +22,7 @@ from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
 from surgery.proof.compared import Compared, of_export, of_module
-from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of
+from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of, without_double
 from surgery.proof.joining import joinable, run_joined
 from surgery.scanning.gate import cleared
 from surgery.tables.family import POOLED, POOLER
@@ -220,7 +220,10 @@ class LoadedExport:
         double = self._session.graph(_fed(merged, compared), double=True)
         self.formulas, self.lacking = double.formulas, double.lacking
         signatures = self._distinct_signatures(merged, inference, outputs)
-        called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
+        narrow, unjudged = without_double(self.same_as, self.lacking, expected)
+        self.problems += tuple(f"{n}: nothing compares it, double precision lacks {o}" for n, o in unjudged.items())
+        single_names = [name for name in merged.tensors if name.startswith("__call__.") or name in narrow]
+        called = replace(merged, tensors={name: merged.tensors[name] for name in single_names})
         single = self._session.graph(called)
 
         def in_double(batch: Batch) -> Arrays:
