@@ -20,7 +20,7 @@ from surgery.cli.main import main
 from surgery.cli.terminal import show
 from surgery.comparing.difference import Difference
 from surgery.comparing.numbers import Numbers
-from surgery.families.bert import HUGGING_FACE
+from surgery.families.publishers.hugging_face_bert import HUGGING_FACE
 from surgery.jobs.diff import page_of
 from surgery.results import document
 from surgery.sources.opening import open_module
