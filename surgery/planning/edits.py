@@ -205,6 +205,7 @@ def _layer_name(layer: Any) -> str:
 
 def _check_form(edit: Any) -> None:
     """Raises UsageError for what is no edit, and for an edit whose blocks or heads are of another type."""
+    given: Any
     match edit:
         case KeepBlocks(blocks) | DropBlocks(blocks):
             given, fits, expected = blocks, isinstance(blocks, str), 'blocks as a text, such as "0:6"'

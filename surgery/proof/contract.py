@@ -139,11 +139,12 @@ def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutpu
         forms = Counter((structure_of(trace), trace.training) for trace in exported.traces if trace.callable == name)
         for kind, training in sorted(wanted - forms.keys()):
             yield f"{name}: no trace that takes a {kind} with training={training}"
-        for (kind, training), count in forms.items():
-            if (kind, training) not in wanted:
-                yield f"{name}: a trace takes a {kind} with training={training}, and nothing proves what it computes"
+        for form, count in forms.items():
+            taken = f"a {form[0]} with training={form[1]}"
+            if form not in wanted:
+                yield f"{name}: a trace takes {taken}, and nothing proves what it computes"
             elif count > 1:
-                yield f"{name}: {count} traces take a {kind} with training={training}, and a module has one"
+                yield f"{name}: {count} traces take {taken}, and a module has one"
         for trace in traces:
             promised = set(convention.outputs)
             if "dict" in (structure_of(trace), convention.returned):
