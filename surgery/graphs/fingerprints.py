@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
-from surgery.graphs.op_types import TRANSPARENT, handed_on
+from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
 from surgery.graphs.ordering import feeds_first
 
 
@@ -38,10 +39,18 @@ class Fingerprints:
     """Fingerprints of the tensors of one graph.
 
     `labels` are names for the graph's inputs, by position, and `variables` names for its variables, by path. Variables
-    of two modules that have one name are taken for the same.
+    of two modules that have one name are taken for the same. `definitions` are OpDefs by type of operation: needed
+    where the operations of a function are compared with those of a GraphDef, which names their outputs otherwise.
     """
 
-    def __init__(self, graph: FlatGraph, labels: Mapping[int, str], variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        graph: FlatGraph,
+        labels: Mapping[int, str],
+        variables: Mapping[str, str] | None = None,
+        definitions: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._definitions = definitions or {}
         self._known: dict[Node, bytes] = {}
         self._feeds: dict[Node, tuple[Tensor, ...]] = {}
         for path, node in graph.variables.items():
@@ -57,9 +66,20 @@ class Fingerprints:
         tensor = see_through(tensor)
         known = self._known
         for node in feeds_first([tensor.node], self._feeding, known):
-            feeds = [known[feed.node] + _port(feed) for feed in self._feeds[node]]
+            feeds = [known[feed.node] + self._port(feed) for feed in self._feeds[node]]
             known[node] = _digest(node.op.encode(), *_attributes(node), *feeds)
-        return known[tensor.node] + _port(tensor)
+        return known[tensor.node] + self._port(tensor)
+
+    def _port(self, tensor: Tensor) -> bytes:
+        """The output of an operation that a tensor is. In a function, an index alone would not tell it.
+
+        There the outputs of TopKV2 are `values:0` and `indices:0`; in a GraphDef, they are `0` and `1`.
+        """
+        node, port = tensor
+        if node.proto is None:
+            return b"0"
+        known = not port.isdigit() and node.op in self._definitions
+        return (str(output_index(port, node.proto, self._definitions[node.op])) if known else port).encode()
 
     def _feeding(self, node: Node) -> list[Node]:
         """The nodes that feed a node, behind those that only pass on."""
@@ -73,14 +93,6 @@ def _attributes(node: Node) -> list[bytes]:
         return [node.path.encode()]
     attr = node.proto.attr
     return [key.encode() + attr[key].SerializeToString(deterministic=True) for key in sorted(attr) if key[0] != "_"]
-
-
-def _port(tensor: Tensor) -> bytes:
-    """The output of an operation that a tensor is. In a function, an index alone would not tell it.
-
-    There the outputs of TopKV2 are `values:0` and `indices:0`; in a GraphDef, they are `0` and `1`.
-    """
-    return b"0" if tensor.node.proto is None else tensor.port.encode()
 
 
 def _digest(*parts: bytes) -> bytes:

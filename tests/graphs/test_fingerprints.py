@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tensorboard.compat.proto.op_def_pb2 import OpDef
 
 from surgery.graphs.fingerprints import Fingerprints, see_through
 from surgery.graphs.flat import FlatGraph
+from tests.support.graph_defs import FLOAT, add
 from tests.support.synthetic import Function, new_graph
 
 
@@ -84,6 +86,30 @@ def changed_attribute(function, graph_def):
 )
 def test_any_other_computation_has_another_fingerprint(other):
     assert fingerprint(other) != fingerprint(plain)
+
+
+def test_an_output_is_the_same_in_a_function_and_in_a_graph_where_the_operation_is_known():
+    definitions = {op: OpDef(name=op) for op in ("TopKV2", "Tanh")}
+    for op, names in (("TopKV2", ("values", "indices")), ("Tanh", ("y",))):
+        for name in names:
+            definitions[op].output_arg.add(name=name, type=FLOAT)
+
+    def prints(output, number, known):
+        graph_def = new_graph()
+        function = Function(graph_def, "f", ["x"])
+        function.returns(result=function.op("Tanh", function.op("TopKV2", "x", port=f"{output}:0")))
+        add(graph_def.node, "x", "Placeholder")
+        add(graph_def.node, "top", "TopKV2", "x")
+        add(graph_def.node, "tanh", "Tanh", f"top:{number}")
+        graphs = FlatGraph.of_function(graph_def, "f", []), FlatGraph.of_graph_def(graph_def, ["x:0"], ["tanh:0"])
+        return [Fingerprints(graph, {}, definitions=known).of(graph.outputs[0]) for graph in graphs]
+
+    for number, output in enumerate(("values", "indices")):
+        in_function, in_graph = prints(output, number, definitions)
+        assert in_function == in_graph
+        in_function, in_graph = prints(output, 1 - number, definitions)
+        assert in_function != in_graph
+    assert prints("values", 0, {})[0] != prints("indices", 1, {})[0]
 
 
 def test_attributes_that_only_annotate_do_not_count():
