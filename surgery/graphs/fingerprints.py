@@ -1,8 +1,8 @@
 """Fingerprints of the computation behind a tensor. Equal fingerprints mean the same operations on the same operands.
 
-Operations, attributes, constants, variables and inputs count; names, scopes and call boundaries do not. A tensor of one
-function can therefore be recognised in another function that was traced from the same code. Keras traces a model twice
-when it saves it, as `__call__` and as `serving_default`.
+Operations, attributes, constants, variables and inputs count, and so do the bodies of loops and branches; names, scopes
+and call boundaries do not. A tensor of one function can therefore be recognised in another function that was traced
+from the same code. Keras traces a model twice when it saves it, as `__call__` and as `serving_default`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
+from surgery.graphs.functions import HOLD_FUNCTIONS
 from surgery.graphs.op_types import TRANSPARENT, handed_on, output_index
 from surgery.graphs.ordering import feeds_first
 
@@ -51,6 +52,8 @@ class Fingerprints:
         definitions: Mapping[str, Any] | None = None,
     ) -> None:
         self._definitions = definitions or {}
+        self._functions: Mapping[str, Any] = graph.root.graph.functions
+        self._bodies: dict[str, bytes] = {}
         self._known: dict[Node, bytes] = {}
         self._feeds: dict[Node, tuple[Tensor, ...]] = {}
         for path, node in graph.variables.items():
@@ -67,8 +70,41 @@ class Fingerprints:
         known = self._known
         for node in feeds_first([tensor.node], self._feeding, known):
             feeds = [known[feed.node] + self._port(feed) for feed in self._feeds[node]]
-            known[node] = _digest(node.op.encode(), *_attributes(node), *feeds)
+            known[node] = _digest(node.op.encode(), *self._attributes(node), *feeds)
         return known[tensor.node] + self._port(tensor)
+
+    def _attributes(self, node: Node) -> list[bytes]:
+        return [node.path.encode()] if node.proto is None else self._attributes_of(node.proto)
+
+    def _attributes_of(self, proto: Any) -> list[bytes]:
+        attr = proto.attr
+        return [key.encode() + self._value(attr[key]) for key in sorted(attr) if key[0] != "_"]
+
+    def _value(self, value: Any) -> bytes:
+        kind = value.WhichOneof("value")
+        if kind in HOLD_FUNCTIONS and (called := [value.func] if kind == "func" else value.list.func):
+            return b"".join([self._function(function.name) for function in called])
+        data: bytes = value.SerializeToString(deterministic=True)
+        return data
+
+    def _function(self, name: str) -> bytes:
+        """A digest of the body of a function that an operation runs, such as a loop's. Its name says nothing about it.
+
+        The names of the operations in it count. Of a function that is missing, or that runs itself, only the name does.
+        """
+        function = self._functions.get(name)
+        if name not in self._bodies:
+            self._bodies[name] = name.encode()
+            if function is not None:
+                taken = [f"{argument.name} {argument.type}".encode() for argument in function.signature.input_arg]
+                nodes = [part for node in sorted(function.node_def, key=_name) for part in self._node(node)]
+                given = [part.encode() for result in sorted(function.ret.items()) for part in result]
+                self._bodies[name] = _digest(*taken, b"nodes", *nodes, b"results", *given)
+        return self._bodies[name]
+
+    def _node(self, proto: Any) -> list[bytes]:
+        feeds = [feed.encode() for feed in proto.input]
+        return [proto.name.encode(), proto.op.encode(), *feeds, b"attributes", *self._attributes_of(proto)]
 
     def _port(self, tensor: Tensor) -> bytes:
         """The output of an operation that a tensor is. In a function, an index alone would not tell it.
@@ -88,11 +124,9 @@ class Fingerprints:
         return [feed.node for feed in self._feeds[node]]
 
 
-def _attributes(node: Node) -> list[bytes]:
-    if node.proto is None:
-        return [node.path.encode()]
-    attr = node.proto.attr
-    return [key.encode() + attr[key].SerializeToString(deterministic=True) for key in sorted(attr) if key[0] != "_"]
+def _name(node: Any) -> str:
+    name: str = node.name
+    return name
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -112,6 +112,29 @@ def test_an_output_is_the_same_in_a_function_and_in_a_graph_where_the_operation_
     assert prints("values", 0, {})[0] != prints("indices", 1, {})[0]
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_the_bodies_that_an_operation_runs_count_and_their_names_do_not(listed):
+    def branching(names, constant):
+        """A branch that runs another one, which adds a constant; the names are those of the two functions."""
+
+        def build(function, graph_def):
+            inner = Function(graph_def, names[1], ["a"])
+            inner.returns(y=inner.op("AddV2", "a", inner.constant(constant, "half"), name="sum"))
+            outer = Function(graph_def, names[0], ["a"])
+            outer.returns(y=outer.op("If", "a", "a", name="if", port="output:0"))
+            result = function.op("If", "x", "x", port="output:0")
+            for owner, name in ((outer, names[1]), (function, names[0])):
+                attribute = owner.proto.node_def[-1].attr["then_branch"]
+                (attribute.list.func.add() if listed else attribute.func).name = name
+            return result
+
+        return build
+
+    own = fingerprint(branching(("then", "within"), 0.5))
+    assert own == fingerprint(branching(("then_12", "within_7"), 0.5))
+    assert own != fingerprint(branching(("then", "within"), 0.25))
+
+
 def test_attributes_that_only_annotate_do_not_count():
     def annotated(function, graph_def):
         result = plain(function, graph_def)
