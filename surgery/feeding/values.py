@@ -46,6 +46,11 @@ def fitted(value: Any, feed: Feed) -> tuple[np.ndarray, str]:
     return array, note
 
 
+def as_array(value: Any) -> np.ndarray:
+    """What TensorFlow returns for a tensor as an array: a scalar string comes as bare bytes."""
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+
+
 def typed(text: Typed, feed: Feed) -> Any:
     """The Python value of a text. A text that is no JSON is itself where the signature takes strings."""
     try:

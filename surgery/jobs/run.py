@@ -14,6 +14,7 @@ from surgery.errors import ModuleError, UsageError, WriteError
 from surgery.export.publish import check_apart, check_parents, publish_file, staging
 from surgery.feeding.feeds import Feed, names_of_parts, returned, taken
 from surgery.feeding.given import Fed, Given, fit
+from surgery.feeding.values import as_array
 from surgery.formats.npz import write_npz
 from surgery.graph_taps.listing import choose_signature
 from surgery.progress import Progress, silent
@@ -93,7 +94,7 @@ def run_signature(
                 by_tensor,
                 hint="the graph refuses these inputs: the message above is TensorFlow's own",
             )
-    arrays = {key: _array(value) for key, value in found.items()}
+    arrays = {key: as_array(value) for key, value in found.items()}
     if destination is not None:
         _write(arrays, destination)
     return Ran(
@@ -177,8 +178,3 @@ def _wanted(feeds: Sequence[Feed], names: Sequence[str] | None, of: str) -> tupl
             hint=f"choose others with {argument('outputs')}",
         )
     return tuple(chosen.values())
-
-
-def _array(value: object) -> np.ndarray:
-    """What a session returns for a tensor as an array: a scalar string comes as bare bytes."""
-    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.errors import ParityError
+from surgery.errors import LimitError, ModuleError, ParityError
 from surgery.explanation.convention import Convention
 from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
@@ -107,7 +107,9 @@ def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
 def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = silent) -> ParityReport:
     """Compares a recorded module with an export on disk: outputs, weights and contract.
 
-    If they differ, the report has not passed. Raises ModuleError when the export cannot be loaded or run.
+    If they differ, the report has not passed. An export of another encoder may refuse the module's batches, such as
+    token ids beyond its vocabulary: the report then has no outputs. Raises ModuleError when the export cannot be
+    loaded, and when it cannot be run although its weights and contract are the module's.
     """
     from surgery.tf.recording import LoadedExport
 
@@ -118,8 +120,13 @@ def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = si
     with LoadedExport(exported) as loaded:
         bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
         tick = counting(progress, "run the export", len(recorded.battery))
-        replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
-        outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
+        try:
+            replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
+            outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
+        except ModuleError as error:
+            if isinstance(error, LimitError) or (bits.passed and not contract):
+                raise
+            outputs, contract = (), (f"the export cannot be run on the module's inputs: {error.message}", *contract)
     return make_report(recorded, outputs, bits, contract, loaded)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import AssignmentMap
+from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs, signature_outputs
@@ -128,7 +129,7 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
 def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     """Checks that the export has the module's callables, each with a trace of each form and its outputs.
 
-    What the traces compute is compared in double precision (surgery.proof.parts).
+    What the traces compute is compared in double precision (surgery.proof.compared).
     """
     for name in exported.callables:
         if name not in (CALL, *inference.submodels):

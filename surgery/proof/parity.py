@@ -150,7 +150,7 @@ class ParityReport(Result, report="parity"):
         return next((diff for diff in self.outputs if not diff.passed), None)
 
     def failure(self) -> str:
-        """The failures, as lines for people; empty when nothing failed."""
+        """The failures, as lines for people, the first of each kind; empty when nothing failed."""
         lines = [] if self.outputs else ["no output was compared"]
         diff = self.first_divergence
         if diff is not None:
@@ -162,8 +162,14 @@ class ParityReport(Result, report="parity"):
         lines += [f"weight {line}" for line in self.weights.mismatches[:6]]
         if len(self.weights.mismatches) > 6:
             lines.append(f"… and {len(self.weights.mismatches) - 6} more weights")
-        return "\n  ".join([*lines, *self.contract])
+        lines += self.contract[:LISTED]
+        if len(self.contract) > LISTED:
+            lines.append(f"… and {len(self.contract) - LISTED} more differences")
+        return "\n  ".join(lines)
 
+
+LISTED = 12
+"""Lines of one kind that are shown of a failure. An export of another encoder has hundreds."""
 
 BOUNDS = {
     "difference": MAX_DIFFERENCE,

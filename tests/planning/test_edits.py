@@ -7,7 +7,7 @@ import pytest
 import surgery
 from surgery.edits import DropBlocks, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
 from surgery.errors import UsageError
-from surgery.planning.edits import NamedLayer, describe, read_edit
+from surgery.planning.edit_words import NamedLayer, describe, read_edit
 
 
 def layer(states):
