@@ -20,7 +20,7 @@ from surgery.export.publish import check_apart, choose_destination, publish, sta
 from surgery.export.text_facts import TextFacts
 from surgery.jobs.steps import open_export
 from surgery.module import InspectedModule
-from surgery.planning.texts import Texts
+from surgery.planning.texts import SHORTEST, Texts
 from surgery.progress import Progress, silent
 from surgery.results import Result
 from surgery.scanning.gate import clear_folder, cleared, open_to_run
@@ -144,7 +144,9 @@ def write_preprocessor(
         encoder = source if inference is None else locate_encoder(source)
         texts.tokenization(encoder, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
         tokenization = texts.tokenization(encoder, read_constants(source))
-        length = texts.length or DEFAULT_LENGTH
+        length = DEFAULT_LENGTH if texts.length is None else texts.length
+        if length < SHORTEST:
+            raise UsageError(f"{argument('seq_length', length)}: expected {SHORTEST} or more")
         refuse_byte_pairs(f"writing a preprocessor of {source.name}", tokenization)
         _refuse_other_inputs(source.name, tokenization, inference)
         check_vocabulary(tokenization, None if inference is None else inference.architecture)

@@ -10,8 +10,8 @@ import surgery
 from surgery.formats import object_graph
 from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
-from tests.support.editing import edited, keep_traces, objects
-from tests.support.graph_defs import FLOAT, RESOURCE, add
+from tests.support.editing import double_a_weight, edited, keep_traces, objects
+from tests.support.graph_defs import add
 from tests.support.tampering import with_tensors
 
 
@@ -99,17 +99,6 @@ def test_a_second_trace_of_one_form_is_caught_before_or_behind_the_first(problem
     message = problems(lambda export, copy: edited(export, copy, add_another))
     assert "__call__: 2 traces take a dict with training=False" in message
     assert "once more, in another way" in message
-
-
-def double_a_weight(saved_model, names):
-    """Lets functions add a weight to itself before they compute anything."""
-    for function in saved_model.meta_graphs[0].graph_def.library.function:
-        if function.signature.name in names:
-            handle = next(argument.name for argument in function.signature.input_arg if argument.type == RESOURCE)
-            for node in function.node_def:
-                node.input.append("^write")
-            add(function.node_def, "before", "ReadVariableOp", handle, dtype=FLOAT)
-            add(function.node_def, "write", "AssignAddVariableOp", handle, "before:value:0", dtype=FLOAT)
 
 
 @pytest.mark.parametrize("where", ["__call__", "signature serving_default"])
