@@ -54,6 +54,13 @@ class SurgeryError(Exception):
     def __str__(self) -> str:
         return self.spelled()
 
+    def rename(self, path: str, name: str) -> None:
+        """Writes `name` in the place of `path`, such as an archive's for a scratch folder that will be gone."""
+        message, hint = self._given
+        self._given = (message.replace(path, name), hint and hint.replace(path, name))
+        self.message, self.hint = self.parts()
+        self.args = (self.message,)
+
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""
         message, hint = self.parts(spell)
