@@ -133,6 +133,11 @@ def plan_checkpoint(
             f"{argument('pooling', request.pooling)}: sentence-transformers has no such pooling",
             hint="poolings: " + ", ".join((*MODES, EMBEDDING_MODE)),
         )
+    if request.pooling is not None and not request.tokenizer:
+        raise UsageError(
+            f"{argument('pooling', request.pooling)}: sentence-transformers loads no folder without a tokenizer",
+            hint=f"leave out {argument('tokenizer', False)}; a module without a vocabulary needs {argument('vocab')}",
+        )
     refuse_other_layers(module)
     plan = make_plan(module, destination, assume)
     if isinstance(plan.head, DenseHead):

@@ -123,6 +123,12 @@ def test_a_hugging_face_folder_comes_back_bit_by_bit(sample, modules, tmp_path):
         ("g4_bert_dropouts", {"merge_dropout": 0.3}, UsageError, "expected one of the module's rates, 0.0 or 0.05"),
         ("hf_bert", {}, UsageError, "nothing says whether its texts are lower-cased"),
         ("g2_small", {"pooling": "mean_max"}, UsageError, "sentence-transformers has no such pooling"),
+        (
+            "g2_small",
+            {"pooling": "mean", "tokenizer": False},
+            UsageError,
+            "no folder without a tokenizer.*tokenizer=False",
+        ),
         ("hf_electra", {"drop_pooler": True, "tokenizer": False}, UsageError, "has no pooler that can be left out"),
     ],
 )
