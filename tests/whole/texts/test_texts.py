@@ -268,8 +268,8 @@ def test_where_one_of_two_exports_cannot_be_replaced_both_old_ones_stay(source, 
 def test_a_text_export_that_tokenizes_otherwise_is_not_published(source, tmp_path, monkeypatch):
     right = text_export.write_text_model
 
-    def cased(export, tokenization, *others):
-        return right(export, replace(tokenization, lower_case=False), *others)
+    def cased(encoder, tokenization, *others):
+        return right(encoder, replace(tokenization, lower_case=False), *others)
 
     monkeypatch.setattr(text_export, "write_text_model", cased)
     with pytest.raises(surgery.ParityError, match="signature text: input_word_ids is not"):
