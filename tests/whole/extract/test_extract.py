@@ -127,12 +127,12 @@ def test_the_same_arguments_give_the_same_bytes_and_other_processes_the_same_row
     text_export, opened, corpus, tmp_path, monkeypatch
 ):
     folder, _ = corpus
+    monkeypatch.setattr(signature_runner, "LoadedSignature", opened.__wrapped__)  # each run opens it anew
     monkeypatch.setattr(shards.Layout.__new__, "__defaults__", (500_000, 1_000_000))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")  # a module of the current folder, which no worker imports
     (tmp_path / "here" / "json.py").write_text("open('ran', 'w').close()\n")
     for name, options in {"one": {"processes": 1}, "again": {"processes": 1}, "two": {"processes": 2}}.items():
-        opened.cache_clear()
         surgery.extract(text_export, [folder / "*"], tmp_path / name, outputs=["sequence_output"], **options)
     assert not (tmp_path / "here" / "ran").exists()
     assert content(tmp_path / "one") == content(tmp_path / "again")
