@@ -81,8 +81,8 @@ def test_a_module_of_every_family_is_found_inside_a_layer(name, source, tmp_path
 
 
 def test_two_encoders_in_one_model_are_named_and_refused(source, tmp_path):
-    module = classifier.wrap(tmp_path / "two", source("one_block"), layers=("question", "answer"))
-    with pytest.raises(surgery.ModuleError, match=r"found 2: answer, question|found 2: question, answer"):
+    module = classifier.wrap(tmp_path / "two", source("one_block"), layers=("answer", "question"))
+    with pytest.raises(surgery.ModuleError, match="found 2: answer, question"):
         surgery.inspect(module)
 
 
