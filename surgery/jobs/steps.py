@@ -16,6 +16,7 @@ from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
+from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
@@ -94,7 +95,8 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
             constants = opened.weights.constants()
             write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
         del traces
-        give_back()  # Keras's cycles hold the encoder's variables
+        if opened.plan.module.weight_bytes > SMALL:
+            give_back()  # Keras's cycles hold the encoder's variables
         later = run(opened, reference, rest, progress)
     return _recorded(opened, [early, later])
 
@@ -109,16 +111,18 @@ def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = si
 
     If they differ, the report has not passed. Raises ModuleError when the export cannot be loaded or run.
     """
-    from surgery.tf.recording import LoadedExport
+    from surgery.tf.recording import SMALL, LoadedExport
 
     plan = recorded.plan
     with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
-    with LoadedExport(exported) as loaded:
-        bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
+    at_once = exported.weight_bytes <= SMALL
+    with LoadedExport(exported) as loaded, background("hash", at_once=at_once) as thread:
+        hashes = thread.start(lambda: loaded.hashes(list(recorded.hashes)))
         tick = counting(progress, "run the export", len(recorded.battery))
         replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
+        bits = compare_weights(recorded.hashes, hashes.result())
         outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
     return make_report(recorded, outputs, bits, contract, loaded)
 
