@@ -16,7 +16,6 @@ from surgery.graphs.merging import Input, Part
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs
 from surgery.proof.joining import joinable, run_joined
-from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
 from surgery.tf.export import Traces
 from surgery.tf.flat_outputs import flat_outputs
@@ -49,7 +48,7 @@ class InMemory:
                     name, encoded["sequence_output"], given[recipe.positions]
                 )
             if traces.outputs.head is not None:
-                logits = encoder.head(encoded.get(POOLER, encoded[POOLED]))
+                logits = encoder.head(encoded)
                 flat.update({f"{HEAD}.{name}": tensor for name, tensor in logits.items()})
             return flat
 
@@ -115,7 +114,7 @@ class InMemory:
 
 @contextmanager
 def _not_optimised() -> Iterator[None]:
-    """Runs functions as they are written: to optimise a large graph takes longer than to run it on a few rows."""
+    """Runs functions as they are written: TensorFlow takes longer to optimise a graph than to run it on a battery."""
     option = "disable_meta_optimizer"
     before = tf.config.optimizer.get_experimental_options().get(option, False)
     tf.config.optimizer.set_experimental_options({option: True})
