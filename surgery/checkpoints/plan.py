@@ -170,6 +170,11 @@ def _tokenization(module: InspectedModule, inference: Inference, request: Checkp
     if not request.tokenizer:
         return None
     constants = read_constants(module)
-    found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
+    try:
+        found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
+    except UsageError as error:
+        if not module.makes_tokens:  # such an error says so itself
+            error.advise(f"or leave out the tokenizer's files: {argument('tokenizer', False)}")
+        raise
     check_vocabulary(found, inference.architecture)
     return found

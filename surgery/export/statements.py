@@ -16,7 +16,8 @@ from surgery.explanation.heads import Labelling
 from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, head_statement, read_manifest, stated_model_type
 from surgery.module import InspectedModule
 from surgery.plain import plain
-from surgery.planning.edits import EditedPlan, describe, read_edit
+from surgery.planning.edit_words import describe, read_edit
+from surgery.planning.edits import EditedPlan
 from surgery.planning.plan import Plan
 
 HISTORY = frozenset({"packages"})

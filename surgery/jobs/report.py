@@ -37,7 +37,7 @@ LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class HtmlReport(Result, report="html_report"):
+class HtmlReport(Result, report="report"):
     """A page that was written.
 
     Attributes:
