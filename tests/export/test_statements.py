@@ -16,12 +16,33 @@ from surgery.export.statements import KNOWN, Statements, check_statements, read_
 from surgery.module import SignatureInfo, TensorInfo
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Request
-from surgery.proof.parity import ParityReport, WeightCheck
+from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
 from tests.support.editing import inspected
 
 NAME = "g4_bert_mlm"
+OUTPUT = OutputDiff(
+    name="pooled_output",
+    batches=1,
+    in_double=True,
+    difference=0.0,
+    max_abs=0.0,
+    module_error=None,
+    export_error=None,
+    rms=1.0,
+    max_error=0.0,
+    worst_error="",
+    bit_equal=None,
+    nonfinite=(0, 0),
+    padding_rows=None,
+    worst_batch="#1",
+    passed=True,
+)
 REPORT = ParityReport(
-    reference="a module", batches=1, float32_batches=1, outputs=(), weights=WeightCheck(compared=1, mismatches=())
+    reference="a module",
+    batches=1,
+    float32_batches=1,
+    outputs=(OUTPUT,),
+    weights=WeightCheck(compared=1, mismatches=()),
 )
 
 
