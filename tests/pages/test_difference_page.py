@@ -52,3 +52,12 @@ def test_a_long_name_breaks_after_its_parts_and_is_the_name_when_it_is_copied():
     shown = breakable("transformer/layer_0/<i>.&_x/__end")
     assert shown == "transformer/<wbr>layer_<wbr>0/<wbr>&lt;i&gt;.<wbr>&amp;_<wbr>x/__<wbr>end"
     assert Markup(str(shown).replace("<wbr>", "")).unescape() == "transformer/layer_0/<i>.&_x/__end"
+
+
+def test_a_signature_of_a_graph_for_training_is_told_from_that_for_serving(diff):
+    def only_b(*tags: str) -> dict[str, Any]:
+        return {"name": "mlm", "tags": list(tags), "only": "B", "changes": []}
+
+    changed = {**diff, "compared": ["signatures"], "signatures": [only_b("serve"), only_b("train")]}
+    titles = [heading.text for heading in parsed(page_of(changed)).all("h3")]
+    assert titles == ["signature mlm: only B has it", "signature mlm, in the meta graph train: only B has it"]
