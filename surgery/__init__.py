@@ -1,24 +1,24 @@
 """surgery opens TF Hub's BERT modules: inspect, compare, convert, verify, edit, tap, load, serve, run over a corpus.
 
 Importing this package, inspecting and planning never import TensorFlow. The folders are the stages of one pipeline, and
-imports point downward only, from the last line of this map to the first:
+each imports only what stands before it in this map:
 
-    processes                                  children, signals, and scratch folders
-    limits · paths · boundary                  how much is read, what ~ is, and how every failure comes out
+    wording · arguments                        names and numbers for people; how an error names an argument
+    errors · edits · results · plain           what a caller catches, writes and gets, and its JSON
+    progress · processes · paths               how far a job is; children, signals and scratch folders; what ~ is
+    batching · plots                           requests that share a run; drawings of attention maps
+    limits → boundary                          how much is read, and how every failure comes out
     formats → graphs → module → sources        what is in the folder
     scanning                                   what it could do besides computing, and the gate before every run
     tables → families → explanation            what it means, and why
     planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
-    comparing                                  two modules side by side
-    feeding                                    what a signature takes, and the values given for it
-    pages                                      HTML drawn from the JSON of the commands
+    comparing · feeding · pages                two modules side by side; a signature's inputs; HTML from JSON
+    checkpoints · tfserving · graph_taps       Hugging Face folders; behind a server; taps of any SavedModel
     tf                                         build it, run it           (the only TensorFlow)
-    checkpoints                                Hugging Face folders written
-    tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
-    keras                                      an export as a layer of Keras 3
-    jobs → reports, api → cli                  the commands
+    keras · beam · triton                      as a layer of Keras 3; over a corpus; behind Triton
+    jobs → reports → api → cli                 the commands
 
 Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module`, `surgery.keras` and
 `surgery.beam`. All else may move.

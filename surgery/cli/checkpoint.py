@@ -70,7 +70,8 @@ def checkpoint(
 ) -> None:
     """Write a module as a Hugging Face folder: config, weights, tokenizer and model card.
 
-    A classification head goes with it, if it is a dense layer on the pooled output.
+    A classification head goes with it, if it is a dense layer on the pooled output, or behind another one on the first
+    token.
 
     What transformers cannot express is refused before anything is written. Every tensor and hyperparameter is read
     back and compared before the folder is published. Only --verify needs TensorFlow.

@@ -193,7 +193,7 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION,
 KEEP_HEAD = click.option(
     "--keep-head",
     is_flag=True,
-    help="Add the signature classifier with the model's own head, a dense layer on the pooled output.",
+    help="Add the signature classifier with the model's own head, a dense layer.",
 )
 
 OUTPUTS = (

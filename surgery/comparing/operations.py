@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from surgery.comparing.interfaces import TRAIN, calls_of, graph_pairs
+from surgery.comparing.interfaces import calls_of, graph_pairs
 from surgery.comparing.node_texts import NodeTexts
 from surgery.comparing.sides import Side
 from surgery.formats.saved_model import tensor_names
@@ -24,6 +24,7 @@ from surgery.results import Brief
 from surgery.scanning.scan import scan_saved_model
 from surgery.sources import well_formed
 from surgery.sources.common import assets_by_tensor
+from surgery.sources.files import SAVED_MODEL
 
 SAME_NAMES = 0.5
 """The share of names that two graphs must have in common to be compared node by node."""
@@ -143,7 +144,7 @@ def compare_operations(a: Side, b: Side, labels: Labels) -> Operations:
 
 
 def _one_file(a: InspectedModule, b: InspectedModule) -> bool:
-    name = "saved_model.pb"
+    name = SAVED_MODEL
     return name in a.fingerprint and a.fingerprint[name] == b.fingerprint.get(name)
 
 
@@ -169,7 +170,7 @@ def _entries(a: InspectedModule, b: InspectedModule) -> dict[str, tuple[Open, Op
     for left, right in graph_pairs(a, b):
         if left is None or right is None:
             continue
-        tags = f" {{{', '.join(left.tags)}}}" if TRAIN in left.tags else ""
+        tags = f" {{{', '.join(left.tags)}}}" if left is not a.inference else ""
         for name in sorted({s.name for s in left.signatures} & {s.name for s in right.signatures}):
             found[f"signature {name}{tags}"] = (partial(_signature, a, left, name), partial(_signature, b, right, name))
     return found

@@ -131,18 +131,16 @@ HUGGING_FACE_ELECTRA = Dialect(
             "mlm_norm": "generator_predictions.LayerNorm",
             "mlm_bias": "generator_lm_head.bias",
             "mlm_decoder": "generator_lm_head.weight",
+            "classifier": "classifier.out_proj",
+            "classifier_hidden": "classifier.dense",
         },
     ),
-    # ElectraGeneratorPredictions applies GELU, whatever the config's activation.
+    # ElectraGeneratorPredictions and ElectraClassificationHead apply GELU, whatever the config's activation.
     publisher=hugging_face_checkpoints(
         "electra",
         ELECTRA_NAMES,
         _DROPOUTS,
-        library(
-            "Electra",
-            scope="electra",
-            other_classifier="it has a layer with GELU of its own, on the first token of the sequence output",
-        ),
+        library("Electra", scope="electra", classifier_hidden="gelu"),
         code={"mlm_act": "gelu"},
     ),
 )

@@ -12,8 +12,9 @@ from dataclasses import replace
 from surgery.families.bert import BERT, HUGGING_FACE_BLOCK
 from surgery.families.publishers.hugging_face_roberta import POSITIONS, hugging_face_roberta
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
-from surgery.families.shared.rows import functional
+from surgery.families.shared.rows import BLOCK, functional
 from surgery.tables.evidence import GraphEvidence
+from surgery.tables.family import EndAnchors
 from surgery.tables.fields import Field
 from surgery.tables.rules import Dialect, WeightRule, move
 from surgery.tables.token_positions import padding_of_positions
@@ -62,7 +63,7 @@ ROBERTA = replace(
     inputs=tuple(
         replace(anchor, choice="types") if anchor.name == "input_type_ids" else anchor for anchor in BERT.inputs
     ),
-    ends=None,
+    ends=EndAnchors(sequence=BLOCK + "/output_layer_norm/beta", pooled="pooler_transform/bias"),
     encoder=replace(
         BERT.encoder,
         network="surgery.tf.roberta:RobertaEncoder",

@@ -50,16 +50,16 @@ class Fingerprints:
             self._known[node] = _digest(b"input", labels.get(position, f"#{position}").encode())
 
     def of(self, tensor: Tensor) -> bytes:
-        """The fingerprint of one tensor, 16 bytes and the output's index.
+        """The fingerprint of one tensor, 16 bytes and the output's port.
 
         It is computed without recursion, because a deep encoder exceeds Python's stack.
         """
         tensor = see_through(tensor)
         known = self._known
         for node in feeds_first([tensor.node], self._feeding, known):
-            feeds = [known[feed.node] + _index(feed.port) for feed in self._feeds[node]]
+            feeds = [known[feed.node] + _port(feed) for feed in self._feeds[node]]
             known[node] = _digest(node.op.encode(), *_attributes(node), *feeds)
-        return known[tensor.node] + _index(tensor.port)
+        return known[tensor.node] + _port(tensor)
 
     def _feeding(self, node: Node) -> list[Node]:
         """The nodes that feed a node, behind those that only pass on."""
@@ -75,8 +75,12 @@ def _attributes(node: Node) -> list[bytes]:
     return [key.encode() + attr[key].SerializeToString(deterministic=True) for key in sorted(attr) if key[0] != "_"]
 
 
-def _index(port: str) -> bytes:
-    return port.rpartition(":")[2].encode()
+def _port(tensor: Tensor) -> bytes:
+    """The output of an operation that a tensor is. In a function, an index alone would not tell it.
+
+    There the outputs of TopKV2 are `values:0` and `indices:0`; in a GraphDef, they are `0` and `1`.
+    """
+    return b"0" if tensor.node.proto is None else tensor.port.encode()
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -94,7 +94,8 @@ class Merging:
         """Adds a part.
 
         Raises ValueError for a graph that feeds itself, that needs an operation without a definition, in which a branch
-        of a condition is chosen by control inputs alone, or whose functions contradict another part's.
+        of a condition is chosen by control inputs alone, whose functions contradict another part's, or that has an
+        output of the same name as another part, computed in another way.
         """
         source = part.graph.root.graph.graph_def
         if not self._graph_def.versions.producer:
@@ -141,8 +142,9 @@ class Merging:
         return self._names[key]
 
     def output(self, name: str, tensor: str) -> None:
-        """Returns a tensor under a name."""
-        self._tensors[name] = tensor
+        """Returns a tensor under a name. Raises ValueError for a name that another tensor has."""
+        if self._tensors.setdefault(name, tensor) != tensor:
+            raise ValueError(f"it computes {name} once more, in another way")
 
     def definition(self, op: str, graph: Any) -> Any:
         """The OpDef of an operation, or the signature of a function that is called by its name. Raises ValueError."""

@@ -14,6 +14,7 @@ from surgery.plain import plain
 from surgery.planning.texts import text_destination
 from surgery.plots import Attention
 from surgery.sources.files import SAVED_MODEL
+from surgery.sources.handles import without_secrets
 
 SCHEMA = 1
 DECIMALS = 4
@@ -46,7 +47,7 @@ def document_of(attention: Attention, text: str, exported: str) -> Data:
         )
     return {
         "schema": SCHEMA,
-        "exported": exported,
+        "exported": without_secrets(exported),
         "text": text,
         "tokens": list(attention.tokens),
         "blocks": list(attention.blocks),

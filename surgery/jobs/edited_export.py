@@ -11,7 +11,7 @@ import numpy as np
 from surgery.errors import UsageError
 from surgery.export.weights import Weights, sha256
 from surgery.jobs.steps import Recorded, make_report
-from surgery.module import InspectedModule
+from surgery.module import DEFAULT_SIGNATURE, InspectedModule
 from surgery.planning.edits import EditedBlock, EditedPlan
 from surgery.progress import Progress, counting
 from surgery.proof.battery import Batch
@@ -130,7 +130,7 @@ def _compare_unchanged(
     from surgery.tf.recording import LoadedExport
 
     plan = edited.plan
-    plain = replace(plan.outputs, signatures={"serving_default": plan.outputs.signatures["serving_default"]})
+    plain = replace(plan.outputs, signatures={DEFAULT_SIGNATURE: plan.outputs.signatures[DEFAULT_SIGNATURE]})
     with LoadedExport(unedited) as loaded:
         before = list(loaded.replay(plan.inference, plain, battery, [Outputs(float64={})] * len(battery)))
     return tuple(

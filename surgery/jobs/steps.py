@@ -22,7 +22,7 @@ from surgery.proof.battery import Batch, first_look
 from surgery.proof.calls import CALL
 from surgery.proof.comparison import Arrays, Outputs, Recording, compare, names_of
 from surgery.proof.contract import check_contract
-from surgery.proof.expected import inner_outputs
+from surgery.proof.expected import inner_outputs, judged_names
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
 from surgery.scanning.gate import let_through
 from surgery.sources import inspect_folder, well_formed
@@ -148,12 +148,7 @@ def make_report(
         contract=(*contract, *loaded.problems),
         nonfinite_weights=recorded.nonfinite,
         inner=recorded.inner,
-        unmatched=tuple(
-            f"{name}.{output}"
-            for name, signature in plan.outputs.extra.items()
-            for output in signature.outputs
-            if f"{name}.{output}" not in recorded.names
-        ),
+        unmatched=tuple(name for name in judged_names(plan.inference, plan.outputs) if name not in recorded.names),
         formulas=tuple(dict.fromkeys((*recorded.formulas, *loaded.formulas))),
         lacking={**recorded.lacking, **loaded.lacking},
         blocks=plan.inference.outputs.blocks_of([diff.name for diff in outputs], plan.outputs.tap_names),

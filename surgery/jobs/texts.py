@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from surgery.arguments import argument
+from surgery.batching import TOKEN_INPUTS
 from surgery.errors import ParityError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.embedded import locate_encoder
@@ -36,7 +37,6 @@ TRIED = (
     "word " * 700,
 )
 """Texts on which exports are compared with Model Garden's layers: accents, CJK, punctuation, a very long text."""
-ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 """What a preprocessor in TF Hub's form returns."""
 DEFAULT_LENGTH = 128
 """The number of tokens that a preprocessor packs to by default, as TF Hub's preprocessors do."""
@@ -98,7 +98,7 @@ def write_texts(
 
 def _refuse_other_inputs(name: str, tokenization: Tokenization, inference: Inference | None) -> None:
     """Raises UsageError where what Model Garden's preprocessor returns is not what the encoder takes."""
-    lacking = [] if inference is None else sorted(set(ENCODER_INPUTS) - {anchor.name for anchor in inference.inputs})
+    lacking = [] if inference is None else sorted(set(TOKEN_INPUTS) - {anchor.name for anchor in inference.inputs})
     why = f"returns {lacking[0]} too, which this encoder does not take" if lacking else "has no XLM-R tokenizer"
     if lacking or tokenization.fairseq:
         raise UsageError(

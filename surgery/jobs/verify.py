@@ -24,6 +24,7 @@ from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
+from surgery.sources.files import SAVED_MODEL
 from surgery.sources.single_files import no_export
 
 
@@ -83,7 +84,7 @@ def verify_export(
     """
     if node_data is not None:
         node_data = check_node_data(node_data, [module, exported], overwrite=overwrite)
-    if not (exported / "saved_model.pb").is_file():
+    if not (exported / SAVED_MODEL).is_file():
         raise no_export(exported)
     with open_to_run(module, trust=trust) as source:
         export = open_export(exported, trust=trust)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.arguments import argument
+from surgery.batching import MASK, WORD_IDS
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, find_tokenization, refuse_byte_pairs
@@ -20,7 +21,7 @@ from surgery.wording import is_number
 SHORTEST_FAIRSEQ = 4
 TEXT_SIGNATURES = ("text", "text_pair")
 """The signatures of a text export that encode texts, and pairs of them, as `serving_default` does their tokens."""
-RETURNED = ("input_word_ids", "input_mask")
+RETURNED = (WORD_IDS, MASK)
 """The tokens that a signature of a text export returns beside the encoder's outputs."""
 
 

@@ -140,8 +140,9 @@ class ParityReport(Result, report="parity"):
 
     @property
     def passed(self) -> bool:
-        """Whether every output passes, all weights are bit-equal, and nothing else differs."""
-        return all(diff.passed for diff in self.outputs) and self.weights.passed and not self.contract
+        """Whether outputs were compared and all pass, all weights are bit-equal, and nothing else differs."""
+        compared = bool(self.outputs) and all(diff.passed for diff in self.outputs)
+        return compared and self.weights.passed and not self.contract
 
     @property
     def first_divergence(self) -> OutputDiff | None:
@@ -150,7 +151,7 @@ class ParityReport(Result, report="parity"):
 
     def failure(self) -> str:
         """The failures, as lines for people, the first of each kind; empty when nothing failed."""
-        lines = []
+        lines = [] if self.outputs else ["no output was compared"]
         diff = self.first_divergence
         if diff is not None:
             failed = [d.name for d in self.outputs if not d.passed]

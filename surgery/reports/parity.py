@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from surgery.explanation.outputs import split_entry
+from surgery.plain import size_of
 from surgery.proof.parity import (
     ERROR_FACTOR,
     LISTED,
@@ -127,7 +128,7 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
             "first": first["name"],
             "in_double": all(diff["in_double"] for diff in members),
             "bit_equal": _all_equal([diff["bit_equal"] for diff in members]),
-            "difference": max((diff["difference"] for diff in members), key=_size_of_error),
+            "difference": max((diff["difference"] for diff in members), key=size_of),
             **_worst_errors(members),
         }
         rows.append({**last, **row})
@@ -147,10 +148,6 @@ def _blocks(members: list[Data]) -> str:
     numbers = [entry[1] for diff in members if (entry := split_entry(diff["name"])) is not None]
     whole = numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2
     return f"{numbers[0]}..{numbers[-1]}" if whole else ",".join(map(str, numbers))
-
-
-def _size_of_error(value: float | None) -> float:
-    return float("inf") if value is None else value
 
 
 def _all_equal(answers: list[bool | None]) -> bool | None:

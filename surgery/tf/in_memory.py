@@ -15,7 +15,6 @@ from surgery.graphs.merging import Input, Part
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs
 from surgery.proof.joining import joinable, run_joined
-from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
 from surgery.tf.export import Traces
 from surgery.tf.flat_outputs import flat_outputs
@@ -48,7 +47,7 @@ class InMemory:
                     name, encoded["sequence_output"], given[recipe.positions]
                 )
             if traces.outputs.head is not None:
-                logits = encoder.head(encoded.get(POOLER, encoded[POOLED]))
+                logits = encoder.head(encoded)
                 flat.update({f"{HEAD}.{name}": tensor for name, tensor in logits.items()})
             return flat
 

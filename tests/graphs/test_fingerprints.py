@@ -60,6 +60,10 @@ def changed_port(function, graph_def):
     return function.op("Tanh", function.op("AddV2", function.op("Mul", "x", "w", port="y:1"), function.constant(0.5)))
 
 
+def changed_output(function, graph_def):
+    return function.op("Tanh", function.op("AddV2", function.op("Mul", "x", "w", port="z:0"), function.constant(0.5)))
+
+
 def changed_attribute(function, graph_def):
     result = plain(function, graph_def)
     function.proto.node_def[0].attr["transpose"].b = True
@@ -67,7 +71,16 @@ def changed_attribute(function, graph_def):
 
 
 @pytest.mark.parametrize(
-    "other", [changed_operation, changed_constant, changed_order, changed_depth, changed_port, changed_attribute]
+    "other",
+    [
+        changed_operation,
+        changed_constant,
+        changed_order,
+        changed_depth,
+        changed_port,
+        changed_output,
+        changed_attribute,
+    ],
 )
 def test_any_other_computation_has_another_fingerprint(other):
     assert fingerprint(other) != fingerprint(plain)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.graphs.feeding import fed_with, with_values
 from surgery.graphs.flat import FlatGraph
+from surgery.graphs.inputs import fed_with
 from surgery.graphs.merging import Input, Part
 from tests.support.graph_defs import DOUBLE, FLOAT, INT32, INT64, UINT64, add, constant, new_merging, part
 from tests.support.synthetic import Function, new_graph
+from tests.support.variable_inputs import with_variables_as_inputs
 
 X = {"x": "float32"}
 
@@ -293,7 +294,7 @@ def test_variables_can_be_fed(graph_def):
     layer(graph_def, "a", "rows")
     add(graph_def.node, "kept", "ReadVariableOp", "E", dtype=FLOAT)
     whole = part(graph_def, {"y": "a/tanh", "E": "kept"}, {"ids": "int32"})
-    fed = with_values(merge(whole), "float64")
+    fed = with_variables_as_inputs(merge(whole), "float64")
     assert not fed.variables
     free = {given: f"{name}:0" for name, given in fed.inputs.items()}
     assert free.keys() == {
@@ -315,4 +316,4 @@ def test_a_variable_that_a_loop_takes_cannot_be_fed():
     add(graph_def.node, "W", "VarHandleOp", dtype=FLOAT)
     graph_def.node[1].input.append("W")
     with pytest.raises(ValueError, match=r"While \(loop\) takes the handle"):
-        with_values(merge(part(graph_def, {"y": "loop"}, X)))
+        with_variables_as_inputs(merge(part(graph_def, {"y": "loop"}, X)))

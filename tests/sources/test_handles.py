@@ -6,7 +6,7 @@ import pytest
 
 import surgery
 from surgery.errors import ModuleError
-from surgery.sources.handles import HUB, HUGGING_FACE, KAGGLE, handle_of
+from surgery.sources.handles import HUB, HUGGING_FACE, KAGGLE, handle_of, without_secrets
 from surgery.sources.location import locate, module_name
 
 BERT = "tensorflow/bert/tensorFlow2/en-uncased-l-12-h-768-a-12"
@@ -77,6 +77,26 @@ def test_a_path_is_no_handle(typed):
 def test_a_page_of_something_else_is_refused_before_anything_is_fetched(typed, message):
     with pytest.raises(ModuleError, match=f"(?s){message}"):
         surgery.inspect(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "https://www.kaggle.com/datasets/us/texts?token=S3CRET",
+        "https://www.kaggle.com/models/us?a=1&token=S3CRET#S3CRET=S3CRET",
+        "kaggle://us/bert/tflite/small?token=S3CRET",
+        "https://huggingface.co/us/a/b/c?token=S3CRET",
+    ],
+)
+def test_a_refusal_names_no_secret(typed):
+    with pytest.raises(ModuleError) as error:
+        surgery.inspect(typed)
+    assert "=S3CRET" not in str(error.value)
+
+
+def test_a_password_ends_with_the_last_at_sign():
+    text = "GET https://us:a@S3CRET@example.org/x@1/bert?sig=S3CRET&x=S3CRET and http://S3CRET@b.org"
+    assert without_secrets(text) == "GET https://example.org/x@1/bert?sig=…&x=… and http://b.org"
 
 
 @pytest.mark.parametrize("typed", ["us/bert", "tfhub.dev/us/bert/1", "kaggle.com/models/us", "huggingface.co/us/bert"])

@@ -30,6 +30,9 @@ _NAMES = replace(
     mlm_dense="lm_head.dense",
     mlm_norm="lm_head.layer_norm",
     mlm_bias="lm_head.bias",
+    classifier="classifier.out_proj",
+    classifier_hidden="classifier.dense",
+    classifier_act="tanh",
     spelling=spelling(_SCOPE),
 )
 
@@ -42,16 +45,12 @@ def hugging_face_roberta(model: str, prefix: str, names: dict[str, str]) -> Dial
         prefix: Prefix of its classes, such as "XLMRoberta".
         names: Names of the layers of a BERT's block.
     """
-    # RobertaLMHead applies GELU, whatever the config's activation.
+    # RobertaLMHead applies GELU, and RobertaClassificationHead tanh, whatever the config's activation.
     publisher = hugging_face_checkpoints(
         model,
         _NAMES,
         _DROPOUTS,
-        library(
-            prefix,
-            scope=_SCOPE,
-            other_classifier="it has a layer with tanh of its own, on the first token of the sequence output",
-        ),
+        library(prefix, scope=_SCOPE, classifier_hidden="tanh"),
         code={"mlm_act": "gelu"},
     )
     return Dialect(
@@ -67,6 +66,8 @@ def hugging_face_roberta(model: str, prefix: str, names: dict[str, str]) -> Dial
                 "mlm_norm": "lm_head.layer_norm",
                 "mlm_bias": "lm_head.bias",
                 "mlm_decoder": "lm_head.decoder.{leaf:(?:weight|bias)}",
+                "classifier": "classifier.out_proj",
+                "classifier_hidden": "classifier.dense",
             },
             {**TABLES, "position_embeddings": (POSITIONS, "positions")},
         ),
