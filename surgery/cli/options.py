@@ -84,11 +84,17 @@ class Command(click.Command):
 
 
 def as_option(command: click.Command, name: str, value: Any) -> str:
-    """An argument of a library function, spelled as the command's option: `--layers -4:`, `--no-text`."""
-    option = next((option for option in command.params if option.name == name), None)
+    """An argument of a library function, spelled as the command's option: `--layers -4:`, `--no-text`.
+
+    An argument that the command does not have is one of `convert`, to which the error leads: `taps` is `--tap`.
+    """
+    from surgery.cli.convert import convert
+
+    option = next((option for option in (*command.params, *convert.params) if option.name == name), None)
     flag = option.opts[0] if option is not None else "--" + name.replace("_", "-")
     if value is False:
-        return option.secondary_opts[0] if option is not None else flag.replace("--", "--no-", 1)
+        opposites = [] if option is None else option.secondary_opts
+        return opposites[0] if opposites else flag.replace("--", "--no-", 1)
     if value is True or value is ...:
         return flag
     if isinstance(value, dict):
