@@ -16,6 +16,7 @@ from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
+from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
@@ -94,7 +95,8 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
             constants = opened.weights.constants()
             write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
         del traces
-        give_back()  # Keras's cycles hold the encoder's variables
+        if opened.plan.module.weight_bytes > SMALL:
+            give_back()  # Keras's cycles hold the encoder's variables
         later = run(opened, reference, rest, progress)
     return _recorded(opened, [early, later])
 
@@ -111,23 +113,25 @@ def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = si
     token ids beyond its vocabulary: the report then has no outputs. Raises ModuleError when the export cannot be
     loaded, and when it cannot be run although its weights and contract are the module's.
     """
-    from surgery.tf.recording import LoadedExport
+    from surgery.tf.recording import SMALL, LoadedExport
 
     plan = recorded.plan
     with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
-    with LoadedExport(exported) as loaded:
-        bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
+    small = exported.weight_bytes <= SMALL
+    with LoadedExport(exported) as loaded, background("hash", at_once=small) as thread:  # while the graphs are imported
+        bits = thread.start(lambda: compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes))))
         tick = counting(progress, "run the export", len(recorded.battery))
         try:
             replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
+            bits.result()  # the runs use the memory that hashing has taken
             outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
         except ModuleError as error:
-            if isinstance(error, LimitError) or (bits.passed and not contract):
+            if isinstance(error, LimitError) or (bits.result().passed and not contract):
                 raise
             outputs, contract = (), (f"the export cannot be run on the module's inputs: {error.message}", *contract)
-    return make_report(recorded, outputs, bits, contract, loaded)
+    return make_report(recorded, outputs, bits.result(), contract, loaded)
 
 
 def make_report(

@@ -43,7 +43,7 @@ DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Preprocessor(Result, report="preprocessor"):
+class Preprocessor(Result, report="preprocess"):
     """A published preprocessor.
 
     Attributes:
@@ -74,12 +74,14 @@ def write_texts(
     signatures of `export` that leave padding out (Plan.packed); the manifest names those that run them. It also names
     the tokenizer and its vocabulary. Returns the text export. Raises ParityError when the two exports differ.
     """
+    from surgery.tf.loading import loaded_objects
     from surgery.tf.text_export import text_differences, write_text_model
 
-    encoder = cleared(export)
-    runs = write_text_model(encoder, tokenization, length, right_context, folder)
-    written = open_export(folder, trust=trust)
-    if differences := text_differences(cleared(written), encoder, tokenization, length, right_context, TRIED):
+    with loaded_objects(cleared(export)) as encoder:
+        runs = write_text_model(encoder, tokenization, length, right_context, folder)
+        written = open_export(folder, trust=trust)
+        differences = text_differences(cleared(written), encoder, tokenization, length, right_context, TRIED)
+    if differences:
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
     facts = TextFacts(
         seq_length=length,

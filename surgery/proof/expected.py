@@ -29,7 +29,7 @@ def expected_outputs(
         Outputs(
             float64=_expected(inference, outputs, batch, tensors.float64),
             float32={
-                name: value.astype(np.float32)
+                name: value.astype(np.float32, copy=False)
                 for name, value in _expected(inference, outputs, batch, tensors.float32).items()
             },
         )

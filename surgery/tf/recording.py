@@ -243,21 +243,27 @@ class LoadedExport:
 
         def in_training(batch: Batch, wanted: Outputs) -> Arrays:
             fed = {name: wanted.float64[name] for name in compared.fed}
-            return double.run({**batch.inputs, **fed}, compared.training)
+            return self._trimmed(double.run({**batch.inputs, **fed}, compared.training))
 
         def run_batches() -> Iterator[Outputs]:
-            small = self._exported.weight_bytes <= SMALL
-            with background("double", at_once=small) as one, background("float32", at_once=small) as other:
+            with background("run", at_once=self._exported.weight_bytes <= SMALL) as thread:
+                # One run after another: what each takes is given back before the next takes its own.
                 wide: dict[int, Future[dict[int, Arrays]]] = {}
+                trained: dict[int, Future[Arrays]] = {}
+                narrow: dict[int, Future[Arrays]] = {}
                 for numbers in joinable(battery):
-                    wide |= dict.fromkeys(numbers, one.start(partial(run_joined, battery, numbers, in_double)))
-                narrow = [other.start(partial(in_float32, b)) if b.float32 else None for b in battery]
-                for number, (batch, wanted) in enumerate(zip(battery, expected, strict=True)):
+                    wide |= dict.fromkeys(numbers, thread.start(partial(run_joined, battery, numbers, in_double)))
+                    for number in numbers:
+                        batch, wanted = battery[number], expected[number]
+                        if batch.training and compared.training:
+                            trained[number] = thread.start(partial(in_training, batch, wanted))
+                        if batch.float32:
+                            narrow[number] = thread.start(partial(in_float32, batch))
+                for number in range(len(battery)):  # nothing keeps what has been handed out
                     run = wide.pop(number).result().pop(number)
-                    if batch.training and compared.training:
-                        run = {**run, **in_training(batch, wanted)}
-                    future, narrow[number] = narrow[number], None  # nothing keeps what has been handed out
-                    yield Outputs(float64=run, float32={} if future is None else future.result())
+                    if number in trained:
+                        run = {**run, **trained.pop(number).result()}
+                    yield Outputs(float64=run, float32=narrow.pop(number).result() if number in narrow else {})
                     tick()
 
         return run_batches()
