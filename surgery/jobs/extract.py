@@ -21,6 +21,7 @@ from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
+from surgery.sources.handles import without_secrets
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
@@ -33,7 +34,7 @@ Run = Callable[[str, str | None], Ran]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Extracted(Result, report="extraction"):
+class Extracted(Result, report="extract"):
     """A finished extraction.
 
     Attributes:
@@ -95,7 +96,7 @@ def extract_features(
         plan = replace(plan, batch_tokens=batch_tokens, least_shares=runner.shares, threads=runner.threads, trust=trust)
         record = {
             "schema": RECORD_SCHEMA,
-            "exported": exported,
+            "exported": without_secrets(exported),
             "sha256": dict(module.fingerprint),
             "signature": plan.signature,
             "outputs": [tensor.key for tensor in plan.layout.outputs],

@@ -163,6 +163,14 @@ def test_a_manifest_that_says_other_things_than_the_export_is_does_not_pass(conv
     assert len(found.report.contract) == 2
 
 
+def test_an_export_of_an_encoder_of_other_sizes_is_another_function_and_not_a_damaged_file(converted, recorded):
+    """Its graphs refuse what is fed to them: the inner tensors of the module's training trace are wider."""
+    report = judge(recorded(NAME), open_export(converted("g4_bert_mlm").export))
+    assert not report.passed
+    assert report.contract[0].startswith("the export cannot be run on the module's inputs: running ")
+    assert "hidden_size: the module has 48, the export 64" in report.contract
+
+
 def untrain(saved_model):
     graph = objects(saved_model)
     listed = graph.nodes[object_graph.children(graph, object_graph.ROOT)["trainable_variables"]]
