@@ -148,6 +148,6 @@ def _frozen_dataclass(
 
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass
+    from dataclasses import dataclass as dataclass
 else:
     dataclass = _frozen_dataclass

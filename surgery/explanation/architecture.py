@@ -7,7 +7,7 @@ evidence is an error that names the option which supplies the value, because no 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ from surgery.explanation.pooled import check_pooled
 from surgery.explanation.recognition import find_family
 from surgery.explanation.sizes import bind_sizes, most_tokens
 from surgery.module import InspectedModule
+from surgery.records import dataclass
 from surgery.results import Brief, Result
 from surgery.tables.family import POOLED_L2_NORM_EPS, Family, InputAnchor
 from surgery.tables.publisher import Publisher

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import product
 
 from surgery.module import VariableInfo
+from surgery.records import dataclass
 from surgery.tables.rules import NUMBERED, Dialect, WeightRule, fill, holes_of
 
 

@@ -8,13 +8,14 @@ A graph shows it (surgery.explanation.heads_in_graphs), or a checkpoint's config
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input
 from surgery.module import VariableInfo
 from surgery.plain import plain
+from surgery.records import dataclass
 
 LOGITS = "logits"
 LINEAR = "linear"

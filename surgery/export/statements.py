@@ -8,7 +8,7 @@ export is held against the very files that the manifest names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from surgery.module import InspectedModule
 from surgery.plain import plain
 from surgery.planning.edits import EditedPlan, describe, read_edit
 from surgery.planning.plan import Plan
+from surgery.records import dataclass
 
 HISTORY = frozenset({"packages"})
 """Keys that only say how the export was made."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from surgery.export.manifest import read_packed
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.outputs import DEPTH
 from surgery.planning.texts import text_destination
+from surgery.records import dataclass
 from surgery.wording import did_you_mean
 
 TEXT, PAIR, DEFAULT = "text", "text_pair", "serving_default"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from surgery.planning.plan import Plan, closed_plan, make_plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
+from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 from surgery.sources.single_files import no_export

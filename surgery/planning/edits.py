@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from surgery.edits import DropBlocks, Edit, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
@@ -22,6 +22,7 @@ from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
+from surgery.records import dataclass
 from surgery.results import Brief
 
 KERAS_3 = "keras."
