@@ -50,16 +50,40 @@ def _table(cls: type) -> _Table:
     )
 
 
-def _init(self: Any, /, **given: Any) -> None:
-    """Takes the value of each field by its name."""
-    table: _Table = self._record_table
-    values = {**table.defaults, **given}
-    if len(values) > len(table.defaults) or not table.required <= given.keys():
-        raise _wrong_arguments(type(self).__name__, table, given)
-    for name, factory in table.factories.items():
-        if name not in given:
-            values[name] = factory()
-    self.__dict__.update(values)
+class _Shared:
+    """The methods of every class."""
+
+    _record_table: _Table
+
+    def __init__(self, /, **given: Any) -> None:
+        table = self._record_table
+        values = {**table.defaults, **given}
+        if len(values) > len(table.defaults) or not table.required <= given.keys():
+            raise _wrong_arguments(type(self).__name__, table, given)
+        for name, factory in table.factories.items():
+            if name not in given:
+                values[name] = factory()
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __eq__(self, other: Any) -> Any:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = self._record_table.compared
+        return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
+
+    def __hash__(self) -> int:
+        return hash(tuple([getattr(self, name) for name in self._record_table.hashed]))
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        held = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._record_table.shown)
+        return f"{type(self).__qualname__}({held})"
 
 
 def _wrong_arguments(name: str, table: _Table, given: dict[str, Any]) -> TypeError:
@@ -67,31 +91,6 @@ def _wrong_arguments(name: str, table: _Table, given: dict[str, Any]) -> TypeErr
         return TypeError(f"{name}.__init__() got an unexpected keyword argument '{unexpected}'")
     missing = [field for field in table.defaults if field in table.required - given.keys()]
     return TypeError(f"{name}.__init__() missing required keyword-only arguments: {', '.join(missing)}")
-
-
-def _refuse_to_set(self: Any, name: str, value: Any) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
-
-
-def _refuse_to_delete(self: Any, name: str) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
-
-
-def _equal(self: Any, other: Any) -> Any:
-    if other.__class__ is not self.__class__:
-        return NotImplemented
-    names = self._record_table.compared
-    return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
-
-
-def _hash(self: Any) -> int:
-    return hash(tuple([getattr(self, name) for name in self._record_table.hashed]))
-
-
-@recursive_repr()
-def _repr(self: Any) -> str:
-    held = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._record_table.shown)
-    return f"{type(self).__qualname__}({held})"
 
 
 class _SignatureOnDemand:
@@ -110,8 +109,8 @@ def _parameter(field: dataclasses.Field[Any]) -> Parameter:
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=field.type)
 
 
-_METHODS = {"__init__": _init, "__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
-_COMPARING = {"__eq__": _equal, "__hash__": _hash}
+_ALWAYS = ("__init__", "__setattr__", "__delattr__")
+_COMPARING = ("__eq__", "__hash__")
 
 
 def _frozen_dataclass(
@@ -119,7 +118,8 @@ def _frozen_dataclass(
 ) -> Callable[[type[Any]], type[Any]]:
     """The decorator, as `dataclasses.dataclass(frozen=True, kw_only=True)`: no other kind has shared methods.
 
-    As there, a method that the class itself defines stays.
+    As there, a method that the class itself defines stays. There is no `__post_init__`, and no such class inherits from
+    another.
 
     Examples:
         >>> @dataclass(frozen=True, kw_only=True)
@@ -131,17 +131,18 @@ def _frozen_dataclass(
     """
     if not (frozen and kw_only):
         raise ValueError("a dataclass of surgery.records is frozen and keyword-only")
-    methods = {**_METHODS, **(_COMPARING if eq else {}), **({"__repr__": _repr} if repr else {})}
+    methods = _ALWAYS + (_COMPARING if eq else ()) + (("__repr__",) if repr else ())
 
     def decorate(cls: type[Any]) -> type[Any]:
-        own = vars(cls).keys()
-        added = {name: method for name, method in methods.items() if name not in own}
+        if hasattr(cls, "__post_init__"):
+            raise TypeError(f"{cls.__name__}.__post_init__ would not be called")
+        added = [name for name in methods if name not in vars(cls)]
         made: type[Any] = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=True)(cls)
+        made.__dataclass_params__.frozen = True  # the standard library would make methods for it
         made._record_table = _table(made)
-        for name, method in added.items():
-            setattr(made, name, method)
-        if "__init__" in added:
-            made.__signature__ = _SignatureOnDemand()
+        made.__signature__ = _SignatureOnDemand()
+        for name in added:
+            setattr(made, name, vars(_Shared)[name])
         return made
 
     return decorate
