@@ -1,24 +1,24 @@
 """surgery opens TF Hub's BERT modules: inspect, compare, convert, verify, edit, tap, load, serve, run over a corpus.
 
 Importing this package, inspecting and planning never import TensorFlow. The folders are the stages of one pipeline, and
-imports point downward only, from the last line of this map to the first:
+each imports only what stands before it in this map:
 
-    processes                                  children, signals, and scratch folders
-    limits · paths · boundary                  how much is read, what ~ is, and how every failure comes out
+    wording · arguments                        names and numbers for people; how an error names an argument
+    errors · edits · results · plain           what a caller catches, writes and gets, and its JSON
+    progress · processes · paths               how far a job is; children, signals and scratch folders; what ~ is
+    batching · plots                           requests that share a run; drawings of attention maps
+    limits → boundary                          how much is read, and how every failure comes out
     formats → graphs → module → sources        what is in the folder
     scanning                                   what it could do besides computing, and the gate before every run
     tables → families → explanation            what it means, and why
     planning                                   what was asked for: signatures, taps, edits
     proof                                      is it the same function?
     export                                     weights, manifest, one rename
-    comparing                                  two modules side by side
-    feeding                                    what a signature takes, and the values given for it
-    pages                                      HTML drawn from the JSON of the commands
+    comparing · feeding · pages                two modules side by side; a signature's inputs; HTML from JSON
+    checkpoints · tfserving · graph_taps       Hugging Face folders; behind a server; taps of any SavedModel
     tf                                         build it, run it           (the only TensorFlow)
-    checkpoints                                Hugging Face folders written
-    tfserving · graph_taps · beam · triton     what is done with it; beam and triton share `batching`
-    keras                                      an export as a layer of Keras 3
-    jobs → reports, api → cli                  the commands
+    keras · beam · triton                      as a layer of Keras 3; over a corpus; behind Triton
+    jobs → reports → api → cli                 the commands
 
 Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `surgery.module`, `surgery.keras` and
 `surgery.beam`. All else may move.
@@ -26,6 +26,7 @@ Public are this module, `surgery.edits`, `surgery.errors`, `surgery.limits`, `su
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +155,19 @@ _IMPORTED_WHEN_ASKED_FOR = {
 """Types of arguments and results by the module that has them, which may import numpy or protobuf."""
 
 
+_MODULES = frozenset({"beam", "edits", "errors", "keras", "limits", "module"})
+"""The public modules. `beam` and `keras` are imported when they are asked for: `keras` imports TensorFlow."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _IMPORTED_WHEN_ASKED_FOR:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     return getattr(import_module(_IMPORTED_WHEN_ASKED_FOR[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What completion offers. It may look at each name: `keras`, which imports TensorFlow, is left out until then."""
+    loaded = {name for name in _MODULES if name in globals()}
+    return sorted({*__all__, *loaded, *(name for name in globals() if name.startswith("__"))})

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from surgery import limits
-from surgery.errors import InternalError, ModuleError, SurgeryError, WriteError
+from surgery.errors import InternalError, ModuleError, SurgeryError, UsageError, WriteError
 from surgery.paths import at_home
 
 Parameters = ParamSpec("Parameters")
@@ -41,19 +42,26 @@ def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     """
     signature = inspect.signature(function)
     subject = next(iter(signature.parameters))
-    paths = [name for name, found in signature.parameters.items() if "PathOrHandle" in str(found.annotation)]
+    paths = {
+        name: str(found.annotation)
+        for name, found in signature.parameters.items()
+        if "PathOrHandle" in str(found.annotation)
+    }
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        bound = signature.bind(*args, **kwargs)  # a wrong call is the caller's TypeError
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:  # a wrong call is the caller's
+            raise TypeError(f"{function.__qualname__}() {error}") from None
         given = bound.arguments
         doing = function.__qualname__ + (f" of {given[subject]}" if subject != "self" else "")
         own: list[Exception] = []
         if (progress := given.get("progress")) is not None:
             given["progress"] = _noted(progress, own)
-        for name in paths:
+        for name, annotation in paths.items():
             if name in given:
-                given[name] = at_home(given[name])
+                given[name] = at_home(_path(name, given[name], annotation), name)
         timeout = given.get("timeout")
         values = {**(given.get("limits") or {}), **({} if timeout is None else {"batch_seconds": timeout})}
         token = _running.set(True)
@@ -64,6 +72,14 @@ def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
             _running.reset(token)
 
     return call
+
+
+def _path(name: str, value: Any, annotation: str) -> Any:
+    """The value of an argument, which is a path or a handle if its annotation allows nothing else."""
+    allowed = {"PathOrHandle": str | PathLike, "PathOrHandle | None": str | PathLike | None}
+    if annotation in allowed and not isinstance(value, allowed[annotation]):
+        raise UsageError(f"reading the argument {name}: expected a path or a handle, found {value!r:.80}")
+    return value
 
 
 def is_running() -> bool:

@@ -15,20 +15,27 @@ from typing import Any
 from surgery.errors import UsageError
 
 
-def at_home(path: Any) -> Any:
+def at_home(path: Any, name: str = "path") -> Any:
     """A path, or several, with a leading `~` or `~user` replaced by the home folder. All else comes back unchanged.
 
-    A path that exists literally is meant literally. Raises UsageError for a user without a home folder.
+    A path that exists literally is meant literally. Raises UsageError for a user without a home folder, and for an
+    empty text, with the `name` of the argument: Python takes it for the current folder, and --overwrite may replace
+    that.
     """
     if isinstance(path, str | PathLike):
-        return _expanded(path)
+        return _expanded(path, name)
     if isinstance(path, Iterable) and not isinstance(path, bytes | Mapping):
-        return tuple(map(at_home, path))
+        return tuple(at_home(item, name) for item in path)
     return path
 
 
-def _expanded(path: str | PathLike[str]) -> str | PathLike[str]:
+def _expanded(path: str | PathLike[str], name: str) -> str | PathLike[str]:
     text = os.fspath(path)
+    if text == "":
+        raise UsageError(
+            f"reading the argument {name}: expected a path, found an empty text",
+            hint="a shell variable that is not set gives an empty text; the current folder is written as .",
+        )
     if not isinstance(text, str) or not text.startswith("~") or os.path.lexists(text):
         return path
     found = os.path.expanduser(text)

@@ -21,3 +21,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     return value
+
+
+def size_of(value: float | None) -> float:
+    """The size of an error or a difference in such data, to compare it with others: None is infinity."""
+    return float("inf") if value is None else value

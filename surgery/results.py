@@ -99,7 +99,8 @@ def in_brief(value: Any) -> str:
 
 
 def _whole_or_counted(items: list[str], brackets: str, value: Collection[Any], noun: str) -> str:
-    whole = brackets[0] + ", ".join(items) + brackets[1]
+    comma = "," if brackets == "()" and len(items) == 1 else ""  # without it, ('serve') would be a text
+    whole = brackets[0] + ", ".join(items) + comma + brackets[1]
     if len(items) == len(value) and len(whole) <= LONGEST:
         return whole
     kinds = {type(item).__name__ for item in (() if isinstance(value, Mapping) else value)}

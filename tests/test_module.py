@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from surgery.comparing.interfaces import graph_pairs
+from surgery.formats import saved_model as saved_model_file
+from surgery.graph_taps.listing import choose_signature
 from surgery.module import TensorInfo, describe, for_inference, leaves
+from surgery.sources.files import Files
+from surgery.sources.opening import open_module
+from surgery.triton.exported import choose_signatures
 from surgery.wording import shape_text
-from tests.support.synthetic import Function, module, new_graph, tensor, trace
+from tests.support.synthetic import CNN, Function, module, new_graph, tensor, trace, write_saved_model
 
 
 def test_leaves_come_with_their_path_and_dict_keys_sorted():
@@ -74,3 +80,18 @@ def test_python_constants_are_no_inputs():
 )
 def test_the_graph_for_inference_is_the_one_that_is_served(tag_sets, number):
     assert for_inference(tag_sets) == number
+
+
+def test_an_evaluation_graph_that_comes_first_is_never_taken_for_the_one_that_is_served(tmp_path):
+    """An Estimator may write one before the graph that it serves, with a signature of the same name."""
+    folder = write_saved_model(tmp_path / "model", CNN)
+    saved_model = saved_model_file.read(folder / "saved_model.pb")
+    served = type(saved_model.meta_graphs[0]).FromString(saved_model.meta_graphs[0].SerializeToString())
+    saved_model.meta_graphs[0].meta_info_def.tags[:] = ["eval"]
+    saved_model.meta_graphs.append(served)
+    (folder / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    with open_module(str(folder), with_weights=False) as found:
+        assert found.inference is found.meta_graphs[1]
+        assert graph_pairs(found, found)[0] == (found.meta_graphs[1], found.meta_graphs[1])
+    assert choose_signature(Files(folder=folder, name="model"))[0].meta_info_def.tags == ["serve"]
+    assert [model.tags for model in choose_signatures(folder, (), None)] == [("serve",)]

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import surgery
 from surgery.boundary import public
+from surgery.cli.main import main
 from surgery.errors import UsageError
 from surgery.paths import at_home
 from tests.support.running import surgery as run
@@ -49,6 +51,27 @@ def test_the_commands_and_functions_read_and_write_at_home(home, modules):
     assert list(Path().iterdir()) == []
     with pytest.raises(surgery.UsageError, match=f"writing to {home}/bert/1: it exists already"):
         surgery.convert("~/bert/1", "~/bert/1")
+
+
+def test_an_empty_path_does_not_stand_for_the_current_folder(home):
+    """With --overwrite, a shell variable that is not set would replace an export in the current folder."""
+    for call, name in (
+        (lambda: surgery.inspect(""), "module"),
+        (lambda: surgery.convert("m", "", overwrite=True), "destination"),
+        (lambda: surgery.extract("m", ["a.txt", ""], "features"), "inputs"),
+    ):
+        with pytest.raises(UsageError, match=f"reading the argument {name}: expected a path, found an empty text"):
+            call()
+    for arguments in (["plan", ""], ["serving", "m", "--output", ""], ["convert", "m", ""]):
+        done = CliRunner().invoke(main, arguments)
+        assert (done.exit_code, "a shell variable" in done.stderr) == (2, True), done.stderr
+
+
+def test_what_can_be_no_path_is_no_name_of_a_module():
+    with pytest.raises(UsageError, match="reading the argument module: expected a path or a handle, found None"):
+        surgery.inspect(None)
+    with pytest.raises(UsageError, match="reading the argument html: expected a path or a handle, found 3"):
+        surgery.diff("a", "b", html=3)
 
 
 def test_every_argument_that_is_a_path_goes_through_the_same_door(home):

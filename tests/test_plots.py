@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from surgery.errors import UsageError
+from surgery.jobs.attention import document_of
 from surgery.plots import Attention, Similarity
 from tests.support.running import environment
 
@@ -103,3 +104,8 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, attention):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UsageError, match=r"hub-surgery\[plot\]"):
         attention.plot()
+
+
+def test_the_document_of_attention_maps_names_no_secret_of_a_handle():
+    maps = Attention(tokens=("a",), blocks=(0,), probabilities=np.ones((1, 1, 1, 1), np.float32))
+    assert document_of(maps, "a", "https://us:S3CRET@b.org/x")["exported"] == "https://b.org/x"

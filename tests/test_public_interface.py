@@ -38,9 +38,20 @@ def test_there_is_a_function_for_every_command():
 
 def test_every_public_name_is_listed_and_there():
     assert set(surgery.__all__) == FUNCTIONS.keys() | TYPES.keys() | {"__version__"}
-    assert set(surgery.__all__) <= set(dir(surgery))
     with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
         _ = surgery.Nonsense
+
+
+def test_completion_offers_public_names_and_no_others():
+    offered = {name for name in dir(surgery) if not name.startswith("__")}
+    assert set(surgery.__all__) - {"__version__"} <= offered
+    assert offered - set(surgery.__all__) <= {"beam", "edits", "errors", "keras", "limits", "module"}
+
+
+def test_a_public_module_is_there_without_an_import_of_its_own():
+    code = "import sys, surgery; print('surgery.beam' in sys.modules, surgery.beam.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    assert done.stdout == "False surgery.beam\n"
 
 
 def test_the_type_that_each_function_returns_can_be_named():

@@ -110,6 +110,7 @@ def test_what_a_result_leads_to_is_brief_too(results):
         ("x" * 100, repr("x" * 59 + "…")),
         ("a\x1b[2J\u202e", r"'a\x1b[2J\u202e'"),
         ({"a": (1, 2)}, "{'a': (1, 2)}"),
+        (("serve",), "('serve',)"),
         (tuple(range(50)), "<50 int>"),
         (dict.fromkeys(range(50)), "<50 entries>"),
         (["a", 1] * 40, "<80 items>"),

@@ -72,7 +72,8 @@ def convert(
         packed: Leaves padding out of all signatures. Rows of padding in their outputs are zeros. Signatures whose
             outputs do not show padding, such as pooled ones, leave it out in any case.
         keep_head: Also writes the signature `classifier` with the head of the model around the encoder, if that is a
-            dense layer on the pooled output. Its outputs, float32 [batch, labels], have the model's own names.
+            dense layer on the pooled output, or behind another one on the first token. Its outputs, float32 [batch,
+            labels], have the model's own names.
         text: Also writes a SavedModel that takes strings, beside the destination.
         seq_length: The most tokens of a row of the text export; None for all positions of the encoder.
         vocab: The vocabulary file, if the module has none.

@@ -11,8 +11,12 @@ texts         batches of texts of similar length
 model handler of Beam, the Triton server and `surgery.load` run their batches with this package.
 """
 
+WORD_IDS, TYPE_IDS = "input_word_ids", "input_type_ids"
+"""Keys of the token ids and the token types, both [batch, seq]."""
 MASK = "input_mask"
 """Key of the mask, [batch, seq], 1 for a token. As an input it allows padding; as an output it shows text lengths."""
+TOKEN_INPUTS = (WORD_IDS, MASK, TYPE_IDS)
+"""The inputs of a BERT by TF Hub's names, in the order of a list. RoBERTa's and DistilBERT's lack the types."""
 
 BATCH_TOKENS = 2048
 """The most tokens of a batch of a corpus, padding included, unless the caller sets another number."""

@@ -11,12 +11,12 @@ from math import prod
 
 import numpy as np
 
-from surgery.batching import MASK
+from surgery.batching import MASK, TYPE_IDS
 from surgery.batching.sharing import Arrays, Shape
 from surgery.errors import UsageError
 from surgery.records import dataclass
 
-TOKEN_TYPES = ("input_type_ids", "segment_ids")
+TOKEN_TYPES = (TYPE_IDS, "segment_ids")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from surgery.batching import MASK
+from surgery.batching import MASK, TYPE_IDS, WORD_IDS
 from surgery.batching.sharing import Arrays, Layout, Shape, is_matrix, join, length_of, split
 from surgery.records import dataclass
 
 Run = Callable[[Arrays], Mapping[str, np.ndarray]]
 
-IDS = ("input_word_ids", "input_ids")
-PADDABLE = (*IDS, MASK, "input_type_ids", "segment_ids")
+IDS = (WORD_IDS, "input_ids")
+PADDABLE = (*IDS, MASK, TYPE_IDS, "segment_ids")
 """BERT's inputs by today's names and TensorFlow 1's, integers [batch, seq]. Zeros at the end of a row are padding; the
 mask distinguishes them from tokens."""
 

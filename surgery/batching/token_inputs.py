@@ -15,11 +15,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from surgery.batching import MASK
+from surgery.batching import MASK, TYPE_IDS, WORD_IDS
 from surgery.errors import UsageError
 from surgery.wording import did_you_mean
 
-WORD_IDS, TYPE_IDS = "input_word_ids", "input_type_ids"
 SPELLINGS = {
     WORD_IDS: (WORD_IDS, "input_ids", "word_ids", "token_ids"),
     MASK: (MASK, "attention_mask", "padding_mask"),

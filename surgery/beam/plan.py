@@ -8,15 +8,15 @@ from pathlib import Path
 
 from surgery import limits
 from surgery.arguments import argument
-from surgery.batching import MASK
+from surgery.batching import MASK, WORD_IDS
 from surgery.beam import running
 from surgery.beam.arrow import column_type
 from surgery.beam.corpus import LONGEST, Columns, Corpus
 from surgery.beam.pipeline import Extraction
-from surgery.beam.shards import IDS, Layout
+from surgery.beam.shards import Layout
 from surgery.errors import UsageError
 from surgery.export.text_facts import MOST_TOKENS, read_text_facts, read_vocabulary
-from surgery.export.text_signatures import choose_signature, usual_signature
+from surgery.export.text_signatures import TextSignatures
 from surgery.module import InspectedModule, SignatureInfo
 
 
@@ -35,7 +35,8 @@ def plan_extraction(
     """
     files = running.find_files(corpus.inputs)
     folder = Path(module.folder).resolve()
-    chosen = choose_signature(module, exported, signature or usual_signature(module, outputs))
+    signatures = TextSignatures.of(module)
+    chosen = signatures.named(signature or signatures.usual(outputs), exported)
     inputs = tuple(tensor.key for tensor in chosen.inputs)
     columns = Columns(_text_columns(corpus.columns, inputs), corpus.id_column, limits.limit(LONGEST))
     running.check_columns(files, columns, named=bool(corpus.columns or corpus.id_column))
@@ -45,7 +46,7 @@ def plan_extraction(
     layout = Layout(
         inputs=inputs if with_text else (),
         with_id=corpus.id_column is not None,
-        vocabulary=read_vocabulary(folder, facts) if IDS in known else (),
+        vocabulary=read_vocabulary(folder, facts) if WORD_IDS in known else (),
         outputs=tuple(known[name] for name in wanted),
     )
     _check_layout(layout, chosen)
@@ -71,7 +72,7 @@ def _choose_outputs(module: InspectedModule, signature: SignatureInfo, asked: Se
             hint="it has " + ", ".join(known),
         )
     chosen = [name for name in known if name != MASK] if asked is None else list(asked)
-    return tuple(dict.fromkeys([*(name for name in known if name == IDS), *chosen]))
+    return tuple(dict.fromkeys([*(name for name in known if name == WORD_IDS), *chosen]))
 
 
 def _text_columns(asked: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...]:

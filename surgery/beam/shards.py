@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from surgery.batching import WORD_IDS
 from surgery.beam.arrow import column, column_type
 from surgery.beam.corpus import Rejected, Row
 from surgery.beam.tally import Tally, tally, total
@@ -21,7 +22,6 @@ from surgery.module import TensorInfo
 
 PARTS = "_parts"
 """Folder of shards that may be incomplete; a complete run removes it."""
-IDS = "input_word_ids"
 RUNNING = "running"
 """The file in PARTS that exists while a run may write."""
 ROW_GROUP_BYTES = 64 * 2**20
@@ -68,7 +68,7 @@ class Layout(NamedTuple):
             columns.append(pa.array([row.id for row in places], pa.string()))
         columns += [pa.array([row.texts[i] for row in places], pa.string()) for i in range(len(self.inputs))]
         if self.vocabulary:
-            ids = [outputs[IDS] for outputs in found]
+            ids = [outputs[WORD_IDS] for outputs in found]
             words = pa.array(self.vocabulary, pa.string()).take(pa.array(np.concatenate(ids)))
             offsets = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int32)
             columns.append(pa.ListArray.from_arrays(pa.array(offsets), words))
@@ -142,7 +142,7 @@ class ShardWriter:
             self._tally, self._tokens, self._written = Tally(), 0, 0
         self._writer.write_table(table, row_group_size=len(table))
         self._tally = total([self._tally, tally(rows=[row for row, _ in self._rows])])
-        self._tokens += sum(len(outputs.get(IDS, ())) for _, outputs in self._rows)
+        self._tokens += sum(len(outputs.get(WORD_IDS, ())) for _, outputs in self._rows)
         self._written += self._bytes
         self._rows, self._bytes = [], 0
 

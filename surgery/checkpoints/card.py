@@ -12,6 +12,7 @@ from typing import Any
 from surgery.checkpoints.accounting import Accounting
 from surgery.checkpoints.differences import Differences
 from surgery.checkpoints.plan import CheckpointPlan
+from surgery.explanation.heads import DenseHead
 from surgery.wording import all_shown, number
 
 CARD = "README.md"
@@ -95,6 +96,9 @@ def _use(planned: CheckpointPlan) -> Iterator[str]:
             yield 'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")'
     yield "```"
     yield ""
+    if planned.pooling and planned.tokenizer is None:
+        yield "This needs a tokenizer, which is not in this folder: add its files first."
+        yield ""
     if planned.random_layers:
         yield "There is no pooler: without `add_pooling_layer=False`, transformers makes one of random numbers."
         yield ""
@@ -130,13 +134,20 @@ def _evidence(planned: CheckpointPlan) -> Iterator[tuple[str, str, str]]:
             yield field, str(planned.config.changed.get(field, value)), "; ".join(found)
 
 
+def _taken(head: DenseHead) -> str:
+    """What the layer of labels is, in words."""
+    if head.hidden is None:
+        return "a dense layer on the pooled output"
+    return f"a dense layer behind one with {head.hidden.activation} on the first token of the last hidden state"
+
+
 def _labels(planned: CheckpointPlan) -> Iterator[str]:
     if planned.head is None or planned.labelling is None:
         return
     keys, labelling = planned.form.library.head, planned.labelling
     yield "## Classification head"
     yield ""
-    yield f"A dense layer on the pooled output gives the logits of {planned.head.labels} labels."
+    yield f"The logits of {planned.head.labels} labels come from {_taken(planned.head)}."
     if labelling.names is None:
         yield "The source does not name them."
     yield ""

@@ -8,7 +8,7 @@ from surgery.edits import InsertLayer, ReplaceBlock
 from surgery.errors import UnexplainedError
 from surgery.export.manifest import read_manifest
 from surgery.module import InspectedModule
-from surgery.planning.edits import read_edit
+from surgery.planning.edit_words import read_edit
 
 
 def refuse_other_layers(module: InspectedModule) -> None:

@@ -32,7 +32,7 @@ def kept_weights(plan: Plan, *, drop_pooler: bool, drop_head: bool) -> Kept:
     """The weights of a plan, without a pooler or a head that the checkpoint shall not have.
 
     Raises UsageError where one shall be dropped that is not there, or a pooler from which the head is computed, and
-    for a head that is no dense layer on the pooled output, unless it is left out.
+    for a head that is only named, unless it is left out.
     """
     name, pooler = plan.module.name, pooler_scope(plan.inference.family)
     if drop_head and plan.head is None:
@@ -41,11 +41,12 @@ def kept_weights(plan: Plan, *, drop_pooler: bool, drop_head: bool) -> Kept:
         raise UsageError(f"{argument('drop_pooler', True)}: {name} has no pooler that can be left out")
     if isinstance(plan.head, OtherHead) and not drop_head:
         raise UsageError(
-            f"writing {name} for Hugging Face: its head ({', '.join(plan.head.variables)}) is no dense layer on the "
-            f"pooled output: {plan.head.because}",
+            f"writing {name} for Hugging Face: its head ({', '.join(plan.head.variables)}) is none that "
+            f"can be kept: {plan.head.because}",
             hint=f"leave out the head: {argument('drop_head', True)}",
         )
-    if drop_pooler and plan.head is not None and not drop_head:
+    head = plan.outputs.head
+    if drop_pooler and head is not None and head.hidden is None and not drop_head:
         raise UsageError(
             f"{argument('drop_pooler', True)}: the classification head of {name} is computed from the pooled output",
             hint=f"leave out the head, too: {argument('drop_head', True)}",
@@ -59,7 +60,7 @@ def kept_weights(plan: Plan, *, drop_pooler: bool, drop_head: bool) -> Kept:
     }
     return Kept(
         assignments=tuple(a for a in plan.weights.assignments if a not in dropped),
-        head=None if drop_head else plan.outputs.head,
+        head=None if drop_head else head,
         dropped=tuple(dropped.values()),
     )
 

@@ -8,13 +8,14 @@ from surgery.arguments import argument
 from surgery.checkpoints.kept import Kept, pooler_scope
 from surgery.errors import SurgeryError, UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
-from surgery.explanation.config import model_type
+from surgery.explanation.heads import DenseHead
+from surgery.export.manifest import stated_model_type
 from surgery.module import InspectedModule
 from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables.evidence import ConfigEvidence
 from surgery.tables.family import Family
-from surgery.tables.head import BIAS, HEAD, LABELS
+from surgery.tables.head import BIAS, HEAD
 from surgery.tables.layout import Layout, shape_of
 from surgery.tables.publisher import Library, LibraryClass, Publisher
 from surgery.tables.rules import Dialect
@@ -79,15 +80,14 @@ class Form(Brief):
 
 
 def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Form:
-    """The class that has a place for every weight; of several that named by the module's own config, else the first.
+    """The class that has a place for every weight; of several that of the model that the module names, else the first.
 
     Raises:
         UnexplainedError: No class of the library has all weights.
         UsageError: One would have them without the pooler, or without the head.
     """
     family, doing = inference.family, f"writing {module.name} for Hugging Face"
-    described = module.config or module.training_config
-    named = None if described is None else model_type(described)
+    named = stated_model_type(module)
     parts = [*inference.submodels, *([] if kept.head is None else [HEAD])]
     if len(parts) > 1:
         raise UsageError(
@@ -95,17 +95,21 @@ def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Fo
             hint=_WITHOUT_HEAD,
         )
     part = "".join(parts)
-    sizes = inference.sizes if kept.head is None else {**inference.sizes, LABELS: kept.head.labels}
+    sizes = inference.sizes if kept.head is None else {**inference.sizes, **kept.head.sizes}
     shapes = {assignment.target: assignment.shape for assignment in kept.assignments}
     added = {BIAS: (kept.head.labels,)} if kept.head is not None and kept.head.bias is None else {}
     tried: list[tuple[str, list[str]]] = []
+    other_head = False
     unmet = [line for _, publisher, _ in _written(family) for line in unmet_demands(publisher, inference)]
     if unmet:
         raise UnexplainedError(doing, details=tuple(dict.fromkeys(unmet)))
     for dialect, publisher, library in sorted(_written(family), key=lambda row: named not in row[1].model_types):
         if part not in library.classes:
-            what = f"a dense classification head: {library.head.instead}" if part == HEAD else f"sub-model .{part}"
-            tried.append((library.classes[""].name, [what]))
+            tried.append((library.classes[""].name, [f"sub-model .{part}"]))
+            continue
+        if kept.head is not None and (other := _other_head(kept.head, library)):
+            tried.append((library.classes[""].name, [other]))
+            other_head = True
             continue
         chosen = {"scope": library.scope if part else ""}
         tensors, lacking = [], []
@@ -125,7 +129,19 @@ def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Fo
                 zeros=frozenset(tensor.name for tensor in tensors if tensor.target in added),
             )
         tried.append((library.classes[part].name, lacking))
-    raise _refusal(family, doing, part, tried)
+    raise _refusal(family, doing, tried, other_head=other_head)
+
+
+def _other_head(head: DenseHead, library: Library) -> str:
+    """What the class for whole texts has no place for in this head, in words; "" where it has one."""
+    activation = "" if head.hidden is None else head.hidden.activation
+    if activation == library.head.hidden:
+        return ""
+    has, wants = (
+        f"a layer with {name} on the first token before the labels" if name else "a dense layer on the pooled output"
+        for name in (library.head.hidden, activation)
+    )
+    return f"a classification head that is {wants}: {library.classes[HEAD].name} has {has}"
 
 
 def unmet_demands(publisher: Publisher, inference: Inference) -> Iterator[str]:
@@ -177,14 +193,15 @@ def _stored(
         )
 
 
-def _refusal(family: Family, doing: str, part: str, tried: list[tuple[str, list[str]]]) -> SurgeryError:
+def _refusal(family: Family, doing: str, tried: list[tuple[str, list[str]]], *, other_head: bool) -> SurgeryError:
+    """The error of a module that no class can hold. `other_head` says that the head of one computes something else."""
     if not tried:
         return UnexplainedError(f"{doing}: {family.no_library or f'transformers has no model like {family.name}'}")
     nearest: dict[str, list[str]] = {}
     for name, lacking in tried:
         nearest[name] = min(nearest.get(name, lacking), lacking, key=len)
     reasons = [f"transformers' {name} has no place for {_some(lacking)}" for name, lacking in nearest.items()]
-    if part == HEAD and any(HEAD not in library.classes for _, _, library in _written(family)):
+    if other_head:
         return UsageError("; ".join([f"{doing}: {reasons[0]}", *reasons[1:]]), hint=_WITHOUT_HEAD)
     scope = pooler_scope(family)
     if scope is not None and any(all(target.startswith(scope) for target in lacking) for _, lacking in tried):

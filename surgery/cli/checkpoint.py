@@ -14,6 +14,7 @@ from surgery.cli.options import (
     LIMIT,
     MODULE,
     NONFINITE,
+    PATH,
     TRUST,
     VERBOSE,
     Command,
@@ -36,7 +37,7 @@ from surgery.cli.terminal import show, working
     ),
 )
 @MODULE
-@click.argument("destination", type=click.Path(path_type=Path))
+@click.argument("destination", type=PATH)
 @click.option("--verify", is_flag=True, help="Also compute all outputs on both sides, in double precision.")
 @click.option("--drop-pooler", is_flag=True, help="Leave out the pooler, and with it the pooled output.")
 @click.option("--drop-head", is_flag=True, help="Leave out the classification head.")
@@ -54,7 +55,7 @@ from surgery.cli.terminal import show, working
     "--pooling", metavar="NAME", help="Add sentence-transformers' files: mean, cls, max, mean_sqrt_len or pooler."
 )
 @click.option("--tokenizer/--no-tokenizer", default=True, show_default=True, help="Write the tokenizer's files.")
-@click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary file, if the module has none.")
+@click.option("--vocab", type=PATH, help="The vocabulary file, if the module has none.")
 @click.option("--lower-case/--no-lower-case", default=None, help="The casing, if the module does not show it.")
 @NONFINITE
 @ASSUME
@@ -69,7 +70,8 @@ def checkpoint(
 ) -> None:
     """Write a module as a Hugging Face folder: config, weights, tokenizer and model card.
 
-    A classification head goes with it, if it is a dense layer on the pooled output.
+    A classification head goes with it, if it is a dense layer on the pooled output, or behind another one on the first
+    token.
 
     What transformers cannot express is refused before anything is written. Every tensor and hyperparameter is read
     back and compared before the folder is published. Only --verify needs TensorFlow.

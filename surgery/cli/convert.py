@@ -16,6 +16,7 @@ from surgery.cli.options import (
     MODULE,
     NONFINITE,
     OVERWRITE,
+    PATH,
     TRUST,
     VERBOSE,
     Command,
@@ -38,7 +39,7 @@ from surgery.cli.terminal import show, working
     ),
 )
 @MODULE
-@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@click.argument("destination", required=False, type=PATH)
 @chooses_outputs
 @KEEP_HEAD
 @click.option("--text", is_flag=True, help="Also write a SavedModel that takes strings, beside DESTINATION.")
@@ -46,7 +47,7 @@ from surgery.cli.terminal import show, working
 @click.option("--warmup", is_flag=True, help="Also write the requests that TensorFlow Serving runs first.")
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PAGE.html",
     help="Also write a page about the export, to look at and to show.",
 )

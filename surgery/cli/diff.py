@@ -9,7 +9,19 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, MODULES, TIMEOUT, TRUST, VERBOSE, Command, Explained, paths, reports_errors
+from surgery.cli.options import (
+    JSON,
+    LIMIT,
+    MODULES,
+    PATH,
+    TIMEOUT,
+    TRUST,
+    VERBOSE,
+    Command,
+    Explained,
+    paths,
+    reports_errors,
+)
 from surgery.cli.terminal import show, tell, working
 from surgery.comparing.parts import DIFFERENT, PARTS
 from surgery.progress import silent
@@ -40,7 +52,7 @@ from surgery.progress import silent
 @click.option("--numbers", is_flag=True, help="Run both encoders in double precision: where do they part?")
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PAGE.html",
     help="Write the comparison as a page, too: one file that fetches nothing.",
 )

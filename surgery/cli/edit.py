@@ -14,6 +14,7 @@ from surgery.cli.options import (
     LIMIT,
     MODULE,
     OVERWRITE,
+    PATH,
     TRUST,
     VERBOSE,
     Command,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     ),
 )
 @MODULE
-@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@click.argument("destination", required=False, type=PATH)
 @click.option("--keep", metavar="LAYERS", help="Keep these blocks and drop the others.")
 @click.option("--drop", metavar="LAYERS", help="Drop these of the blocks that --keep leaves.")
 @click.option(
@@ -65,7 +66,8 @@ def edit(
     """Export an encoder without some of its blocks or heads.
 
     Outputs before the first effect of an edit are bit-equal to the unedited export's; the manifest lists what changed.
-    Edits are made in the order keep, drop, prune. Python has two more edits: see surgery.edits.
+    Edits are made in the order keep, drop, prune. Python has two more edits: see surgery.edits. Without DESTINATION the
+    export goes to exported/<module name>_edited/<next version>/.
     """
     from surgery.edits import DropBlocks, KeepBlocks
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from surgery.cli.options import PATH
+
 INPUTS = click.option(
     "--inputs",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.npz",
     help="Arrays by input, as numpy.savez writes them: a ragged input as r.values and r.row_splits, a sparse one as "
     "s.indices, s.values and s.dense_shape.",

@@ -20,10 +20,10 @@ from surgery.errors import UsageError
     ),
 )
 @MODULE
-@LIMIT
-@JSON
 @click.option("--signature", metavar="NAME", help="Show this signature only.")
 @click.option("--variables", is_flag=True, help="List every variable.")
+@LIMIT
+@JSON
 @reports_errors
 def inspect(module: str, as_json: bool, signature: str | None, variables: bool) -> None:
     """Show what a SavedModel is: signatures, calls, files, architecture and its evidence. Needs no TensorFlow."""

@@ -23,7 +23,7 @@ from surgery.cli.starting import prepare_tensorflow
 from surgery.cli.stopping import stoppable
 from surgery.cli.terminal import writing
 from surgery.errors import SurgeryError
-from surgery.wording import shown
+from surgery.wording import did_you_mean, shown
 
 EPILOG_EXIT_CODES = """\b
 Exit codes: 0 done, 1 a defect of surgery, 2 wrong usage, 3 not a module, damaged
@@ -54,6 +54,18 @@ class Main(click.Group):
         if cmd_name in READING | RUNNING and cmd_name not in self.commands:
             self.add_command(getattr(import_module(f"surgery.cli.{cmd_name}"), cmd_name))
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, which knows of the commands that have been imported only when it suggests one."""
+        name = args[0]
+        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            from difflib import get_close_matches
+
+            meant = did_you_mean(get_close_matches(name, self.list_commands(ctx), n=2))
+            ctx.fail(f"No such command '{name}'" + (f": {meant}" if meant else "."))
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click's, which writes the group's help here."""

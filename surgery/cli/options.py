@@ -38,6 +38,21 @@ def paths(context: click.Context, parameter: click.Parameter, incomplete: str) -
     return [CompletionItem(incomplete, type="file")]
 
 
+class NamedPath(click.Path):
+    """A path of the command line, as a Path. An empty text is none: a Path of it would be the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("expected a path, found an empty text: a shell variable may not be set", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = NamedPath()
+
+
 class Explained(click.Argument):
     """An argument whose meaning is part of the command's help."""
 
@@ -171,12 +186,12 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace DESTINATION,
 KEEP_HEAD = click.option(
     "--keep-head",
     is_flag=True,
-    help="Add the signature classifier with the model's own head, a dense layer on the pooled output.",
+    help="Add the signature classifier with the model's own head, a dense layer.",
 )
 
 TOKENIZER = (
     click.option("--seq-length", type=click.IntRange(min=3), metavar="N", help="Cut texts to this many tokens."),
-    click.option("--vocab", type=click.Path(path_type=Path), help="The vocabulary file, if the module has none."),
+    click.option("--vocab", type=PATH, help="The vocabulary file, if the module has none."),
     click.option("--lower-case/--no-lower-case", default=None, help="The casing, if the module does not show it."),
 )
 

@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, MODULE, OVERWRITE, TRUST, VERBOSE, Command, reads_texts, reports_errors
+from surgery.cli.options import (
+    JSON,
+    LIMIT,
+    MODULE,
+    OVERWRITE,
+    PATH,
+    TRUST,
+    VERBOSE,
+    Command,
+    reads_texts,
+    reports_errors,
+)
 from surgery.cli.terminal import show, working
 
 
@@ -21,7 +32,7 @@ from surgery.cli.terminal import show, working
     ),
 )
 @MODULE
-@click.argument("destination", required=False, type=click.Path(path_type=Path))
+@click.argument("destination", required=False, type=PATH)
 @reads_texts
 @TRUST
 @OVERWRITE
@@ -32,7 +43,8 @@ from surgery.cli.terminal import show, working
 def preprocess(module: str, destination: Path | None, as_json: bool, verbose: bool, **options: Any) -> None:
     """Write the preprocessor that fits a module, with TF Hub's text API.
 
-    It is callable on strings, and has .tokenize and .bert_pack_inputs(tokens, seq_length=N).
+    It is callable on strings, and has .tokenize and .bert_pack_inputs(tokens, seq_length=N). Without DESTINATION it
+    goes to exported/<module name>_preprocess/<next version>/.
     """
     with working(verbose) as progress:
         done = surgery.preprocess(module, destination, progress=progress, **options)

@@ -15,6 +15,7 @@ from surgery.cli.options import (
     JSON,
     LIMIT,
     MODULES,
+    PATH,
     TIMEOUT,
     TRUST,
     VERBOSE,
@@ -50,7 +51,7 @@ from surgery.progress import silent
     "-o",
     "--output",
     "destination",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PAGE.html",
     help="The file to write.  [default: NAME.html in the current folder]",
 )

@@ -11,6 +11,7 @@ from surgery.cli.inputs import EXAMPLES, INPUTS, given
 from surgery.cli.options import (
     JSON,
     LIMIT,
+    PATH,
     SAVED_MODELS,
     SIGNATURE,
     TIMEOUT,
@@ -41,7 +42,7 @@ from surgery.errors import UsageError
 @click.option(
     "--output",
     "destination",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.npz",
     help="Write the outputs to this file instead of printing their values.",
 )

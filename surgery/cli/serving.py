@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import surgery
-from surgery.cli.options import JSON, LIMIT, TRUST, VERBOSE, Command, reports_errors
+from surgery.cli.options import JSON, LIMIT, PATH, TRUST, VERBOSE, Command, reports_errors
 from surgery.cli.terminal import show, working
 
 
@@ -24,7 +24,7 @@ from surgery.cli.terminal import show, working
         "surgery serving exported/bert/1 --json | jq -r .commands.curl | sh",
     ),
 )
-@click.argument("exported", type=click.Path(path_type=Path))
+@click.argument("exported", type=PATH)
 @click.option("--signature", "signatures", multiple=True, metavar="NAME", help="Only this signature. Repeatable.")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of a request.")
 @click.option("--length", type=click.IntRange(min=1), help="Tokens of a row.  [default: 128, or the longest]")
@@ -35,7 +35,7 @@ from surgery.cli.terminal import show, working
     metavar="LABEL=VERSION",
     help="Serve this version too, for clients that ask for its label. Repeatable.",
 )
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the files there.")
+@click.option("--output", type=PATH, metavar="DIR", help="Write the files there.")
 @click.option("--warmup", is_flag=True, help="Write warm-up requests into EXPORTED, each read back and replayed.")
 @click.option(
     "--mixed-precision",

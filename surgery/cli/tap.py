@@ -12,6 +12,7 @@ from surgery.cli.options import (
     JSON,
     LIMIT,
     OVERWRITE,
+    PATH,
     SAVED_MODEL,
     SIGNATURE,
     TIMEOUT,
@@ -33,7 +34,7 @@ from surgery.cli.terminal import show, working
     ),
 )
 @SAVED_MODEL
-@click.argument("destination", type=click.Path(path_type=Path))
+@click.argument("destination", type=PATH)
 @click.option(
     "--tensor",
     "tensors",

@@ -15,6 +15,7 @@ from surgery.cli.options import (
     LIMIT,
     MODULE,
     NONFINITE,
+    PATH,
     TIMEOUT,
     TRUST,
     VERBOSE,
@@ -35,12 +36,12 @@ from surgery.errors import ParityError
     ),
 )
 @MODULE
-@click.argument("exported", type=click.Path(path_type=Path))
+@click.argument("exported", type=PATH)
 @NONFINITE
 @ASSUME
 @click.option(
     "--node-data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="Write the errors of every output there, for Model Explorer to lay over the export's graph.",
 )

@@ -8,8 +8,6 @@ from surgery.module import InspectedModule, MetaGraphInfo, SignatureInfo, Tensor
 from surgery.records import dataclass
 from surgery.wording import shape_text
 
-TRAIN = "train"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -73,13 +71,13 @@ def compare_calls(a: InspectedModule, b: InspectedModule) -> tuple[Interface, ..
 
 
 def graph_pairs(a: InspectedModule, b: InspectedModule) -> list[tuple[MetaGraphInfo | None, MetaGraphInfo | None]]:
-    """Meta graphs of equal tags. The first graph of each that is not for training is a pair whatever its tags are."""
+    """Meta graphs of equal tags. The graphs for inference are a pair whatever their tags are."""
     rest = [list(one.meta_graphs) for one in (a, b)]
     pairs: list[tuple[MetaGraphInfo | None, MetaGraphInfo | None]] = []
-    serving = [next((g for g in graphs if TRAIN not in g.tags), None) for graphs in rest]
-    if all(serving):
-        pairs.append((serving[0], serving[1]))
-        rest = [[g for g in graphs if g is not one] for graphs, one in zip(rest, serving, strict=True)]
+    inference = [one.inference for one in (a, b)]
+    if all(inference):
+        pairs.append((inference[0], inference[1]))
+        rest = [[g for g in graphs if g is not one] for graphs, one in zip(rest, inference, strict=True)]
     for graph in rest[0]:
         partner = next((other for other in rest[1] if other.tags == graph.tags), None)
         rest[1] = [other for other in rest[1] if other is not partner]

@@ -13,7 +13,7 @@ from surgery.module import InspectedModule, VariableInfo, is_attribute
 from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables import layout
-from surgery.tables.head import BIAS, HEAD, KERNEL
+from surgery.tables.head import HEAD
 from surgery.tables.layout import Layout
 
 
@@ -86,7 +86,7 @@ def map_weights(module: InspectedModule, inference: Inference, head: DenseHead |
     """
     assignments: list[Assignment] = []
     sizes = dict(inference.sizes)
-    kept_weights = () if head is None else head.weights
+    kept_weights = () if head is None else tuple(weight.variable for weight in head.weights)
     dropped = [
         Dropped(variable=v, because=v.outside)
         for v in module.variables
@@ -117,7 +117,7 @@ def map_weights(module: InspectedModule, inference: Inference, head: DenseHead |
                 )
             )
     if head is not None:
-        sizes["labels"] = head.labels
+        sizes |= head.sizes
         assignments += _of_head(module, head, sizes)
     _refuse_double_targets(module, assignments)
     kept = tuple(variable for variable in module.variables if variable.outside is None and is_attribute(variable))
@@ -126,16 +126,15 @@ def map_weights(module: InspectedModule, inference: Inference, head: DenseHead |
 
 def _of_head(module: InspectedModule, head: DenseHead, sizes: Mapping[str, int]) -> Iterator[Assignment]:
     """The way of a head's weights."""
-    kernel = "labels hidden -> hidden labels" if head.transposed else "hidden labels"
-    for variable, target, sentence in zip(head.weights, (KERNEL, BIAS), (kernel, "labels"), strict=False):
-        _refuse_other_dtype(module, variable)
-        found = layout.parse(sentence)
+    for weight in head.weights:
+        _refuse_other_dtype(module, weight.variable)
+        found = layout.parse(weight.axes)
         yield Assignment(
-            variable=variable,
-            target=target,
+            variable=weight.variable,
+            target=weight.target,
             layout=found,
             shape=layout.shape_of(found.right, sizes),
-            rule="a dense layer on the pooled output",
+            rule="a dense layer on the pooled output" if head.hidden is None else "a head with a hidden layer",
             part=HEAD,
             group=HEAD,
         )

@@ -60,14 +60,15 @@ class Ends:
     @property
     def pooled(self) -> Tensor | None:
         """The pooler's output, see pooler.activated; None where the graph does not compute it."""
-        return None if self.family.ends is None else activated(self.anchors, self.family.ends.pooled)
+        ends = self.family.ends
+        return None if ends is None or ends.pooled is None else activated(self.anchors, ends.pooled)
 
     @property
     def sequence(self) -> Tensor:
         """The output of the last block. Raises UnexplainedError."""
         ends = self.family.ends
         if ends is None:
-            raise self.unfound(f"{self.family.name} is only found where it has a call of its own")
+            raise self._only_with_a_call()
         if self.family.repeated is not None:
             last = len(self.anchors.products(self.family.block_input.kernel)) - 1
             norm = self.anchors.at(last).norm_output(ends.sequence)
@@ -80,6 +81,8 @@ class Ends:
 
     def inputs(self) -> dict[str, Tensor]:
         """The tensor [batch, seq] that stands for each of the encoder's inputs. Raises UnexplainedError."""
+        if self.family.ends is None or self.family.ends.attention is None:
+            raise self._only_with_a_call()
         found = {}
         for anchor in self.family.inputs:
             if anchor.table is None:
@@ -115,6 +118,9 @@ class Ends:
             hint="surgery finds an encoder as google-research's modeling.py builds it, once in a graph",
         )
 
+    def _only_with_a_call(self) -> UnexplainedError:
+        return self.unfound(f"{self.family.name} is only found where it has a call of its own")
+
     def _index(self, tensor: Tensor) -> int:
         node = tensor.node
         return output_index(tensor.port, node.proto, self.definitions[node.op]) if node.op in self.definitions else 0
@@ -122,7 +128,8 @@ class Ends:
     def _mask(self) -> Tensor:
         """The mask of the tokens, from which the first block makes what it adds to the logits."""
         ends = self.family.ends
-        added = None if ends is None else self.anchors.mask_added(fill(ends.attention, {"layer": "0"}))
+        kernel = None if ends is None else ends.attention
+        added = None if kernel is None else self.anchors.mask_added(fill(kernel, {"layer": "0"}))
         if added is None:
             raise self.unfound("its first block adds no mask to the attention logits")
         found: dict[Tensor, None] = {}

@@ -12,10 +12,10 @@ from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.explanation.claims import Claim
-from surgery.explanation.heads import LINEAR, LOGITS, DenseHead, Head, Labelling, OtherHead
+from surgery.explanation.heads import LINEAR, LOGITS, DenseHead, Head, HiddenLayer, Labelling, OtherHead
 from surgery.module import Config, InspectedModule
 from surgery.tables.fields import VALID, VALID_NAMES
-from surgery.tables.head import BIAS, HEAD, KERNEL, LABELS, HeadConfig
+from surgery.tables.head import BIAS, DENSE, HEAD, HIDDEN_BIAS, HIDDEN_KERNEL, KERNEL, LABELS, HeadConfig
 from surgery.tables.publisher import Library
 
 
@@ -35,23 +35,42 @@ def described_head(
         return None
     weights = {target: claim for claim in own for target in claim.targets}
     because = _other(module.config, library, weights)
-    if because is None and not pooled:
+    if because is None and not pooled and not library.head.hidden:
         because = "the checkpoint has no pooler, from which its input comes"
     if because is not None:
         names = tuple(sorted(claim.variable.name for claim in own))
         return OtherHead(outputs=(LOGITS,), variables=names, because=because)
     kernel, bias = weights[KERNEL], weights[BIAS]
-    assert kernel.rule.layout is not None, "the row of a kernel has a layout"
-    axis = kernel.rule.layout.left.index((LABELS,))
+    axis = _axis(kernel, LABELS)
     labels = kernel.variable.shape[axis]
     return DenseHead(
         kernel=kernel.variable,
         transposed=axis == 0,
         bias=bias.variable,
         labels=labels,
+        hidden=_hidden(library.head, weights),
         outputs={LOGITS: LINEAR},
         labelling=read_labelling(module.config, library.head, labels, f"reading {module.config.file} of {module.name}"),
     )
+
+
+def _hidden(keys: HeadConfig, weights: Mapping[str, Claim]) -> HiddenLayer | None:
+    """The hidden layer of the class for whole texts, of which its code fixes the activation; None if it has none."""
+    if not keys.hidden:
+        return None
+    kernel = weights[HIDDEN_KERNEL]
+    return HiddenLayer(
+        kernel=kernel.variable,
+        transposed=_axis(kernel, DENSE) == 0,
+        bias=weights[HIDDEN_BIAS].variable,
+        activation=keys.hidden,
+    )
+
+
+def _axis(kernel: Claim, name: str) -> int:
+    """The axis of a stored kernel that has this name."""
+    assert kernel.rule.layout is not None, "the row of a kernel has a layout"
+    return kernel.rule.layout.left.index((name,))
 
 
 def with_labelling(head: Head | None, config: Config | None, library: Library | None, name: str) -> Head | None:
@@ -74,12 +93,13 @@ def _class(config: Config) -> str | None:
 
 
 def _other(config: Config, library: Library, weights: Mapping[str, Claim]) -> str | None:
-    """Why the head is no dense layer on the pooled output, in words; None if it is one."""
+    """Why the head is not that of the library's class for whole texts, in words; None if it is."""
     named = _class(config)
     if named is None:
         return f"{config.file} names no class, and so it does not say what the head reads"
     if HEAD in library.classes and named == library.classes[HEAD].name:
-        lacking = [target for target in (KERNEL, BIAS) if target not in weights]
+        layers = (KERNEL, BIAS, *((HIDDEN_KERNEL, HIDDEN_BIAS) if library.head.hidden else ()))
+        lacking = [target for target in layers if target not in weights]
         return f"the checkpoint has no {' and no '.join(lacking)}" if lacking else None
     reason = next((words for end, words in library.head.others.items() if named.endswith(end)), None)
     return f"its class is {named}: {reason or 'it is not known what its head reads'}"

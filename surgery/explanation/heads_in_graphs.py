@@ -1,4 +1,4 @@
-"""A head as the graph around an encoder shows it: the dense layer on the pooled output behind each output."""
+"""A head as the graph around an encoder shows it: the dense layer of labels behind each output, and what it reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from surgery.explanation.claims import Claim
 from surgery.explanation.ends import Ends, name_of
-from surgery.explanation.heads import LINEAR, LOGITS, DenseHead, Head, HeadGraph, OtherHead
+from surgery.explanation.heads import LINEAR, LOGITS, DenseHead, Head, HeadGraph, HiddenLayer, OtherHead
 from surgery.graphs.dataflow import PRODUCTS, SUMS, through_shapes, upstream
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
@@ -14,10 +14,17 @@ from surgery.graphs.merging import Input
 from surgery.graphs.op_types import definitions_of, is_set
 from surgery.module import InspectedModule
 from surgery.records import dataclass
+from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
+from surgery.tables.first_token import is_first_token
+from surgery.tables.head import HIDDEN_BIAS
+from surgery.tables.pooler import activated
+from surgery.tables.readers import activation_after
 
 ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
 """Activations of logits by the operation that computes them along the last axis."""
+HIDDEN_ACTS = ("tanh", "relu", "gelu", "gelu_tanh")
+"""Activations that a hidden layer may have: those that an encoder here can compute."""
 
 
 def find_head(module: InspectedModule, family: Family, claims: tuple[Claim, ...]) -> Head | None:
@@ -100,10 +107,21 @@ class _Reading:
             transposed=first.transposed,
             bias=bias,
             labels=labels,
+            hidden=None if first.hidden is None else self._layer(first.hidden),
             outputs=activations,
             inner=tuple(activations.keys() - self.outputs.keys()),
             others=tuple(sorted(self.outputs.keys() - activations.keys())),
             open_graph=lambda: self._graph(tensors),
+        )
+
+    def _layer(self, hidden: _Dense) -> HiddenLayer:
+        by_address = {variable.address: variable for variable in self.module.variables}
+        assert hidden.bias is not None, "it was found from its bias"
+        return HiddenLayer(
+            kernel=by_address[hidden.kernel],
+            transposed=hidden.transposed,
+            bias=by_address[hidden.bias],
+            activation=hidden.activation,
         )
 
     def _graph(self, outputs: Mapping[str, Tensor]) -> HeadGraph:
@@ -127,9 +145,10 @@ class _Reading:
     def _own_inputs(self) -> dict[Node, Input] | None:
         """The graph's own inputs, where there is one for each of the encoder's; else None."""
         graph, roles = self.ends.graph, self.ends.family.inputs
-        nodes = {a.name: self.ends.anchors.lookup_input(a.table) for a in roles if a.table is not None}
+        looked_up = [(role, self.ends.anchors.lookup_input(role.table)) for role in roles if role.table is not None]
+        nodes = {role.name: node for role, node in looked_up if node is not None or not role.choice}
         rest = [node for node in graph.inputs if node not in nodes.values()]
-        if None in nodes.values() or len({*nodes.values(), *rest}) != len(roles) or len(rest) != 1:
+        if None in nodes.values() or len(set(nodes.values())) != len(nodes) or len(rest) != 1:
             return None
         (mask,) = (anchor.name for anchor in roles if anchor.table is None)
         found = {node: role for role, node in (*nodes.items(), (mask, rest[0])) if node is not None}
@@ -145,7 +164,7 @@ class _Reading:
         return {node.path for node in upstream(tensor) if node in held}
 
     def _dense(self, tensor: Tensor) -> _Dense | None:
-        """The dense layer on the pooled output behind a tensor; None where the tensor is something else."""
+        """The dense layer of labels behind a tensor; None where the tensor is something else."""
         tensor = see_through(tensor)
         activation = ACTIVATIONS.get(tensor.node.op, LINEAR)
         logits = tensor if activation == LINEAR else see_through(tensor.node.inputs[0])
@@ -155,14 +174,45 @@ class _Reading:
             if bias is not None:
                 product = see_through(logits.node.inputs[position]).node
                 break
-        pooled = self.ends.pooled
-        if product.op != "MatMul" or is_set(product, "transpose_a") or pooled is None:
+        kernel = self._kernel(product)
+        if kernel is None:
             return None
-        kernel = self._variable(product.inputs[1])
-        if kernel is None or see_through(product.inputs[0]).node is not pooled.node:
-            return None
+        taken, pooled, hidden = see_through(product.inputs[0]), self.ends.pooled, None
+        if pooled is None or taken.node is not pooled.node:
+            hidden = self._hidden(taken)
+            if hidden is None:
+                return None
         transposed = is_set(product, "transpose_b")
-        return _Dense(kernel=kernel, transposed=transposed, bias=bias, logits=logits, activation=activation)
+        return _Dense(
+            kernel=kernel, transposed=transposed, bias=bias, logits=logits, activation=activation, hidden=hidden
+        )
+
+    def _kernel(self, product: Node) -> str | None:
+        """The address of the variable by which rows are multiplied; None for a node that is no such product."""
+        if product.op != "MatMul" or is_set(product, "transpose_a"):
+            return None
+        return self._variable(product.inputs[1])
+
+    def _hidden(self, tensor: Tensor) -> _Dense | None:
+        """The dense layer on the first token that gives a tensor by its activation; None for anything else."""
+        if self.ends.family.ends is None:
+            return None
+        for node in upstream(tensor, PRODUCTS):
+            sides = [(self._variable(feed), other) for feed, other in _pairs(node)] if node.op in SUMS else []
+            for bias, other in sides:
+                product = see_through(other).node
+                kernel = None if bias is None else self._kernel(product)
+                if bias is None or kernel is None or not is_first_token(product.inputs[0], self.ends.sequence.node):
+                    continue
+                anchors = Anchors(self.ends.graph, {HIDDEN_BIAS: bias})
+                given, read = activated(anchors, HIDDEN_BIAS), activation_after(anchors, HIDDEN_BIAS)
+                if given is not None and given.node is tensor.node and read is not None and read.value in HIDDEN_ACTS:
+                    transposed = is_set(product, "transpose_b")
+                    logits = Tensor(node, "0")
+                    return _Dense(
+                        kernel=kernel, transposed=transposed, bias=bias, logits=logits, activation=str(read.value)
+                    )
+        return None
 
     def _variable(self, tensor: Tensor) -> str | None:
         """The address of the variable that a tensor is the value of; None where it is something else."""
@@ -196,6 +246,7 @@ class _Dense:
         bias: The address of its bias, or None.
         logits: What it gives.
         activation: What then makes the tensor.
+        hidden: The dense layer that gives its input; None where that is the pooled output.
     """
 
     kernel: str
@@ -203,8 +254,16 @@ class _Dense:
     bias: str | None
     logits: Tensor
     activation: str
+    hidden: _Dense | None = None
 
     @property
     def weights(self) -> set[str]:
-        """The addresses of its kernel and its bias."""
-        return {self.kernel} if self.bias is None else {self.kernel, self.bias}
+        """The addresses of its kernel and its bias, and of those of the layer before it."""
+        own = {self.kernel} if self.bias is None else {self.kernel, self.bias}
+        return own if self.hidden is None else own | self.hidden.weights
+
+
+def _pairs(node: Node) -> tuple[tuple[Tensor, Tensor], ...]:
+    """The two inputs of a sum, each before the other one."""
+    left, right = node.inputs
+    return (left, right), (right, left)

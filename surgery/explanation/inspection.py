@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import Architecture, Inference, infer_architecture
+from surgery.explanation.architecture import Architecture, Inference
 from surgery.explanation.embedded import locate_encoder
 from surgery.explanation.heads import Head
+from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule, VariableInfo
 from surgery.records import dataclass
 from surgery.results import Result, document
@@ -16,7 +17,7 @@ from surgery.sources import well_formed
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Inspection(Result, report="inspection"):
+class Inspection(Result, report="inspect"):
     """The result of `inspect`: a module, and its inference or the reason why no table explains it.
 
     Attributes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import WriteError
+from surgery.explanation.config import model_type
 from surgery.explanation.heads import DenseHead, Labelling, head_data
 from surgery.explanation.outputs import split_entry
 from surgery.formats.text_files import read_json
@@ -43,6 +44,7 @@ def make_manifest(
             "name": module.name,
             "format": module.format,
             "tensorflow_version": module.tensorflow_version,
+            "model_type": stated_model_type(module),
             "sha256": dict(module.fingerprint),
         },
         "architecture": {
@@ -181,6 +183,21 @@ def stated_labelling(module: InspectedModule, head: DenseHead) -> Labelling:
         problem=problem if isinstance(problem, str) else None,
         dropout=float(dropout) if VALID["rate"](dropout) else None,
     )
+
+
+def stated_model_type(module: InspectedModule) -> str | None:
+    """The architecture as a publisher's config names it, such as "xlm-roberta"; None where nothing does.
+
+    Of an export, its manifest may state what its module's config did. One function can have several of these names.
+    """
+    described = module.config or module.training_config
+    if described is not None:
+        return model_type(described)
+    try:
+        stated = read_manifest(Path(module.folder))["source"]["model_type"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return stated if isinstance(stated, str) else None
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from surgery.errors import UsageError, WriteError
 from surgery.export.published import PUBLISHED
 from surgery.processes.scratch import RANDOM, make_locked, remove_abandoned
 from surgery.processes.signals import held_back
+from surgery.sources.files import SAVED_MODEL
 from surgery.wording import is_number
 
 EXCHANGE = 2
@@ -25,7 +26,7 @@ STAGING = re.compile(rf"\..+\.staging-{RANDOM}")
 
 
 def choose_destination(
-    destination: Path | None, module_name: str, *, overwrite: bool, known_by: str = "saved_model.pb"
+    destination: Path | None, module_name: str, *, overwrite: bool, known_by: str = SAVED_MODEL
 ) -> Path:
     """The folder to publish: `destination`, or without it `exported/<module name>/<next integer version>`.
 

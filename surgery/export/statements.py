@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from surgery.explanation.heads import Labelling
-from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, head_statement, read_manifest
+from surgery.export.manifest import MANIFEST, SCHEMA, edits_data, head_statement, read_manifest, stated_model_type
 from surgery.module import InspectedModule
 from surgery.plain import plain
-from surgery.planning.edits import EditedPlan, describe, read_edit
+from surgery.planning.edit_words import describe, read_edit
+from surgery.planning.edits import EditedPlan
 from surgery.planning.plan import Plan
 from surgery.records import dataclass
 
 HISTORY = frozenset({"packages"})
 """Keys that only say how the export was made."""
 LABELLING = frozenset(field.name for field in fields(Labelling))
-"""Statements about the labels of a head, which earlier versions did not make."""
+"""Statements about the labels of a head."""
+SINCE_HEADS = LABELLING | {"hidden"}
+"""Statements about a head that earlier versions did not make."""
 NAMES_OF_HEAD = frozenset({"kernel", "bias", "stored", "others", *LABELLING})
 """Statements about a head that name the module's own variables and outputs, and what its files say of the labels."""
 ABSENT = "nothing"
@@ -91,7 +94,9 @@ def check_statements(
     for key in ("graph", "packed", "keep_head") if isinstance(stated.get("request"), dict) else ():
         if key not in stated["request"]:
             del facts["request"][key]
-    for key in LABELLING if isinstance(stated.get("head"), dict) and facts.get("head") else ():
+    if "source" in facts and "model_type" not in stated.get("source", {}):
+        del facts["source"]["model_type"]
+    for key in SINCE_HEADS if isinstance(stated.get("head"), dict) and facts.get("head") else ():
         if key not in stated["head"]:
             facts["head"].pop(key, None)
     return tuple(f"{MANIFEST}: {line}" for line in _differences(stated, facts, ""))
@@ -131,7 +136,11 @@ def _facts(
     }
     if own:
         facts["evidence"] = {evidence.field: evidence.value for evidence in plan.inference.evidence}
-        facts["source"] = {"format": module.format, "tensorflow_version": module.tensorflow_version}
+        facts["source"] = {
+            "format": module.format,
+            "tensorflow_version": module.tensorflow_version,
+            "model_type": stated_model_type(module),
+        }
         facts["architecture"]["generation"] = architecture.generation
         facts["dropped"] = sorted(drop.variable.name for drop in plan.weights.dropped)
         facts["kept"] = sorted(str(name) for name in (*(v.attribute for v in plan.weights.kept), *module.constants))
@@ -159,11 +168,13 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
         stated["edits"] = {**stated["edits"], "applied": _reworded(stated["edits"].get("applied"))}
     source = stated.pop("source", None)
     if not own and isinstance(stated.get("head"), dict):
-        stated["head"] = {key: value for key, value in stated["head"].items() if key not in NAMES_OF_HEAD}
+        stated["head"] = _nameless(stated["head"])
     if not own:
         return {key: value for key, value in stated.items() if key not in ("evidence", "dropped", "kept")}
     if isinstance(source, dict):
         stated["source"] = {key: source.get(key) for key in ("format", "tensorflow_version")}
+        if "model_type" in source:  # earlier versions did not write it
+            stated["source"]["model_type"] = source["model_type"]
     stated["dropped"] = _sorted([*_by(stated.get("dropped"), "variable", "because")])
     stated["kept"] = _sorted(stated.get("kept"))
     return stated
@@ -172,7 +183,14 @@ def _stated(values: Mapping[str, Any], plan: Plan, *, own: bool) -> dict[str, An
 def _head_facts(plan: Plan, *, own: bool) -> dict[str, Any] | None:
     """What a manifest states of the head that is kept; without the names of variables if they are another module's."""
     found = head_statement(plan)
-    return found if found is None or own else {key: value for key, value in found.items() if key not in NAMES_OF_HEAD}
+    return found if found is None or own else _nameless(found)
+
+
+def _nameless(head: Mapping[str, Any]) -> dict[str, Any]:
+    """A head, or its hidden layer, without what names the module's variables and outputs."""
+    kept = {key: value for key, value in head.items() if key not in NAMES_OF_HEAD}
+    hidden = kept.get("hidden")
+    return {**kept, "hidden": _nameless(hidden)} if isinstance(hidden, dict) else kept
 
 
 def _written(plan: Plan) -> Mapping[str, Any]:

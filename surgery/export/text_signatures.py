@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from surgery.arguments import argument
+from surgery.batching import WORD_IDS
 from surgery.batching.sharing import is_matrix
-from surgery.batching.token_inputs import SPELLINGS, WORD_IDS
+from surgery.batching.token_inputs import SPELLINGS
 from surgery.errors import UsageError
 from surgery.explanation.outputs import split_entry
 from surgery.export.manifest import read_packed
-from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.module import DEFAULT_SIGNATURE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.outputs import DEPTH
 from surgery.planning.texts import text_destination
 from surgery.records import dataclass
+from surgery.sources.files import SAVED_MODEL
 from surgery.wording import did_you_mean
 
-TEXT, PAIR, DEFAULT = "text", "text_pair", "serving_default"
+TEXT, PAIR = "text", "text_pair"
 TOKENS = 0
 """In the place of a number of texts: token ids, their mask and their types."""
 KINDS = {TOKENS: "tokens", 1: "texts", 2: "pairs of texts"}
@@ -59,13 +61,13 @@ class TextSignatures:
 
         Small ones stand before others. `serving_default` is left out where it is `text` by another name.
         """
-        known = signatures_of(self.module)
+        known = self.module.signatures
         usual = PAIR if count == 2 else _usual(known)
         found = [
             signature
             for name, signature in known.items()
             if _takes(signature, count)
-            if name != DEFAULT or TEXT not in known
+            if name != DEFAULT_SIGNATURE or TEXT not in known
         ]
         return sorted(found, key=lambda s: (s.name != usual, _of_depth(s), len(s.outputs), s.name))
 
@@ -93,13 +95,55 @@ class TextSignatures:
         self._check(wanted, candidates, signature)
         whole = [s for s in candidates if all(output_of(s, name) for name in wanted)]
         if whole:
-            small = [s for s in whole if s.name in self.packed and len(s.outputs) < len(whole[0].outputs)]
-            best = min(small, key=lambda s: len(s.outputs)) if small and whole[0].name not in self.packed else whole[0]
-            return [Part(best, wanted)]
+            return [Part(self._smallest(whole[0], whole), wanted)]
         parts: dict[str, list[str]] = {}
         for name in wanted:
             parts.setdefault(next(s.name for s in candidates if output_of(s, name)), []).append(name)
         return [Part(s, tuple(parts[s.name])) for s in candidates if s.name in parts]
+
+    def usual(self, outputs: Sequence[str] | None) -> str:
+        """The one signature to run if none is named: `text`, or a smaller one that has the outputs, without padding.
+
+        Where there is no `text`, it is `serving_default`, which takes texts only in a text export.
+        """
+        known = self.module.signatures
+        name = _usual(known)
+        if not outputs or name not in known:
+            return name
+        alike = [s for s in known.values() if _keys(s.inputs) == _keys(known[name].inputs) and not _of_depth(s)]
+        return self._smallest(known[name], [s for s in alike if _keys(s.outputs) >= set(outputs)]).name
+
+    def named(self, name: str, exported: str) -> SignatureInfo:
+        """The signature of a name. Raises UsageError if there is none, or if it takes anything but texts.
+
+        `exported` is the path that the caller gave, beside which the error looks for a text export.
+        """
+        known = self.module.signatures
+        if name not in known:
+            raise UsageError(
+                f"{argument('signature', name)}: {self.module.name} has no such signature",
+                hint="it has " + (", ".join(sorted(known)) or "none"),
+            )
+        found = known[name]
+        if not found.inputs or not all(map(_is_text, found.inputs)):
+            beside = text_destination(Path(exported))
+            raise UsageError(
+                f"the signature {name} of {self.module.name} takes "
+                f"{', '.join(map(_described, found.inputs)) or 'nothing'}: expected texts, string [batch]",
+                hint=f"its text export takes them: {beside}"
+                if (beside / SAVED_MODEL).is_file()
+                else f"convert the module with {argument('text', True)}: that writes one which does",
+            )
+        return found
+
+    def _smallest(self, usual: SignatureInfo, fitting: Iterable[SignatureInfo]) -> SignatureInfo:
+        """Of signatures that have the outputs, the smallest that leaves padding out; the usual one if it does, too.
+
+        Only the manifest of an export says which do. Its outputs of one name are the same tensor in every signature but
+        those of a depth, whose `sequence_output` is that of a shallower encoder.
+        """
+        small = [] if usual.name in self.packed else [s for s in fitting if s.name in self.packed]
+        return min(small, key=lambda s: len(s.outputs), default=usual)
 
     def _choose(self, count: int, name: str | None) -> SignatureInfo:
         taking = self.taking(count)
@@ -125,62 +169,17 @@ class TextSignatures:
             )
 
 
-def usual_signature(module: InspectedModule, outputs: Sequence[str] | None) -> str:
-    """The signature to run if none is named: the smallest that has the outputs without computing padding, else `text`.
-
-    Only the manifest of an export says that. Its outputs of one name are the same tensor in every signature but those
-    of a depth, whose `sequence_output` is that of a shallower encoder.
-    """
-    known = signatures_of(module)
-    usual = _usual(known)
-    packed = read_packed(Path(module.folder))
-    if not outputs or usual not in known or usual in packed:
-        return usual
-    inputs = [tensor.key for tensor in known[usual].inputs]
-    fitting = [
-        found
-        for name, found in known.items()
-        if name in packed
-        and not name.startswith(DEPTH)
-        and [tensor.key for tensor in found.inputs] == inputs
-        and {tensor.key for tensor in found.outputs} >= set(outputs)
-    ]
-    return min(fitting, key=lambda found: len(found.outputs)).name if fitting else usual
-
-
-def signatures_of(module: InspectedModule) -> dict[str, SignatureInfo]:
-    """The signatures for inference, by name."""
-    return {s.name: s for graph in module.meta_graphs if "train" not in graph.tags for s in graph.signatures}
-
-
-def choose_signature(module: InspectedModule, exported: str, name: str) -> SignatureInfo:
-    """The signature of a name. Raises UsageError if there is none, or if it takes anything but texts."""
-    known = signatures_of(module)
-    if name not in known:
-        raise UsageError(
-            f"{argument('signature', name)}: {module.name} has no such signature",
-            hint="it has " + (", ".join(sorted(known)) or "none"),
-        )
-    found = known[name]
-    if not found.inputs or not all(map(_is_text, found.inputs)):
-        beside = text_destination(Path(exported))
-        raise UsageError(
-            f"the signature {name} of {module.name} takes {', '.join(map(_described, found.inputs)) or 'nothing'}: "
-            "expected texts, string [batch]",
-            hint=f"its text export takes them: {beside}"
-            if (beside / "saved_model.pb").is_file()
-            else f"convert the module with {argument('text', True)}: that writes one which does",
-        )
-    return found
-
-
 def output_of(signature: SignatureInfo, key: str) -> TensorInfo | None:
     """An output of a signature by its key; None where it has none of that key."""
     return next((tensor for tensor in signature.outputs if tensor.key == key), None)
 
 
 def _usual(known: Container[str]) -> str:
-    return TEXT if TEXT in known else DEFAULT
+    return TEXT if TEXT in known else DEFAULT_SIGNATURE
+
+
+def _keys(tensors: Iterable[TensorInfo]) -> set[str]:
+    return {tensor.key for tensor in tensors}
 
 
 def _is_text(tensor: TensorInfo) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_distilbert import HUGGING_FACE
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
-from surgery.families.shared.rows import functional
-from surgery.tables.family import POOLED_L2_NORM_EPS
+from surgery.families.shared.rows import BLOCK, functional
+from surgery.tables.family import POOLED_L2_NORM_EPS, EndAnchors
 from surgery.tables.rules import Dialect
 
 _LACKING = ("type_embeddings/", "pooler_transform/", "embedding_projection/")
@@ -35,7 +35,7 @@ DISTILBERT = replace(
     evidence=tuple(row for row in BERT.evidence if row.field not in _FIELDS),
     allowed={},
     inputs=tuple(anchor for anchor in BERT.inputs if anchor.name != "input_type_ids"),
-    ends=None,
+    ends=EndAnchors(sequence=BLOCK + "/output_layer_norm/beta"),
     encoder=replace(
         BERT.encoder,
         network="surgery.tf.distilbert:DistilBertEncoder",

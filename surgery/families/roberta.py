@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from surgery.families.bert import BERT, HUGGING_FACE_BLOCK
+from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_roberta import POSITIONS, hugging_face_roberta
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
-from surgery.families.shared.rows import functional
+from surgery.families.shared.rows import BLOCK, functional
 from surgery.tables.evidence import GraphEvidence
+from surgery.tables.family import EndAnchors
 from surgery.tables.fields import Field
 from surgery.tables.rules import Dialect, WeightRule, move
 from surgery.tables.token_positions import padding_of_positions
@@ -33,7 +34,7 @@ OURS = Dialect(
     ),
 )
 
-_HUGGING_FACE = hugging_face_roberta("roberta", "Roberta", HUGGING_FACE_BLOCK)
+_HUGGING_FACE = hugging_face_roberta("roberta", "Roberta")
 
 ROBERTA = replace(
     BERT,
@@ -41,8 +42,8 @@ ROBERTA = replace(
     dialects=(
         OURS,
         _HUGGING_FACE,
-        hugging_face_roberta("xlm-roberta", "XLMRoberta", HUGGING_FACE_BLOCK),
-        hugging_face_roberta("camembert", "Camembert", HUGGING_FACE_BLOCK),
+        hugging_face_roberta("xlm-roberta", "XLMRoberta"),
+        hugging_face_roberta("camembert", "Camembert"),
         in_tensorflow(_HUGGING_FACE, "roberta", model_types=("roberta", "xlm-roberta", "camembert")),
     ),
     fields={
@@ -62,7 +63,7 @@ ROBERTA = replace(
     inputs=tuple(
         replace(anchor, choice="types") if anchor.name == "input_type_ids" else anchor for anchor in BERT.inputs
     ),
-    ends=None,
+    ends=EndAnchors(sequence=BLOCK + "/output_layer_norm/beta", pooled="pooler_transform/bias"),
     encoder=replace(
         BERT.encoder,
         network="surgery.tf.roberta:RobertaEncoder",

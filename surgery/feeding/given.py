@@ -156,7 +156,9 @@ def _wrong_parts(feeds: Sequence[Feed], arrays: Mapping[str, np.ndarray]) -> Ite
         if not all(feed.key in arrays for feed in own):
             continue
         parts = [arrays[feed.key] for feed in own]
-        if kind == "ragged":
+        if not all(part.ndim for part in parts):  # a signature may leave the rank of its parts open
+            yield f"{key}: expected lists, found a part that is one value"
+        elif kind == "ragged":
             lengths = [*(len(splits) - 1 for splits in parts[2:]), len(parts[0])]
             for feed, splits, length in zip(own[1:], parts[1:], lengths, strict=True):
                 if not splits.size or splits[0] != 0 or (np.diff(splits) < 0).any() or splits[-1] != length:

@@ -46,6 +46,11 @@ def fitted(value: Any, feed: Feed) -> tuple[np.ndarray, str]:
     return array, note
 
 
+def as_array(value: Any) -> np.ndarray:
+    """What TensorFlow returns for a tensor as an array: a scalar string comes as bare bytes."""
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+
+
 def typed(text: Typed, feed: Feed) -> Any:
     """The Python value of a text. A text that is no JSON is itself where the signature takes strings."""
     try:
@@ -125,7 +130,10 @@ def _strings(value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Texts as bytes in UTF-8, in an array of dtype object. A mapping is a tf.train.Example."""
     if shape is None:
         shape = tuple(_sizes(value))
-    array = np.empty(shape, object)
+    try:
+        array = np.empty(shape, object)
+    except ValueError:
+        raise Misfit(f"found lists in lists, {len(shape)} deep") from None
     for index in np.ndindex(shape):
         item = value
         for axis, place in enumerate(index):
@@ -150,7 +158,10 @@ def _bytes(item: Any) -> bytes:
         except (ValueError, TypeError) as error:
             raise Misfit(f"making a tf.train.Example: {error}") from None
     if isinstance(item, str):
-        return item.encode("utf-8", "surrogateescape")
+        try:
+            return item.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise Misfit(f"found {_sample(item)}, half of a pair of surrogates, which is no text") from None
     if isinstance(item, bytes):
         return bytes(item)
     raise Misfit("found lists of unequal length" if isinstance(item, list | tuple) else f"found {_sample(item)}")

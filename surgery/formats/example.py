@@ -5,6 +5,7 @@ Signatures of Estimators take such strings: each is one row, a list of values by
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def serialized_example(features: Mapping[str, Any]) -> bytes:
     """The bytes of an example. A feature is a value or a list of values.
 
     Texts and bytes are a bytes feature, whole numbers an int64 feature; where one number is a float, all are a float
-    feature. Raises ValueError for a feature that is none of these.
+    feature, float32. Raises ValueError for a feature that is none of these, and for numbers that float32 cannot hold.
     """
     example = _MESSAGES["Example"]()
     for name, given in features.items():
@@ -73,7 +74,16 @@ def serialized_example(features: Mapping[str, Any]) -> bytes:
         elif kinds == {int}:
             feature.int64_list.value.extend(values)
         elif kinds <= {int, float}:
+            _check_float32(name, values)
             feature.float_list.value.extend(values)
         else:
             raise ValueError(f"the feature {name} is {given!r}: expected numbers, or texts, or a list of either")
     return bytes(example.SerializeToString(deterministic=True))
+
+
+def _check_float32(name: str, values: list[Any]) -> None:
+    """Raises ValueError for a number that is too large for float32: the message would hold an infinity in its place."""
+    try:
+        struct.pack(f"<{len(values)}f", *values)
+    except (OverflowError, struct.error) as error:
+        raise ValueError(f"the feature {name} has a number that float32 cannot hold: {error}") from None

@@ -25,7 +25,7 @@ from surgery.graphs.op_types import HANDLES, definitions_of, output_shapes, outp
 from surgery.graphs.reach import computed_from
 from surgery.graphs.recurrence import described_results
 from surgery.graphs.regions import Region, regions_of
-from surgery.module import SignatureInfo
+from surgery.module import DEFAULT_SIGNATURE, SignatureInfo, for_inference
 from surgery.records import dataclass
 from surgery.results import Result
 from surgery.sources import inspect_folder, well_formed
@@ -33,7 +33,7 @@ from surgery.sources.common import meta_graphs
 from surgery.sources.files import Files
 from surgery.sources.location import locate
 
-DEFAULTS = ("serving_default", "default")
+DEFAULTS = (DEFAULT_SIGNATURE, "default")
 """The signature that is used when none is named: the first of these that exists."""
 WILDCARDS = frozenset("*?[")
 
@@ -149,8 +149,8 @@ def matching(listing: GraphListing, pattern: str | None) -> GraphListing:
 def choose_signature(files: Files, asked: str | None = None) -> tuple[Any, tuple[SignatureInfo, ...], SignatureInfo]:
     """The meta graph of the chosen signature, all its signatures, and the chosen one.
 
-    If several meta graphs have the signature, one without the tag "train" is chosen. Raises ModuleError for anything
-    but a SavedModel, and UsageError for a signature that it does not have.
+    If several meta graphs have the signature, that for inference is chosen. Raises ModuleError for anything but a
+    SavedModel, and UsageError for a signature that it does not have.
     """
     if files.saved_model is None:
         checkpoint = inspect_folder(files)
@@ -160,6 +160,7 @@ def choose_signature(files: Files, asked: str | None = None) -> tuple[Any, tuple
         )
     graphs = list(zip(files.saved_model.meta_graphs, meta_graphs(files.saved_model), strict=True))
     graphs.sort(key=lambda pair: "train" in pair[1].tags)
+    graphs.insert(0, graphs.pop(for_inference([graph.tags for _, graph in graphs]) or 0))
     names = list(dict.fromkeys(signature.name for _, graph in graphs for signature in graph.signatures))
     if not names:
         raise ModuleError(

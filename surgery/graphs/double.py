@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from surgery.graphs.functions import called_functions
+from surgery.graphs.large_products import LARGE, Product, in_parts
 from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
-from surgery.graphs.parts import LARGE, Product, in_parts
 from surgery.graphs.reach import ancestors, owner
 from surgery.graphs.widening import cast, copy_attributes, is_float, one_value, widen_function
 from surgery.records import dataclass

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from surgery.graphs.ordering import feeds_first
+from surgery.graphs.reach import owner
 
 ENTER, EXIT = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"})
 SWITCH, MERGE = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "RefMerge"})
@@ -49,23 +50,19 @@ def _frames_of(nodes: Mapping[str, Any], name: str, frames: Mapping[str, tuple[F
     if node.op in EXIT or (node.op in MERGE and not _opens_a_loop(nodes, node)):
         return around[:-1]
     if node.op in SWITCH:
-        condition = _owner(node.input[1])
+        condition = owner(node.input[1])
         while nodes[condition].op == "Identity":
-            condition = _owner(nodes[condition].input[0])
+            condition = owner(nodes[condition].input[0])
         if nodes[condition].op != "LoopCond":
             return (*around, Frame("branch", condition))
     return around
 
 
 def _opens_a_loop(nodes: Mapping[str, Any], merge: Any) -> bool:
-    return any(nodes[_owner(feed)].op in AGAIN for feed in merge.input if _owner(feed) in nodes)
+    return any(nodes[owner(feed)].op in AGAIN for feed in merge.input if owner(feed) in nodes)
 
 
 def _feeds(nodes: Mapping[str, Any], name: str) -> Iterator[str]:
     """The operations that feed an operation or run before it, except those that start a loop's next step."""
-    feeds = (_owner(feed) for feed in nodes[name].input)
+    feeds = (owner(feed) for feed in nodes[name].input)
     return (feed for feed in feeds if feed in nodes and nodes[feed].op not in AGAIN)
-
-
-def _owner(feed: str) -> str:
-    return feed.removeprefix("^").partition(":")[0]

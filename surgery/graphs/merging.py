@@ -84,6 +84,7 @@ class Merging:
         self._graph_def, self._definition = graph_def, definition
         self.stops = STOPS if differentiable else frozenset()
         self._definitions: dict[str, Any] = {}
+        self._defaults: dict[str, dict[str, bytes]] = {}
         self._names: dict[Any, str] = {}
         self._inputs: dict[Input, str] = {}
         self._variables: dict[str, str] = {}
@@ -95,7 +96,9 @@ class Merging:
         """Adds a part.
 
         Raises ValueError for a graph that feeds itself, that needs an operation without a definition, in which a branch
-        of a condition is chosen by control inputs alone, or whose functions contradict another part's.
+        of a condition is chosen by control inputs alone, whose functions contradict another part's, that has an output
+        of the same name as another part, computed in another way, or that takes another output of a node which stands
+        for an input.
         """
         source = part.graph.root.graph.graph_def
         if not self._graph_def.versions.producer:
@@ -130,7 +133,8 @@ class Merging:
         """
         definition = self.definition(op, graph)
         serialized = {key: value.SerializeToString(deterministic=True) for key, value in attributes.items()}
-        serialized = {**_defaults(definition), **{k: value for k, value in serialized.items() if not k.startswith("_")}}
+        written = {key: value for key, value in serialized.items() if not key.startswith("_")}
+        serialized = {**self._defaults_of(op, definition), **written}
         key = (op, tuple(inputs), tuple(sorted(serialized.items())))
         if key not in self._names or (definition.is_stateful and op not in READS):
             node = self._graph_def.node.add(name=unused(name, self._taken), op=op, input=inputs)
@@ -142,8 +146,9 @@ class Merging:
         return self._names[key]
 
     def output(self, name: str, tensor: str) -> None:
-        """Returns a tensor under a name."""
-        self._tensors[name] = tensor
+        """Returns a tensor under a name. Raises ValueError for a name that another tensor has."""
+        if self._tensors.setdefault(name, tensor) != tensor:
+            raise ValueError(f"it computes {name} once more, in another way")
 
     def definition(self, op: str, graph: Any) -> Any:
         """The OpDef of an operation, or the signature of a function that is called by its name. Raises ValueError."""
@@ -155,6 +160,13 @@ class Merging:
             self._definitions[op] = found
         return self._definitions[op]
 
+    def _defaults_of(self, op: str, definition: Any) -> Mapping[str, bytes]:
+        """The attributes of an operation that have a default, with it."""
+        if op not in self._defaults:
+            attributes = [attribute for attribute in definition.attr if attribute.HasField("default_value")]
+            self._defaults[op] = {a.name: a.default_value.SerializeToString(deterministic=True) for a in attributes}
+        return self._defaults[op]
+
     def _add_functions(self, graph: Any, node: Any) -> None:
         for function in reachable(graph.library, [node]):
             name, body = function.signature.name, function.SerializeToString(deterministic=True)
@@ -162,16 +174,11 @@ class Merging:
                 written = self._graph_def.library.function.add()
                 written.CopyFrom(function)
                 for inner in written.node_def:
-                    for key, value in _defaults(self.definition(inner.op, graph)).items():
+                    for key, value in self._defaults_of(inner.op, self.definition(inner.op, graph)).items():
                         if key not in inner.attr:
                             inner.attr[key].MergeFromString(value)
             if self._functions.setdefault(name, body) != body:
                 raise ValueError(f"two of its graphs have different functions {name}")
-
-
-def _defaults(definition: Any) -> dict[str, bytes]:
-    attributes = [attribute for attribute in definition.attr if attribute.HasField("default_value")]
-    return {a.name: a.default_value.SerializeToString(deterministic=True) for a in attributes}
 
 
 class _Adding:
@@ -232,6 +239,8 @@ class _Adding:
             if port.isdigit()
             else output_index(port, node.proto, self._merging.definition(node.op, self._source))
         )
+        if index and node in self._part.inputs:
+            raise ValueError(f"it takes output {index} of {node.path}, whose first output stands for an input")
         return f"{self._written[node]}:{index}"
 
 

@@ -14,6 +14,7 @@ from surgery.plain import plain
 from surgery.planning.texts import text_destination
 from surgery.plots import Attention
 from surgery.sources.files import SAVED_MODEL
+from surgery.sources.handles import without_secrets
 
 SCHEMA = 1
 DECIMALS = 4
@@ -33,11 +34,11 @@ def attention_of(exported: str, text: str, *, trust: bool = False) -> Data:
     beside = text_destination(Path(exported))
     runs = str(beside) if (beside / SAVED_MODEL).is_file() else exported
     with load_export(runs, trust=trust) as loaded:
-        return document_of(loaded.attention(text), text, runs)
+        return document_of(loaded.attention(text), text, runs, loaded.seq_length)
 
 
-def document_of(attention: Attention, text: str, exported: str) -> Data:
-    """The document of attention maps, which `exported` computed of a text."""
+def document_of(attention: Attention, text: str, exported: str, seq_length: int) -> Data:
+    """The document of attention maps, which `exported` computed of a text in rows of at most `seq_length` tokens."""
     count = len(attention.tokens)
     if count > LONGEST:
         raise UsageError(
@@ -46,8 +47,9 @@ def document_of(attention: Attention, text: str, exported: str) -> Data:
         )
     return {
         "schema": SCHEMA,
-        "exported": exported,
+        "exported": without_secrets(exported),
         "text": text,
+        "seq_length": seq_length,
         "tokens": list(attention.tokens),
         "blocks": list(attention.blocks),
         "probabilities": plain(np.round(attention.probabilities.astype(np.float64), DECIMALS).tolist()),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgery.arguments import argument
+from surgery.batching import WORD_IDS
 from surgery.comparing.difference import Difference
 from surgery.comparing.facts import compare_architectures, compare_constants
 from surgery.comparing.files import compare_assets, vocabulary
@@ -36,7 +37,6 @@ from surgery.sources.opening import closed, open_module
 
 NEED_WEIGHTS = {"constants", "variables"}
 """Parts for which the weights of an archive are unpacked."""
-WORDS = "input_word_ids"
 
 
 def diff_modules(
@@ -91,10 +91,10 @@ def diff_modules(
 
 def page_of(diff: Data) -> str:
     """The page of a comparison, from its JSON alone."""
-    from surgery.pages.rendering import render  # which imports jinja2
+    from surgery.pages.rendering import render, views_of  # which imports jinja2
 
-    title = f"{diff['a']['name']} and {diff['b']['name']}"
-    return render(title=title, kind="Two modules side by side", sections=DIFF, documents={"diff": diff})
+    title, documents = f"{diff['a']['name']} and {diff['b']['name']}", {"diff": diff}
+    return render(title=title, kind="Two modules side by side", views=views_of(DIFF, documents), documents=documents)
 
 
 def _closed(one: Side, module: str) -> Side:
@@ -177,4 +177,4 @@ def _word_table(a: Side, b: Side) -> str | None:
     """The name of the word embeddings, where the weights are paired by meaning."""
     if a.family is None or b.family is None or a.family.name != b.family.name:
         return None
-    return next((anchor.table for anchor in a.family.inputs if anchor.name == WORDS), None)
+    return next((anchor.table for anchor in a.family.inputs if anchor.name == WORD_IDS), None)

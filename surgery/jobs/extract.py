@@ -22,6 +22,7 @@ from surgery.progress import Progress, silent
 from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
+from surgery.sources.handles import without_secrets
 
 RECORD = "_extraction.json"
 """The record of a run and its results. Readers of Parquet folders skip names that start with "_"."""
@@ -34,7 +35,7 @@ Run = Callable[[str, str | None], Ran]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Extracted(Result, report="extraction"):
+class Extracted(Result, report="extract"):
     """A finished extraction.
 
     Attributes:
@@ -96,7 +97,7 @@ def extract_features(
         plan = replace(plan, batch_tokens=batch_tokens, least_shares=runner.shares, threads=runner.threads, trust=trust)
         record = {
             "schema": RECORD_SCHEMA,
-            "exported": exported,
+            "exported": without_secrets(exported),
             "sha256": dict(module.fingerprint),
             "signature": plan.signature,
             "outputs": [tensor.key for tensor in plan.layout.outputs],

@@ -9,7 +9,7 @@ from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.export.padding_id import padding_id
 from surgery.export.text_facts import MOST_TOKENS, read_text_facts, read_vocabulary
-from surgery.export.text_signatures import TOKENS, TextSignatures, choose_signature
+from surgery.export.text_signatures import TOKENS, TextSignatures
 from surgery.jobs.loaded_export import LoadedExport
 from surgery.jobs.text_runner import TextRunner
 from surgery.module import SERVE
@@ -57,7 +57,7 @@ def _no_texts(signatures: TextSignatures, exported: str) -> UsageError:
             hint=f"convert the module with {argument('text', True)}, and load the export that takes texts",
         )
     try:
-        choose_signature(module, exported, tokens[0].name)
+        signatures.named(tokens[0].name, exported)
     except UsageError as error:
         return error
     raise AssertionError("a signature takes either texts or tokens")

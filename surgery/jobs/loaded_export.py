@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from surgery.arguments import OneOrMore, argument, one_or_more
-from surgery.batching import BATCH_TOKENS, MASK
+from surgery.batching import BATCH_TOKENS, MASK, WORD_IDS
 from surgery.batching.token_arrays import token_arrays
-from surgery.batching.token_inputs import WORD_IDS, named
+from surgery.batching.token_inputs import named
 from surgery.boundary import public
 from surgery.errors import ModuleError, UsageError
 from surgery.explanation.outputs import EMBEDDING
@@ -22,7 +22,6 @@ from surgery.plots import Attention, Similarity
 from surgery.progress import Progress, silent
 from surgery.results import Brief
 
-IDS = "input_word_ids"
 ATTENTION = "attention_probs"
 BLOCK = "encoder_outputs"
 
@@ -166,8 +165,8 @@ class LoadedExport(Brief):
             ```
         """
         rows, count = self._rows_of(texts)
-        parts = self._signatures.parts((IDS,), count, None)
-        found = [self._pieces(row[IDS]) for row in self._runner.run(rows, parts, BATCH_TOKENS, silent)]
+        parts = self._signatures.parts((WORD_IDS,), count, None)
+        found = [self._pieces(row[WORD_IDS]) for row in self._runner.run(rows, parts, BATCH_TOKENS, silent)]
         return found[0] if is_one(texts) else found
 
     @public
@@ -201,10 +200,10 @@ class LoadedExport(Brief):
                 if single
                 else f"convert the module with {argument('taps', ATTENTION)} and {argument('text', True)}",
             )
-        parts = self._signatures.parts((*names.values(), IDS), count, None)
+        parts = self._signatures.parts((*names.values(), WORD_IDS), count, None)
         (row,) = self._runner.run(rows, parts, BATCH_TOKENS, silent)
         return Attention(
-            tokens=tuple(self._pieces(row[IDS])),
+            tokens=tuple(self._pieces(row[WORD_IDS])),
             blocks=tuple(names),
             probabilities=np.stack([row[name] for name in names.values()]),
         )
@@ -286,6 +285,11 @@ class LoadedExport(Brief):
         if not self._vocabulary:
             raise ModuleError(
                 f"tokens of {self._name}: no manifest names its vocabulary",
+                hint=f"convert the module with {argument('text', True)} again",
+            )
+        if (largest := max(ids, default=0)) >= (size := len(self._vocabulary)):
+            raise ModuleError(
+                f"tokens of {self._name}: its manifest names a vocabulary of {size} tokens, found the id {largest}",
                 hint=f"convert the module with {argument('text', True)} again",
             )
         return [self._vocabulary[number] for number in ids]

@@ -12,8 +12,8 @@ from surgery.export.publish import check_apart, choose_destination, publish, sta
 from surgery.graphs.model_explorer import WORST, NodeData, node_data, node_ids, places_of
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
+from surgery.proof.compared import of_export
 from surgery.proof.parity import MAX_DIFFERENCE, OutputDiff, ParityReport, of_rms
-from surgery.proof.parts import of_export
 
 DIFFERENCE = "difference.json"
 """The file by which a folder of node data is known."""

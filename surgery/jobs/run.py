@@ -12,7 +12,8 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError, WriteError
 from surgery.export.publish import check_apart, check_parents, publish_file, staging
 from surgery.feeding.feeds import Feed, names_of_parts, returned, taken
-from surgery.feeding.given import Given, fit
+from surgery.feeding.given import Fed, Given, fit
+from surgery.feeding.values import as_array
 from surgery.formats.npz import write_npz
 from surgery.graph_taps.listing import choose_signature
 from surgery.progress import Progress, silent
@@ -25,7 +26,7 @@ from surgery.wording import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Ran(Result, report="running"):
+class Ran(Result, report="run"):
     """What a signature has returned.
 
     Attributes:
@@ -72,7 +73,9 @@ def run_signature(
         with well_formed(files.name):
             meta_graph, _, info = choose_signature(files, signature)
             feeds = taken(info, names_of_parts(inspect_saved_model(files), info.name))
-        fed = fit(feeds, inputs, f"giving inputs to the signature {info.name} of {files.name}")
+        doing = f"giving inputs to the signature {info.name} of {files.name}"
+        fed = fit(feeds, inputs, doing)
+        by_tensor = _by_tensor(fed, doing)
         wanted = _wanted(returned(info), outputs, f"{files.name}, signature {info.name}")
         permission = clear(files, trust=trust)
         progress("start TensorFlow", 0, 0)
@@ -88,10 +91,10 @@ def run_signature(
             progress("run the signature", 0, 0)
             found = session.fetch(
                 {feed.key: str(feed.tensor) for feed in wanted},
-                {str(feed.tensor): fed.arrays[feed.key] for feed in fed.feeds},
+                by_tensor,
                 hint="the graph refuses these inputs: the message above is TensorFlow's own",
             )
-    arrays = {key: _array(value) for key, value in found.items()}
+    arrays = {key: as_array(value) for key, value in found.items()}
     if destination is not None:
         _write(arrays, destination)
     return Ran(
@@ -134,6 +137,22 @@ def _write(outputs: Mapping[str, np.ndarray], destination: Path) -> None:
         publish_file(staged, destination)
 
 
+def _by_tensor(fed: Fed, doing: str) -> dict[str, np.ndarray]:
+    """The values by the tensors of the graph. Raises UsageError where two inputs are one tensor with two values."""
+    found: dict[str, np.ndarray] = {}
+    keys: dict[str, str] = {}
+    for feed in fed.feeds:
+        tensor, array = str(feed.tensor), fed.arrays[feed.key]
+        first = found.setdefault(tensor, array)
+        if first.tolist() != array.tolist() and not np.array_equal(first, array, equal_nan=first.dtype.kind in "fc"):
+            raise UsageError(
+                f"{doing}: {keys[tensor]} and {feed.key} are one tensor of the graph, {tensor}, and have two values",
+                hint="give both the same value",
+            )
+        keys.setdefault(tensor, feed.key)
+    return found
+
+
 def _wanted(feeds: Sequence[Feed], names: Sequence[str] | None, of: str) -> tuple[Feed, ...]:
     """The outputs to compute: all, or those that are named. The name of a ragged or sparse output stands for its parts.
 
@@ -159,8 +178,3 @@ def _wanted(feeds: Sequence[Feed], names: Sequence[str] | None, of: str) -> tupl
             hint=f"choose others with {argument('outputs')}",
         )
     return tuple(chosen.values())
-
-
-def _array(value: object) -> np.ndarray:
-    """What a session returns for a tensor as an array: a scalar string comes as bare bytes."""
-    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)

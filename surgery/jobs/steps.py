@@ -10,19 +10,20 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.errors import ParityError
+from surgery.errors import LimitError, ModuleError, ParityError
 from surgery.explanation.convention import Convention
 from surgery.jobs.opened import Opened
 from surgery.jobs.reference import Ran, reference_of, run
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
+from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof import float64
 from surgery.proof.battery import Batch, first_look
 from surgery.proof.calls import CALL
 from surgery.proof.comparison import Arrays, Outputs, Recording, compare, names_of
 from surgery.proof.contract import check_contract
-from surgery.proof.expected import inner_outputs
+from surgery.proof.expected import inner_outputs, judged_names
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
 from surgery.records import dataclass
 from surgery.scanning.gate import let_through
@@ -95,7 +96,8 @@ def rebuild(opened: Opened, folder: Path | None, progress: Progress) -> Recorded
             constants = opened.weights.constants()
             write_saved_model(Export(module=opened.plan.module, traces=traces, constants=constants), folder)
         del traces
-        give_back()  # Keras's cycles hold the encoder's variables
+        if opened.plan.module.weight_bytes > SMALL:
+            give_back()  # Keras's cycles hold the encoder's variables
         later = run(opened, reference, rest, progress)
     return _recorded(opened, [early, later])
 
@@ -108,20 +110,29 @@ def open_export(folder: Path, *, trust: bool = False) -> InspectedModule:
 def judge(recorded: Recorded, exported: InspectedModule, progress: Progress = silent) -> ParityReport:
     """Compares a recorded module with an export on disk: outputs, weights and contract.
 
-    If they differ, the report has not passed. Raises ModuleError when the export cannot be loaded or run.
+    If they differ, the report has not passed. An export of another encoder may refuse the module's batches, such as
+    token ids beyond its vocabulary: the report then has no outputs. Raises ModuleError when the export cannot be
+    loaded, and when it cannot be run although its weights and contract are the module's.
     """
-    from surgery.tf.recording import LoadedExport
+    from surgery.tf.recording import SMALL, LoadedExport
 
     plan = recorded.plan
     with well_formed(exported.folder):
         contract = check_contract(plan.module, exported, plan.inference, plan.weights, plan.outputs)
     progress("load the export", 0, 0)
-    with LoadedExport(exported) as loaded:
-        bits = compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes)))
+    small = exported.weight_bytes <= SMALL
+    with LoadedExport(exported) as loaded, background("hash", at_once=small) as thread:  # while the graphs are imported
+        bits = thread.start(lambda: compare_weights(recorded.hashes, loaded.hashes(list(recorded.hashes))))
         tick = counting(progress, "run the export", len(recorded.battery))
-        replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
-        outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
-    return make_report(recorded, outputs, bits, contract, loaded)
+        try:
+            replayed = loaded.replay(plan.inference, plan.outputs, recorded.battery, recorded.expected, tick)
+            bits.result()  # the runs use the memory that hashing has taken
+            outputs = compare(recorded.battery, recorded.expected, replayed, loaded.same_as)
+        except ModuleError as error:
+            if isinstance(error, LimitError) or (bits.result().passed and not contract):
+                raise
+            outputs, contract = (), (f"the export cannot be run on the module's inputs: {error.message}", *contract)
+    return make_report(recorded, outputs, bits.result(), contract, loaded)
 
 
 def make_report(
@@ -142,12 +153,7 @@ def make_report(
         contract=(*contract, *loaded.problems),
         nonfinite_weights=recorded.nonfinite,
         inner=recorded.inner,
-        unmatched=tuple(
-            f"{name}.{output}"
-            for name, signature in plan.outputs.extra.items()
-            for output in signature.outputs
-            if f"{name}.{output}" not in recorded.names
-        ),
+        unmatched=tuple(name for name in judged_names(plan.inference, plan.outputs) if name not in recorded.names),
         formulas=tuple(dict.fromkeys((*recorded.formulas, *loaded.formulas))),
         lacking={**recorded.lacking, **loaded.lacking},
         blocks=plan.inference.outputs.blocks_of([diff.name for diff in outputs], plan.outputs.tap_names),

@@ -11,23 +11,26 @@ from typing import Any
 from surgery.errors import UnexplainedError, UsageError
 from surgery.export.manifest import MANIFEST, read_request
 from surgery.export.statements import Statements, check_statements, read_statements, unknown_keys
+from surgery.export.text_facts import read_text_facts
 from surgery.jobs.node_data import check_node_data, files_of, write_node_data
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import judge, open_export, record
 from surgery.jobs.verify_edited import StatedEdits, judge_again, named_edits, record_edited, stated_edits
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, closed_plan, make_plan
+from surgery.planning.texts import encoder_beside
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
 from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
+from surgery.sources.files import SAVED_MODEL
 from surgery.sources.single_files import no_export
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Verification(Result, report="verification"):
+class Verification(Result, report="verify"):
     """The verdict on an export.
 
     Attributes:
@@ -82,11 +85,13 @@ def verify_export(
     """
     if node_data is not None:
         node_data = check_node_data(node_data, [module, exported], overwrite=overwrite)
-    if not (exported / "saved_model.pb").is_file():
+    if not (exported / SAVED_MODEL).is_file():
         raise no_export(exported)
     with open_to_run(module, trust=trust) as source:
         export = open_export(exported, trust=trust)
         statements = read_statements(exported)
+        if read_text_facts(exported) is not None:
+            raise _text_export(exported)
         own_edits = named_edits(read_statements(Path(source.folder)).values)
         with _edited(source.name, own_edits):
             plan, edits = _plan(source, export, statements, assume)
@@ -113,6 +118,15 @@ def verify_export(
         edits=edits.words,
         unproven=unproven,
         node_data=node_data,
+    )
+
+
+def _text_export(exported: Path) -> UsageError:
+    """The error for an export that takes strings: tokens go into the graphs that are compared."""
+    beside = encoder_beside(exported)
+    return UsageError(
+        f"verifying {exported}: expected an export that takes token ids, found a text export",
+        hint=f"verify the export of its encoder, {beside or 'which convert wrote with it'}",
     )
 
 

@@ -17,7 +17,8 @@ from surgery.jobs.edited_export import check_edited, edited_hashes, write_edited
 from surgery.jobs.opened import MakeBattery, open_weights
 from surgery.jobs.steps import Recorded, make_report, rebuild, record
 from surgery.module import InspectedModule
-from surgery.planning.edits import EditedPlan, apply_edits, read_edit
+from surgery.planning.edit_words import read_edit
+from surgery.planning.edits import EditedPlan, apply_edits
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.progress import Progress, counting, silent

@@ -4,11 +4,20 @@ Import the names from here: `from surgery.module import InspectedModule`.
 """
 
 from surgery.module.inspected import Config, InspectedModule
-from surgery.module.signatures import SERVE, MetaGraphInfo, OutputName, SignatureInfo, TensorInfo, for_inference
+from surgery.module.signatures import (
+    DEFAULT_SIGNATURE,
+    SERVE,
+    MetaGraphInfo,
+    OutputName,
+    SignatureInfo,
+    TensorInfo,
+    for_inference,
+)
 from surgery.module.traces import Structure, Trace, describe, leaves
 from surgery.module.variables import Tensors, VariableInfo, is_attribute, no_tensors
 
 __all__ = [
+    "DEFAULT_SIGNATURE",
     "SERVE",
     "Config",
     "InspectedModule",

@@ -101,6 +101,12 @@ class InspectedModule(Brief):
         return found[0] if found else None
 
     @property
+    def inference(self) -> MetaGraphInfo | None:
+        """The meta graph for inference; None where there is none, as for a checkpoint."""
+        number = for_inference(self.tag_sets)
+        return None if number is None else self.meta_graphs[number]
+
+    @property
     def inference_graph(self) -> Any:
         """The message of the inference meta graph. Raises LookupError where there is none, as for a checkpoint."""
         number = for_inference(self.tag_sets)
@@ -116,10 +122,7 @@ class InspectedModule(Brief):
     @property
     def signatures(self) -> dict[str, SignatureInfo]:
         """Signatures of the inference meta graph."""
-        number = for_inference(self.tag_sets)
-        return (
-            {} if number is None else {signature.name: signature for signature in self.meta_graphs[number].signatures}
-        )
+        return {} if self.inference is None else {signature.name: signature for signature in self.inference.signatures}
 
     @property
     def tag_sets(self) -> tuple[tuple[str, ...], ...]:

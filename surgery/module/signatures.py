@@ -10,6 +10,8 @@ from surgery.wording import shape_text
 
 SERVE = ("serve",)
 """The tags that the server loads unless --saved_model_tags says otherwise."""
+DEFAULT_SIGNATURE = "serving_default"
+"""The signature that clients of a server run unless they name another."""
 
 
 def for_inference(tag_sets: Sequence[Iterable[str]]) -> int | None:

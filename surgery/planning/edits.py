@@ -5,9 +5,9 @@ An edit that hits nothing, or blocks and heads that the encoder does not have, i
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from surgery.edits import DropBlocks, Edit, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
@@ -17,7 +17,8 @@ from surgery.explanation.assignment import Dropped, map_weights
 from surgery.explanation.claims import Claim
 from surgery.explanation.convention import Convention
 from surgery.explanation.outputs import EMBEDDING
-from surgery.planning.outputs import SERVING
+from surgery.module import DEFAULT_SIGNATURE
+from surgery.planning.edit_words import describe
 from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
@@ -27,8 +28,6 @@ from surgery.results import Brief
 
 KERAS_3 = "keras."
 """What the modules of Keras 3 begin with; those of Keras 2 are in tf_keras."""
-ALL = ":"
-"""The selection of all blocks, as Python slices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,7 @@ class EditedPlan(Brief):
     @property
     def unchanged_outputs(self) -> tuple[str, ...]:
         """The outputs of `serving_default` before the first effect of an edit."""
-        served = self.plan.outputs.signatures[SERVING].outputs
+        served = self.plan.outputs.signatures[DEFAULT_SIGNATURE].outputs
         before = (EMBEDDING, *self.plan.inference.outputs.entries_after(self.unchanged))
         return tuple(name for name in before if name in served)
 
@@ -99,7 +98,8 @@ class EditedPlan(Brief):
 def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = None) -> EditedPlan:
     """The plan of the edited encoder.
 
-    Raises UsageError for an edit that hits nothing, or a block or head that the encoder does not have.
+    Raises UsageError for an edit that hits nothing, for a block or head that the encoder does not have, and for what is
+    no edit.
     """
     if not edits:
         raise UsageError(
@@ -109,6 +109,7 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     blocks = tuple(EditedBlock(origin=number) for number in range(plan.inference.architecture.blocks))
     hits = []
     for edit in edits:
+        _check_form(edit)
         blocks, count = _apply(edit, blocks, plan.inference)
         hits.append((describe(edit), count))
     inference = _renumbered(plan.inference, blocks)
@@ -127,78 +128,29 @@ def apply_edits(plan: Plan, edits: Sequence[Edit], request: Request | None = Non
     return EditedPlan(plan=edited, blocks=blocks, hits=tuple(hits))
 
 
-def describe(edit: Edit) -> str:
-    """An edit in words, on one line, for reports and the manifest."""
+def _check_form(edit: Any) -> None:
+    """Raises UsageError for what is no edit, and for an edit whose blocks or heads are of another type."""
+    given: Any
     match edit:
-        case KeepBlocks(blocks):
-            return f"keep {_blocks(blocks)}"
-        case DropBlocks(blocks):
-            return f"drop {_blocks(blocks)}"
+        case KeepBlocks(blocks) | DropBlocks(blocks):
+            given, fits, expected = blocks, isinstance(blocks, str), 'blocks as a text, such as "0:6"'
         case PruneHeads(heads, blocks):
-            named = "head" if len(heads) == 1 else "heads"
-            return f"prune {named} {', '.join(map(str, heads))} of {_blocks(blocks)}"
-        case InsertLayer(after, layer):
-            return f"insert {_layer_name(layer)} after block {after}"
-        case ReplaceBlock(block, layer):
-            return f"replace block {block} by {_layer_name(layer)}"
+            listed = isinstance(heads, Collection) and not isinstance(heads, str | bytes)
+            fits = listed and all(map(_is_integer, heads)) and isinstance(blocks, str)
+            given, expected = (
+                (heads, blocks),
+                'the numbers of heads, such as (0, 3), and blocks as a text, such as "-1"',
+            )
+        case InsertLayer(number, _) | ReplaceBlock(number, _):
+            given, fits, expected = number, _is_integer(number), "the number of a block"
+        case _:
+            given, fits, expected = edit, False, "one of the edits in surgery.edits, such as KeepBlocks('0:6')"
+    if not fits:
+        raise UsageError(f"{type(edit).__name__}: expected {expected}, found {given!r}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class NamedLayer:
-    """A layer that an edit has used, of which only class and name are known. It cannot be run.
-
-    Attributes:
-        kind: The name of its class.
-        name: Its own name.
-    """
-
-    kind: str
-    name: str
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        """Raises TypeError: only `apply_edits` takes such a layer, for the plan of an edited export."""
-        raise TypeError(f"{self.kind} '{self.name}' is only known by its name")
-
-
-def read_edit(words: str) -> Edit:
-    """The edit that `describe` has put in words. A layer comes back as a NamedLayer.
-
-    Earlier versions wrote "blocks :" for all blocks, and "heads" and "blocks" also where there is one. Raises
-    ValueError for words that describe no edit.
-    """
-    numbers, layer = r"-?[0-9]+", r"(?P<kind>\w+) '(?P<name>[^']*)'"
-    blocks = r"(?:all blocks|blocks? (?P<blocks>.+))"
-    forms: dict[str, Callable[[re.Match[str]], Edit]] = {
-        rf"keep {blocks}": lambda found: KeepBlocks(found["blocks"] or ALL),
-        rf"drop {blocks}": lambda found: DropBlocks(found["blocks"] or ALL),
-        rf"prune heads? (?P<heads>{numbers}(?:, {numbers})*) of {blocks}": lambda found: PruneHeads(
-            tuple(map(int, found["heads"].split(", "))), found["blocks"] or ALL
-        ),
-        rf"insert {layer} after block (?P<block>{numbers})": lambda found: InsertLayer(
-            int(found["block"]), NamedLayer(kind=found["kind"], name=found["name"])
-        ),
-        rf"replace block (?P<block>{numbers}) by {layer}": lambda found: ReplaceBlock(
-            int(found["block"]), NamedLayer(kind=found["kind"], name=found["name"])
-        ),
-    }
-    for form, edit in forms.items():
-        if found := re.fullmatch(form, words):
-            return edit(found)
-    raise ValueError(f"{words!r} describes no edit")
-
-
-def _blocks(selection: str) -> str:
-    """The selection of an edit in words: "all blocks", "block -1" or "blocks 0:6"."""
-    text = str(selection).strip()
-    if text in (ALL, f"{ALL}:"):
-        return "all blocks"
-    return f"block {text}" if re.fullmatch("-?[0-9]+", text) else f"blocks {text}"
-
-
-def _layer_name(layer: Any) -> str:
-    if isinstance(layer, NamedLayer):
-        return f"{layer.kind} '{layer.name}'"
-    return f"{type(layer).__name__} '{getattr(layer, 'name', '?')}'"
+def _is_integer(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def _apply(edit: Edit, blocks: tuple[EditedBlock, ...], inference: Inference) -> tuple[tuple[EditedBlock, ...], int]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from surgery.explanation.heads import DenseHead
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, blocks_by_tap
 from surgery.records import dataclass
 from surgery.results import Brief
 
-SERVING = "serving_default"
 TAPS = "taps"
 """The signature of all taps."""
 DEPTH = "depth_"
@@ -70,7 +70,7 @@ class ExportOutputs(Brief):
     @property
     def extra(self) -> dict[str, Signature]:
         """The signatures beside `serving_default`."""
-        return {name: signature for name, signature in self.signatures.items() if name != SERVING}
+        return {name: signature for name, signature in self.signatures.items() if name != DEFAULT_SIGNATURE}
 
     def feature_of(self, output: str) -> ResolvedFeature | None:
         """The feature to which an output belongs, or None."""

@@ -13,8 +13,9 @@ from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import split_entry
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.features import ResolvedFeature
-from surgery.planning.outputs import SERVING, TAPS, ExportOutputs, Signature
+from surgery.planning.outputs import TAPS, ExportOutputs, Signature
 from surgery.planning.requests import FUSED, GRAPHS, Request
 from surgery.planning.taps import POSITION, TapAtBlock
 
@@ -57,7 +58,7 @@ def zeroed(inference: Inference, outputs: ExportOutputs, signature: str) -> tupl
 
 def called_only(inference: Inference, outputs: ExportOutputs) -> dict[str, str]:
     """The outputs that `__call__` returns and no signature in the same way, as paths in the call by export name."""
-    served = set(outputs.signatures[SERVING].outputs) - set(zeroed(inference, outputs, SERVING))
+    served = set(outputs.signatures[DEFAULT_SIGNATURE].outputs) - set(zeroed(inference, outputs, DEFAULT_SIGNATURE))
     tapped = set(outputs.tap_names) if TAPS in outputs.signatures and zeroed(inference, outputs, TAPS) else set()
     paths = {name: path for name, path in inference.outputs.paths.items() if name not in served}
     return {**paths, **{name: name for name in tapped}}

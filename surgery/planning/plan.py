@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.explanation.architecture import Architecture, Inference, infer_architecture
+from surgery.explanation.architecture import Architecture, Inference
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.explanation.embedded import locate_encoder
 from surgery.explanation.heads import Head
+from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed

@@ -17,8 +17,9 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.heads import DenseHead, Head, OtherHead
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.features import NAME, READY_MADE, ResolvedFeature, resolve_features
-from surgery.planning.outputs import DEPTH, SERVING, TAPS, ExportOutputs, Signature
+from surgery.planning.outputs import DEPTH, TAPS, ExportOutputs, Signature
 from surgery.planning.padding import check_graph, packed_where_hidden
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, resolve_taps, select_layers
@@ -37,7 +38,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
     ready_made = [short for short in request.signatures if short in READY_MADE]
     features = resolve_features(request.features, ready_made, names)
     base = {*names.paths, *(tap.output for tap in taps)}
-    signatures = {SERVING: Signature(outputs=_served(names, request.layers))}
+    signatures = {DEFAULT_SIGNATURE: Signature(outputs=_served(names, request.layers))}
     if taps:
         signatures[TAPS] = Signature(outputs=tuple(tap.output for tap in taps))
     for feature in features.values():
@@ -55,7 +56,7 @@ def resolve(inference: Inference, request: Request) -> ExportOutputs:
         name, outputs = _composed(short, known, taken)
         signatures[name] = Signature(outputs=outputs, depth=_needed(outputs, taps, features, names))
         taken.add(name)
-    _refuse_collisions(features, base, {*inference.submodels, *kept, SERVING, TAPS})
+    _refuse_collisions(features, base, {*inference.submodels, *kept, DEFAULT_SIGNATURE, TAPS})
     if head is not None:
         signatures[HEAD] = Signature(outputs=tuple(head.outputs))
     resolved = ExportOutputs(request=request, taps=taps, features=features, signatures=signatures, head=head)
@@ -76,7 +77,7 @@ def _keepable(head: Head | None, taken: Container[str]) -> DenseHead:
         raise UsageError(f"{option}: the module is an encoder without a head")
     if isinstance(head, OtherHead):
         raise UsageError(
-            f"{option}: the head ({', '.join(head.variables)}) is no dense layer on the pooled output: {head.because}",
+            f"{option}: the head ({', '.join(head.variables)}) is none that can be kept: {head.because}",
             hint=f"without {option}, the encoder is converted alone; `surgery tap` keeps the whole model",
         )
     if double := [name for name in head.outputs if name in taken]:

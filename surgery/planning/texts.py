@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.arguments import argument
+from surgery.batching import MASK, WORD_IDS
 from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.tokenization import Tokenization, find_tokenization, refuse_byte_pairs
@@ -14,12 +15,14 @@ from surgery.explanation.vocabulary import check_vocabulary
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.records import dataclass
+from surgery.sources.files import SAVED_MODEL
 from surgery.wording import is_number
 
-SHORTEST_FAIRSEQ = 4
+SHORTEST, SHORTEST_FAIRSEQ = 3, 4
+"""The fewest tokens of a row: a text stands between [CLS] and [SEP], and XLM-R has four special tokens in a pair."""
 TEXT_SIGNATURES = ("text", "text_pair")
 """The signatures of a text export that encode texts, and pairs of them, as `serving_default` does their tokens."""
-RETURNED = ("input_word_ids", "input_mask")
+RETURNED = (WORD_IDS, MASK)
 """The tokens that a signature of a text export returns beside the encoder's outputs."""
 
 
@@ -40,9 +43,9 @@ class Texts:
     def resolved(self, inference: Inference) -> int:
         """The most tokens of a row. Raises UsageError if the encoder has fewer positions."""
         positions: int = inference.architecture.longest
-        if self.length is not None and not 3 <= self.length <= positions:
+        if self.length is not None and not SHORTEST <= self.length <= positions:
             raise UsageError(
-                f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"
+                f"{argument('seq_length', self.length)}: expected {SHORTEST} to {positions}, the encoder's positions"
             )
         return self.length or positions
 
@@ -95,3 +98,11 @@ def text_destination(destination: Path) -> Path:
     if is_number(destination.name):
         return destination.parent.with_name(f"{destination.parent.name}_text") / destination.name
     return destination.with_name(f"{destination.name}_text")
+
+
+def encoder_beside(text_export: Path) -> Path | None:
+    """The export of token ids whose text export this is; None where it does not lie beside it."""
+    folder = text_export.absolute()
+    named = folder.parent if is_number(folder.name) else folder
+    encoder = named.with_name(named.name.removesuffix("_text")) / folder.relative_to(named)
+    return encoder if text_destination(encoder) == folder and (encoder / SAVED_MODEL).is_file() else None

@@ -21,8 +21,18 @@ def equal_nonfinite(left: np.ndarray, right: np.ndarray) -> bool:
 
 
 def root_mean_square(array: np.ndarray) -> float:
-    """The root mean square; 0 for an empty array."""
-    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
+    """The root mean square of finite values; 0 for an empty array.
+
+    Values whose squares are no float64 are divided by the largest first: an infinite measure would let anything pass.
+    """
+    if not array.size:
+        return 0.0
+    with np.errstate(over="ignore"):
+        found = float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
+    if np.isfinite(found):
+        return found
+    largest = float(np.max(np.abs(array)))
+    return largest * float(np.sqrt(np.mean(np.square(array / largest, dtype=np.float64))))
 
 
 def max_error(left: np.ndarray, right: np.ndarray) -> float:

@@ -70,23 +70,42 @@ def names_of(recording: Recording) -> frozenset[str]:
     return frozenset(name for outputs in recording for name in (*outputs.float64, *outputs.float32))
 
 
+def without_double(
+    same_as: Mapping[str, str], lacking: Mapping[str, tuple[str, ...]], expected: Recording
+) -> tuple[frozenset[str], dict[str, str]]:
+    """The further outputs, see `compare`, that double precision cannot judge, because one side does not have it.
+
+    `lacking` are the operations without a kernel for double precision, by the output that lacks for them. The first are
+    to be run in float32. The second cannot be judged at all, each with what it lacks: float32 is not expected of it.
+    """
+    wide = {name for outputs in expected for name in outputs.float64}
+    narrow = {name for outputs in expected for name in outputs.float32}
+    only = {name: like for name, like in same_as.items() if name in lacking or like not in wide}
+    return (
+        frozenset(name for name, like in only.items() if like in narrow),
+        {name: ", ".join(lacking[name]) for name, like in only.items() if like in wide - narrow},
+    )
+
+
 def compare(
     battery: Sequence[Batch], expected: Recording, found: Iterable[Outputs], same_as: Mapping[str, str] | None = None
 ) -> tuple[OutputDiff, ...]:
     """Compares the outputs of two sides on a battery: one result per expected output, in the order of computation.
 
     `found` may be a generator; one batch of it is held in memory at a time. `same_as` are further outputs of the found
-    side by name, with the expected output that each must be.
+    side by name, with the expected output that each must be: in double precision, or where it has none in float32.
     """
     running: dict[str, _Running] = {}
     for batch, wanted, got in zip(battery, expected, found, strict=True):
         names = {name: name for name in (*wanted.float64, *wanted.float32)}
-        names |= {name: like for name, like in (same_as or {}).items() if like in names and name in got.float64}
+        run = {*got.float64, *got.float32}
+        names |= {name: like for name, like in (same_as or {}).items() if like in names and name in run}
         for name, like in names.items():
+            in_double_only = name != like and name in got.float64 and like in wanted.float64
             running.setdefault(name, _Running(name)).add(
                 batch,
                 (wanted.float64.get(like), got.float64.get(name)),
-                (wanted.float32.get(like), got.float32.get(name)) if name == like else (None, None),
+                (None, None) if in_double_only else (wanted.float32.get(like), got.float32.get(name)),
             )
     return tuple(running[name].diff() for name in sorted(running, key=computation_order))
 

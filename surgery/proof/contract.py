@@ -6,18 +6,21 @@ rate in the training trace, a trainable flag, or a `__call__` that computes some
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import Inference, infer_architecture
+from surgery.explanation.architecture import Inference
 from surgery.explanation.assignment import AssignmentMap
+from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs, signature_outputs
 from surgery.proof.calls import CALL, call_output, is_promised, structure_of
 from surgery.proof.effects import check_effects
 from surgery.proof.hyperparameters import NUMBERS, check_hyperparameters
+from surgery.wording import shape_text
 
 
 def check_contract(
@@ -57,12 +60,16 @@ def check_interface(
 
 def _signatures(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     names = signature_outputs(inference, outputs)
+    fixed = (inference.convention.rows, inference.convention.length)
     for name, wanted in signature_inputs(inference, outputs).items():
         signature = exported.signatures.get(name)
         if signature is None:
             yield f"signature {name}: it is missing"
-        elif (found := {tensor.key for tensor in signature.inputs}) != wanted:
-            yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(found)}"
+        elif (keys := {tensor.key for tensor in signature.inputs}) != wanted:
+            yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(keys)}"
+        elif narrow := [t for t in signature.inputs if t.dtype != "int32" or t.shape not in ((None, None), fixed)]:
+            found = ", ".join(f"{t.key} {t.dtype} {shape_text(t.shape)}" for t in narrow)
+            yield f"signature {name}: expected inputs int32 {shape_text((None, None))}, found {found}"
         elif odd := {tensor.key for tensor in signature.outputs} ^ set(names[name]):
             yield f"signature {name}: outputs that are missing or too many: {', '.join(sorted(odd))}"
     for name in sorted(exported.signatures.keys() - names.keys()):
@@ -122,7 +129,7 @@ def _files(module: InspectedModule, exported: InspectedModule) -> Iterator[str]:
 def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     """Checks that the export has the module's callables, each with a trace of each form and its outputs.
 
-    What the traces compute is compared in double precision (surgery.proof.parts).
+    What the traces compute is compared in double precision (surgery.proof.compared).
     """
     for name in exported.callables:
         if name not in (CALL, *inference.submodels):
@@ -130,8 +137,15 @@ def _calls(exported: InspectedModule, inference: Inference, outputs: ExportOutpu
     for name, convention in ((CALL, inference.convention), *inference.submodels.items()):
         traces = [trace for trace in exported.traces if trace.callable == name and is_promised(trace, convention)]
         wanted = {(kind, training) for kind in ("dict", convention.kind) for training in (True, False)}
-        for kind, training in sorted(wanted - {(structure_of(trace), trace.training) for trace in traces}):
+        forms = Counter((structure_of(trace), trace.training) for trace in exported.traces if trace.callable == name)
+        for kind, training in sorted(wanted - forms.keys()):
             yield f"{name}: no trace that takes a {kind} with training={training}"
+        for form, count in forms.items():
+            taken = f"a {form[0]} with training={form[1]}"
+            if form not in wanted:
+                yield f"{name}: a trace takes {taken}, and nothing proves what it computes"
+            elif count > 1:
+                yield f"{name}: {count} traces take {taken}, and a module has one"
         for trace in traces:
             promised = set(convention.outputs)
             if "dict" in (structure_of(trace), convention.returned):

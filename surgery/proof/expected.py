@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgery.explanation.architecture import Inference
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.features import ResolvedFeature
-from surgery.planning.outputs import SERVING, ExportOutputs
+from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import called_only, position_axes, zeroed
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs, Recording
@@ -28,7 +29,7 @@ def expected_outputs(
         Outputs(
             float64=_expected(inference, outputs, batch, tensors.float64),
             float32={
-                name: value.astype(np.float32)
+                name: value.astype(np.float32, copy=False)
                 for name, value in _expected(inference, outputs, batch, tensors.float32).items()
             },
         )
@@ -53,7 +54,7 @@ def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensor
                     wanted[f"{signature}.{output}"] = tensors[last]
             elif output in tensors:
                 wanted[f"{signature}.{output}"] = tensors[output]
-    served = outputs.signatures[SERVING].outputs
+    served = outputs.signatures[DEFAULT_SIGNATURE].outputs
     own = {name: value for name, value in tensors.items() if "." not in name}
     for name in called_only(inference, outputs):
         if name in own:
@@ -63,7 +64,7 @@ def _expected(inference: Inference, outputs: ExportOutputs, batch: Batch, tensor
     mask = batch.inputs["input_mask"]
     for signature in outputs.signatures:
         for output in zeroed(inference, outputs, signature):
-            name = output if signature == SERVING else f"{signature}.{output}"
+            name = output if signature == DEFAULT_SIGNATURE else f"{signature}.{output}"
             if name in wanted:
                 wanted[name] = _without_padding(wanted[name], mask, position_axes(inference, outputs, output))
     return wanted
@@ -81,6 +82,16 @@ def _without_padding(x: np.ndarray, mask: np.ndarray, axes: Sequence[int]) -> np
     return x
 
 
+def judged_names(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
+    """The names that a comparison gives to the outputs of all signatures, and to those that only the call returns.
+
+    Those of sub-models are not among them: `surgery.explanation.convention` refuses a module that lacks one.
+    """
+    served = outputs.signatures[DEFAULT_SIGNATURE].outputs
+    extra = (f"{name}.{output}" for name, made in outputs.extra.items() for output in made.outputs)
+    return (*served, *extra, *(f"__call__.{name}" for name in called_only(inference, outputs)))
+
+
 def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ...]:
     """Outputs of all signatures that the module's own call does not return.
 
@@ -96,7 +107,7 @@ def inner_outputs(inference: Inference, outputs: ExportOutputs) -> tuple[str, ..
         if hidden.intersection(feature.states):
             hidden.update(feature.outputs)
     hidden |= set() if outputs.head is None else set(outputs.head.inner)
-    found = [name for name in outputs.signatures[SERVING].outputs if name in hidden]
+    found = [name for name in outputs.signatures[DEFAULT_SIGNATURE].outputs if name in hidden]
     for name, made in outputs.extra.items():
         last = None if made.depth is None else block_outputs[made.depth - 1]
         found += [

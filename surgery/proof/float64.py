@@ -23,7 +23,7 @@ from surgery.planning.taps import TapAtBlock
 from surgery.proof import bert_formulas, mobilebert_formulas
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Outputs, Recording
-from surgery.proof.layers import Array
+from surgery.proof.layers import Array, activation
 from surgery.proof.named_weights import NamedWeights, Precision, Run, in_both
 from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER
 from surgery.tables.head import HEAD
@@ -51,7 +51,7 @@ def record_float64(
 ) -> Recording:
     """The outputs of the checkpoint's encoder on a battery, and those of its heads.
 
-    They are `mlm.mlm_logits` of a masked-LM head, and `classifier.logits` of a dense layer on the pooled output.
+    They are `mlm.mlm_logits` of a masked-LM head, and `classifier.logits` of a classification head.
 
     Batches that are run in float32, too, are computed in both precisions: the same formulas in float32 show how exact
     an export can be expected to be. Taps are recorded on the batches that have them.
@@ -106,14 +106,31 @@ def _record(
         for found, pooled in zip(recording, formulas.pool(weights, names, values, states, runs), strict=True):
             found |= _pooled(pooled, values)
     if isinstance(inference.head, DenseHead):
+        taken = _head_inputs(inference.head, weights, names, recording, runs)
         classifiers = in_both(runs, partial(weights.dense, names.classifier))
-        for found, (_, dtype) in zip(recording, runs, strict=True):
-            pooled = found[POOLER if POOLER in outputs.names else POOLED]
-            found[f"{HEAD}.{inference.head.logits}"] = classifiers[dtype](pooled)
+        for found, x, (_, dtype) in zip(recording, taken, runs, strict=True):
+            found[f"{HEAD}.{inference.head.logits}"] = classifiers[dtype](x)
     if "mlm" in inference.submodels:
         for index, logits in formulas.masked_lm(weights, names, values, states, runs).items():
             recording[index]["mlm.mlm_logits"] = logits
     return recording
+
+
+def _head_inputs(
+    head: DenseHead,
+    weights: NamedWeights,
+    names: Names | MobileBertNames,
+    recording: Sequence[Mapping[str, Array]],
+    runs: Sequence[Run],
+) -> list[Array]:
+    """What the layer of labels takes in each run, [batch, size]: the pooler's output, or that of a hidden layer."""
+    if head.hidden is None:
+        return [found.get(POOLER, found[POOLED]) for found in recording]
+    assert isinstance(names, Names), "a MobileBERT's head reads the pooled output"
+    layers, act = in_both(runs, partial(weights.dense, names.classifier_hidden)), activation(names.classifier_act)
+    return [
+        act(layers[dtype](found["sequence_output"][:, 0])) for found, (_, dtype) in zip(recording, runs, strict=True)
+    ]
 
 
 def _pooled(pooler_output: Array, values: Mapping[str, Any]) -> dict[str, Array]:

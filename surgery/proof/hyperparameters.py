@@ -16,7 +16,7 @@ from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs
 from surgery.proof.calls import structure_of
-from surgery.proof.parts import signature_graph
+from surgery.proof.compared import signature_graph
 from surgery.tables.anchors import Anchors
 from surgery.tables.dropouts import Dropout
 

@@ -40,7 +40,12 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0.0)
 
 
-ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+    "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
+    "relu": relu,
+    "tanh": np.tanh,
+}
 
 
 def activation(name: str) -> Callable[[Array], Array]:

@@ -141,8 +141,9 @@ class ParityReport(Result, report="parity"):
 
     @property
     def passed(self) -> bool:
-        """Whether every output passes, all weights are bit-equal, and nothing else differs."""
-        return all(diff.passed for diff in self.outputs) and self.weights.passed and not self.contract
+        """Whether outputs were compared and all pass, all weights are bit-equal, and nothing else differs."""
+        compared = bool(self.outputs) and all(diff.passed for diff in self.outputs)
+        return compared and self.weights.passed and not self.contract
 
     @property
     def first_divergence(self) -> OutputDiff | None:
@@ -150,8 +151,8 @@ class ParityReport(Result, report="parity"):
         return next((diff for diff in self.outputs if not diff.passed), None)
 
     def failure(self) -> str:
-        """The failures, as lines for people; empty when nothing failed."""
-        lines = []
+        """The failures, as lines for people, the first of each kind; empty when nothing failed."""
+        lines = [] if self.outputs else ["no output was compared"]
         diff = self.first_divergence
         if diff is not None:
             failed = [d.name for d in self.outputs if not d.passed]
@@ -162,8 +163,14 @@ class ParityReport(Result, report="parity"):
         lines += [f"weight {line}" for line in self.weights.mismatches[:6]]
         if len(self.weights.mismatches) > 6:
             lines.append(f"… and {len(self.weights.mismatches) - 6} more weights")
-        return "\n  ".join([*lines, *self.contract])
+        lines += self.contract[:LISTED]
+        if len(self.contract) > LISTED:
+            lines.append(f"… and {len(self.contract) - LISTED} more differences")
+        return "\n  ".join(lines)
 
+
+LISTED = 12
+"""Lines of one kind that are shown of a failure. An export of another encoder has hundreds."""
 
 BOUNDS = {
     "difference": MAX_DIFFERENCE,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from surgery.explanation.heads import head_words, hidden_data
 from surgery.plain import plain
 from surgery.reports.page import Data, facts, lines, title
 from surgery.wording import number
@@ -50,7 +51,12 @@ def data(done: Checkpoint) -> Data:
         },
         "head": None
         if planned.head is None or planned.labelling is None
-        else {"labels": planned.head.labels, "zeros": sorted(planned.form.zeros), **plain(planned.labelling)},
+        else {
+            "labels": planned.head.labels,
+            "hidden": hidden_data(planned.head.hidden),
+            "zeros": sorted(planned.form.zeros),
+            **plain(planned.labelling),
+        },
         "pooling": planned.pooling,
         "embedding": None
         if (embedding := planned.embedding) is None
@@ -83,7 +89,7 @@ def text(console: Console, data: Data) -> None:
         rows.append(("tokenizer", f"{tokenizer['kind']}, text {casing} (from {tokenizer['lower_case_from']})"))
     if (head := data["head"]) is not None:
         names = f": {', '.join(head['names'])}" if head["names"] else ", which have no names: --label names them"
-        rows.append(("head", f"a dense layer on the pooled output, {head['labels']} labels{names}"))
+        rows.append(("head", f"{head_words(head)}{names}"))
         rows += [("zeros", f"{name}: the module adds nothing there") for name in head["zeros"]]
     rows += _embedding_rows(data)
     rows += [

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from surgery.reports import edit
 from surgery.reports.page import Data
+from surgery.sources.handles import without_secrets
 
 if TYPE_CHECKING:
     from surgery.jobs.edit import EditedModel
@@ -19,7 +20,7 @@ def data(model: EditedModel) -> Data:
     """The places that each edit hits, the blocks that are left, and the outputs that will stay bit-equal or change."""
     edited = model.edited
     return {
-        "module": model.module,
+        "module": without_secrets(model.module),
         **edit.effects(edited),
         "signatures": {name: list(outputs) for name, outputs in edited.plan.signatures.items()},
     }

@@ -8,7 +8,17 @@ from rich.console import Console
 from rich.text import Text
 
 from surgery.explanation.outputs import split_entry
-from surgery.proof.parity import ERROR_FACTOR, MAX_DIFFERENCE, ROUNDING, ROUNDINGS, ParityReport, of_rms, report_data
+from surgery.plain import size_of
+from surgery.proof.parity import (
+    ERROR_FACTOR,
+    LISTED,
+    MAX_DIFFERENCE,
+    ROUNDING,
+    ROUNDINGS,
+    ParityReport,
+    of_rms,
+    report_data,
+)
 from surgery.reports.page import Data, table_of, title
 from surgery.wording import number
 
@@ -64,8 +74,11 @@ def comparison(console: Console, data: Data) -> None:
     console.print(f"weights: {max(equal, 0)} of {weights['compared']} bit-equal to the module's in the reloaded export")
     for name, count in data["nonfinite_weights"].items():
         console.print(Text(f"  {name}: {count} of its values are NaN or infinite, in the module too", style="yellow"))
-    for line in (*weights["mismatches"][:12], *data["contract"]):
-        console.print(Text(f"  {line}", style="red"))
+    for listed, noun in ((weights["mismatches"], "weights"), (data["contract"], "differences")):
+        for line in listed[:LISTED]:
+            console.print(Text(f"  {line}", style="red"))
+        if len(listed) > LISTED:
+            console.print(Text(f"  … and {len(listed) - LISTED} more {noun}: --json has them all", style="red"))
     console.print(
         f"in float64: largest difference in double precision, of the output's RMS; at most {MAX_DIFFERENCE:g}"
     )
@@ -115,7 +128,7 @@ def _by_tap(diffs: list[Data], inner: set[str]) -> list[Data]:
             "first": first["name"],
             "in_double": all(diff["in_double"] for diff in members),
             "bit_equal": _all_equal([diff["bit_equal"] for diff in members]),
-            "difference": max((diff["difference"] for diff in members), key=_size_of_error),
+            "difference": max((diff["difference"] for diff in members), key=size_of),
             **_worst_errors(members),
         }
         rows.append({**last, **row})
@@ -135,10 +148,6 @@ def _blocks(members: list[Data]) -> str:
     numbers = [entry[1] for diff in members if (entry := split_entry(diff["name"])) is not None]
     whole = numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2
     return f"{numbers[0]}..{numbers[-1]}" if whole else ",".join(map(str, numbers))
-
-
-def _size_of_error(value: float | None) -> float:
-    return float("inf") if value is None else value
 
 
 def _all_equal(answers: list[bool | None]) -> bool | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from surgery.explanation.heads import head_data
+from surgery.explanation.heads import head_data, head_words
 from surgery.reports.page import Data, facts, title
 from surgery.tables.head import HEAD
 
@@ -34,9 +34,10 @@ def sentence(head: Data, *, kept: bool) -> str:
     """A head in one line."""
     if head["kind"] != "dense":
         return f"head of the model, not kept ({', '.join(head['variables'])}): {head['because']}"
-    weights = ", ".join(name for name in (head["kernel"], head["bias"]) if name)
+    layers = [head] if head["hidden"] is None else [head["hidden"], head]
+    weights = ", ".join(name for layer in layers for name in (layer["kernel"], layer["bias"]) if name)
     then = f"kept as the signature {HEAD}" if kept else f"not kept: --keep-head makes it the signature {HEAD}"
-    return f"head of the model, a dense layer on the pooled output with {head['labels']} labels ({weights}): {then}"
+    return f"head of the model, {head_words(head)} ({weights}): {then}"
 
 
 def _inside(inside: Data) -> list[tuple[str, str]]:
@@ -47,9 +48,13 @@ def _inside(inside: Data) -> list[tuple[str, str]]:
     ]
 
 
+def _layer(layer: Data) -> list[tuple[str, str]]:
+    return [("kernel", f"{layer['kernel']} [{layer['stored']}]"), ("bias", layer["bias"] or "none")]
+
+
 def _head(console: Console, head: dict[str, Any], kept: bool) -> None:
     if head["kind"] != "dense":
-        title(console, "Head: no dense layer on the pooled output, so it cannot be kept")
+        title(console, "Head: none that can be kept")
         rows = [
             ("outputs", ", ".join(head["outputs"])),
             ("variables", ", ".join(head["variables"])),
@@ -57,9 +62,10 @@ def _head(console: Console, head: dict[str, Any], kept: bool) -> None:
         ]
         facts(console, rows)
         return
-    title(console, f"Head: a dense layer on the pooled output, {head['labels']} labels")
+    title(console, f"Head: {head_words(head)}")
     outputs = ", ".join(f"{name} ({activation})" for name, activation in head["outputs"].items())
-    rows = [("kernel", f"{head['kernel']} [{head['stored']}]"), ("bias", head["bias"] or "none"), ("outputs", outputs)]
+    rows = [] if head["hidden"] is None else _layer(head["hidden"])
+    rows += [*_layer(head), ("outputs", outputs)]
     if head["names"]:
         rows.append(("labels", ", ".join(head["names"])))
     rows += [(key, str(head[key])) for key in ("problem", "dropout") if head[key] is not None]

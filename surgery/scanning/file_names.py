@@ -1,15 +1,18 @@
 """Which file an operation would open: where the name that it is given comes from.
 
-A name is followed back through the graph, through calls to their callers, and through variables to what is assigned to
-them. The only files of a module's own are its assets, and, where variables are saved and restored, the checkpoint that
-the loader names.
+A name is followed back through the graph, through calls to their callers, and through a variable to what is assigned to
+it, where nothing else can change it: TensorFlow 2 keeps the path of an asset in such a variable. The only files of a
+module's own are its assets, and, where variables are saved and restored, the checkpoint that the loader names.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
+
+from tensorboard.compat.proto import types_pb2
 
 from surgery.formats.saved_model import asset_files
 from surgery.graphs.calls import CALLS
@@ -29,6 +32,9 @@ TAKES: Mapping[str, tuple[int, ...]] = {
 HANDED_ON = frozenset({"Identity", "PlaceholderWithDefault", "ShardedFilename"})
 """Operations whose first input is the name, or its beginning."""
 ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
+HANDLE = "VarHandleOp"
+KNOW_VARIABLES = frozenset({*ASSIGNS, "ReadVariableOp", "VarIsInitializedOp"})
+"""Operations that take the handle of a variable and do nothing with it that is not seen here."""
 
 Tensor = tuple[str, str]
 """The function in which a tensor is, and the tensor's name there."""
@@ -54,6 +60,8 @@ class FileNames:
         for node in graph.node:
             if node.op in ASSIGNS and len(node.input) > 1:
                 self._assigned[owner(node.input[0])].append(node.input[1])
+        variables = (node.variable for node in objects.nodes if node.WhichOneof("kind") == "variable")
+        self._restored = {variable.name.removesuffix(":0") for variable in variables}
         self._bound: dict[str, list[str]] = {}
         for function, concrete in objects.concrete_functions.items():
             kinds = [
@@ -108,10 +116,33 @@ class FileNames:
             node.op == "ReadVariableOp" and inputs and body == ITSELF and (given := self._assigned[owner(inputs[0][1])])
         ):
             yield from ((ITSELF, feed) for feed in given)
+            if why := self._changes_elsewhere(owner(inputs[0][1])):
+                yield f"the variable {owner(inputs[0][1])}, {why}"
         elif node.op == "Const":
             yield f"the constant {b' '.join(node.attr['value'].tensor.string_val)[:200]!r}"
         else:
             yield f"the operation {name} ({node.op})"
+
+    def _changes_elsewhere(self, handle: str) -> str:
+        """Why a variable may have another value than the graph itself assigns to it; "" if it cannot."""
+        if handle in self._lent:
+            return "which other operations can change"
+        name = _shared_name(self._nodes[ITSELF][handle]) if handle in self._nodes[ITSELF] else b""
+        if self._shared_names[name] != 1:
+            return "which has other handles"
+        return "which the checkpoint restores" if name.decode(errors="replace") in self._restored else ""
+
+    @cached_property
+    def _lent(self) -> frozenset[str]:
+        """Operations of the graph itself whose outputs any other operation takes than those in KNOW_VARIABLES."""
+        nodes = self._nodes[ITSELF].values()
+        return frozenset(owner(feed) for node in nodes if node.op not in KNOW_VARIABLES for feed in node.input)
+
+    @cached_property
+    def _shared_names(self) -> Counter[bytes]:
+        """The handles of string variables, in the graph itself and in functions, by the name of what they share."""
+        nodes = (node for within in self._nodes.values() for node in within.values())
+        return Counter(_shared_name(node) for node in nodes if node.op == HANDLE and _holds_strings(node))
 
     def _argument(self, function: str, name: str) -> Iterator[Tensor | str]:
         arguments = (
@@ -150,3 +181,13 @@ class FileNames:
             else:
                 texts = (text.decode(errors="replace") for text in node.attr["value"].tensor.string_val)
                 yield from (text for text in texts if ".." in text)
+
+
+def _shared_name(handle: Any) -> bytes:
+    """The name by which handles share a variable."""
+    name: bytes = handle.attr["shared_name"].s if "shared_name" in handle.attr else b""
+    return name or str(handle.name).encode()
+
+
+def _holds_strings(handle: Any) -> bool:
+    return "dtype" in handle.attr and handle.attr["dtype"].type == types_pb2.DT_STRING

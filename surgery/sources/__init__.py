@@ -1,6 +1,14 @@
 """Formats of modules: the first source that accepts a folder inspects it.
 
 A new format is one file here, and one word in `SOURCES`.
+
+opening                                           the one door: a module from the argument of a command
+location · handles · fetching · archives          from what people type to a folder
+files · single_files · leads                      the files in it; what to do with one that is no module
+tf2 · tf1 · transformers_saved_model · hub_layer  formats: SavedModels
+tf1_checkpoint · hugging_face                     formats: checkpoints
+common · structures · checkpoint_tensors          what formats share: signatures, structured values, values of variables
+output_names · wrappers · around                  which result of the call a signature's key is, and what lies around it
 """
 
 from __future__ import annotations
@@ -49,7 +57,8 @@ def inspect_folder(files: Files) -> InspectedModule:
             if source.accepts(files):
                 inspected: InspectedModule = source.inspect(files)
                 return inspected
-    found = sorted(entry.name for entry in files.folder.iterdir())[:6] if files.folder.is_dir() else []
+    names = sorted(entry.name for entry in files.folder.iterdir()) if files.folder.is_dir() else []
+    found = [*names[:6], *([f"{len(names) - 6:,} more"] if len(names) > 6 else [])]
     raise ModuleError(
         f"opening {files.folder}: expected {EXPECTED}; found {', '.join(found) or 'an empty folder'}",
         hint=_nearer(files.folder) or "give the folder that holds the module's files",

@@ -21,8 +21,8 @@ from surgery.records import dataclass
 from surgery.sources.files import ARCHIVES
 from surgery.wording import is_number, plain_name
 
-_USER = re.compile(r"(?<=://)[^/?#\s@]*@")
-_QUERY_VALUE = re.compile(r"([?&][^=&#\s]+=)[^&#\s'\")]+")
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+_QUERY_VALUE = re.compile(r"([?&#][^=&#\s]+=)[^&#\s'\")]+")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 HUB, KAGGLE, HUGGING_FACE = "tensorflow_hub", "kagglehub", "huggingface_hub"
 """The libraries that resolve handles."""
@@ -72,7 +72,10 @@ class Handle:
 
 
 def without_secrets(text: str) -> str:
-    """A text without what may be a secret in its URLs: a user's name and password, and the values of a query."""
+    """A text without what may be a secret in its URLs: a user's name and password, and the values of a query.
+
+    A password may have an "@" of its own: the last one ends it.
+    """
     return _QUERY_VALUE.sub(r"\1…", _USER.sub("", text))
 
 
@@ -102,6 +105,11 @@ def handle_of(module: str) -> Handle | None:
     return _hugging_face(module, module, plain=True) if _can_be_id(module) else None
 
 
+def _opening(typed: str) -> str:
+    """The beginning of an error about a handle, which has no secret of it."""
+    return f"opening {without_secrets(typed)}"
+
+
 def _url(typed: str, url: str, *, plain: bool) -> Handle:
     name = name_of(_USER.sub("", re.sub(r"[?#].*$", "", url)))
     return Handle(typed=typed, library=HUB, address=url, name=name, page=url, plain=plain)
@@ -125,7 +133,8 @@ def _name(text: str) -> str:
 def _kaggle_page(typed: str, parts: Sequence[str], *, plain: bool) -> Handle:
     if parts[0] != "models":
         raise ModuleError(
-            f"opening {typed}: it is a page of Kaggle, but of no model", hint=f"expected {KAGGLE_FORM}, or its page"
+            f"{_opening(typed)}: it is a page of Kaggle, but of no model",
+            hint=f"expected {KAGGLE_FORM}, or its page",
         )
     # Older links name the levels: /frameworks/tensorFlow2/variations/small/versions/1.
     levels = ("frameworks", "variations", "versions")
@@ -135,7 +144,7 @@ def _kaggle_page(typed: str, parts: Sequence[str], *, plain: bool) -> Handle:
 def _kaggle(typed: str, parts: Sequence[str], plain: bool) -> Handle:
     if not 4 <= len(parts) <= 5 or (len(parts) == 5 and not is_number(parts[4])):
         raise ModuleError(
-            f"opening {typed}: expected {KAGGLE_FORM}, found {'/'.join(parts) or 'nothing'}",
+            f"{_opening(typed)}: expected {KAGGLE_FORM}, found {'/'.join(parts) or 'nothing'}",
             hint="a page of Kaggle has several variations: choose the framework TensorFlow 2 and a variation on the "
             "page, and copy its address; the version may be left out",
         )
@@ -144,7 +153,7 @@ def _kaggle(typed: str, parts: Sequence[str], plain: bool) -> Handle:
     page = f"https://www.kaggle.com/models/{owner}/{model}"
     if framework in NO_MODULES:
         raise ModuleError(
-            f"opening {typed}: models of {framework} have lost their variables, and cannot be turned back",
+            f"{_opening(typed)}: models of {framework} have lost their variables, and cannot be turned back",
             hint=f"look for the framework tensorFlow2 on {page}",
         )
     return Handle(
@@ -165,11 +174,13 @@ def _hugging_face_page(typed: str, parts: Sequence[str], *, plain: bool) -> Hand
 
 def _hugging_face(typed: str, address: str, *, plain: bool) -> Handle:
     name, at, rest = address.removeprefix("models/").partition("@")
-    found = re.match(r"refs/(?:pr|convert)/[^/]+|[^/]+", unquote(rest))
+    revision = unquote(rest).rstrip("/")  # the name of a branch may have slashes
+    damaged = bool(at) and not {"", ".", ".."}.isdisjoint(revision.split("/"))
     parts = [part for part in name.split("/") if part]
-    if not 1 <= len(parts) <= 2 or parts[0] in ("datasets", "spaces") or (at and not found):
+    if not 1 <= len(parts) <= 2 or parts[0] in ("datasets", "spaces") or damaged:
         raise ModuleError(
-            f"opening {typed}: it is no model of Hugging Face", hint="expected hf://OWNER/MODEL, or the model's page"
+            f"{_opening(typed)}: it is no model of Hugging Face",
+            hint="expected hf://OWNER/MODEL, or the model's page",
         )
     name = "/".join(parts)
     return Handle(
@@ -178,7 +189,7 @@ def _hugging_face(typed: str, address: str, *, plain: bool) -> Handle:
         address=name,
         name=_name(parts[-1]),
         page=f"https://huggingface.co/{name}",
-        revision=found[0] if found else None,
+        revision=revision or None,
         plain=plain,
     )
 

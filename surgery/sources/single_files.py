@@ -71,11 +71,22 @@ def known_files(folder: Path) -> Iterator[tuple[Path, Known]]:
 
 def no_export(path: Path) -> ModuleError:
     """The error for a path that was given for an export, and has no `saved_model.pb`."""
-    known = known_file(path) if path.is_file() else None
-    below = sorted(found.parent for found in path.glob(f"*/{SAVED_MODEL}")) if path.is_dir() else []
+    if not path.exists():
+        return ModuleError(
+            f"opening the export {path}: expected a {SAVED_MODEL} in this folder, and there is no such folder",
+            hint="give the folder of an export",
+        )
+    if path.is_file():
+        known = known_file(path)
+        what = known.what if known else "a file"
+        return ModuleError(
+            f"opening the export {path}: it is {what}, expected a folder with {SAVED_MODEL}",
+            hint=known.lead if known else "give the folder of an export; one that lies in an archive must be unpacked",
+        )
+    below = sorted(found.parent for found in path.glob(f"*/{SAVED_MODEL}"))
     return ModuleError(
-        f"opening the export {path}: " + (f"it is {known.what}, " if known else "") + f"expected a {SAVED_MODEL} there",
-        hint=known.lead if known else did_you_mean(below[:3]) or "give the folder of an export",
+        f"opening the export {path}: expected a {SAVED_MODEL} in this folder, found none",
+        hint=did_you_mean(below[:3]) or "give the folder of an export",
     )
 
 

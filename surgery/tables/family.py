@@ -86,14 +86,15 @@ class EndAnchors:
     """The weights from which the ends of a post-norm encoder are found in the graph of a larger model.
 
     Attributes:
-        attention: Target of a weight whose attention adds the mask, see anchors.Anchors.mask_added.
         sequence: Target of beta of the norm that gives a block's output.
-        pooled: Target of the bias of the dense layer whose activation is the pooled output.
+        pooled: Target of the bias of the dense layer whose activation is the pooled output; None where there is none.
+        attention: Target of a weight whose attention adds the mask, see anchors.Anchors.mask_added; None where the
+            encoder is only found if it has a call of its own.
     """
 
-    attention: str
     sequence: str
-    pooled: str
+    pooled: str | None = None
+    attention: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -9,8 +9,13 @@ from surgery.records import dataclass
 HEAD = "classifier"
 """The signature of a head that is kept, the scope of its weights, and the part that owns them."""
 KERNEL, BIAS = f"{HEAD}/kernel", f"{HEAD}/bias"
+HIDDEN = f"{HEAD}/dense"
+"""The scope of the weights of a hidden layer before the layer of labels, where a head has one."""
+HIDDEN_KERNEL, HIDDEN_BIAS = f"{HIDDEN}/kernel", f"{HIDDEN}/bias"
 LABELS = "labels"
 """The axis of its weights that counts labels."""
+DENSE = "dense"
+"""The axis of its weights that counts what its hidden layer gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,8 @@ class HeadConfig:
         several: Those of the kinds that need more than one label.
         dropout: Key of the rate of dropout on the pooled output.
         others: What the head of another class computes, by the end of the class's name.
-        instead: What the class for whole texts has instead of a dense layer on the pooled output; "" where it has one.
+        hidden: The activation of the hidden layer that the class for whole texts has on the first token of the sequence
+            output; "" where its layer of labels reads the pooled output.
     """
 
     names: str
@@ -39,4 +45,4 @@ class HeadConfig:
     several: tuple[str, ...]
     dropout: str
     others: Mapping[str, str]
-    instead: str = ""
+    hidden: str = ""

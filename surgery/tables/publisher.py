@@ -56,7 +56,10 @@ class Names:
         mlm_dense: Dense layer of the masked-LM head.
         mlm_norm: Norm of the masked-LM head.
         mlm_bias: Bias of the masked-LM head's logits; a variable, not a layer.
-        classifier: Dense layer of a classification head on the pooled output.
+        classifier: Dense layer of a classification head that gives the labels.
+        classifier_hidden: Dense layer before it, on the first token of the sequence output; "" where that one reads the
+            pooled output.
+        classifier_act: The activation of that one.
         spelling: How names are put together.
     """
 
@@ -79,6 +82,8 @@ class Names:
     mlm_norm: str = ""
     mlm_bias: str = ""
     classifier: str = ""
+    classifier_hidden: str = ""
+    classifier_act: str = ""
     spelling: Spelling = Spelling()
 
 
@@ -107,7 +112,7 @@ class MobileBertNames:
         pooler: Dense layer of the pooled output.
         dense: Name of the dense layer in the scope of a bottleneck, or of an output.
         norm: Name of the norm there.
-        classifier: Dense layer of a classification head on the pooled output.
+        classifier: Dense layer of a classification head, on the pooled output.
         spelling: How names are put together.
     """
 
@@ -156,7 +161,7 @@ class Library:
     Attributes:
         name: Its name, such as "transformers".
         classes: Its class by the part that the class has on the encoder: a sub-model such as "mlm", "classifier" for
-            a dense layer on the pooled output, "" for the encoder alone.
+            a classification head, "" for the encoder alone.
         scope: Scope of the encoder's names in a class that has more than the encoder.
         divided: The field that its code divides by the number of heads: the quotient is the size of a head.
         head: How its configs describe a classification head.

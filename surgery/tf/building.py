@@ -17,7 +17,7 @@ import tensorflow as tf
 from surgery.errors import SurgeryError, UnexplainedError
 from surgery.explanation.architecture import Architecture, Inference
 from surgery.export.weights import Weights
-from surgery.tables.head import BIAS, HEAD, KERNEL
+from surgery.tables.head import BIAS, HIDDEN_BIAS, HIDDEN_KERNEL, KERNEL
 from surgery.tables.recipe import Activation, BlockLayers, Constant, LayerClass, Setting
 from surgery.tf.activations import ACTIVATIONS
 from surgery.tf.encoder import Encoder
@@ -52,11 +52,12 @@ def build_encoder(inference: Inference, weights: Weights) -> Encoder:
                 layer(outputs["sequence_output"], tokens)
                 _apply(layer, submodel.settings, architecture)
                 submodels[name] = layer
-        for target in (KERNEL, BIAS):
+        for target in (HIDDEN_KERNEL, HIDDEN_BIAS, KERNEL, BIAS):
             if target in weights:
                 shape = weights.assignments[target].shape
-                with tf.name_scope(HEAD):
-                    tf.Variable(tf.zeros(shape), shape=shape, name=target.removeprefix(f"{HEAD}/"))
+                scope, _, name = target.rpartition("/")
+                with tf.name_scope(scope):
+                    tf.Variable(tf.zeros(shape), shape=shape, name=name)
     _apply(network, recipe.settings, architecture)
     unfilled = [a for target, a in weights.assignments.items() if target not in variables]
     if unfilled:

@@ -19,8 +19,8 @@ from surgery.planning.requests import FUSED, MODEL_GARDEN
 from surgery.planning.taps import POSITION, TapAtBlock
 from surgery.records import dataclass
 from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER
-from surgery.tables.head import BIAS, KERNEL
-from surgery.tf.activations import HEAD_ACTIVATIONS
+from surgery.tables.head import BIAS, HIDDEN_BIAS, HIDDEN_KERNEL, KERNEL
+from surgery.tf.activations import ACTIVATIONS, HEAD_ACTIVATIONS
 from surgery.tf.edited_blocks import edited_blocks, prune_heads
 from surgery.tf.fused import fused
 from surgery.tf.layers import Watched, layers_at, passing, watched
@@ -140,11 +140,16 @@ class Encoder:
         """
         return self.submodels[name](sequence_output, positions)
 
-    def head(self, pooled_output: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The outputs of the head that is kept, float32 [batch, labels], from the pooled output [batch, hidden]."""
+    def head(self, encoded: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """The outputs of the head that is kept, float32 [batch, labels], from the encoder's outputs by name."""
         head = self.inference.head
         assert isinstance(head, DenseHead), "no other head is kept"
-        logits = tf.matmul(pooled_output, self.variables[KERNEL])
+        if head.hidden is None:
+            taken = encoded.get(POOLER, encoded[POOLED])
+        else:
+            first = tf.matmul(encoded["sequence_output"][:, 0], self.variables[HIDDEN_KERNEL])
+            taken = ACTIVATIONS[head.hidden.activation](tf.nn.bias_add(first, self.variables[HIDDEN_BIAS]))
+        logits = tf.matmul(taken, self.variables[KERNEL])
         if head.bias is not None:
             logits = tf.nn.bias_add(logits, self.variables[BIAS])
         return {name: HEAD_ACTIVATIONS[activation](logits) for name, activation in head.outputs.items()}

@@ -21,7 +21,6 @@ from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
 from surgery.records import dataclass
-from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
 from surgery.tf import features
 from surgery.tf.encoder import Encoder
@@ -152,7 +151,7 @@ def _signature(encode: Traces, wanted: Signature, specs: Specs) -> Any:
                 states = [flat[name] for name in feature.states]
                 flat.update(features.compute(feature, states, inputs[list(specs).index("input_mask")]))
         if outputs.head_outputs.issuperset(wanted.outputs):
-            flat.update(encode.encoder.head(encoded.get(POOLER, encoded[POOLED])))
+            flat.update(encode.encoder.head(encoded))
         return {name: flat[name] for name in wanted.outputs}
 
     return _served(specs, run)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from surgery.arguments import argument
 from surgery.errors import ModuleError, WriteError
 from surgery.feeding.feeds import taken
+from surgery.feeding.values import as_array
 from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.made_inputs import MadeBatch
 from surgery.graph_taps.selection import GraphTap
@@ -186,14 +187,9 @@ def _run(call: Callable[..., Any], specs: Specs, batch: MadeBatch, doing: str) -
         outputs = call(**inputs)
     for key, value in outputs.items():
         parts = tf.nest.flatten(value, expand_composites=True)
-        arrays = [_array(part.numpy()) for part in parts]
+        arrays = [as_array(part.numpy()) for part in parts]
         found.update({f"{key}/{i}" if len(parts) > 1 else key: array for i, array in enumerate(arrays)})
     return found
-
-
-def _array(value: Any) -> np.ndarray:
-    """What TensorFlow returns for a tensor as an array: a scalar string comes as bare bytes."""
-    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def _trainable(listing: GraphListing, taps: Sequence[GraphTap]) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,6 @@ from surgery.graphs.merging import Input, Part
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Arrays, Outputs
 from surgery.proof.joining import joinable, run_joined
-from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
 from surgery.tf.export import Traces
 from surgery.tf.flat_outputs import flat_outputs
@@ -48,7 +48,7 @@ class InMemory:
                     name, encoded["sequence_output"], given[recipe.positions]
                 )
             if traces.outputs.head is not None:
-                logits = encoder.head(encoded.get(POOLER, encoded[POOLED]))
+                logits = encoder.head(encoded)
                 flat.update({f"{HEAD}.{name}": tensor for name, tensor in logits.items()})
             return flat
 
@@ -65,8 +65,9 @@ class InMemory:
         """
         double = partial(self._run, self._double)
         wide: dict[int, Arrays] = {}
-        for numbers in joinable(battery):
-            wide |= run_joined(battery, numbers, double)
+        with _not_optimised():
+            for numbers in joinable(battery):
+                wide |= run_joined(battery, numbers, double)
         return [
             Outputs(float64=wide[number], float32=self._run(self._single, batch) if batch.float32 else {})
             for number, batch in enumerate(battery)
@@ -109,6 +110,18 @@ class InMemory:
             return dict(imported.tensors)
 
         return run.get_concrete_function()
+
+
+@contextmanager
+def _not_optimised() -> Iterator[None]:
+    """Runs functions as they are written: TensorFlow takes longer to optimise a graph than to run it on a battery."""
+    option = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(option, False)
+    tf.config.optimizer.set_experimental_options({option: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({option: before})
 
 
 def _arrays(outputs: Mapping[str, tf.Tensor], left_out: Collection[str]) -> Arrays:

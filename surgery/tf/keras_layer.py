@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from surgery.arguments import OneOrMore, PathOrHandle, one_or_more
-from surgery.batching import MASK
-from surgery.batching.token_inputs import WORD_IDS, completed
+from surgery.batching import MASK, WORD_IDS
+from surgery.batching.token_inputs import completed
 from surgery.boundary import boundary
 from surgery.errors import ModuleError, UsageError
 from surgery.export.choice import Choice, choose, short_forms

@@ -26,7 +26,7 @@ from surgery.graphs.merging import Input, Part
 from surgery.module import SERVE, InspectedModule, SignatureInfo
 from surgery.progress import Progress
 from surgery.proof.arrays import equal_nonfinite, max_error, root_mean_square
-from surgery.proof.parts import signature_graph
+from surgery.proof.compared import signature_graph
 from surgery.scanning.gate import cleared, let_through
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
@@ -51,8 +51,7 @@ def measure(
     Raises SurgeryError where the export cannot be loaded or run.
     """
     export = let_through(inspect_folder(Files(folder=folder, name=folder.name)), trust=trust)
-    known = {signature.name: signature for signature in export.meta_graph(SERVE).signatures}
-    signatures = [known[name] for name in names]
+    signatures = [export.signatures[name] for name in names]
     progress("start TensorFlow", 0, 0)
     from surgery.tf.session import SavedModelSession
 
@@ -116,8 +115,7 @@ def _float64(
     """The outputs in double precision, and why there are none, by output."""
     from surgery.tf.merged import new_merging
 
-    served = next(g for g in export.saved_model.meta_graphs if "train" not in g.meta_info_def.tags)
-    keys = served.signature_def[signature.name]
+    keys = export.inference_graph.signature_def[signature.name]
     dtypes = {tensor.key: tensor.dtype for tensor in signature.inputs}
     floats = [tensor.key for tensor in signature.outputs if tensor.dtype == "float32"]
     try:

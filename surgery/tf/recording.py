@@ -12,18 +12,18 @@ import numpy as np
 from surgery.errors import ModuleError
 from surgery.explanation.architecture import Inference
 from surgery.export.weights import sha256
-from surgery.graphs.feeding import fed_with
+from surgery.graphs.inputs import fed_with
 from surgery.graphs.merging import Input, Merged
-from surgery.module import SERVE, InspectedModule
-from surgery.planning.outputs import SERVING, ExportOutputs
+from surgery.module import DEFAULT_SIGNATURE, SERVE, InspectedModule
+from surgery.planning.outputs import ExportOutputs
 from surgery.planning.signatures import signature_inputs
 from surgery.planning.taps import Offer
 from surgery.processes.background import background
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of
+from surgery.proof.compared import Compared, of_export, of_module
+from surgery.proof.comparison import Arrays, ModuleRecording, Outputs, Recording, names_of, without_double
 from surgery.proof.joining import joinable, run_joined
-from surgery.proof.parts import Compared, of_export, of_module
 from surgery.scanning.gate import cleared
 from surgery.tables.family import POOLED, POOLER
 from surgery.tables.head import HEAD
@@ -39,7 +39,7 @@ SMALL = 64 * 2**20
 
 
 class LoadedModule:
-    """A module's own graphs (see surgery.proof.parts), run in a v1 Session. Taps that are not found are left out.
+    """A module's own graphs (see surgery.proof.compared), run in a v1 Session. Taps that are not found are left out.
 
     The session is opened when it is needed, and again after `close`. Use it in a `with` statement.
     """
@@ -201,7 +201,7 @@ class LoadedExport:
         expected: Recording,
         tick: Tick = lambda: None,
     ) -> Iterator[Outputs]:
-        """The outputs of the signatures and calls on each batch, by name (see surgery.proof.parts).
+        """The outputs of the signatures and calls on each batch, by name (see surgery.proof.compared).
 
         In float32 the signatures are run as a server runs them; one whose outputs all are computed in the same way as
         outputs of others is not run again. `expected` is the module's side. `tick` is called after each batch. The
@@ -220,7 +220,10 @@ class LoadedExport:
         double = self._session.graph(_fed(merged, compared), double=True)
         self.formulas, self.lacking = double.formulas, double.lacking
         signatures = self._distinct_signatures(merged, inference, outputs)
-        called = replace(merged, tensors={n: t for n, t in merged.tensors.items() if n.startswith("__call__.")})
+        narrow, unjudged = without_double(self.same_as, self.lacking, expected)
+        self.problems += tuple(f"{n}: nothing compares it, double precision lacks {o}" for n, o in unjudged.items())
+        single_names = [name for name in merged.tensors if name.startswith("__call__.") or name in narrow]
+        called = replace(merged, tensors={name: merged.tensors[name] for name in single_names})
         single = self._session.graph(called)
 
         def in_double(batch: Batch) -> Arrays:
@@ -240,21 +243,27 @@ class LoadedExport:
 
         def in_training(batch: Batch, wanted: Outputs) -> Arrays:
             fed = {name: wanted.float64[name] for name in compared.fed}
-            return double.run({**batch.inputs, **fed}, compared.training)
+            return self._trimmed(double.run({**batch.inputs, **fed}, compared.training))
 
         def run_batches() -> Iterator[Outputs]:
-            small = self._exported.weight_bytes <= SMALL
-            with background("double", at_once=small) as one, background("float32", at_once=small) as other:
+            with background("run", at_once=self._exported.weight_bytes <= SMALL) as thread:
+                # One run after another: what each takes is given back before the next takes its own.
                 wide: dict[int, Future[dict[int, Arrays]]] = {}
+                trained: dict[int, Future[Arrays]] = {}
+                narrow: dict[int, Future[Arrays]] = {}
                 for numbers in joinable(battery):
-                    wide |= dict.fromkeys(numbers, one.start(partial(run_joined, battery, numbers, in_double)))
-                narrow = [other.start(partial(in_float32, b)) if b.float32 else None for b in battery]
-                for number, (batch, wanted) in enumerate(zip(battery, expected, strict=True)):
+                    wide |= dict.fromkeys(numbers, thread.start(partial(run_joined, battery, numbers, in_double)))
+                    for number in numbers:
+                        batch, wanted = battery[number], expected[number]
+                        if batch.training and compared.training:
+                            trained[number] = thread.start(partial(in_training, batch, wanted))
+                        if batch.float32:
+                            narrow[number] = thread.start(partial(in_float32, batch))
+                for number in range(len(battery)):  # nothing keeps what has been handed out
                     run = wide.pop(number).result().pop(number)
-                    if batch.training and compared.training:
-                        run = {**run, **in_training(batch, wanted)}
-                    future, narrow[number] = narrow[number], None  # nothing keeps what has been handed out
-                    yield Outputs(float64=run, float32={} if future is None else future.result())
+                    if number in trained:
+                        run = {**run, **trained.pop(number).result()}
+                    yield Outputs(float64=run, float32=narrow.pop(number).result() if number in narrow else {})
                     tick()
 
         return run_batches()
@@ -271,14 +280,14 @@ class LoadedExport:
         """The signatures that compute something that no larger one does, each with the prefix of its outputs' names."""
         tensors: dict[str, set[str]] = {}
         for name in signature_inputs(inference, outputs):
-            prefix = "" if name == SERVING else f"{name}."
+            prefix = "" if name == DEFAULT_SIGNATURE else f"{name}."
             keys = self._session.signatures[name].outputs if name in self._session.signatures else ()
             tensors[name] = {merged.tensors[prefix + key] for key in keys if prefix + key in merged.tensors}
         found: list[tuple[str, Runner]] = []
         computed: set[str] = set()
         for name in sorted(tensors, key=lambda name: -len(tensors[name])):
             if tensors[name] - computed:
-                found.append(("" if name == SERVING else f"{name}.", self._session.signature(name)))
+                found.append(("" if name == DEFAULT_SIGNATURE else f"{name}.", self._session.signature(name)))
                 computed |= tensors[name]
         return found
 

@@ -17,14 +17,15 @@ import tensorflow_text  # registers the operations  # noqa: F401
 from official.nlp.modeling import layers
 from official.nlp.tools import export_tfhub_lib
 
+from surgery.batching import MASK, TOKEN_INPUTS, TYPE_IDS
 from surgery.errors import ModuleError, WriteError
 from surgery.explanation.tokenization import FAIRSEQ, Tokenization
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.texts import RETURNED, TEXT_SIGNATURES
 from surgery.scanning.gate import Cleared
 from surgery.tf.loading import loaded_objects
 from surgery.tf.reasons import reason
 
-TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
 FAIRSEQ_SPECIAL = {
     "start_of_sequence_id": FAIRSEQ.index("<s>"),
     "end_of_segment_id": FAIRSEQ.index("</s>"),
@@ -70,10 +71,10 @@ class Packer:
                 segments.insert(1, segments[0][:, :0])  # nothing between two separators
         packed = self._pack(segments)
         if self._fairseq:
-            packed["input_type_ids"] = tf.zeros_like(packed["input_type_ids"])
-        used = tf.reduce_max(tf.reduce_sum(packed["input_mask"], axis=1))
+            packed[TYPE_IDS] = tf.zeros_like(packed[TYPE_IDS])
+        used = tf.reduce_max(tf.reduce_sum(packed[MASK], axis=1))
         longest = tf.maximum(used, len(segments) + 1) + self._right_context
-        return {name: packed[name][:, :longest] for name in TOKENS}
+        return {name: packed[name][:, :longest] for name in TOKEN_INPUTS}
 
 
 def moved_ids(pieces: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -91,9 +92,9 @@ class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 
 def write_text_model(
-    export: Cleared, tokenization: Tokenization, length: int, right_context: int, folder: Path
+    encoder: Any, tokenization: Tokenization, length: int, right_context: int, folder: Path
 ) -> dict[str, str]:
-    """Saves a text export of the tensor export `export` into `folder`.
+    """Saves a text export of the tensor export `encoder` (surgery.tf.loading.loaded_objects) into `folder`.
 
     Its signatures `text` and `text_pair` return the outputs of `serving_default`. For any other signature NAME of the
     tensor export that only takes tokens, `NAME_text` returns its outputs. Returns the signature of the tensor export
@@ -101,26 +102,24 @@ def write_text_model(
     be written.
     """
     packer = Packer(tokenization, length, right_context)
-    with loaded_objects(export) as encoder:
-        signatures = {
-            name: _text_signature(encoder.signatures[of], packer, names)
-            for name, of, names in _text_signatures(encoder)
-        }
-        signatures["serving_default"] = signatures["text"]
-        try:
-            tf.saved_model.save(TextModel(encoder, packer), str(folder), signatures=signatures)
-        except (tf.errors.OpError, OSError) as error:
-            raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
-        runs = {name: of for name, of, _ in _text_signatures(encoder)}
-    return {**runs, "serving_default": runs["text"]}
+    signatures = {
+        name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _text_signatures(encoder)
+    }
+    signatures[DEFAULT_SIGNATURE] = signatures["text"]
+    try:
+        tf.saved_model.save(TextModel(encoder, packer), str(folder), signatures=signatures)
+    except (tf.errors.OpError, OSError) as error:
+        raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+    runs = {name: of for name, of, _ in _text_signatures(encoder)}
+    return {**runs, DEFAULT_SIGNATURE: runs["text"]}
 
 
 def _text_signatures(encoder: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Each signature of a text export: its name, the tensor export's signature that it runs, and its inputs."""
     for number, name in enumerate(TEXT_SIGNATURES, start=1):
-        yield name, "serving_default", TEXT_SIGNATURES[:number]
+        yield name, DEFAULT_SIGNATURE, TEXT_SIGNATURES[:number]
     for name, run in encoder.signatures.items():
-        if name != "serving_default" and set(run.structured_input_signature[1]) <= set(TOKENS):
+        if name != DEFAULT_SIGNATURE and set(run.structured_input_signature[1]) <= set(TOKEN_INPUTS):
             yield f"{name}_text", name, ("text",)
 
 
@@ -141,32 +140,29 @@ def _taken(run: Any, packed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def text_differences(
-    written: Cleared, export: Cleared, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
+    written: Cleared, encoder: Any, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
-    """Differences between a reloaded text export and its tensor export on Model Garden's own tokens, one line each."""
-    with loaded_objects(written) as loaded, loaded_objects(export) as encoder:
-        return _text_differences(loaded, encoder, tokenization, length, right_context, texts)
+    """Differences between a text export, reloaded, and the tensor export `encoder` on Model Garden's own tokens.
 
-
-def _text_differences(
-    loaded: Any, encoder: Any, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
-) -> tuple[str, ...]:
+    Each is one line.
+    """
     packer = Packer(tokenization, length, right_context)
     # The longest text is run alone: the attention maps of a whole batch of its length would take gigabytes.
     longest = max(texts, key=len)
     groups = [[text for text in texts if text != longest], [longest]]
     found: dict[str, None] = {}
-    for (signature, of, names), group in product(_text_signatures(encoder), groups):
-        inputs = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
-        tokens = packer(*inputs.values())
-        expected = {
-            **encoder.signatures[of](**_taken(encoder.signatures[of], tokens)),
-            **{name: tokens[name] for name in RETURNED},
-        }
-        returned = loaded.signatures[signature](**inputs)
-        for name, value in expected.items():
-            if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
-                found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
+    with loaded_objects(written) as loaded:
+        for (signature, of, names), group in product(_text_signatures(encoder), groups):
+            inputs = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
+            tokens = packer(*inputs.values())
+            expected = {
+                **encoder.signatures[of](**_taken(encoder.signatures[of], tokens)),
+                **{name: tokens[name] for name in RETURNED},
+            }
+            returned = loaded.signatures[signature](**inputs)
+            for name, value in expected.items():
+                if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
+                    found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
     return tuple(found)
 
 
@@ -193,11 +189,11 @@ def preprocessor_differences(
     packer = Packer(tokenization, length)
     strings = tf.constant(list(texts))
     wanted = packer(strings)
-    longest = wanted["input_mask"].shape[1]
+    longest = wanted[MASK].shape[1]
     with loaded_objects(written) as loaded:
         found = loaded(strings)
     return tuple(
         f"{name} is not what Model Garden's layers return"
-        for name in TOKENS
+        for name in TOKEN_INPUTS
         if found[name].shape[1] != length or not np.array_equal(found[name][:, :longest], wanted[name])
     )

@@ -14,7 +14,7 @@ from surgery.explanation.inspection import explain_module
 from surgery.explanation.sizes import most_tokens
 from surgery.export.manifest import read_manifest, read_packed
 from surgery.export.text_facts import read_text_facts
-from surgery.module import SERVE, InspectedModule, SignatureInfo, TensorInfo
+from surgery.module import DEFAULT_SIGNATURE, SERVE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tfserving.compilation import compiled_functions
@@ -24,7 +24,6 @@ from surgery.tfserving.text_operations import text_operations
 from surgery.tfserving.versions import Versions, versions_in
 from surgery.wording import plain_name
 
-DEFAULT = "serving_default"
 LENGTH = 128
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -103,7 +102,7 @@ class Served(Brief):
     @property
     def first(self) -> ServedSignature:
         """The signature that examples use: `serving_default` if it is described, else the first."""
-        return next((s for s in self.signatures if s.name == DEFAULT), self.signatures[0])
+        return next((s for s in self.signatures if s.name == DEFAULT_SIGNATURE), self.signatures[0])
 
 
 def describe_served(

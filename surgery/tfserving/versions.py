@@ -87,7 +87,7 @@ def labelled(versions: Versions, labels: Mapping[str, int], base_path: Path) -> 
             there = ", ".join(map(str, versions.there))
             raise UsageError(
                 f"{doing}: expected a SavedModel in {base_path / str(number)}, found none",
-                hint=f"the versions there are {there}",
+                hint=f"{base_path} has {'version' if len(versions.there) == 1 else 'versions'} {there}",
             )
     return dict(labels)
 

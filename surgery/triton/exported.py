@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgery.errors import ModuleError, UsageError
-from surgery.module import InspectedModule, SignatureInfo, TensorInfo
+from surgery.module import DEFAULT_SIGNATURE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.records import dataclass
 from surgery.scanning.gate import let_through
+from surgery.sources.files import SAVED_MODEL
 from surgery.sources.opening import open_module
 from surgery.wording import is_number, plain_name
 
-DEFAULT_SIGNATURE = "serving_default"
 TRITON_TYPES = {
     "bool": "BOOL",
     "float16": "FP16",
@@ -63,10 +63,10 @@ def find_export(path: Path) -> Path:
 
     Raises ModuleError when neither exists.
     """
-    if (path / "saved_model.pb").is_file():
+    if (path / SAVED_MODEL).is_file():
         return path.resolve()
     versions = [p for p in path.iterdir() if is_number(p.name)] if path.is_dir() else []
-    found = max((p for p in versions if (p / "saved_model.pb").is_file()), key=lambda p: int(p.name), default=None)
+    found = max((p for p in versions if (p / SAVED_MODEL).is_file()), key=lambda p: int(p.name), default=None)
     if found is not None:
         return found.resolve()
     problem = "it has neither that file nor a version's folder with one" if path.is_dir() else "there is no such folder"
@@ -92,7 +92,7 @@ def choose_signatures(folder: Path, wanted: Sequence[str], name: str | None, *, 
         if module.problems:
             raise ModuleError(f"serving {folder}: " + "; ".join(module.problems), hint="fetch or convert it again")
         let_through(module, trust=trust)
-        tags = next((graph.tags for graph in module.meta_graphs if "train" not in graph.tags), ())
+        tags = module.inference.tags if module.inference is not None else ()
         signatures = [module.signatures[key] for key in _chosen(module, wanted, folder)]
     several = len(signatures) > 1
     if several and (odd := [s.name for s in signatures if not NAME.fullmatch(s.name)]):

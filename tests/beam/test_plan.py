@@ -45,8 +45,8 @@ def chosen(tmp_path):
             )
             for name, keys in SIGNATURES.items()
         )
-        graph = SimpleNamespace(tags=("serve",), signatures=signatures)
-        module: Any = SimpleNamespace(name="bert", folder=str(tmp_path), meta_graphs=(graph,))
+        named = {signature.name: signature for signature in signatures}
+        module: Any = SimpleNamespace(name="bert", folder=str(tmp_path), signatures=named)
         corpus = Corpus(inputs=(str(tmp_path / "a.txt"),))
         return plan_extraction(module, str(tmp_path), corpus, outputs=outputs, signature=signature).signature
 

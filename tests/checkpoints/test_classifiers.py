@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +19,13 @@ from surgery.checkpoints.classifier import labelling_of
 from surgery.checkpoints.kept import Kept
 from surgery.cli.main import main
 from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
-from surgery.explanation.heads import DenseHead, Labelling, OtherHead
+from surgery.explanation.heads import DenseHead, HiddenLayer, Labelling, OtherHead
 from surgery.export.manifest import MANIFEST
+from surgery.families import FAMILIES
 from surgery.jobs import checkpoint as job
+from surgery.tables.publisher import Names
 from tests.support.builders import hugging_face
-from tests.support.editing import edited
+from tests.support.editing import edited, node_defs
 
 NAMES = ("no", "yes", "ask | again\n`")
 ASSUME = dict.fromkeys(RATES, 0.1)
@@ -54,11 +57,51 @@ def test_a_classifier_of_hugging_face_has_its_head_with_the_labels_names(tmp_pat
     assert "--keep-head" not in shown
 
 
-@pytest.mark.parametrize("sample", ["hf_bert", "hf_albert"])
+WITH_HIDDEN_LAYER = {"hf_distilbert": "relu", "hf_electra": "gelu", "hf_xlm_roberta": "tanh"}
+"""The activation of the hidden layer in the head of a class, by the sample of its encoder."""
+
+
+@pytest.mark.parametrize("sample", WITH_HIDDEN_LAYER)
+def test_a_head_with_a_hidden_layer_has_the_activation_of_its_class(sample, tmp_path):
+    module = hugging_face.build_classifier(tmp_path / "m", sample, hidden=True)
+    plan, act = surgery.plan(module), WITH_HIDDEN_LAYER[sample]
+    kernel = "pre_classifier.weight" if sample == "hf_distilbert" else "classifier.dense.weight"
+    assert (plan.head.hidden.kernel.name, plan.head.hidden.activation, plan.head.reads) == (
+        kernel,
+        act,
+        "sequence_output",
+    )
+    assert plan.weights.by_target["classifier/dense/kernel"].shape == (48, 48)
+    assert plan.weights.dropped == ()
+    shown = CliRunner().invoke(main, ["inspect", str(module)], env={"COLUMNS": "120"}).stdout
+    assert f"Head: a dense layer with {act} on the first token (48), 3 labels" in shown
+    assert f"{kernel} [dense hidden]" in shown
+    stored = load_file(module / "model.safetensors")
+    del stored["classifier.bias" if sample == "hf_distilbert" else "classifier.dense.bias"]
+    hugging_face.save_file(stored, module / "model.safetensors", {"format": "pt"})
+    assert isinstance(surgery.plan(module).head, OtherHead)
+
+
+def test_the_names_and_the_classes_tell_of_the_same_layers():
+    """The computation has the activation from the names, the rebuilt head from the class."""
+    publishers = [dialect.publisher for family in FAMILIES for dialect in family.dialects if dialect.publisher]
+    written = [publisher for publisher in publishers if publisher.library and isinstance(publisher.names, Names)]
+    assert {publisher.library.head.hidden for publisher in written} == {"", "relu", "gelu", "tanh"}
+    for publisher in written:
+        names = publisher.names
+        assert (names.classifier_act, bool(names.classifier_hidden)) == (
+            publisher.library.head.hidden,
+            bool(publisher.library.head.hidden),
+        )
+
+
+DROPOUTS = {"hf_albert": "classifier_dropout_prob", "hf_distilbert": "seq_classif_dropout"}
+
+
+@pytest.mark.parametrize("sample", ["hf_bert", "hf_albert", *WITH_HIDDEN_LAYER])
 def test_a_classifier_comes_back_bit_by_bit_with_what_its_config_says(sample, tmp_path):
-    dropout = {"hf_bert": "classifier_dropout", "hf_albert": "classifier_dropout_prob"}[sample]
-    stated = {"problem_type": "regression", dropout: 0.3}
-    module = hugging_face.build_classifier(tmp_path / "m", sample, **stated)
+    stated = {"problem_type": "regression", DROPOUTS.get(sample, "classifier_dropout"): 0.3}
+    module = hugging_face.build_classifier(tmp_path / "m", sample, hidden=sample in WITH_HIDDEN_LAYER, **stated)
     done = surgery.checkpoint(module, tmp_path / "out", tokenizer=False)
     before, after = (load_file(folder / "model.safetensors") for folder in (module, done.destination))
     assert {name: value.tobytes() for name, value in after.items()} == {n: v.tobytes() for n, v in before.items()}
@@ -76,7 +119,8 @@ def test_a_classifier_comes_back_bit_by_bit_with_what_its_config_says(sample, tm
         ("hf_bert", ["BertForTokenClassification"], "it labels every token"),
         ("hf_albert", ["AlbertForMultipleChoice"], "the pooled outputs of several texts"),
         ("hf_bert", ["MyClassifier"], "it is not known what its head reads"),
-        ("hf_electra", ["ElectraForSequenceClassification"], "a layer with GELU of its own"),
+        ("hf_electra", ["ElectraForSequenceClassification"], "the checkpoint has no classifier/kernel"),
+        ("hf_xlm_roberta", ["XLMRobertaForTokenClassification"], "it labels every token"),
     ],
 )
 def test_another_head_under_the_same_names_is_named_and_not_taken_for_one(sample, architectures, because, tmp_path):
@@ -195,8 +239,13 @@ def test_a_class_whose_head_computes_something_else_is_refused(modules, estimato
     electra, masked = (surgery.plan(modules(name)) for name in ("g4_electra", "g4_bert_mlm"))
     assert isinstance(estimator.planned.head, DenseHead)
     head = replace(estimator.planned.head, bias=None)
-    with pytest.raises(UsageError, match=r"(?s)ElectraModel has no place for a dense .*GELU.*drop_head=True"):
+    refusal = r"(?s)ElectraModel has no place for a class.* a dense layer on the .*a layer with gelu .*drop_head=True"
+    with pytest.raises(UsageError, match=refusal):
         naming.choose_form(electra.module, electra.inference, Kept(assignments=electra.weights.assignments, head=head))
+    other = replace(head, hidden=HiddenLayer(kernel=head.kernel, transposed=False, bias=head.kernel, activation="tanh"))
+    encoder = surgery.plan(modules("g2_small"))
+    with pytest.raises(UsageError, match=r"(?s)BertModel has no place for a class.* with tanh .*drop_head=True"):
+        naming.choose_form(encoder.module, encoder.inference, Kept(assignments=encoder.weights.assignments, head=other))
     with pytest.raises(UsageError, match=r"(?s)both \.mlm and a classification head.*drop_head=True"):
         naming.choose_form(masked.module, masked.inference, Kept(assignments=masked.weights.assignments, head=head))
 
@@ -232,3 +281,58 @@ def test_what_a_manifest_states_of_the_labels_is_carried_and_what_cannot_be_is_n
         (folder / MANIFEST).write_text(json.dumps({"head": stated | changed}))
         done = surgery.checkpoint(folder, tmp_path / "out", overwrite=True, **WITHOUT_TEXTS)
         assert done.planned.labelling == labelling
+
+
+def test_the_graph_of_a_saved_model_shows_the_hidden_layer(modules, tmp_path):
+    """TFDistilBertForSequenceClassification: ReLU on the first token. Its config names GELU, for the blocks."""
+    module = modules("hf_tf_distilbert_classifier")
+    plan = surgery.plan(module, keep_head=True)
+    assert (plan.head.hidden.activation, plan.head.hidden.transposed, plan.head.labels) == ("relu", False, 3)
+    assert plan.head.hidden.kernel.name.endswith("pre_classifier/kernel")
+    done = surgery.checkpoint(module, tmp_path / "out", tokenizer=False)
+    assert config_of(done)["architectures"] == ["DistilBertForSequenceClassification"]
+    assert config_of(done)["seq_classif_dropout"] == 0.2
+    written = load_file(done.destination / "model.safetensors")
+    assert [name for name in written if "classifier" in name] == [
+        f"{layer}.{leaf}" for layer in ("classifier", "pre_classifier") for leaf in ("bias", "weight")
+    ]
+
+
+@pytest.mark.parametrize(("found", "instead"), [("Relu", "Sigmoid"), ("Relu", "Tanh"), ("strided_slice", "[:, 1]")])
+def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that(found, instead, modules, tmp_path):
+    def changed(saved):
+        nodes = [node for node in node_defs(saved, f".*{found}") if _acts_for_the_head(node)]
+        assert nodes
+        for node in nodes:
+            if found == "Relu":
+                node.op = instead
+            else:
+                node.input[1] = node.input[2]  # it begins where it ended
+
+    folder = Path(shutil.copytree(modules("hf_tf_distilbert_classifier"), tmp_path / "m"))
+    edited(folder / "saved_model" / "1", tmp_path / "edited", changed)
+    shutil.copy(tmp_path / "edited" / "saved_model.pb", folder / "saved_model" / "1")
+    head = surgery.plan(folder).head
+    if instead == "Tanh":
+        assert head.hidden.activation == "tanh"
+        with pytest.raises(
+            UsageError, match=r"(?s)DistilBertForSequenceClassification has a layer with relu.*drop_head"
+        ):
+            surgery.checkpoint(folder, tmp_path / "out", tokenizer=False)
+    else:
+        assert isinstance(head, OtherHead)
+        assert "logits comes from a product of" in head.because
+
+
+def _acts_for_the_head(node):
+    return node.op == "Relu" or (node.op == "StridedSlice" and node.attr["shrink_axis_mask"].i == 2)
+
+
+@pytest.mark.parametrize(("stated", "name"), [("xlm-roberta", "XLMRobertaModel"), (7, "RobertaModel")])
+def test_an_export_goes_home_as_the_model_that_its_manifest_names(stated, name, modules, tmp_path):
+    """RoBERTa, XLM-R and CamemBERT are one function. The sample without its config stands in for an export."""
+    plan = surgery.plan(modules("hf_roberta"))
+    (tmp_path / MANIFEST).parent.mkdir()
+    (tmp_path / MANIFEST).write_text(json.dumps({"source": {"model_type": stated}}))
+    module = replace(plan.module, config=None, folder=str(tmp_path))
+    assert naming.choose_form(module, plan.inference, Kept(assignments=plan.weights.assignments)).class_name == name

@@ -54,7 +54,7 @@ def test_the_cases_are_all_models_both_sources_and_both_casings(written):
         *("bert", "electra", "albert", "mobilebert", "distilbert", "roberta", "xlm-roberta")
     }
     assert {case.module for case in CASES} & {*TF1_SAMPLES}
-    assert sum(config["architectures"][0].endswith("ForSequenceClassification") for config in configs) == 3
+    assert sum(config["architectures"][0].endswith("ForSequenceClassification") for config in configs) == 6
     casings = {
         read_json(file).get("do_lower_case") for f in written.values() for file in f.glob("tokenizer_config.json")
     }

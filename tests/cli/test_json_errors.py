@@ -35,9 +35,11 @@ def run(*arguments: str):
         (["taps", ARCHIVE, "--batch", "none"], "UsageError", "'--batch'", "taps --help"),
         (["plan", ARCHIVE, "--limit", "nothing=3"], "UsageError", "--limit nothing=3", "the limits are"),
         (["frobnicate"], "UsageError", "No such command 'frobnicate'", "--help"),
+        (["inspct"], "UsageError", "No such command 'inspct': did you mean inspect?", "--help"),
         (["--nothing"], "UsageError", "No such option '--nothing'", "--help"),
         (["convert", ARCHIVE, str(PACKED)], "UsageError", "exists", "--overwrite"),
-        (["serving", "nothing"], "ModuleError", "nothing", None),
+        (["serving", "nothing"], "ModuleError", "in this folder, and there is no such folder", "an export"),
+        (["serving", ARCHIVE], "ModuleError", "it is a file, expected a folder", "must be unpacked"),
     ],
     ids=lambda value: " ".join(value)[-30:].replace("\x1b", "") if isinstance(value, list) else "",
 )

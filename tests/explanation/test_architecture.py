@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.explanation.recognition import find_family
 from tests.support.editing import inspected
 

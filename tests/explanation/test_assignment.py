@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
 from surgery.explanation.claims import explain
+from surgery.explanation.inferring import infer_architecture
 from surgery.explanation.recognition import candidates
 from surgery.families import FAMILIES
 from surgery.module import InspectedModule

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from surgery.errors import UnexplainedError
-from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.assignment import AssignmentMap, map_weights
+from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule, VariableInfo
 from tests.support.editing import inspected
 

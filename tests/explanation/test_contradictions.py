@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from surgery.errors import ContradictionError, UnexplainedError, UsageError
-from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.assignment import map_weights
+from surgery.explanation.inferring import infer_architecture
 from tests.support import editing
 from tests.support.editing import inspect_edited, inspected, set_constants, set_ops
 

@@ -6,7 +6,7 @@ import pytest
 
 from surgery.errors import UnexplainedError
 from surgery.explanation import recognition
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.explanation.outputs import entry_name, split_entry
 from tests.support.editing import inspect_edited, inspected, keep_traces, node_defs, objects
 

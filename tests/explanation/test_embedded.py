@@ -10,9 +10,9 @@ import pytest
 
 import surgery
 from surgery.errors import ContradictionError, UnexplainedError, UsageError
-from surgery.explanation.architecture import infer_architecture
 from surgery.explanation.embedded import locate_encoder
 from surgery.explanation.heads import DenseHead, OtherHead
+from surgery.explanation.inferring import infer_architecture
 from surgery.planning.plan import make_plan
 from surgery.planning.requests import Request
 from tests.support.editing import edited, inspected

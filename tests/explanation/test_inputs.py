@@ -7,7 +7,7 @@ import pytest
 import surgery
 from surgery.comparing.numbers import shared_battery
 from surgery.errors import ModuleError, UnexplainedError, UsageError
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.explanation.tokenization import Tokenization
 from surgery.explanation.vocabulary import check_vocabulary
 from surgery.planning.requests import Request

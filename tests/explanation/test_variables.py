@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surgery.errors import ContradictionError, UnexplainedError
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.explanation.recognition import find_family
 from tests.support import editing
 from tests.support.editing import inspect_edited, inspected

@@ -53,6 +53,12 @@ def case(modules):
 
 
 @pytest.fixture
+def classifier_case(modules):
+    module = inspected(modules("hf_tf_distilbert_classifier") / "saved_model" / "1")
+    return Case(make_plan(module, Path(), None, Request(keep_head=True)))
+
+
+@pytest.fixture
 def edited_case(modules):
     edited = surgery.edit(modules(NAME), DropBlocks("0"), PruneHeads((1, 3), "-1")).edited
     return Case(edited.plan, edited)
@@ -69,6 +75,26 @@ def test_edits_in_the_words_of_earlier_versions_are_true(edited_case):
     applied[0]["edit"] = "drop blocks 1"
     (line,) = edited_case.check(setting("edits", "applied", to=applied))
     assert "drop block 1" in line
+
+
+def test_what_earlier_versions_did_not_write_is_no_wrong_statement(classifier_case):
+    def earlier(manifest):
+        del manifest["head"]["hidden"], manifest["source"]["model_type"]
+
+    assert classifier_case.check() == classifier_case.check(earlier) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda manifest: manifest["head"]["hidden"].update(activation="tanh"), "head.hidden.activation says 'tanh'"),
+        (lambda manifest: manifest["head"]["hidden"].update(kernel="x"), "head.hidden.kernel says 'x'"),
+        (lambda manifest: manifest["source"].update(model_type="bert"), "source.model_type says 'bert'"),
+    ],
+)
+def test_a_statement_about_a_head_that_is_not_true_is_named(change, line, classifier_case):
+    (problem,) = classifier_case.check(change)
+    assert problem.startswith(f"{MANIFEST}: {line}, expected ")
 
 
 def setting(*path, to):

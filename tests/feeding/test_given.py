@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import reduce
+
 import numpy as np
 import pytest
 
 from surgery.errors import UsageError
 from surgery.feeding.feeds import Composite, Feed, taken
 from surgery.feeding.given import fit, read_given
+from surgery.jobs.run import _by_tensor
 from surgery.module import SignatureInfo, TensorInfo
 
 
@@ -74,6 +78,8 @@ def test_an_array_is_cast_where_no_value_changes_and_that_is_said(dtype, value, 
         ("int32", [[1], [1, 2]]),
         ("string", [["a"], ["a", "b"]]),
         ("string", [["a"], "b"]),
+        ("string", ["\ud800"]),
+        ("string", reduce(lambda inner, _: [inner], range(70), "a")),
     ],
 )
 def test_a_value_that_a_cast_would_change_is_refused(dtype, value):
@@ -113,7 +119,7 @@ def test_objects_among_strings_are_examples_as_tensorflow_writes_them():
     assert (first["age"].float_list.value, first["n"].int64_list.value) == ([22, 0.5], [0])
     assert (first["name"].bytes_list.value, first["none"].WhichOneof("kind")) == ([b"Jo", "ß".encode()], None)
     assert not second
-    for wrong in ("[true]", '["a", 1]', "null", "[18446744073709551616]"):
+    for wrong in ("[true]", '["a", 1]', "null", "[18446744073709551616]", "[1e300]", '"\\ud800"'):
         with pytest.raises(UsageError, match=r"making a tf\.train\.Example"):
             fitted([feed("string", None)], f'x=[{{"f": {wrong}}}]')
 
@@ -153,6 +159,9 @@ RAGGED = parts("r", "ragged", part("flat_values", "int32", None), *(part(name, "
 SPARSE = parts(
     "s", "sparse", part("indices", "int64", None, 2), part("values", "float32", None), part("dense_shape", "int64", 2)
 )
+ANY_RANK = tuple(
+    replace(feed, shape=None) for feed in parts("r", "ragged", part("values", "int32"), part("row_splits", "int64"))
+)
 WHOLE = Composite(key="r", kind="ragged", parts=2)
 SERVED = (
     Feed(key="r", dtype="int32", shape=(None,), tensor="r:0", argument="r", alias="r.values", part_of=WHOLE),
@@ -187,6 +196,7 @@ def test_a_ragged_or_sparse_input_is_given_whole_or_in_parts(feeds, examples, ex
         (RAGGED, [f"r.{NESTED[0]}=[0, 3]", f"r.{NESTED[1]}=[0, 1, 1]", "r.flat_values=[7]"], "end with 2 here"),
         (SPARSE, ["s.indices=[[0, 2]]", "s.values=[5]", "s.dense_shape=[1, 2]"], "s: expected one index within its"),
         (SPARSE, ["s.indices=[[0, 1]]", "s.values=[5, 6]", "s.dense_shape=[1, 2]"], "each of its 2 values"),
+        (ANY_RANK, ["r.values=1", "r.row_splits=[0, 1]"], "r: expected lists, found a part that is one value"),
         (SPARSE, ['s={"indexes": []}'], "s: expected its parts, s.indices, s.values, s.dense_shape, found s.indexes"),
     ],
 )
@@ -198,3 +208,10 @@ def test_parts_that_are_no_tensor_together_are_refused(feeds, examples, reason):
 def test_parts_have_the_names_under_which_tensorflow_takes_them():
     assert [feed.argument for feed in SPARSE] == ["s_indices", "s_values", "s_dense_shape"]
     assert [feed.argument for feed in RAGGED] == ["r_component_0", "r_component_1", "r_component_2"]
+
+
+def test_two_inputs_that_are_one_tensor_have_one_value():
+    feeds = [replace(feed("float32", None, key=key), tensor="x:0") for key in ("a", "b")]
+    assert list(_by_tensor(fitted(feeds, "a=[1, NaN]", "b=[1, NaN]"), "giving")) == ["x:0"]
+    with pytest.raises(UsageError, match="giving: a and b are one tensor of the graph, x:0, and have two values"):
+        _by_tensor(fitted(feeds, "a=[1]", "b=[2]"), "giving")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from surgery.graphs.feeding import fed_with, with_values
 from surgery.graphs.flat import FlatGraph
+from surgery.graphs.inputs import fed_with
 from surgery.graphs.merging import Input, Part
 from tests.support.graph_defs import DOUBLE, FLOAT, INT32, INT64, UINT64, add, constant, new_merging, part
 from tests.support.synthetic import Function, new_graph
+from tests.support.variable_inputs import with_variables_as_inputs
 
 X = {"x": "float32"}
 
@@ -198,6 +201,19 @@ def test_a_placeholder_that_nobody_feeds_is_named():
         merge(Part(graph=graph, inputs={}, variables={}, outputs={"y": graph.outputs[0]}))
 
 
+def test_a_node_that_stands_for_an_input_gives_its_first_output_only(graph_def):
+    add(graph_def.node, "split", "Split", "x", T=FLOAT)
+    for number in range(2):
+        add(graph_def.node, f"tanh_{number}", "Tanh", f"split:{number}", T=FLOAT)
+    first, second = (part(graph_def, {"y": f"tanh_{number}"}, X) for number in range(2))
+    first, second = (
+        replace(one, inputs={one.outputs["y"].node.inputs[0].node: Input("ids", "int32")}) for one in (first, second)
+    )
+    assert shown(merge(first))["tanh_0"] == ("Tanh", "input_0:0")
+    with pytest.raises(ValueError, match="takes output 1 of split, whose first output stands for an input"):
+        merge(second)
+
+
 def test_a_loop_of_tensorflow_1_is_refused(graph_def):
     add(graph_def.node, "merge", "Merge", "x", "next", T=FLOAT)
     add(graph_def.node, "next", "NextIteration", "merge", T=FLOAT)
@@ -293,7 +309,7 @@ def test_variables_can_be_fed(graph_def):
     layer(graph_def, "a", "rows")
     add(graph_def.node, "kept", "ReadVariableOp", "E", dtype=FLOAT)
     whole = part(graph_def, {"y": "a/tanh", "E": "kept"}, {"ids": "int32"})
-    fed = with_values(merge(whole), "float64")
+    fed = with_variables_as_inputs(merge(whole), "float64")
     assert not fed.variables
     free = {given: f"{name}:0" for name, given in fed.inputs.items()}
     assert free.keys() == {
@@ -315,4 +331,4 @@ def test_a_variable_that_a_loop_takes_cannot_be_fed():
     add(graph_def.node, "W", "VarHandleOp", dtype=FLOAT)
     graph_def.node[1].input.append("W")
     with pytest.raises(ValueError, match=r"While \(loop\) takes the handle"):
-        with_values(merge(part(graph_def, {"y": "loop"}, X)))
+        with_variables_as_inputs(merge(part(graph_def, {"y": "loop"}, X)))

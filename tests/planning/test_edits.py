@@ -7,7 +7,7 @@ import pytest
 import surgery
 from surgery.edits import DropBlocks, InsertLayer, KeepBlocks, PruneHeads, ReplaceBlock
 from surgery.errors import UsageError
-from surgery.planning.edits import NamedLayer, describe, read_edit
+from surgery.planning.edit_words import NamedLayer, describe, read_edit
 
 
 def layer(states):
@@ -74,6 +74,13 @@ class OfKeras3:
         ((PruneHeads(range(6), "0"),), "leaves a block without a head"),
         ((PruneHeads((1,)), PruneHeads((1,), "2")), "has lost one of these heads before"),
         ((ReplaceBlock(0, layer), PruneHeads((1,), "0")), "is replaced"),
+        ((PruneHeads(0),), r"PruneHeads: expected the numbers of heads, such as \(0, 3\), .*found \(0, ':'\)"),
+        ((PruneHeads("0"),), "expected the numbers of heads"),
+        ((PruneHeads((0.0,)),), "expected the numbers of heads"),
+        ((PruneHeads((0,), 1),), "and blocks as a text"),
+        ((KeepBlocks(3),), 'KeepBlocks: expected blocks as a text, such as "0:6", found 3'),
+        ((InsertLayer("0:2", layer),), "InsertLayer: expected the number of a block, found '0:2'"),
+        (("keep blocks 0:2",), "str: expected one of the edits in surgery.edits"),
         ((InsertLayer(9, layer),), "there is no block 9"),
         ((InsertLayer(0, "Dense"),), "expected a layer of tf_keras, found a str"),
     ],

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from surgery.explanation.outputs import EncoderOutputs
+from surgery.jobs.steps import Recorded, make_report
 from surgery.planning.features import ResolvedFeature
+from surgery.planning.outputs import ExportOutputs, Signature
+from surgery.planning.requests import Request
+from surgery.proof.comparison import Outputs
 from surgery.proof.expected import compute
+from surgery.proof.parity import compare_weights
 
 FIRST = np.array([[[1.0, 2.0], [3.0, 8.0], [100.0, -100.0]], [[4.0, 4.0], [5.0, 5.0], [6.0, 6.0]]])
 SECOND = 10 * FIRST
@@ -93,3 +101,24 @@ def test_the_arithmetic_is_float64():
         found = only(compute(feature(mix, "mean", layers=1), [states], np.ones((1, 2))))
         assert found.dtype == np.float64
         assert found[0, 0] > 0.5
+
+
+def test_an_output_of_any_signature_or_of_the_call_that_nothing_was_compared_with_is_named():
+    names = EncoderOutputs(names=("encoder_outputs", "pooled_output"), lists={"encoder_outputs": 0}, blocks=3)
+    signatures = {"serving_default": ("encoder_outputs_2", "pooled_output"), "taps": ("query_0", "query_1")}
+    outputs = ExportOutputs(
+        request=Request(), signatures={name: Signature(outputs=found) for name, found in signatures.items()}
+    )
+    there = dict.fromkeys(("pooled_output", "taps.query_1", "__call__.encoder_outputs_0"), FIRST)
+    recorded = Recorded(
+        plan=SimpleNamespace(inference=SimpleNamespace(outputs=names), outputs=outputs),
+        how="a test",
+        battery=[],
+        expected=[Outputs(float64=there)],
+        inner=(),
+        hashes={},
+        nonfinite={},
+    )
+    loaded = SimpleNamespace(problems=(), formulas=(), lacking={})
+    report = make_report(recorded, (), compare_weights({}, {}), (), loaded)
+    assert report.unmatched == ("encoder_outputs_2", "taps.query_0", "__call__.encoder_outputs_1")

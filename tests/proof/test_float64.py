@@ -11,7 +11,7 @@ import pytest
 
 from surgery.errors import UnexplainedError
 from surgery.explanation import recognition
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.proof import bert_formulas, layers
 from surgery.proof import float64 as reference
 from surgery.proof.battery import Batch

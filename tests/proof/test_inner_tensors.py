@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.proof.inner_tensors import inner_tensors
 from tests.support.editing import inspected

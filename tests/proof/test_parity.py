@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from surgery.export.manifest import report_data
+from surgery.jobs.edited_export import _equal
 from surgery.proof.battery import Batch
-from surgery.proof.comparison import Outputs, compare, computation_order
+from surgery.proof.comparison import Outputs, compare, computation_order, without_double
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
 
 
@@ -71,6 +72,14 @@ def test_the_limit_is_a_part_of_the_rms_of_the_expected_tensor(factor: float, pa
     diff = judge(expected, found)
     assert diff.passed is passed
     assert diff.difference == pytest.approx(diff.max_abs / rms)
+
+
+def test_values_whose_squares_are_no_number_are_measured_all_the_same():
+    expected, found = ({"a": 1e200 * ones()} for _ in range(2))
+    sides = [[Outputs(float64=side)] for side in (expected, found)]
+    assert compare([batch()], *sides)[0].passed
+    found["a"][0, 0, 0] *= 2
+    assert not compare([batch()], *sides)[0].passed
 
 
 def test_zeros_must_be_zeros():
@@ -141,6 +150,26 @@ def test_another_tensor_that_must_be_the_same_is_judged_under_its_own_name():
     diffs = {diff.name: diff for diff in compare([batch()], expected, found, {"b": "a"})}
     assert diffs["b"].in_double
     assert not diffs["b"].passed
+
+
+@pytest.mark.parametrize(("module", "export"), [(True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("error", [0, 1e-2])
+def test_another_tensor_is_judged_in_float32_where_one_side_has_no_double_precision(module, export, error):
+    single = ones().astype(np.float32)
+    expected = Outputs(float64={"a": ones()} if module else {}, float32={"a": single})
+    wide = {"a": ones()} if module else {}
+    found = Outputs(float64={**wide, **({"b": ones()} if export else {})}, float32={"a": single, "b": single + error})
+    diffs = {diff.name: diff for diff in compare([batch()], [expected], [found], {"b": "a"})}
+    assert diffs["a"].passed
+    assert not diffs["b"].in_double
+    assert diffs["b"].passed is (error == 0)
+
+
+def test_what_double_precision_cannot_judge_is_run_in_float32_or_named():
+    expected = [Outputs(float64={"a": ones(), "trained": ones()}, float32={"a": ones(), "c": ones()})]
+    same_as = {"b": "a", "in double": "a", "d": "c", "e": "trained", "f": "unmatched"}
+    lacking = {"b": ("FakeQuant",), "e": ("FakeQuant", "Other"), "f": ("FakeQuant",)}
+    assert without_double(same_as, lacking, expected) == ({"b", "d"}, {"e": "FakeQuant, Other"})
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -318,6 +347,11 @@ def test_a_report_passes_only_when_outputs_weights_and_contract_do():
     assert "an input is named otherwise" in report([good], contract=("an input is named otherwise",)).failure()
 
 
+def test_a_report_without_any_output_does_not_pass():
+    assert not report([]).passed
+    assert report([]).failure() == "no output was compared"
+
+
 def test_a_report_is_json_even_with_an_infinite_error():
     (missing,) = compare([batch()], [both({"a": ones()})], [both({})])
     data = json.loads(json.dumps(report_data(report([missing])), allow_nan=False))
@@ -332,3 +366,11 @@ def test_weights_are_compared_by_their_bits_and_none_may_be_missing():
     assert check.compared == 3
     assert [line.partition(":")[0] for line in check.mismatches] == ["b", "c"]
     assert not check.passed
+
+
+def test_an_output_that_neither_side_has_is_not_called_bit_equal():
+    there, other = (both({"a": ones()}) for _ in range(2))
+    assert _equal(there, other, "a")
+    assert not _equal(there, both({"a": ones() + 1e-12}), "a")
+    assert not _equal(there, both({}), "a")
+    assert not _equal(there, other, "b")

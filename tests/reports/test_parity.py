@@ -96,6 +96,25 @@ def test_what_was_compared_with_inner_tensors_is_marked_and_explained():
     assert not any(line.startswith("*") for line in rows(diff("pooled_output")))
 
 
+def test_of_hundreds_of_differences_the_first_are_shown_and_the_others_counted():
+    """An export of another encoder breaks the contract in each of its weights: the verdict must not be lost below."""
+    report = ParityReport(
+        reference="the module",
+        batches=12,
+        float32_batches=6,
+        outputs=(),
+        weights=WeightCheck(compared=20, mismatches=tuple(f"w{number}: differs" for number in range(20))),
+        contract=tuple(f"breach {number}" for number in range(200)),
+    )
+    stream = io.StringIO()
+    parity.text(Console(file=stream, width=200, highlight=False), parity.data(report))
+    for shown in (stream.getvalue(), report.failure()):
+        assert shown.count("breach") == 12
+        assert re.search(r"… and \d+ more weights", shown)
+        assert "… and 188 more differences" in shown
+    assert len(parity.data(report)["contract"]) == 200
+
+
 def test_what_was_compared_with_nothing_is_told():
     line = "not compared, the module's graph shows no counterpart: taps.key_0, taps.key_1"
     assert line in rows(diff("pooled_output"), unmatched=("taps.key_0", "taps.key_1"))

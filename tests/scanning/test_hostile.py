@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surgery.scanning.scan import scan_saved_model
-from tests.support.hostile import OPERATIONS, PLACES, PLANTED, hostile, small_module
+from tests.support.hostile import OPERATIONS, PLACES, PLANTED, STRING, hostile, small_module
 
 MARKER = Path("/nowhere/marker")
 
@@ -88,6 +88,42 @@ def test_an_asset_is_only_read_as_the_module_is_loaded():
     assert findings(saved_model) == ()
     nodes[1].input.append("^filled")  # call
     assert [found.node for found in findings(saved_model)] == ["filled"]
+
+
+def lend(meta_graph, nodes):
+    nodes.add(name="other", op="PartitionedCall", input=["path"])
+
+
+def share(meta_graph, nodes):
+    nodes.add(name="other", op="VarHandleOp").attr["shared_name"].s = b"path"
+    nodes[-1].attr["dtype"].type = STRING
+
+
+def share_in_a_function(meta_graph, nodes):
+    share(meta_graph, meta_graph.graph_def.library.function[0].node_def)
+
+
+def restore(meta_graph, nodes):
+    meta_graph.object_graph_def.nodes.add().variable.name = "path"
+
+
+@pytest.mark.parametrize("change", [lend, share, share_in_a_function, restore])
+def test_a_path_in_a_variable_is_an_assets_only_if_nothing_else_can_change_it(change):
+    saved_model = small_module()
+    meta_graph = saved_model.meta_graphs[0]
+    nodes = meta_graph.graph_def.node
+    nodes.add(name="table", op="HashTableV2")
+    nodes.add(name="asset", op="Const")
+    nodes.add(name="path", op="VarHandleOp").attr["dtype"].type = STRING
+    nodes.add(name="assigned", op="AssignVariableOp", input=["path", "asset"])
+    nodes.add(name="read", op="ReadVariableOp", input=["path", "^assigned"])
+    nodes.add(name="filled", op="InitializeTableFromTextFileV2", input=["table", "read"])
+    meta_graph.asset_file_def.add(filename="vocab.txt").tensor_info.name = "asset:0"
+    nodes[2].input.append("^filled")  # init
+    assert findings(saved_model) == ()
+    change(meta_graph, nodes)
+    (found,) = [found for found in findings(saved_model) if found.node == "filled"]
+    assert "the name comes from the variable path, which" in found.could
 
 
 def test_a_name_that_leads_out_of_the_checkpoints_folder_is_found():

@@ -6,7 +6,7 @@ import pytest
 
 import surgery
 from surgery.errors import ModuleError
-from surgery.sources.handles import HUB, HUGGING_FACE, KAGGLE, handle_of
+from surgery.sources.handles import HUB, HUGGING_FACE, KAGGLE, handle_of, without_secrets
 from surgery.sources.location import locate, module_name
 
 BERT = "tensorflow/bert/tensorFlow2/en-uncased-l-12-h-768-a-12"
@@ -37,6 +37,7 @@ PAGE = "https://www.kaggle.com/models/"
         ("google-bert/bert@v1.0", HUGGING_FACE, "google-bert/bert", "v1.0", "bert"),
         ("hf://google-bert/bert", HUGGING_FACE, "google-bert/bert", None, "bert"),
         ("hf://google-bert/bert@refs/pr/7", HUGGING_FACE, "google-bert/bert", "refs/pr/7", "bert"),
+        ("hf://google-bert/bert@feature/new/", HUGGING_FACE, "google-bert/bert", "feature/new", "bert"),
         ("hf://bert-base-uncased", HUGGING_FACE, "bert-base-uncased", None, "bert-base-uncased"),
         ("https://huggingface.co/google-bert/bert", HUGGING_FACE, "google-bert/bert", None, "bert"),
         ("huggingface.co/google-bert/bert/", HUGGING_FACE, "google-bert/bert", None, "bert"),
@@ -71,12 +72,34 @@ def test_a_path_is_no_handle(typed):
         ("https://www.kaggle.com/datasets/us/texts", "a page of Kaggle, but of no model"),
         ("kaggle://us/bert/tflite/small", "models of tfLite have lost their variables.*tensorFlow2 on https"),
         ("hf://datasets/us/texts", "no model of Hugging Face"),
+        ("hf://us/bert@", "no model of Hugging Face"),
+        ("hf://us/bert@../main", "no model of Hugging Face"),
         ("https://huggingface.co/us/a/b/c", "no model of Hugging Face"),
     ],
 )
 def test_a_page_of_something_else_is_refused_before_anything_is_fetched(typed, message):
     with pytest.raises(ModuleError, match=f"(?s){message}"):
         surgery.inspect(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "https://www.kaggle.com/datasets/us/texts?token=S3CRET",
+        "https://www.kaggle.com/models/us?a=1&token=S3CRET#S3CRET=S3CRET",
+        "kaggle://us/bert/tflite/small?token=S3CRET",
+        "https://huggingface.co/us/a/b/c?token=S3CRET",
+    ],
+)
+def test_a_refusal_names_no_secret(typed):
+    with pytest.raises(ModuleError) as error:
+        surgery.inspect(typed)
+    assert "=S3CRET" not in str(error.value)
+
+
+def test_a_password_ends_with_the_last_at_sign():
+    text = "GET https://us:a@S3CRET@example.org/x@1/bert?sig=S3CRET&x=S3CRET and http://S3CRET@b.org"
+    assert without_secrets(text) == "GET https://example.org/x@1/bert?sig=…&x=… and http://b.org"
 
 
 @pytest.mark.parametrize("typed", ["us/bert", "tfhub.dev/us/bert/1", "kaggle.com/models/us", "huggingface.co/us/bert"])

@@ -134,6 +134,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
     bert, hf = modules("g3_small"), modules("hf_bert")
     classifier = surgery.plan(modules("tf1_estimator"), assume=RATES, keep_head=True)
     tagger = with_other_head(classifier)
+    two_layers = surgery.plan(modules("hf_tf_distilbert_classifier"), keep_head=True)
     planned = surgery.plan(bert, taps="query", features="mean=mean/mean", packed=True)
     edited = surgery.edit(bert, KeepBlocks("0:2"), PruneHeads([0], "-1"))
     hashes = {a.target: "0" * 64 for a in planned.weights.assignments}
@@ -174,6 +175,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "inspection": [
             *(printed("inspect", modules(name), "--variables") for name in names),
             printed("inspect", modules("tf1_estimator")),
+            printed("inspect", modules("hf_tf_distilbert_classifier")),
             Inspection(module=tagger.module, inference=tagger.inference, unexplained=None).to_dict(),
             printed("inspect", plain_model(folder)),
             {"schema": 1, **_with_messages(surgery.inspect(modules("tf1_bert_small")))},
@@ -182,6 +184,7 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
             planned.to_dict(),
             classifier.to_dict(),
             tagger.to_dict(),
+            two_layers.to_dict(),
             # A dropout rate that is not known stops a plan, so the key is empty in every real one.
             replace(planned, inference=replace(planned.inference, unknown={"output_dropout": "unseen"})).to_dict(),
             *(printed("plan", modules(name)) for name in names),
@@ -192,7 +195,9 @@ def samples(modules: Modules, folder: Path) -> dict[str, list[Any]]:
         "attention": [attention()],
         "checkpoint": [done.to_dict() for done in checkpoints(modules, folder)],
         "html report": [surgery.report(bert, folder / "page.html").to_dict()],
-        "conversion": [replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger)],
+        "conversion": [
+            replace(conversion, plan=found).to_dict() for found in (planned, classifier, tagger, two_layers)
+        ],
         "edit": [edit.to_dict()],
         "edited model": [edited.to_dict()],
         "architecture": [planned.architecture.to_dict()],
@@ -269,7 +274,7 @@ def attention() -> dict[str, Any]:
     from surgery.plots import Attention
 
     maps = Attention(tokens=("[CLS]", "[SEP]"), blocks=(0, 2), probabilities=np.full((2, 1, 2, 2), 0.5, np.float32))
-    return document_of(maps, "", "exported/bert_text/1")
+    return document_of(maps, "", "exported/bert_text/1", 64)
 
 
 def differences(modules: Modules, folder: Path) -> list[Any]:

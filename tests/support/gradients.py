@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from surgery.graphs.feeding import with_values
 from surgery.module import InspectedModule
-from surgery.proof.parts import Compared
+from surgery.proof.compared import Compared
 from surgery.tf.merged import import_merged, new_merging
+from tests.support.variable_inputs import with_variables_as_inputs
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -27,7 +27,7 @@ def gradients(
     merging = new_merging(differentiable=True)
     for part in compared.parts:
         merging.add(part)
-    merged = with_values(merging.result(), "float64")
+    merged = with_variables_as_inputs(merging.result(), "float64")
     variables = {variable.name: variable for variable in module.variables}
     config = tf.compat.v1.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True  # the graph runs once: rewriting it takes longer

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from surgery.explanation.architecture import infer_architecture
+from surgery.explanation.inferring import infer_architecture
 from surgery.graphs.dataflow import upstream
 from surgery.planning.taps import offered, resolve_taps
 from surgery.proof.inner_tensors import tap_tensors

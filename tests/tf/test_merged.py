@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.compat.proto import graph_pb2
 
-from surgery.graphs.feeding import with_values
 from surgery.graphs.flat import FlatGraph
 from surgery.graphs.merging import Input, Part
 from surgery.tf.merged import has_kernel, import_merged, new_merging
 from tests.support.graph_defs import DOUBLE, FLOAT, INT64, add
+from tests.support.variable_inputs import with_variables_as_inputs
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(5, 8)).astype(np.float32)
@@ -66,7 +66,7 @@ def run_in_double(compute, inputs, variables=None, *, change=lambda graph_def: N
             outputs=dict(zip(outputs, flat.outputs, strict=True)),
         )
     )
-    merged = with_values(merging.result(), "float64") if as_inputs else merging.result()
+    merged = with_variables_as_inputs(merging.result(), "float64") if as_inputs else merging.result()
     with tf.Graph().as_default() as imported, tf.compat.v1.Session() as session:
         made = {
             name: tf.compat.v1.get_variable(name, initializer=value, use_resource=True)
@@ -121,7 +121,7 @@ def test_a_weight_is_widened_only_when_what_it_is_multiplied_with_is_there():
 
 @pytest.mark.parametrize(("transposed", "left_transposed"), [(True, False), (False, False), (False, True)])
 def test_a_large_kernel_is_widened_in_parts_one_after_another(transposed, left_transposed, monkeypatch):
-    monkeypatch.setattr("surgery.graphs.parts.LARGE", 24)
+    monkeypatch.setattr("surgery.graphs.large_products.LARGE", 24)
     monkeypatch.setattr("surgery.graphs.double.LARGE", 24)
     table = RANDOM.normal(size=(11, 8) if transposed else (8, 11)).astype(np.float32)
     x = np.ascontiguousarray(X.T) if left_transposed else X

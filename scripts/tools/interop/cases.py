@@ -69,14 +69,26 @@ class Case:
         return surgery.checkpoint(encoder.destination, destination, tokenizer=self.options.get("tokenizer", True))
 
 
+HIDDEN_LAYERS = {
+    "ElectraForSequenceClassification": ("classifier.dense", "classifier.out_proj"),
+    "RobertaForSequenceClassification": ("classifier.dense", "classifier.out_proj"),
+    "DistilBertForSequenceClassification": ("pre_classifier", "classifier"),
+}
+"""The layers of the heads that have two, by class."""
+
+
 def add_classifier(folder: Path, class_name: str, labels: int = 3) -> Path:
     """Makes the checkpoint of an encoder one of a classifier, as transformers would name its tensors."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    random, hidden = np.random.default_rng(9), config["hidden_size"]
-    scope, bare = config["model_type"], load_file(folder / "model.safetensors")
-    tensors = {f"{scope}.{name}": value for name, value in bare.items()}
-    tensors["classifier.weight"] = random.normal(size=(labels, hidden)).astype(np.float32)
-    tensors["classifier.bias"] = random.normal(size=labels).astype(np.float32)
+    random, hidden = np.random.default_rng(9), config.get("hidden_size") or config["dim"]
+    scope, written = f"{config['model_type']}.", load_file(folder / "model.safetensors")
+    scoped = {name: value for name, value in written.items() if name.startswith(scope)}  # none of the bare encoder
+    tensors = scoped or {scope + name: value for name, value in written.items()}
+    *before, last = HIDDEN_LAYERS.get(class_name, ("classifier",))
+    for name, size in (*((name, hidden) for name in before), (last, labels)):
+        kernel = random.normal(size=(size, hidden)) * hidden**-0.5  # logits as large as those of trained heads
+        tensors[f"{name}.weight"] = kernel.astype(np.float32)
+        tensors[f"{name}.bias"] = random.normal(size=size).astype(np.float32)
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     names = {str(number): f"kind {number}" for number in range(labels)}
     config |= {"architectures": [class_name], "id2label": names, "problem_type": "multi_label_classification"}
@@ -107,6 +119,14 @@ CASES = (
         classifier="AlbertForSequenceClassification",
     ),
     Case(name="mobilebert_classifier", module="g4_mobilebert", classifier="MobileBertForSequenceClassification"),
+    Case(
+        name="electra_classifier",
+        module="g4_electra",
+        options={"drop_pooler": True},
+        classifier="ElectraForSequenceClassification",
+    ),
+    Case(name="distilbert_classifier", module="hf_distilbert", classifier="DistilBertForSequenceClassification"),
+    Case(name="roberta_classifier", module="hf_roberta", classifier="RobertaForSequenceClassification", padding=1),
 )
 SENTENCES = (
     Case(name="sentences", module="g2_small", options={"pooling": "mean"}),

@@ -1,4 +1,4 @@
-"""Hugging Face's names, configs and code: transformers, models/{bert,electra,albert,mobilebert}/modeling_*.py.
+"""What Hugging Face's models share: names, configs and code of transformers, models/*/modeling_*.py.
 
 Its configs distinguish both GELUs and name epsilon; torch's Linear keeps its kernel as [out, in]. Names in a checkpoint
 of the bare model have no scope; in a checkpoint with a head they have the model's: `bert.`, `electra.`, `albert.`.
@@ -9,13 +9,14 @@ that several releases have spelled in several ways lists today's spelling first,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from surgery.families.publishers.configs import MASKED_LM_KERNEL, config_evidence
 from surgery.tables.evidence import ConfigEvidence, Demand
-from surgery.tables.head import HEAD, LABELS
+from surgery.tables.head import DENSE, HEAD, HIDDEN, LABELS
 from surgery.tables.publisher import Library, Names, Publisher, Spelling
 from surgery.tables.rules import WeightRule, drop, move
 
@@ -25,7 +26,6 @@ _HEADS = (
     ("cls.seq_relationship", "the next-sentence head"),
     ("sop_classifier", "the sentence-order head"),
     ("discriminator_predictions", "the discriminator's head"),
-    ("pre_classifier", "a layer of a classification head of another form"),
     ("qa_outputs", "a question-answering head"),
 )
 ACTIVATIONS = {
@@ -46,13 +46,20 @@ def scoped(model: str) -> str:
 def left_behind(model: str, *more: WeightRule) -> tuple[WeightRule, ...]:
     """Rows of the buffers and heads that a checkpoint may have beside its encoder, and of these."""
     buffers = r"embeddings.{name:(?:position_ids|token_type_ids)}"
-    classifier = drop("classifier.{rest:(?!(?:weight|bias)$).+}", because="a classification head of another form")
     return (
         drop(scoped(model) + buffers, because="a buffer that counts positions"),
         *(drop(head + r".{rest:.+}", because=f"{what} is no part of the encoder") for head, what in _HEADS),
-        replace(classifier, part=HEAD),
         *more,
     )
+
+
+def _other_classifiers(layers: tuple[str, ...]) -> Iterator[WeightRule]:
+    """Rows of layers that a classification head has besides these: its class then is another one."""
+    names = [f"{layer}.{leaf}" for layer in layers for leaf in ("weight", "bias")]
+    for scope in ("classifier.", "pre_classifier."):
+        own = "|".join(re.escape(name.removeprefix(scope)) for name in names if name.startswith(scope))
+        found = drop(f"{scope}{{rest:(?!(?:{own})$).+}}", because="a classification head of another form")
+        yield replace(found, part=HEAD)
 
 
 TABLES = {
@@ -72,8 +79,8 @@ def hugging_face_rows(
         model: Scope of the encoder's names in a model with a head, such as "bert".
         block: Scope of a block.
         target: Scope of a block in the rebuilt encoder.
-        names: Names of a block's sublayers, of the masked-LM head's layers, and of the pooler and the projection where
-            the model can have one.
+        names: Names of a block's sublayers, of the masked-LM head's layers, of the pooler and the projection where the
+            model can have one, and of the classification head's layers where they are not `classifier` alone.
         tables: The embedding tables that the model has, as in TABLES.
     """
     scope = scoped(model)
@@ -101,7 +108,8 @@ def hugging_face_rows(
     if "projection" in names:
         projection = linear(scope + names["projection"], "embedding_projection", "hidden", "embedding")
         rows += [replace(row, optional="embedding projection") for row in projection]
-    return (*rows, *_masked_lm(names), *classifier_rows(), *left_behind(model, _tied(names["mlm_decoder"])))
+    classifier = classifier_rows(names.get("classifier", HEAD), names.get("classifier_hidden"))
+    return (*rows, *_masked_lm(names), *classifier, *left_behind(model, _tied(names["mlm_decoder"])))
 
 
 def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
@@ -114,10 +122,15 @@ def _masked_lm(names: Mapping[str, str]) -> list[WeightRule]:
     return [replace(row, part="mlm", optional="masked-LM head") for row in rows]
 
 
-def classifier_rows(pattern: str = "classifier") -> list[WeightRule]:
-    """Rows of a classification head. Whether it is a dense layer on the pooled output is said by the config's class."""
-    rows = linear(pattern, HEAD, LABELS, "hidden")
-    return [replace(row, part=HEAD, optional=row.target) for row in rows]
+def classifier_rows(labels: str = HEAD, hidden: str | None = None) -> list[WeightRule]:
+    """Rows of a classification head: of its layer of labels, and of the hidden layer before it where there is one.
+
+    Whether that is what the head computes is said by the config's class. Other layers under these names are dropped.
+    """
+    rows = linear(labels, HEAD, LABELS, "hidden" if hidden is None else DENSE)
+    rows += [] if hidden is None else linear(hidden, HIDDEN, DENSE, "hidden")
+    layers = (labels,) if hidden is None else (labels, hidden)
+    return [*(replace(row, part=HEAD, optional=row.target) for row in rows), *_other_classifiers(layers)]
 
 
 def _tied(pattern: str) -> WeightRule:
@@ -202,58 +215,3 @@ def spelling(model: str) -> Spelling:
         beta=("bias", "beta"),
         transposed=True,
     )
-
-
-# The names a second time, for the reference computation: a slip in the rows above must show.
-BERT_NAMES = Names(
-    words="embeddings.word_embeddings.weight",
-    positions="embeddings.position_embeddings.weight",
-    types="embeddings.token_type_embeddings.weight",
-    embedding_norm="embeddings.LayerNorm",
-    projection="",
-    block="encoder.layer.{}.",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attention_output="attention.output.dense",
-    attention_norm="attention.output.LayerNorm",
-    intermediate="intermediate.dense",
-    output="output.dense",
-    output_norm=("output.LayerNorm",),
-    pooler="pooler.dense",
-    mlm_dense="cls.predictions.transform.dense",
-    mlm_norm="cls.predictions.transform.LayerNorm",
-    mlm_bias="cls.predictions.bias",
-    classifier="classifier",
-    spelling=spelling("bert"),
-)
-ELECTRA_NAMES = replace(
-    BERT_NAMES,
-    projection="embeddings_project",
-    mlm_dense="generator_predictions.dense",
-    mlm_norm="generator_predictions.LayerNorm",
-    mlm_bias="generator_lm_head.bias",
-    spelling=spelling("electra"),
-)
-ALBERT_NAMES = Names(
-    words="embeddings.word_embeddings.weight",
-    positions="embeddings.position_embeddings.weight",
-    types="embeddings.token_type_embeddings.weight",
-    embedding_norm="embeddings.LayerNorm",
-    projection="encoder.embedding_hidden_mapping_in",
-    block="encoder.albert_layer_groups.0.albert_layers.0.",
-    query="attention.query",
-    key="attention.key",
-    value="attention.value",
-    attention_output="attention.dense",
-    attention_norm="attention.LayerNorm",
-    intermediate="ffn",
-    output="ffn_output",
-    output_norm=("full_layer_layer_norm",),
-    pooler="pooler",
-    mlm_dense="predictions.dense",
-    mlm_norm="predictions.LayerNorm",
-    mlm_bias="predictions.bias",
-    classifier="classifier",
-    spelling=spelling("albert"),
-)

@@ -63,6 +63,9 @@ _NAMES = Names(
     mlm_dense="vocab_transform",
     mlm_norm="vocab_layer_norm",
     mlm_bias="vocab_projector.bias",
+    classifier="classifier",
+    classifier_hidden="pre_classifier",
+    classifier_act="relu",
     spelling=spelling("distilbert"),
 )
 
@@ -85,6 +88,7 @@ HUGGING_FACE = Dialect(
             "mlm_norm": "vocab_layer_norm",
             "mlm_bias": "vocab_projector.bias",
             "mlm_decoder": "vocab_projector.weight",
+            "classifier_hidden": "pre_classifier",
         },
         {table: row for table, row in TABLES.items() if table != "token_type_embeddings"},
     ),
@@ -99,10 +103,9 @@ HUGGING_FACE = Dialect(
         ),
         demands=DEMANDS,
         names=_NAMES,
+        # DistilBertForSequenceClassification applies ReLU, whatever the config's activation.
         library=library(
-            "DistilBert",
-            scope="distilbert",
-            other_classifier="it has a layer with ReLU of its own, on the first token of the sequence output",
+            "DistilBert", scope="distilbert", classifier_hidden="relu", classifier_dropout="seq_classif_dropout"
         ),
     ),
 )

@@ -25,7 +25,7 @@ def library(
     scope: str,
     divided: str = "hidden_size",
     masked_lm: bool = True,
-    other_classifier: str = "",
+    classifier_hidden: str = "",
     classifier_dropout: str = "classifier_dropout",
 ) -> Library:
     """The classes of a model by the prefix of their names, such as "Bert".
@@ -35,18 +35,16 @@ def library(
         scope: Scope of the encoder's names in a class with a head.
         divided: The field that its code divides by the number of heads.
         masked_lm: Whether its masked-LM head is that of the encoder here.
-        other_classifier: What its class for the classification of texts has, if that is no dense layer on the pooled
-            output.
-        classifier_dropout: The config's key of the rate of dropout on the pooled output.
+        classifier_hidden: The activation of the hidden layer that its class for the classification of texts has on the
+            first token, as its code has it; "" where the class has a dense layer on the pooled output.
+        classifier_dropout: The config's key of the rate of dropout on what the layer of labels takes.
     """
-    left_out = {*(() if masked_lm else ("mlm",)), *((HEAD,) if other_classifier else ())}
-    others = {CLASSES[HEAD][0]: other_classifier} if other_classifier else {}
     return Library(
         name="transformers",
         classes={
             part: LibraryClass(name=prefix + end, task=task, loader=f"Auto{'' if not part else 'Model'}{end}")
             for part, (end, task) in CLASSES.items()
-            if part not in left_out
+            if masked_lm or part != "mlm"
         },
         scope=f"{scope}.",
         divided=divided,
@@ -59,7 +57,7 @@ def library(
             kind_of={"softmax": _ONE_LABEL, "log_softmax": _ONE_LABEL, "sigmoid": _SEVERAL_LABELS},
             several=(_ONE_LABEL,),
             dropout=classifier_dropout,
-            others={**HEADS, **others},
-            instead=other_classifier,
+            others=HEADS,
+            hidden=classifier_hidden,
         ),
     )

@@ -84,7 +84,7 @@ MASKED_LM = tuple(
 
 
 KEPT_HEAD = drop(
-    "classifier/{leaf:(?:kernel|bias)}",
+    "classifier/{hidden:(?:dense/)?}{leaf:(?:kernel|bias)}",
     because="the head that an export keeps is no part of its encoder",
 )
 

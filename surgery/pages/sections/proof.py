@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from surgery.explanation.outputs import EMBEDDING
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.pages.section import Data, Documents, Section
 from surgery.pages.sections.facts import parity, unproven
+from surgery.plain import size_of
 from surgery.proof.parity import of_rms
 
-DEFAULT, OTHER, TRAINING = "serving_default", "other signatures and calls", "training"
+OTHER, TRAINING = "other signatures and calls", "training"
 
 
 def view(documents: Documents) -> Data | None:
@@ -45,7 +47,7 @@ def _row(output: Data, report: Data) -> Data:
         **output,
         "at": tail if block is None else f"block {block}",
         "block": block,
-        "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT,
+        "kind": TRAINING if "training=True" in owner else OTHER if owner else DEFAULT_SIGNATURE,
         "module": module,
         "export": export,
         "bound": _bound(output, report.get("bounds")),
@@ -88,17 +90,12 @@ def _largest(rows: list[Data]) -> dict[str, Any]:
     worst = max(known, key=lambda row: row["export"], default=None)
     return {
         "outputs": len(rows),
-        "difference": max((row["difference"] for row in in_double), key=_size, default=0.0) if in_double else 0.0,
+        "difference": max((row["difference"] for row in in_double), key=size_of, default=0.0) if in_double else 0.0,
         "in_double": len(in_double),
         "module": None if worst is None else worst["module"],
         "export": None if worst is None else worst["export"],
         "passed": all(row["passed"] for row in rows),
     }
-
-
-def _size(value: float | None) -> float:
-    """None is infinity, which JSON cannot hold."""
-    return float("inf") if value is None else value
 
 
 PROOF = Section(name="proof", title="Is it the same function?", view=view, scripts=("charts.js",), charts=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from surgery.module import DEFAULT_SIGNATURE
 from surgery.pages.section import Data, Documents, Section, found
 
-DEFAULT = "serving_default"
 CLIENT = "client.py"
 """The file of `surgery serving` that asks for a signature over gRPC."""
 
@@ -12,7 +12,7 @@ CLIENT = "client.py"
 def view(documents: Documents) -> Data | None:
     """The signatures of each meta graph, and the clients of TensorFlow Serving, where the module can be served."""
     graphs = [
-        {**graph, "signatures": dict(sorted(graph["signatures"].items(), key=lambda item: item[0] != DEFAULT))}
+        {**graph, "signatures": _default_first(graph["signatures"])}
         for graph in documents["inspect"]["meta_graphs"]
         if graph["signatures"]
     ]
@@ -27,6 +27,10 @@ def view(documents: Documents) -> Data | None:
         "advice": {name: signature["advice"] for name, signature in described.items() if signature["advice"]},
         "commands": _commands(serving),
     }
+
+
+def _default_first(signatures: Data) -> Data:
+    return dict(sorted(signatures.items(), key=lambda item: item[0] != DEFAULT_SIGNATURE))
 
 
 def _commands(serving: Data | None) -> list[Data]:

@@ -64,24 +64,46 @@ def with_pretraining_heads(tensors: Tensors) -> Tensors:
     return tensors | tied | {name: random_value(name, shape, 0) for name, shape in shapes.items()}
 
 
-def build_classifier(folder: Path, sample: str = "hf_bert", **config: Any) -> Path:
-    """A classifier of three labels with names, as transformers writes one."""
-    model = sample.split("_")[1]
-    prefix = {"bert": "Bert", "albert": "Albert", "electra": "Electra"}[model]
+HIDDEN_LAYERS = {
+    "Electra": ("classifier.dense", "classifier.out_proj"),
+    "Roberta": ("classifier.dense", "classifier.out_proj"),
+    "XLMRoberta": ("classifier.dense", "classifier.out_proj"),
+    "DistilBert": ("pre_classifier", "classifier"),
+}
+"""The hidden layer of a class's head and its layer of labels, by the prefix of the class's name."""
+PREFIXES = {"xlm-roberta": "XLMRoberta", "distilbert": "DistilBert"}
+"""The prefix of a model's classes, where it is not the architecture's name with a capital."""
+
+
+def build_classifier(folder: Path, sample: str = "hf_bert", *, hidden: bool = False, **config: Any) -> Path:
+    """A classifier of three labels with names, as transformers writes one. With a `hidden` layer it has no pooler."""
+    model = sample.removeprefix("hf_").replace("_", "-")
+    prefix = PREFIXES.get(model, model.capitalize())
+    layers = HIDDEN_LAYERS[prefix] if hidden else ("classifier",)
     names = {"0": "no", "1": "yes", "2": "ask | again\n`"}
     described = {"architectures": [f"{prefix}ForSequenceClassification"], "id2label": names}
     described |= {"label2id": {name: int(number) for number, name in names.items()}}
 
     def named(tensors: Tensors) -> Tensors:
-        return {f"{model}.{name}": value for name, value in tensors.items()}
+        scope = "roberta." if "roberta" in model else f"{model}."
+        masked_lm = any(name.startswith(scope) for name in tensors)
+        kept = {scope + name.removeprefix(scope): v for name, v in tensors.items() if scope in name or not masked_lm}
+        return {name: value for name, value in kept.items() if not (hidden and ".pooler." in name)}
 
-    return build(folder, named, with_classifier, sample=sample, **{**described, **config})
+    def with_head(tensors: Tensors) -> Tensors:
+        return with_classifier(tensors, *layers)
+
+    return build(folder, named, with_head, sample=sample, **{**described, **config})
 
 
-def with_classifier(tensors: Tensors) -> Tensors:
-    """A dense layer of three labels beside the encoder."""
-    hidden = next(len(value) for name, value in tensors.items() if name.endswith(("query.bias", "pooler.bias")))
-    shapes = {"classifier.weight": (3, hidden), "classifier.bias": (3,)}
+def with_classifier(tensors: Tensors, *layers: str) -> Tensors:
+    """Dense layers beside the encoder, of which the last one gives three labels."""
+    ends = ("query.bias", "q_lin.bias", "pooler.bias")
+    width = next(len(value) for name, value in tensors.items() if name.endswith(ends))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in layers:
+        size = 3 if layer == layers[-1] else width
+        shapes |= {f"{layer}.weight": (size, width), f"{layer}.bias": (size,)}
     return tensors | {name: random_value(name, shape, 0) for name, shape in shapes.items()}
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors.numpy import load_file
 
 import surgery
 from scripts.tools.interop.cases import CASES, RATES
@@ -116,6 +117,18 @@ def test_an_edited_classifier_keeps_its_head_and_its_labels(tmp_path, monkeypatc
     home = surgery.checkpoint(done.destination, tmp_path / "home", tokenizer=False)
     config = json.loads((home.destination / "config.json").read_text())
     assert (config["num_hidden_layers"], config["id2label"]["1"]) == (2, "yes")
+
+
+def test_a_head_with_a_hidden_layer_comes_back_from_the_graph_of_its_export(tmp_path):
+    """DistilBERT's reads the first token by ReLU. The fused graph leaves padding out where the head is served."""
+    module = hugging_face.build_classifier(tmp_path / "module", "hf_distilbert", hidden=True)
+    done = convert_module(str(module), tmp_path / "export", battery=two_batches)
+    assert "classifier.logits" in {diff.name for diff in done.report.outputs}
+    home = verified(str(done.destination), tmp_path / "home", CheckpointRequest(tokenizer=False))
+    assert "classifier.logits" in {diff.name for diff in home.differences.outputs}
+    weights = [load_file(folder / "model.safetensors") for folder in (module, home.destination)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(weights[0][name].tobytes() == weights[1][name].tobytes() for name in weights[0])
 
 
 def test_a_slip_in_the_rows_passes_the_accounting_and_not_the_computation(source, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from surgery.jobs.steps import open_export
 from surgery.proof.battery import make_battery
 from surgery.proof.calls import CALL
-from surgery.proof.parts import names_in, of_export, of_module, trained
+from surgery.proof.compared import names_in, of_export, of_module, trained
 from tests.support.editing import edited
 from tests.support.gradients import gradients
 from tests.support.synthetic import FLOAT

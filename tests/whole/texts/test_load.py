@@ -165,6 +165,12 @@ def test_what_is_no_text_export_says_what_is(exports, tensors, modules, tmp_path
         without.encode("a")
 
 
+def test_verify_leads_from_a_text_export_to_the_export_of_its_encoder(exports, modules, monkeypatch):
+    monkeypatch.chdir(exports[1])
+    with pytest.raises(UsageError, match=f"found a text export\n  what to do: .*{exports[0]}$"):
+        surgery.verify(modules("g3_small"), ".")
+
+
 def test_an_export_that_could_do_more_is_refused_and_never_run(exports, tmp_path):
     unclean = hostile_copy(exports[1], tmp_path / "unclean", tmp_path / "marker")
     with pytest.raises(surgery.UntrustedError, match="trust=True"):

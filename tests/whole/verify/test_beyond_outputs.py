@@ -1,8 +1,6 @@
-"""What no output of the default signature shows belongs to an export too: every trace, every list, every asset."""
+"""What no output of the default signature shows belongs to an export too: every trace and every list."""
 
 from __future__ import annotations
-
-import shutil
 
 import pytest
 
@@ -10,9 +8,8 @@ import surgery
 from surgery.formats import object_graph
 from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
-from tests.support.editing import edited, keep_traces, objects
-from tests.support.graph_defs import FLOAT, RESOURCE, add
-from tests.support.tampering import with_tensors
+from tests.support.editing import double_a_weight, edited, keep_traces, objects
+from tests.support.graph_defs import add
 
 
 @pytest.fixture
@@ -68,15 +65,37 @@ def test_a_training_trace_that_uses_other_weights_is_caught(kind, problems, conv
     problems(lambda export, copy: edited(export, copy, lambda pb: swap_query_and_key(pb, functions)))
 
 
-def double_a_weight(saved_model, names):
-    """Lets functions add a weight to itself before they compute anything."""
+def quantize_results(saved_model, functions):
+    """Rounds what these concrete functions return, by an operation that has no kernel for double precision."""
     for function in saved_model.meta_graphs[0].graph_def.library.function:
-        if function.signature.name in names:
-            handle = next(argument.name for argument in function.signature.input_arg if argument.type == RESOURCE)
-            for node in function.node_def:
-                node.input.append("^write")
-            add(function.node_def, "before", "ReadVariableOp", handle, dtype=FLOAT)
-            add(function.node_def, "write", "AssignAddVariableOp", handle, "before:value:0", dtype=FLOAT)
+        for number, (key, tensor) in enumerate(function.ret.items() if function.signature.name in functions else ()):
+            name = add(function.node_def, f"rounded_{number}", "FakeQuantWithMinMaxArgs", tensor)
+            function.ret[key] = f"{name}:outputs:0"
+
+
+@pytest.mark.parametrize(("kind", "training"), [(list, False), (list, True)])
+def test_a_call_that_double_precision_cannot_compute_is_caught_too(kind, training, problems, converted):
+    functions = traces(converted, "g1", training=training, kind=kind)
+    message = problems(lambda export, copy: edited(export, copy, lambda pb: quantize_results(pb, functions)))
+    assert ("nothing compares it" if training else "in float32, it differs") in message
+
+
+def test_a_second_trace_of_one_form_is_caught_before_or_behind_the_first(problems, converted):
+    (function,) = traces(converted, "g1", training=False, kind=dict)
+
+    def add_another(saved_model):
+        graph, library = objects(saved_model), saved_model.meta_graphs[0].graph_def.library
+        (own,) = [body for body in library.function if body.signature.name == function]
+        library.function.add().CopyFrom(own)
+        library.function[-1].signature.name = "another"
+        graph.concrete_functions["another"].CopyFrom(graph.concrete_functions[function])
+        swap_query_and_key(saved_model, ["another"])
+        (call,) = [node.function for node in graph.nodes if function in node.function.concrete_functions]
+        call.concrete_functions.insert(0, "another")
+
+    message = problems(lambda export, copy: edited(export, copy, add_another))
+    assert "__call__: 2 traces take a dict with training=False" in message
+    assert "once more, in another way" in message
 
 
 @pytest.mark.parametrize("where", ["__call__", "signature serving_default"])
@@ -98,16 +117,3 @@ def test_a_list_that_fine_tuning_reads_is_missed_when_it_is_gone(attribute, prob
 
 def test_a_missing_vocabulary_is_missed(problems):
     assert "vocab_file" in problems(lambda export, copy: edited(export, copy, lambda pb: drop_child(pb, "vocab_file")))
-
-
-def test_another_vocabulary_is_not_the_modules(problems):
-    def replace_vocabulary(export, copy):
-        shutil.copytree(export, copy)
-        (copy / "assets" / "vocab.txt").write_text("other\n")
-
-    assert "vocab" in problems(replace_vocabulary)
-
-
-def test_a_flipped_do_lower_case_is_not_the_modules(problems):
-    flip = {"do_lower_case": lambda value: ~value}
-    assert "do_lower_case" in problems(lambda export, copy: with_tensors(export, copy, flip))

@@ -41,7 +41,8 @@ def answer(folder: Path, request: dict[str, np.ndarray]) -> dict[str, np.ndarray
         found |= outputs(model.eval(), asked, "float32.") | outputs(model.double(), asked, "")
         if hasattr(model, "classifier"):
             labelled = {"id2label": model.config.id2label, "problem_type": model.config.problem_type}
-            found["labels"] = as_json({**labelled, "dropout": model.dropout.p})
+            head = model if hasattr(model, "dropout") else model.classifier  # a head of several layers has its own
+            found["labels"] = as_json({**labelled, "dropout": head.dropout.p})
     found["loading"] = as_json(loading)
     if (folder / "tokenizer_config.json").is_file():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)

@@ -18,8 +18,8 @@ from surgery.explanation.heads import DenseHead
 from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input, Part
-from surgery.module import InspectedModule, Trace
-from surgery.planning.outputs import SERVING, TAPS, ExportOutputs
+from surgery.module import DEFAULT_SIGNATURE, InspectedModule, Trace
+from surgery.planning.outputs import TAPS, ExportOutputs
 from surgery.planning.padding import called_only
 from surgery.planning.signatures import signature_inputs
 from surgery.proof.calls import CALL, call_output, call_roles, is_promised, structure_of
@@ -119,7 +119,7 @@ def of_export(
         if signature is None or set(signature.inputs) != wanted_inputs:
             continue
         graph, variables = signature_graph(exported, name)
-        names = [key if name == SERVING else f"{name}.{key}" for key in signature.outputs]
+        names = [key if name == DEFAULT_SIGNATURE else f"{name}.{key}" for key in signature.outputs]
         dtypes = {tensor.key: tensor.dtype for tensor in exported.signatures[name].inputs}
         parts.append(
             Part(

@@ -1,41 +1,24 @@
-"""Merged graphs with inputs in place of tensors, or of the values of variables."""
+"""Merged graphs with inputs in place of the values of variables: gradients of these can be float64."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from surgery.formats.tensors import dtype_name
 from surgery.graphs.merging import Input, Merged
 from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
-
-DT_INT32 = 3
-
-
-def fed_with(merged: Merged, fed: Mapping[str, Input]) -> Merged:
-    """The graph with inputs in place of tensors, by the tensor's name, wherever these are read.
-
-    Where such a tensor is wanted itself, it is still computed.
-    """
-    graph_def = type(merged.graph_def)()
-    graph_def.CopyFrom(merged.graph_def)
-    taken = _names(merged)
-    names = {tensor: unused(f"fed_{number}", taken) for number, tensor in enumerate(fed)}
-    for node in graph_def.node:
-        node.input[:] = [f"{names[feed]}:0" if feed in names else feed for feed in node.input]
-    return replace(merged, graph_def=graph_def, inputs={**merged.inputs, **{names[t]: fed[t] for t in fed}})
+from tests.support.graph_defs import INT32
 
 
-def with_values(merged: Merged, float32: str = "float32") -> Merged:
+def with_variables_as_inputs(merged: Merged, float32: str = "float32") -> Merged:
     """The graph with the values of its variables as inputs, each with its variable's name.
 
-    Gradients of values can be float64; those of float32 variables cannot. `float32` is the dtype of the inputs for
-    float32 variables. Raises ValueError for a handle that is given to anything but a read, such as a loop.
+    `float32` is the dtype of the inputs for float32 variables. Raises ValueError for a handle that is given to anything
+    but a read, such as a loop.
     """
     handles = {f"{free}:0": free for free in merged.variables}
-    taken = _names(merged)
+    taken = {*merged.inputs, *merged.variables, *(node.name for node in merged.graph_def.node)}
     graph_def = type(merged.graph_def)(versions=merged.graph_def.versions, library=merged.graph_def.library)
     inputs = dict(merged.inputs)
     reads: dict[str, str] = {}
@@ -57,19 +40,15 @@ def with_values(merged: Merged, float32: str = "float32") -> Merged:
     return Merged(graph_def=graph_def, inputs=inputs, variables={}, tensors=tensors)
 
 
-def _names(merged: Merged) -> set[str]:
-    return {*merged.inputs, *merged.variables, *(node.name for node in merged.graph_def.node)}
-
-
 def _gathered(graph_def: Any, node: Any, taken: set[str]) -> Any:
     """The operation that gathers from a value as `node` gathers from a variable: along the axis after its batches."""
     if node.op == "ResourceGather":
         axis = graph_def.node.add(name=unused(f"{node.name}/axis", taken), op="Const")
-        axis.attr["dtype"].type = axis.attr["value"].tensor.dtype = DT_INT32
+        axis.attr["dtype"].type = axis.attr["value"].tensor.dtype = INT32
         axis.attr["value"].tensor.int_val.append(node.attr["batch_dims"].i)
         axis.attr["value"].tensor.tensor_shape.SetInParent()
         written = graph_def.node.add(name=node.name, op="GatherV2", input=[*node.input, f"{axis.name}:0"])
-        written.attr["Taxis"].type = DT_INT32
+        written.attr["Taxis"].type = INT32
         written.attr["batch_dims"].i = node.attr["batch_dims"].i
     else:
         written = graph_def.node.add(name=node.name, op="GatherNd", input=node.input)
