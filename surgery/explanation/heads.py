@@ -9,13 +9,14 @@ A graph shows it (surgery.explanation.heads_in_graphs), or a checkpoint's config
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input
 from surgery.module import VariableInfo
 from surgery.plain import plain
+from surgery.records import dataclass
 from surgery.tables.head import BIAS, DENSE, HIDDEN_BIAS, HIDDEN_KERNEL, KERNEL, LABELS
 
 LOGITS = "logits"
@@ -100,9 +101,9 @@ class DenseHead:
         transposed: True if the kernel is stored as [labels, hidden], False if as [hidden, labels].
         bias: The bias, float32 [labels]; None where there is none.
         labels: The number of labels.
-        hidden: The hidden layer; None where the input is the pooled output.
         outputs: The activation behind each output, by the output's name in the model: "linear" for the logits,
             "softmax", "sigmoid" or "log_softmax". If the model does not return its logits, they are there as "logits".
+        hidden: The hidden layer; None where the input is the pooled output.
         inner: Those of these outputs that the model does not return.
         others: Outputs of the model's signatures that are none of these, such as the number of the best label.
         labelling: What is stated of the labels.

@@ -9,7 +9,6 @@ pair, such as a GRU, nothing is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from surgery.formats.tensors import dtype_name, to_number
 from surgery.graphs.calls import DATA, Body, Port, tree_of_function
 from surgery.graphs.flatten import Output
 from surgery.graphs.functions import functions_of
+from surgery.records import dataclass
 
 WHILES = frozenset({"While", "StatelessWhile"})
 SUMS = frozenset({"Add", "AddV2"})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from surgery.module.signatures import TensorInfo
+from surgery.records import dataclass
 
 if TYPE_CHECKING:
     from surgery.graphs.flat import FlatGraph

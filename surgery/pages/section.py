@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from surgery.records import dataclass
 
 Data = dict[str, Any]
 Documents = Mapping[str, Data]

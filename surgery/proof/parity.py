@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from surgery.plain import plain
+from surgery.records import dataclass
 from surgery.results import Result
 
 MAX_DIFFERENCE = 1e-10

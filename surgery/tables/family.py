@@ -6,10 +6,11 @@ All of it is data. The TensorFlow side reads `EncoderRecipe` and never asks whic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from surgery.graphs.flat import Tensor
+from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.fields import Field

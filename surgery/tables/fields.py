@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from surgery.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from surgery.records import dataclass
 
 HEAD = "classifier"
 """The signature of a head that is kept, the scope of its weights, and the part that owns them."""

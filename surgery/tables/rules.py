@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
+from surgery.records import dataclass
 from surgery.tables.layout import Layout, parse
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class WeightRule:
     def beginning(self) -> str:
         """The text before the first hole, with which every name that matches begins."""
         return self.pattern.partition("{")[0]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The text before the first hole and that after the last: every name that matches begins and ends so."""
+        return self.beginning, self.pattern.rpartition("}")[2]
 
     def match(self, name: str) -> dict[str, str] | None:
         """The text of each hole when the whole name matches, else None."""
