@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from surgery.arguments import argument
 from surgery.errors import LimitError, UsageError
-from surgery.records import dataclass
 
 Limits = Mapping[str, int] | None
 """The argument `limits` of the public functions: values by the names of limits. None leaves all at their defaults."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from surgery.arguments import OneOrMore, argument, one_or_more
 from surgery.errors import UsageError
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.wording import shown
 

@@ -7,6 +7,7 @@ another row or zeros, without an error. The graph of an export cannot refuse the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy as np
 from surgery.batching import MASK, TYPE_IDS
 from surgery.batching.sharing import Arrays, Shape
 from surgery.errors import UsageError
-from surgery.records import dataclass
 
 TOKEN_TYPES = (TYPE_IDS, "segment_ids")
 

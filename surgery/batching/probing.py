@@ -7,13 +7,12 @@ model up before the server reports that it is ready. A handler of batches uses t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from surgery.batching import MASK, TYPE_IDS, WORD_IDS
 from surgery.batching.sharing import Arrays, Layout, Shape, is_matrix, join, length_of, split
-from surgery.records import dataclass
 
 Run = Callable[[Arrays], Mapping[str, np.ndarray]]
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from surgery.batching import MASK
-from surgery.records import dataclass
 
 Arrays = Mapping[str, np.ndarray]
 Shape = Sequence[int | None]

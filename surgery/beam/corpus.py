@@ -6,10 +6,10 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from surgery.limits import LIMITS
-from surgery.records import dataclass
 
 PARQUET = (".parquet", ".pq")
 ROWS_AT_ONCE = 8192

@@ -8,6 +8,7 @@ computes side inputs anew in each worker, so there are none of these.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -20,7 +21,6 @@ from surgery.beam.corpus import Columns, Rejected, Row, read_rows
 from surgery.beam.handler import SavedModelHandler
 from surgery.beam.shards import Layout, RejectedWriter, ShardWriter, report_progress
 from surgery.beam.tally import Tally, tally, total
-from surgery.records import dataclass
 
 SHARE_BYTES = 8 * 2**20
 """About the most bytes of the files for one share: minutes of work, which a worker that dies has done in vain."""

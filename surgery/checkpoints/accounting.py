@@ -8,6 +8,7 @@ the module's variable.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.checkpoints.plan import CheckpointPlan
@@ -15,7 +16,6 @@ from surgery.errors import ContradictionError, UnexplainedError
 from surgery.export.weights import sha256
 from surgery.planning.plan import Plan, make_plan
 from surgery.progress import Progress, counting
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files

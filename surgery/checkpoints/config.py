@@ -7,6 +7,7 @@ the module. A module that cannot be expressed is refused, with all reasons at on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.arguments import argument
@@ -15,7 +16,6 @@ from surgery.checkpoints.naming import Form
 from surgery.errors import UnexplainedError, UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.config import meaning_of
-from surgery.records import dataclass
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence
 from surgery.tables.family import POOLED_L2_NORM_EPS, Family
 

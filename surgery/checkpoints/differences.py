@@ -7,6 +7,7 @@ weight rows (surgery.proof.float64). It is the function that transformers' code 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from surgery.proof.comparison import Outputs, Recording, compare
 from surgery.proof.expected import expected_outputs
 from surgery.proof.float64 import record_float64
 from surgery.proof.parity import MAX_DIFFERENCE, OutputDiff
-from surgery.records import dataclass
 from surgery.results import Brief
 
 

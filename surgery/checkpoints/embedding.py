@@ -11,7 +11,7 @@ vector that is at least `shortest` long.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.export.weights import sha256
 from surgery.proof.comparison import Arrays
-from surgery.records import dataclass
 from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER
 
 SENTENCE_EMBEDDING = "sentence_embedding"

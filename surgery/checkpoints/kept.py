@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.assignment import Assignment, Dropped
 from surgery.explanation.heads import DenseHead, OtherHead
 from surgery.planning.plan import Plan
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables.family import POOLED, Family
 from surgery.tables.head import HEAD

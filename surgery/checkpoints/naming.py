@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from surgery.arguments import argument
 from surgery.checkpoints.kept import Kept, pooler_scope
@@ -11,7 +12,6 @@ from surgery.explanation.architecture import Inference
 from surgery.explanation.heads import DenseHead
 from surgery.export.manifest import stated_model_type
 from surgery.module import InspectedModule
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables.evidence import ConfigEvidence
 from surgery.tables.family import Family

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from surgery.explanation.tokenization import Tokenization, find_tokenization, re
 from surgery.explanation.vocabulary import check_vocabulary
 from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, keep_head, make_plan
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables.family import POOLED_L2_NORM_EPS
 

@@ -6,12 +6,12 @@ strip accents where they lower-case, and split punctuation and CJK characters. R
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.errors import ModuleError
 from surgery.explanation.tokenization import FAIRSEQ, Tokenization
 from surgery.formats.text_files import read_bytes, read_lines
-from surgery.records import dataclass
 
 CONFIG = "tokenizer_config.json"
 WORD_PIECES, SENTENCE_PIECES, FAIRSEQ_PIECES = "vocab.txt", "spiece.model", "sentencepiece.bpe.model"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from surgery.comparing.values import ValueDifference
 from surgery.comparing.weights import CHANGED, EQUAL, ONLY_A, ONLY_B, SHAPE, Weight
-from surgery.records import dataclass
 
 IDENTICAL, RELAID, OTHER_DTYPE = "identical", "identical in another layout", "identical numbers of another dtype"
 FINE_TUNED, NEW, PARTLY, NONFINITE = "fine-tuned", "new", "changed", "changed to or from NaN or infinity"

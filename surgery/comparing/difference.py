@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from surgery.comparing.blocks import Part, parts_of
 from surgery.comparing.facts import Fact
@@ -14,7 +14,6 @@ from surgery.comparing.operations import Operations
 from surgery.comparing.pairing import BESIDE
 from surgery.comparing.sides import Side
 from surgery.comparing.weights import EQUAL, Weight
-from surgery.records import dataclass
 from surgery.results import Result
 
 SAME, RELAID, OTHER_DTYPE, OTHER = (

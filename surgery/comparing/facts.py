@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.comparing.sides import Side
 from surgery.explanation.gathering import Evidence
 from surgery.explanation.tokenization import read_constants
-from surgery.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

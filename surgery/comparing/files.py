@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.explanation.tokenization import VOCABULARY
 from surgery.formats.regular_files import check_regular
 from surgery.formats.text_files import read_lines
 from surgery.module import InspectedModule
-from surgery.records import dataclass
 from surgery.sources.common import fingerprint
 from surgery.sources.files import inside
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from surgery.module import InspectedModule, MetaGraphInfo, SignatureInfo, TensorInfo, Trace, leaves
-from surgery.records import dataclass
 from surgery.wording import shape_text
 
 

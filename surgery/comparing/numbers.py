@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
@@ -11,7 +11,6 @@ from surgery.explanation.architecture import Architecture
 from surgery.proof.battery import Batch, make_battery
 from surgery.proof.comparison import ModuleRecording, Outputs, compare, names_of
 from surgery.proof.parity import OutputDiff
-from surgery.records import dataclass
 from surgery.results import Brief
 
 BOUNDS = ("vocab_size", "type_vocab_size")

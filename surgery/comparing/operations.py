@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from surgery.formats.saved_model import tensor_names
 from surgery.graphs.fingerprints import Fingerprints
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule, MetaGraphInfo, Trace
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.scanning.scan import scan_saved_model
 from surgery.sources import well_formed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from surgery.comparing.values import same_bits, sample
 from surgery.explanation.claims import Claim
 from surgery.explanation.groups import group_of
 from surgery.module import VariableInfo, is_attribute
-from surgery.records import dataclass
 from surgery.tables.layout import Layout
 
 MEANING, NAME, CONTENT = "meaning", "name", "content"

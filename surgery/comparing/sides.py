@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.claims import Claim
 from surgery.explanation.inspection import Inspection, explain_module
 from surgery.explanation.recognition import find_family
 from surgery.module import InspectedModule
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.sources import well_formed
 from surgery.tables.family import Family

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from surgery.records import dataclass
 
 BLOCK = 2**16
 """Elements that are widened at once: 512 KiB in float64, which the cache of a processor holds."""

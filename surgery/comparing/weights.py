@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,7 +15,6 @@ from surgery.comparing.sides import Side
 from surgery.comparing.values import ValueDifference, difference, sample
 from surgery.module import VariableInfo
 from surgery.progress import Progress
-from surgery.records import dataclass
 from surgery.tables import layout
 from surgery.tables.layout import Layout
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from surgery.explanation.claims import Claim
@@ -12,7 +12,6 @@ from surgery.explanation.gathering import Evidence
 from surgery.explanation.heads import Head
 from surgery.explanation.outputs import EncoderOutputs
 from surgery.explanation.sizes import most_tokens
-from surgery.records import dataclass
 from surgery.results import Brief, Result
 from surgery.tables.family import POOLED_L2_NORM_EPS, Family, InputAnchor
 from surgery.tables.publisher import Publisher

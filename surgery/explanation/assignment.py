@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.architecture import Inference
@@ -10,7 +11,6 @@ from surgery.explanation.claims import Claim
 from surgery.explanation.groups import group_of
 from surgery.explanation.heads import DenseHead, OtherHead
 from surgery.module import InspectedModule, VariableInfo, is_attribute
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables import layout
 from surgery.tables.head import HEAD

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from surgery.module import VariableInfo
-from surgery.records import dataclass
 from surgery.tables.rules import NUMBERED, Dialect, WeightRule, fill, holes_of
 
 

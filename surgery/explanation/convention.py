@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from surgery.errors import UnexplainedError
 from surgery.explanation.outputs import EMBEDDING
 from surgery.graphs.fingerprints import Fingerprints, see_through
 from surgery.graphs.flat import FlatGraph, Tensor
 from surgery.module import InspectedModule, TensorInfo, Trace
-from surgery.records import dataclass
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family, InputAnchor
 from surgery.tables.recipe import SubmodelRecipe

@@ -8,7 +8,7 @@ before it, and the head lies behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,6 @@ from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.op_types import output_index, output_shapes, output_types
 from surgery.graphs.reach import PLACEHOLDERS
-from surgery.records import dataclass
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
 from surgery.tables.pooler import activated

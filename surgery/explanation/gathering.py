@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from surgery import limits
 from surgery.arguments import argument
 from surgery.errors import ContradictionError, UsageError
-from surgery.records import dataclass
 from surgery.tables.family import Family
 from surgery.tables.fields import VALID, VALID_NAMES
 

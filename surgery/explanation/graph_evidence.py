@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 
@@ -11,7 +12,6 @@ from surgery.explanation.claims import Claim
 from surgery.explanation.gathering import Observation, Seen, Unseen
 from surgery.graphs.flat import FlatGraph
 from surgery.module import InspectedModule
-from surgery.records import dataclass
 from surgery.tables.anchors import Anchors
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.family import Family

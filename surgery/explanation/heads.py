@@ -9,14 +9,13 @@ A graph shows it (surgery.explanation.heads_in_graphs), or a checkpoint's config
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input
 from surgery.module import VariableInfo
 from surgery.plain import plain
-from surgery.records import dataclass
 from surgery.tables.head import BIAS, DENSE, HIDDEN_BIAS, HIDDEN_KERNEL, KERNEL, LABELS
 
 LOGITS = "logits"

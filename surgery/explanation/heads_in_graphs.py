@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from surgery.explanation.claims import Claim
 from surgery.explanation.ends import Ends, name_of
@@ -13,7 +14,6 @@ from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input
 from surgery.graphs.op_types import definitions_of, is_set
 from surgery.module import InspectedModule
-from surgery.records import dataclass
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
 from surgery.tables.first_token import is_first_token

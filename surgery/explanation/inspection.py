@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.errors import UnexplainedError
@@ -11,7 +12,6 @@ from surgery.explanation.embedded import locate_encoder
 from surgery.explanation.heads import Head
 from surgery.explanation.inferring import infer_architecture
 from surgery.module import InspectedModule, VariableInfo
-from surgery.records import dataclass
 from surgery.results import Result, document
 from surgery.sources import well_formed
 

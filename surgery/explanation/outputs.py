@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 
-from surgery.records import dataclass
 from surgery.tables.family import POOLED, POOLER, Family
 
 BLOCKS = "encoder_outputs"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.errors import ContradictionError, UnexplainedError
 from surgery.explanation.claims import Claim
 from surgery.explanation.gathering import Findings, Observation, Seen, Unseen
-from surgery.records import dataclass
 from surgery.tables import layout
 from surgery.tables.family import Family
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError, UsageError
 from surgery.formats.text_files import read_json
 from surgery.module import InspectedModule, is_attribute
-from surgery.records import dataclass
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
 """The tokens of a WordPiece vocabulary that Model Garden's packer puts around and after texts."""

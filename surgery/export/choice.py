@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from surgery.arguments import OneOrMore, argument
@@ -11,7 +12,6 @@ from surgery.explanation.outputs import entry_name
 from surgery.export.description import Description
 from surgery.planning.features import READY_MADE, ResolvedFeature, resolve_features
 from surgery.planning.requests import Feature
-from surgery.records import dataclass
 from surgery.wording import did_you_mean
 
 

@@ -7,7 +7,7 @@ data, and can be kept with the layer's configuration.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from surgery.module import InspectedModule, TensorInfo, Trace, VariableInfo
 from surgery.plain import plain
 from surgery.planning.requests import Layers, Tap, layers_text
 from surgery.planning.taps import select_layers
-from surgery.records import dataclass
 from surgery.sources.files import SAVED_MODEL
 from surgery.tables.family import Family
 from surgery.tables.rules import fill

@@ -8,7 +8,7 @@ export is held against the very files that the manifest names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from surgery.plain import plain
 from surgery.planning.edit_words import describe, read_edit
 from surgery.planning.edits import EditedPlan
 from surgery.planning.plan import Plan
-from surgery.records import dataclass
 
 HISTORY = frozenset({"packages"})
 """Keys that only say how the export was made."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.explanation.tokenization import FAIRSEQ
 from surgery.export.manifest import read_manifest
 from surgery.formats.text_files import read_lines
-from surgery.records import dataclass
 from surgery.sources.files import inside
 
 MOST_TOKENS = 512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,6 @@ from surgery.export.manifest import read_packed
 from surgery.module import DEFAULT_SIGNATURE, InspectedModule, SignatureInfo, TensorInfo
 from surgery.planning.outputs import DEPTH
 from surgery.planning.texts import text_destination
-from surgery.records import dataclass
 from surgery.sources.files import SAVED_MODEL
 from surgery.wording import did_you_mean
 

@@ -8,10 +8,10 @@ of TensorFlow 2 the parts are inputs with the keys `x`, `x_1` and `x_2`. Both na
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from surgery.formats.tensors import Shape
 from surgery.module import InspectedModule, SignatureInfo, TensorInfo, leaves
-from surgery.records import dataclass
 from surgery.sources.output_names import name_outputs
 from surgery.wording import shape_text
 

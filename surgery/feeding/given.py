@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.feeding.feeds import Feed
 from surgery.feeding.values import Misfit, Typed, fitted, split_ragged, typed
-from surgery.records import dataclass
 from surgery.wording import did_you_mean, shape_text
 
 Given = Mapping[str, Any]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from surgery.formats.regular_files import check_regular
 from surgery.formats.slice_keys import SLICE_KEY, Extent, Slice, slice_key
 from surgery.formats.tensors import Shape, dtype_name, shape_of
 from surgery.formats.varints import varint
-from surgery.records import dataclass
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER = 48

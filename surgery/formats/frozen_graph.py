@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery import limits
 from surgery.formats.varints import varint
-from surgery.records import dataclass
 
 LENGTH = 2
 """The wire type of strings and messages."""

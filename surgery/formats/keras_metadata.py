@@ -6,6 +6,7 @@ The messages are those of keras/protobuf/saved_metadata.proto. Nothing here read
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from google.protobuf import message
 
 from surgery import limits
 from surgery.formats.declared import declare
-from surgery.records import dataclass
 
 KERAS_METADATA = "keras_metadata.pb"
 

@@ -7,6 +7,7 @@ graph returns more tensors. An output may therefore differ in its last bits, and
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from surgery.graph_taps.listing import GraphListing
 from surgery.graph_taps.selection import GraphTap
 from surgery.graphs.op_types import UNKNOWN
 from surgery.module import InspectedModule, SignatureInfo, Tensors, VariableInfo
-from surgery.records import dataclass
 from surgery.wording import shape_text
 
 Arrays = Mapping[str, np.ndarray]

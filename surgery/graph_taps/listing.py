@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,7 +26,6 @@ from surgery.graphs.reach import computed_from
 from surgery.graphs.recurrence import described_results
 from surgery.graphs.regions import Region, regions_of
 from surgery.module import DEFAULT_SIGNATURE, SignatureInfo, for_inference
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.common import meta_graphs

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from surgery.arguments import argument
 from surgery.errors import ModuleError
 from surgery.formats.tensors import Shape
 from surgery.module import SignatureInfo, TensorInfo
-from surgery.records import dataclass
 
 SIZES = ((1, 1), (3, 7), (2, 32), (1, 224))
 """Lengths of the first free axis and of the other free axes, in the order of trial. Some graphs need long axes."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.graph_taps.listing import GraphListing, GraphTensor
-from surgery.records import dataclass
 
 VALID_OUTPUT = re.compile(r"[A-Za-z0-9_]+")
 NEAREST = 5

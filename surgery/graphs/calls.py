@@ -10,12 +10,12 @@ consists of the names of the calls that lead to an operation, and its own name. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from surgery import limits
 from surgery.graphs.functions import functions_of
 from surgery.graphs.ordering import feeds_first
-from surgery.records import dataclass
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 Address = tuple[str, ...]

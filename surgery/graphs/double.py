@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.graphs.functions import called_functions
@@ -18,7 +19,6 @@ from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS
 from surgery.graphs.reach import ancestors, owner
 from surgery.graphs.widening import cast, copy_attributes, is_float, one_value, widen_function
-from surgery.records import dataclass
 
 MOVES = frozenset(
     {

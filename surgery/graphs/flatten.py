@@ -12,6 +12,7 @@ is imported. The OpDef of an operation says which output `name:output:1` is. A S
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ from surgery.graphs.calls import Address, Body, Port
 from surgery.graphs.functions import reachable
 from surgery.graphs.names import scoped, unique_names
 from surgery.graphs.op_types import output_index
-from surgery.records import dataclass
 
 DROPPED = ("_class", "_output_shapes")
 """Beginnings of the names of attributes that are not written: those that name other nodes, or that an import sets."""

@@ -8,12 +8,12 @@ order in which a kernel of TensorFlow adds. The word embeddings of BERT-base, wi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.graphs.names import unused
 from surgery.graphs.reach import owner
 from surgery.graphs.widening import FLOAT, cast, copy_attributes
-from surgery.records import dataclass
 
 LARGE = 2**22
 """The most elements of a kernel that is widened as a whole, and of a part: 32 MiB in float64."""

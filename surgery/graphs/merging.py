@@ -8,7 +8,7 @@ way become the same tensor. Operations with a state, such as those that draw ran
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from surgery.graphs.functions import called_functions, reachable
 from surgery.graphs.names import unused
 from surgery.graphs.op_types import READS, STOPS, output_index
 from surgery.graphs.ordering import feeds_first
-from surgery.records import dataclass
 
 
 class Input(NamedTuple):

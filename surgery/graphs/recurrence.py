@@ -9,6 +9,7 @@ pair, such as a GRU, nothing is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,6 @@ from surgery.formats.tensors import dtype_name, to_number
 from surgery.graphs.calls import DATA, Body, Port, tree_of_function
 from surgery.graphs.flatten import Output
 from surgery.graphs.functions import functions_of
-from surgery.records import dataclass
 
 WHILES = frozenset({"While", "StatelessWhile"})
 SUMS = frozenset({"Add", "AddV2"})

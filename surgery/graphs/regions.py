@@ -8,6 +8,7 @@ operations that have the results.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from surgery import limits
@@ -15,7 +16,6 @@ from surgery.graphs.calls import Address, Body, tree_of_function
 from surgery.graphs.frames import Frame, enclosing_frames
 from surgery.graphs.functions import called_functions, functions_of
 from surgery.graphs.names import scoped
-from surgery.records import dataclass
 
 LOOPS = frozenset({"While", "StatelessWhile", "For"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})

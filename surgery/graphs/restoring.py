@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tensorboard.compat.proto import types_pb2
@@ -17,7 +18,6 @@ from surgery.graphs.calls import CALLS
 from surgery.graphs.functions import functions_of
 from surgery.graphs.names import unused
 from surgery.graphs.reach import ancestors, owner
-from surgery.records import dataclass
 
 TAKES = frozenset({"Assign", "AssignVariableOp", "LookupTableImport", "LookupTableImportV2"})
 """Operations that put values into the variable or table of their first input."""

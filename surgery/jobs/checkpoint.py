@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from surgery.module import InspectedModule
 from surgery.planning.plan import Plan, closed_plan
 from surgery.progress import Progress, counting, silent
 from surgery.proof.battery import make_battery
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import let_through
 from surgery.sources.hugging_face import KNOWN_BY, WEIGHTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from surgery.module import InspectedModule
 from surgery.planning.plan import Plan
 from surgery.planning.texts import Texts, text_destination
 from surgery.progress import Progress
-from surgery.records import dataclass
 from surgery.tfserving.extra import require_serving
 
 

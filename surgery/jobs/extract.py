@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from surgery.export.manifest import PACKAGES, package_versions
 from surgery.export.publish import check_apart, choose_destination, publish, staging
 from surgery.processes.scratch import scratch_folder
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 from surgery.sources.handles import without_secrets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from surgery.explanation.architecture import Architecture
 from surgery.export.weights import Weights
@@ -10,7 +11,6 @@ from surgery.module import Tensors
 from surgery.planning.plan import Plan
 from surgery.progress import Progress, silent
 from surgery.proof.battery import Batch, make_fixed_battery
-from surgery.records import dataclass
 
 MakeBattery = Callable[[Architecture], Sequence[Batch]]
 """Makes the batches for an encoder's architecture. `surgery.proof.battery.make_battery` makes the full battery.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +14,6 @@ from surgery.proof import float64
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import ModuleRecording, Outputs
 from surgery.proof.expected import expected_outputs
-from surgery.records import dataclass
 
 
 class Reference(Protocol):

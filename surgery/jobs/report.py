@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from surgery.plain import plain
 from surgery.planning.plan import closed_plan, make_plan
 from surgery.planning.tap_listing import TapListing
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.results import Result, document
 from surgery.scanning.scan import scan_files
 from surgery.sources import inspect_folder, well_formed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from surgery.feeding.values import as_array
 from surgery.formats.npz import write_npz
 from surgery.graph_taps.listing import choose_signature
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import clear
 from surgery.sources import inspect_saved_model, well_formed

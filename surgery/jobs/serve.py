@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surgery.arguments import argument
@@ -12,7 +12,6 @@ from surgery.export.publish import check_parents, publish, publish_file, staging
 from surgery.jobs.mixed_precision import measure_mixed_precision
 from surgery.jobs.warmup import Warmup, check_warmup, write_warmup
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import clear_folder
 from surgery.tfserving import commands

@@ -6,7 +6,7 @@ The filled encoder is compared on two batches before the module runs on the othe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from surgery.proof.comparison import Arrays, Outputs, Recording, compare, names_
 from surgery.proof.contract import check_contract
 from surgery.proof.expected import inner_outputs, judged_names
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
-from surgery.records import dataclass
 from surgery.scanning.gate import let_through
 from surgery.sources import inspect_folder, well_formed
 from surgery.sources.files import Files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from surgery.graph_taps.made_inputs import MadeBatch, made_batches
 from surgery.graph_taps.selection import GraphTap, resolve_taps
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import clear, clear_folder
 from surgery.sources import inspect_saved_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from surgery.arguments import argument
@@ -22,7 +22,6 @@ from surgery.jobs.steps import open_export
 from surgery.module import InspectedModule
 from surgery.planning.texts import SHORTEST, Texts
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import clear_folder, cleared, open_to_run
 from surgery.sources.location import module_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from surgery.planning.texts import encoder_beside
 from surgery.progress import Progress, silent
 from surgery.proof.battery import make_battery
 from surgery.proof.parity import ParityReport
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.scanning.gate import open_to_run
 from surgery.sources.files import SAVED_MODEL

@@ -8,7 +8,7 @@ then the outputs before the first such effect are compared with the module's, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from surgery.errors import UsageError
@@ -24,7 +24,6 @@ from surgery.planning.requests import Request
 from surgery.progress import Progress, counting, silent
 from surgery.proof.comparison import Outputs, compare
 from surgery.proof.parity import ParityReport, compare_weights
-from surgery.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

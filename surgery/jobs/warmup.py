@@ -7,6 +7,7 @@ when one of them fails. Each request is therefore read back and run before the f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.arguments import argument
@@ -14,7 +15,6 @@ from surgery.errors import UsageError
 from surgery.export.publish import publish_file, staging
 from surgery.module import InspectedModule
 from surgery.progress import Progress, silent
-from surgery.records import dataclass
 from surgery.scanning.gate import Cleared, cleared
 from surgery.tfserving.extra import require_serving
 from surgery.tfserving.requests import WarmupRequest, warmup_requests

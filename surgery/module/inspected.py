@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from surgery.module.signatures import MetaGraphInfo, OutputName, SignatureInfo, TensorInfo, for_inference
 from surgery.module.traces import Trace
 from surgery.module.variables import Tensors, VariableInfo, no_tensors
-from surgery.records import dataclass
 from surgery.results import Brief
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from surgery.formats.tensors import Shape
-from surgery.records import dataclass
 from surgery.wording import shape_text
 
 SERVE = ("serve",)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from surgery.module.signatures import TensorInfo
-from surgery.records import dataclass
 
 if TYPE_CHECKING:
     from surgery.graphs.flat import FlatGraph

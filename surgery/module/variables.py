@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-from surgery.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from surgery.records import dataclass
 
 TEXT, FLAG, COUNT = "a text", "true or false", "a whole number from 0 below 2**63"
 NUMBER, NUMBER_OR_NULL = "a number", "a number or null"

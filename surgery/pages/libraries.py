@@ -7,9 +7,8 @@ Plot draws with d3; 7.9.0 is the version that Plot's own file asks for.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-
-from surgery.records import dataclass
 
 FOLDER = Path(__file__).parent / "vendored"
 

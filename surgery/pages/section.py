@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from surgery.records import dataclass
 
 Data = dict[str, Any]
 Documents = Mapping[str, Data]

@@ -6,7 +6,7 @@ An edit that hits nothing, or blocks and heads that the encoder does not have, i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -23,7 +23,6 @@ from surgery.planning.plan import Plan
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
 from surgery.planning.taps import select_layers
-from surgery.records import dataclass
 from surgery.results import Brief
 
 KERAS_3 = "keras."

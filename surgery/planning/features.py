@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
 from surgery.explanation.outputs import EMBEDDING, EncoderOutputs, entry_name
 from surgery.planning.requests import EMBEDDING_LAYER, FEATURE_FORM, MIXES, POOLINGS, Feature, layers_text
 from surgery.planning.taps import blocks_of
-from surgery.records import dataclass
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """The form of the name of a feature or of a signature."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from surgery.explanation.heads import DenseHead
 from surgery.module import DEFAULT_SIGNATURE
 from surgery.planning.features import ResolvedFeature
 from surgery.planning.requests import Request
 from surgery.planning.taps import TapAtBlock, blocks_by_tap
-from surgery.records import dataclass
 from surgery.results import Brief
 
 TAPS = "taps"

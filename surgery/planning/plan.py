@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from surgery.planning.outputs import ExportOutputs
 from surgery.planning.padding import zeroed
 from surgery.planning.requests import Request
 from surgery.planning.signatures import resolve, signature_outputs
-from surgery.records import dataclass
 from surgery.results import Result
 from surgery.sources import well_formed
 from surgery.sources.opening import closed

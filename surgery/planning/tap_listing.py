@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from surgery.planning.plan import Plan
 from surgery.planning.taps import Offer, offered
-from surgery.records import dataclass
 from surgery.results import Result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import groupby
 
@@ -17,7 +18,6 @@ from surgery.errors import UsageError
 from surgery.explanation.architecture import Inference
 from surgery.explanation.outputs import entry_name
 from surgery.planning.requests import TAP_FORM, Tap, layers_text
-from surgery.records import dataclass
 from surgery.tables.family import Tap as TapRow
 from surgery.tables.rules import fill
 from surgery.wording import did_you_mean

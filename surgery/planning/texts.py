@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from surgery.explanation.tokenization import Tokenization, find_tokenization, re
 from surgery.explanation.vocabulary import check_vocabulary
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs
-from surgery.records import dataclass
 from surgery.sources.files import SAVED_MODEL
 from surgery.wording import is_number
 

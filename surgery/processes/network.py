@@ -12,11 +12,10 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-from surgery.records import dataclass
 
 LOOK_UP = 4.0
 """The most seconds for looking up a name, and for a connection. The system's own look-up may take minutes."""

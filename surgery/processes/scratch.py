@@ -22,11 +22,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import WriteError
 from surgery.processes.signals import held_back
-from surgery.records import dataclass
 from surgery.wording import size
 
 PREFIX = "surgery-scratch-"

@@ -11,13 +11,12 @@ tokens gets batches of that shape.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from surgery.explanation.architecture import Architecture
-from surgery.records import dataclass
 
 MASKED_POSITIONS = 3
 LONGEST = 0

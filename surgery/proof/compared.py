@@ -9,7 +9,7 @@ numbers on both sides: rate and scale of each dropout then show in the outputs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.explanation.architecture import Inference
@@ -24,7 +24,6 @@ from surgery.planning.padding import called_only
 from surgery.planning.signatures import signature_inputs
 from surgery.proof.calls import CALL, call_output, call_roles, is_promised, structure_of
 from surgery.proof.inner_tensors import inner_tensors, tap_tensors
-from surgery.records import dataclass
 from surgery.tables.dropouts import find_dropouts
 from surgery.tables.head import HEAD
 

@@ -10,7 +10,7 @@ largest difference is reported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from surgery.proof.parity import (
     ROUNDINGS,
     OutputDiff,
 )
-from surgery.records import dataclass
 from surgery.tables.family import POOLED, POOLER
 
 Arrays = Mapping[str, np.ndarray]

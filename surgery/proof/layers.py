@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from surgery.errors import UnexplainedError
-from surgery.records import dataclass
 
 Array = npt.NDArray[Any]
 """Float64, or float32 where the rounding errors of a float32 computation are wanted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 
 from surgery.proof.layers import Array, Dense, activation, attend, with_tokens
 from surgery.proof.named_weights import NamedWeights, Precision, Run, in_both
-from surgery.records import dataclass
 from surgery.tables.publisher import MobileBertNames
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.plain import plain
-from surgery.records import dataclass
 from surgery.results import Result
 
 MAX_DIFFERENCE = 1e-10

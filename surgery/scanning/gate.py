@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from surgery.arguments import argument
 from surgery.errors import UntrustedError
 from surgery.module import InspectedModule
-from surgery.records import dataclass
 from surgery.scanning.findings import Scan
 from surgery.scanning.scan import scan_files, scan_saved_model
 from surgery.sources import well_formed

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from surgery.formats import object_graph
 from surgery.formats.saved_model import tensor_names
 from surgery.graphs.functions import called_functions, functions_of
 from surgery.graphs.reach import ancestors
-from surgery.records import dataclass
 from surgery.sources.common import INIT_OP_SIGNATURE
 
 SIGNATURE = "signature"

@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,7 +24,6 @@ from typing import IO
 from surgery import limits
 from surgery.errors import ModuleError
 from surgery.processes.scratch import unwritable
-from surgery.records import dataclass
 
 FILE, FOLDER = "file", "folder"
 TAR_KINDS = {

@@ -8,12 +8,12 @@ cache is the one exception: the files of `models--NAME/snapshots/REVISION` are l
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import ModuleError
-from surgery.records import dataclass
 from surgery.results import Brief
 
 SAVED_MODEL = "saved_model.pb"

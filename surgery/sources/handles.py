@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from surgery.errors import ModuleError
-from surgery.records import dataclass
 from surgery.sources.files import ARCHIVES
 from surgery.wording import is_number, plain_name
 

@@ -7,11 +7,11 @@ People hand over a Keras file, a frozen graph, or one file of a folder. Each for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import ModuleError
 from surgery.formats.frozen_graph import is_graph, is_saved_model
-from surgery.records import dataclass
 from surgery.sources import leads
 from surgery.sources.archives import DAMAGE
 from surgery.sources.files import ARCHIVES, SAVED_MODEL

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from surgery.formats.keras_metadata import KERAS_METADATA, saved_layers
 from surgery.formats.text_files import parse_json
 from surgery.module import Config, InspectedModule, TensorInfo, Trace
 from surgery.module.traces import Arguments
-from surgery.records import dataclass
 from surgery.sources import tf2
 from surgery.sources.around import with_outside
 from surgery.sources.files import SAVED_MODEL, Files

@@ -8,12 +8,12 @@ Variables are named by their target in the rebuilt encoder.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from surgery.graphs.dataflow import PRODUCTS, SHAPES, SUMS, VALUELESS, constant, through_shapes, upstream
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
-from surgery.records import dataclass
 from surgery.tables.dropouts import Dropout, find_dropouts, other_randomness
 
 READS = SHAPES | {"ReadVariableOp"}

@@ -6,11 +6,10 @@ All of it is data. The TensorFlow side reads `EncoderRecipe` and never asks whic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.graphs.flat import Tensor
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tables.evidence import GraphEvidence
 from surgery.tables.fields import Field

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from surgery.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

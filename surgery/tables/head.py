@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from surgery.records import dataclass
+from dataclasses import dataclass
 
 HEAD = "classifier"
 """The signature of a head that is kept, the scope of its weights, and the part that owns them."""

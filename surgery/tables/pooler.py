@@ -5,11 +5,12 @@ So the pooled output is found in any graph, whatever its name there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from surgery.graphs.dataflow import between, constant
 from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import Node, Tensor
 from surgery.graphs.op_types import is_set
-from surgery.records import dataclass
 from surgery.tables.anchors import LAST_OF_TWO, Anchors
 
 ACTIVATIONS = frozenset({"Tanh", "Relu", "Sigmoid"})

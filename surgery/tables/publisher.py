@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from surgery.records import dataclass
 from surgery.tables.evidence import CodeEvidence, ConfigEvidence, Demand, GraphEvidence
 from surgery.tables.head import HeadConfig
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.graphs.dataflow import between, constant, shortest_decimal, through_shapes
 from surgery.graphs.flat import Node, Tensor
-from surgery.records import dataclass
 from surgery.tables.anchors import Anchors
 from surgery.tables.pooler import activated, l2_normalized
 

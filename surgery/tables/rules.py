@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from surgery.records import dataclass
 from surgery.tables.layout import Layout, parse
 
 if TYPE_CHECKING:

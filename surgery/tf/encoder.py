@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,6 @@ from surgery.explanation.outputs import BLOCKS, EMBEDDING
 from surgery.planning.edits import EditedBlock
 from surgery.planning.requests import FUSED, MODEL_GARDEN
 from surgery.planning.taps import POSITION, TapAtBlock
-from surgery.records import dataclass
 from surgery.tables.family import POOLED, POOLED_L2_NORM_EPS, POOLER
 from surgery.tables.head import BIAS, HIDDEN_BIAS, HIDDEN_KERNEL, KERNEL
 from surgery.tf.activations import ACTIVATIONS, HEAD_ACTIVATIONS

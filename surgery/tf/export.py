@@ -8,6 +8,7 @@ it. It holds no Keras object, because Keras would save a trace of every layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from surgery.explanation.convention import Convention
 from surgery.module import InspectedModule
 from surgery.planning.outputs import ExportOutputs, Signature
 from surgery.planning.requests import MODEL_GARDEN
-from surgery.records import dataclass
 from surgery.tables.head import HEAD
 from surgery.tf import features
 from surgery.tf.encoder import Encoder

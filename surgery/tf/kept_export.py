@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from surgery.export.manifest import MANIFEST
 from surgery.formats.saved_model import asset_files
 from surgery.module import InspectedModule
 from surgery.processes.scratch import filling, scratch_folder
-from surgery.records import dataclass
 from surgery.scanning.gate import cleared
 from surgery.sources.files import SAVED_MODEL, inside
 from surgery.tf.loading import load_around

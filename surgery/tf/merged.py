@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,6 @@ from tensorflow.python.ops import handle_data_util
 from surgery.graphs.double import Double, in_double, prune, scalars
 from surgery.graphs.merging import Merged, Merging
 from surgery.proof.constants import exact_values
-from surgery.records import dataclass
 
 DEVICES = ("CPU", "DEFAULT")
 """The devices of kernels that run on a CPU. A kernel for "DEFAULT" runs on any."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +18,6 @@ from tensorflow.core.protobuf import rewriter_config_pb2
 
 from surgery.errors import ModuleError
 from surgery.graphs.merging import Merged
-from surgery.records import dataclass
 from surgery.scanning.gate import Cleared
 from surgery.tf import time_limit
 from surgery.tf.loading import load_into, load_variables_into

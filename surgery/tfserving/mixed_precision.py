@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from surgery.records import dataclass
 from surgery.tfserving.processor import BFLOAT16, Processor
 
 PRECISION = "bfloat16"

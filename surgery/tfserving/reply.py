@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from surgery.module import SignatureInfo
-from surgery.records import dataclass
 from surgery.tfserving.example_inputs import sizes
 from surgery.tfserving.reply_size import LIMIT, is_exact, json_bytes, largest, reply_bytes, tensor_bytes
 

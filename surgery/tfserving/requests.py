@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
-from surgery.records import dataclass
 from surgery.tfserving.example_inputs import example_inputs
 from surgery.tfserving.served import Served
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from surgery.explanation.sizes import most_tokens
 from surgery.export.manifest import read_manifest, read_packed
 from surgery.export.text_facts import read_text_facts
 from surgery.module import DEFAULT_SIGNATURE, SERVE, InspectedModule, SignatureInfo, TensorInfo
-from surgery.records import dataclass
 from surgery.results import Brief
 from surgery.tfserving.compilation import compiled_functions
 from surgery.tfserving.offered import chosen_signatures

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surgery.arguments import argument
 from surgery.errors import UsageError
-from surgery.records import dataclass
 from surgery.sources.files import SAVED_MODEL
 from surgery.wording import is_number
 

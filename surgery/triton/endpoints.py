@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import dataclass
 
 from surgery.errors import UsageError
-from surgery.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

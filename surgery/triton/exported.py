@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.errors import ModuleError, UsageError
 from surgery.module import DEFAULT_SIGNATURE, InspectedModule, SignatureInfo, TensorInfo
-from surgery.records import dataclass
 from surgery.scanning.gate import let_through
 from surgery.sources.files import SAVED_MODEL
 from surgery.sources.opening import open_module

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from surgery.batching.bounds import Bounds
 from surgery.module import TensorInfo
-from surgery.records import dataclass
 from surgery.triton.exported import TRITON_TYPES, Served
 
 MODEL_FILE = """\
