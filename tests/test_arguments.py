@@ -55,6 +55,8 @@ COMMAND = click.Command(
         (argument("outputs", ["a", "b"]), "outputs=['a', 'b']", "--outputs a,b"),
         (argument("assume", {"a": 1, "b": ...}), "assume={'a': 1, 'b': ...}", "--assume a=1 --assume b=VALUE"),
         (argument("vocab", Path("a/b")), "vocab='a/b'", "--vocab a/b"),
+        (argument("features", "v=mean"), "features='v=mean'", "--feature v=mean"),  # convert's, to which it leads
+        (argument("keep_failed", False), "keep_failed=False", "--no-keep-failed"),
         (argument("keep_failed", True), "keep_failed=True", "--keep-failed"),
         (argument("taps", len), f"taps={len!r}", f"taps={len!r}"),
     ],

@@ -21,10 +21,10 @@ from surgery.cli.options import (
     VERBOSE,
     Command,
     assumed,
-    chooses_outputs,
     reads_texts,
     reports_errors,
 )
+from surgery.cli.output_options import chooses_outputs
 from surgery.cli.terminal import show, working
 
 

@@ -19,9 +19,9 @@ from surgery.cli.options import (
     VERBOSE,
     Command,
     assumed,
-    chooses_outputs,
     reports_errors,
 )
+from surgery.cli.output_options import chooses_outputs
 from surgery.cli.terminal import show, working
 from surgery.errors import UsageError
 

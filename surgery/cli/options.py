@@ -16,7 +16,6 @@ from surgery import limits
 from surgery.boundary import STACK, boundary
 from surgery.cli.failing import tell_failure
 from surgery.errors import InternalError, SurgeryError, UsageError
-from surgery.planning.requests import GRAPHS
 from surgery.processes.signals import raise_again
 from surgery.wording import is_number
 
@@ -84,11 +83,17 @@ class Command(click.Command):
 
 
 def as_option(command: click.Command, name: str, value: Any) -> str:
-    """An argument of a library function, spelled as the command's option: `--layers -4:`, `--no-text`."""
-    option = next((option for option in command.params if option.name == name), None)
+    """An argument of a library function, spelled as the command's option: `--layers -4:`, `--no-text`.
+
+    An argument that the command does not have is one of `convert`, to which the error leads: `taps` is `--tap`.
+    """
+    from surgery.cli.convert import convert
+
+    option = next((option for option in (*command.params, *convert.params) if option.name == name), None)
     flag = option.opts[0] if option is not None else "--" + name.replace("_", "-")
     if value is False:
-        return option.secondary_opts[0] if option is not None else flag.replace("--", "--no-", 1)
+        opposites = [] if option is None else option.secondary_opts
+        return opposites[0] if opposites else flag.replace("--", "--no-", 1)
     if value is True or value is ...:
         return flag
     if isinstance(value, dict):
@@ -190,41 +195,6 @@ KEEP_HEAD = click.option(
     help="Add the signature classifier with the model's own head, a dense layer.",
 )
 
-OUTPUTS = (
-    click.option("--tap", "taps", multiple=True, metavar="NAME[@LAYERS]", help="Add a sublayer of blocks. Repeatable."),
-    click.option("--layers", metavar="LAYERS", help="Keep these block outputs only in serving_default, such as -4:."),
-    click.option(
-        "--feature",
-        "features",
-        multiple=True,
-        metavar="NAME=MIX@LAYERS/POOLING",
-        help="Add a signature that mixes and pools block outputs. Repeatable.",
-    ),
-    click.option(
-        "--depth",
-        "depths",
-        multiple=True,
-        type=int,
-        metavar="K",
-        help="Add a signature of the first K blocks. Repeatable.",
-    ),
-    click.option(
-        "--signature",
-        "signatures",
-        multiple=True,
-        metavar="NAME=OUT,OUT",
-        help="Compose a signature of outputs, or add hidden_states, which needs no list. Repeatable.",
-    ),
-    click.option(
-        "--graph",
-        type=click.Choice(GRAPHS),
-        default=GRAPHS[0],
-        show_default=True,
-        help="Inference in the form that TensorFlow fuses, or as Model Garden's layers trace it.",
-    ),
-    click.option("--packed", is_flag=True, help="Leave padding out of all signatures; its rows are then zeros."),
-)
-
 TOKENIZER = (
     click.option("--seq-length", type=click.IntRange(min=3), metavar="N", help="Cut texts to this many tokens."),
     click.option("--vocab", type=PATH, help="The vocabulary file, if the module has none."),
@@ -235,13 +205,6 @@ TOKENIZER = (
 def reads_texts(command: Any) -> Any:
     """Adds the options about a tokenizer, in their order."""
     for option in reversed(TOKENIZER):
-        command = option(command)
-    return command
-
-
-def chooses_outputs(command: Any) -> Any:
-    """Adds the options that choose the outputs of an export, in their order."""
-    for option in reversed(OUTPUTS):
         command = option(command)
     return command
 

@@ -15,9 +15,9 @@ from surgery.cli.options import (
     MODULE,
     Command,
     assumed,
-    chooses_outputs,
     reports_errors,
 )
+from surgery.cli.output_options import chooses_outputs
 from surgery.cli.terminal import show
 
 

@@ -5,7 +5,6 @@ It is for the command line only: in Python, the process belongs to its caller.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 
@@ -27,6 +26,8 @@ def prepare_tensorflow(command: str) -> None:
     """Sets what TensorFlow will find when a command imports it. A variable that the user has set stays."""
     if command in AT_FULL_SPEED:
         return
+    import ctypes  # only a command that runs a module needs it
+
     os.environ.setdefault(SYSTEM_ALLOCATOR, "1")
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # only glibc has heaps to count; elsewhere this does nothing

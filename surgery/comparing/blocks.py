@@ -10,7 +10,7 @@ from surgery.comparing.values import ValueDifference
 from surgery.comparing.weights import CHANGED, EQUAL, ONLY_A, ONLY_B, SHAPE, Weight
 
 IDENTICAL, RELAID, OTHER_DTYPE = "identical", "identical in another layout", "identical numbers of another dtype"
-FINE_TUNED, NEW, PARTLY = "fine-tuned", "new", "changed"
+FINE_TUNED, NEW, PARTLY, NONFINITE = "fine-tuned", "new", "changed", "changed to or from NaN or infinity"
 RESHAPED, UNPAIRED = "other shapes", "other variables"
 UNRELATED = 0.5
 """The cosine below which matrices are not taken for two versions of the same. Those of two trainings have about 0."""
@@ -31,6 +31,7 @@ class Part:
         weights: The number of weights.
         changed: How many are not identical.
         relative: RMS of the differences of the changed weights, relative to their RMS in A; None where it is unknown.
+            This and the cosine are of finite numbers.
         cosine: Cosine of the changed matrices, taken together as one vector; None where there is none.
     """
 
@@ -114,6 +115,8 @@ def _state(weights: Sequence[Weight]) -> str:
             return OTHER_DTYPE
         return RELAID if any(weight.relaid for weight in weights) else IDENTICAL
     changed = [weight for weight in weights if weight.state == CHANGED]
+    if any(one.nonfinite for one in _differences(changed)):
+        return NONFINITE
     cosine = _cosine(changed)
     if states <= {EQUAL, CHANGED} and cosine is not None:
         if cosine < UNRELATED and len(changed) == len(weights):

@@ -72,14 +72,14 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo], scope: str = ""
     """
     claims, unclaimed, ambiguous = [], [], []
     used: Used = {}
-    rules = [(rule, rule.beginning) for rule in dialect.rules]
-    drops = [(rule, beginning) for rule, beginning in rules if rule.target is None]
+    rules = [(rule, *rule.ends) for rule in dialect.rules]
+    drops = [found for found in rules if found[0].target is None]
     for variable in variables:
         name = variable.name.removeprefix(scope)
         found = [
             (rule, holes)
-            for rule, beginning in (rules if variable.name.startswith(scope) else drops)
-            if name.startswith(beginning) and (holes := rule.match(name)) is not None
+            for rule, beginning, ending in (rules if variable.name.startswith(scope) else drops)
+            if name.startswith(beginning) and name.endswith(ending) and (holes := rule.match(name)) is not None
         ]
         for rule, holes in found:
             used.setdefault(rule, []).append(holes)
@@ -94,12 +94,7 @@ def explain(dialect: Dialect, variables: Iterable[VariableInfo], scope: str = ""
     groups = {rule.optional for rule in used if rule.optional}
     idle = tuple(r for r in dialect.rules if r not in used and (r.optional is None or r.optional in groups))
     numbers = {hole: _numbers(hole, used) for hole in NUMBERED}
-    missing = tuple(
-        _filled(rule.pattern, wanted)
-        for rule, seen in used.items()
-        for wanted in _wanted(rule, numbers)
-        if not any(wanted.items() <= holes.items() for holes in seen)
-    )
+    missing = tuple(name for rule, seen in used.items() for name in _missing(rule, seen, numbers))
     return Explanation(
         dialect=dialect,
         claims=tuple(_with_last(claim, numbers) for claim in claims),
@@ -141,6 +136,14 @@ def _with_last(claim: Claim, numbers: Mapping[str, list[str]]) -> Claim:
 
 def _numbers(hole: str, used: Mapping[WeightRule, list[dict[str, str]]]) -> list[str]:
     return sorted({holes[hole] for seen in used.values() for holes in seen if hole in holes}, key=int)
+
+
+def _missing(rule: WeightRule, seen: list[dict[str, str]], numbers: Mapping[str, list[str]]) -> Iterator[str]:
+    """The names for which a row must find a variable and has found none."""
+    wanted = list(_wanted(rule, numbers))
+    holes = wanted[0].keys() if wanted else ()
+    found = {tuple([texts[hole] for hole in holes]) for texts in seen}
+    return (_filled(rule.pattern, texts) for texts in wanted if tuple(texts.values()) not in found)
 
 
 def _wanted(rule: WeightRule, numbers: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:

@@ -100,9 +100,9 @@ class DenseHead:
         transposed: True if the kernel is stored as [labels, hidden], False if as [hidden, labels].
         bias: The bias, float32 [labels]; None where there is none.
         labels: The number of labels.
-        hidden: The hidden layer; None where the input is the pooled output.
         outputs: The activation behind each output, by the output's name in the model: "linear" for the logits,
             "softmax", "sigmoid" or "log_softmax". If the model does not return its logits, they are there as "logits".
+        hidden: The hidden layer; None where the input is the pooled output.
         inner: Those of these outputs that the model does not return.
         others: Outputs of the model's signatures that are none of these, such as the number of the best label.
         labelling: What is stated of the labels.

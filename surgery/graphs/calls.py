@@ -85,6 +85,7 @@ class Body:
         call: The node of the caller that calls it.
         functions: Names of the functions that are being called, outermost first.
         address: Names of the calls that lead to it.
+        called: Names of its calls.
         calls: The bodies of its calls, by the name of the call.
     """
 
@@ -106,6 +107,7 @@ class Body:
         self.caller, self.call, self.functions = caller, call, functions
         self.address: Address = () if caller is None else (*caller.address, call.name)
         self.calls: Mapping[str, Body] = _Calls(self)
+        self.called = frozenset(self.calls)
         self._owners: dict[str, Port] = {}
 
     def walk(self) -> Iterator[tuple[Body, Any]]:
@@ -128,7 +130,7 @@ class Body:
             name, _, port = reference.partition(":")
             argument = reference.removesuffix(":0")
             handed_in = argument in body.arguments
-            if body.caller is None if handed_in else name not in body.calls:
+            if body.caller is None if handed_in else name not in body.called:
                 owner = body._owners[reference] = Port(body, name, port or "0")
                 break
             if (body, reference) in passed:

@@ -55,8 +55,7 @@ class Node:
     def inputs(self) -> tuple[Tensor, ...]:
         """The tensors that feed this node, seen through calls."""
         if self._inputs is None:
-            feeds = self.body.feeds(self.proto.name) if self.body is not None else ()
-            self._inputs = tuple(self._graph.tensor(feed) for feed in feeds) if self._graph is not None else ()
+            self._inputs = self._graph.feeding(self) if self._graph is not None else ()
         return self._inputs
 
     @property
@@ -96,6 +95,7 @@ class FlatGraph:
         """`free` holds a placeholder for each argument, inputs first; `variables` are the arguments for variables."""
         self.root, self._free = root, free
         self._nodes: dict[tuple[Body, str], Node] = {}
+        self._tensors: dict[Port, Tensor] = {}
         self._scopes: dict[Body, str] = {}
         self.inputs = tuple(free.values())[:inputs]
         self.variables = {free[name].path: free[name] for name in variables}
@@ -164,9 +164,14 @@ class FlatGraph:
 
     def tensor(self, port: Port) -> Tensor:
         """The tensor at a port of the root or of a body below it."""
-        body, name, output = port
-        if body is self.root and port.is_free:
-            return Tensor(self._free[f"{name}:{output}".removesuffix(":0")], "0")
+        found = self._tensors.get(port)
+        if found is None:
+            found = self._tensors[port] = self._tensor(*port)
+        return found
+
+    def _tensor(self, body: Body, name: str, output: str) -> Tensor:
+        if body is self.root and (free := self._free.get(f"{name}:{output}".removesuffix(":0"))) is not None:
+            return Tensor(free, "0")
         node = self._nodes.get((body, name))
         if node is None:
             if body not in self._scopes:
@@ -174,3 +179,10 @@ class FlatGraph:
             proto = body.nodes[name]
             node = self._nodes[body, name] = Node(self._scopes[body] + name, proto.op, proto, body, self)
         return Tensor(node, output)
+
+    def feeding(self, node: Node) -> tuple[Tensor, ...]:
+        """The tensors that feed a node of this graph, seen through calls."""
+        if node.body is None:
+            return ()
+        owner, tensor = node.body.owner, self.tensor
+        return tuple([tensor(owner(feed)) for feed in node.proto.input if feed[0] != "^"])

@@ -23,11 +23,14 @@ def feeds_first(
             if item in done:
                 stack.pop()
                 continue
-            if missing := [feed for feed in feeds(item) if feed not in done]:
-                if item in begun:
-                    raise ValueError(f"{item} feeds itself")
+            if item not in begun:
                 begun.add(item)
-                stack.extend(missing)
-                continue
+                if missing := [feed for feed in feeds(item) if feed not in done]:
+                    # What has begun and is not done waits for this item: the stack leads from the one to the other.
+                    if not begun.isdisjoint(missing):
+                        looped = next(feed for feed in missing if feed in begun)
+                        raise ValueError(f"{looped} feeds itself")
+                    stack.extend(missing)
+                    continue
             yield item
             stack.pop()

@@ -131,10 +131,10 @@ def open_checkpoint(prefix: Path) -> Tensors:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(2**20):
-            digest.update(part)
+    digest, part = hashlib.sha256(), bytearray(2**16)
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(part):
+            digest.update(memoryview(part)[:size])
     return digest.hexdigest()
 
 

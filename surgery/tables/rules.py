@@ -63,6 +63,11 @@ class WeightRule:
         """The text before the first hole, with which every name that matches begins."""
         return self.pattern.partition("{")[0]
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The text before the first hole and that after the last: every name that matches begins and ends so."""
+        return self.beginning, self.pattern.rpartition("}")[2]
+
     def match(self, name: str) -> dict[str, str] | None:
         """The text of each hole when the whole name matches, else None."""
         found = _compile(self.pattern).fullmatch(name)

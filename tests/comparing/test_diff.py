@@ -230,6 +230,21 @@ def test_what_no_table_knows_is_paired_by_name_and_then_by_content(tmp_path):
     }
 
 
+def test_a_weight_that_became_nan_is_no_change_of_size_0(modules, tmp_path):
+    """RMS and cosine are of finite numbers, and say nothing of one that is not."""
+
+    def spoil(tensors):
+        name = "encoder.layer.1.intermediate.dense.weight"
+        spoilt = tensors[name].copy()
+        spoilt[2, 3] = np.nan
+        return {**tensors, name: spoilt}
+
+    found = surgery.diff(modules("hf_bert"), hugging_face.build(tmp_path / "b", spoil))
+    assert [(part.first, part.last, part.state) for part in found.summary if part.changed] == [
+        (1, 1, "changed to or from NaN or infinity")
+    ]
+
+
 def test_a_block_that_moved_is_recognised(modules, tmp_path):
     def swap(tensors):
         names = {name: name.replace("layer.0.", "layer.X.").replace("layer.1.", "layer.0.") for name in tensors}

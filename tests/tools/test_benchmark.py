@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import io
 import json
+import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from itertools import count
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.tools.benchmark import inference, models, page, results, rounds
+from scripts.tools.benchmark import inference, matrix_products, models, page, results, rounds
 from scripts.tools.benchmark.fixture import Fixture
 from scripts.tools.benchmark.grid import make_grid
 from scripts.tools.benchmark.plot import BAR, draw
@@ -123,6 +124,29 @@ def test_a_worker_that_ends_says_why():
         assert (started.version, started.load) == ("fake source", 1.5)
         with pytest.raises(WorkerFailed, match="KeyError"):
             started.ask(do="time", signature="none", case=[1, 4, FULL], calls=1)
+
+
+def test_the_matrix_products_are_divided_among_processes_on_cores_of_their_own(monkeypatch):
+    asked, started = [], []
+
+    class Recorded(Worker):
+        def __init__(self, *args, core):
+            super().__init__(*args, core=core)
+            started.append(os.sched_getaffinity(self._process.pid))
+
+        def ask(self, **request):
+            asked.append((self, request["calls"]))
+            return super().ask(**request)
+
+    monkeypatch.setattr(models, "command", lambda recipe, fixture: fake("other"))
+    monkeypatch.setattr(matrix_products, "Worker", Recorded)
+    core = min(os.sched_getaffinity(0))
+    seconds = matrix_products.products_by_processes(Fixture(ROOT, "small"), (1, 2), (core, core, core), repeats=2)
+    assert {count: len(found) for count, found in seconds.items()} == {1: 2, 2: 2}
+    assert started == [{core}, {core}]
+    workers = list(dict.fromkeys(found for found, _ in asked))
+    calls = [[count for found, count in asked if found is one] for one in workers]
+    assert calls == [[1, 32, 16, 32, 16], [1, 16, 16]]
 
 
 @pytest.fixture

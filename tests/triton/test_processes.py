@@ -26,7 +26,7 @@ from tests.triton.serving import ROOT, assert_same, descendants, running, token_
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_a_signal_ends_the_server_and_all_that_it_started(number, code, start, export):
-    server = start(export, "--signature", "serving_default")
+    server = start(export)
     pids = descendants(server.process.pid)
     assert len(pids) >= 2, "tritonserver, and the model's own process"
     os.kill(server.process.pid, number)

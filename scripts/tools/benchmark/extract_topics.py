@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from scripts.tools.benchmark.comparison import Comparison
 from scripts.tools.benchmark.fixture import Fixture
+from scripts.tools.benchmark.matrix_products import products_by_processes
 from scripts.tools.benchmark.models import Unavailable, interpreter
 from scripts.tools.benchmark.processes import Cost, by_turns
 from scripts.tools.benchmark.progress import say
@@ -62,7 +63,10 @@ def measure_extract(fixture: Fixture, repeats: int | None) -> list[Comparison]:
 
 
 def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]:
-    """Compare one process on one core with two on two, and so on up to all cores. Each computes with one thread."""
+    """Compare one process on one core with two on two, and so on up to all cores. Each computes with one thread.
+
+    The same is measured of the matrix products alone, in processes that share nothing.
+    """
     corpus = fixture.corpus(TEXTS_BY_PROCESSES[fixture.size])
     fixture.text_export()
     cores = sorted(os.sched_getaffinity(0))
@@ -73,17 +77,15 @@ def measure_processes(fixture: Fixture, repeats: int | None) -> list[Comparison]
     }
     costs = by_turns(sides, repeats or 3)
     wall = {name: [json.loads(cost.output)["seconds"] for cost in costs[name]] for name in sides}
-    alone = named(1)
+    products = products_by_processes(fixture, counts_of_processes, cores, repeats or 3)
+    alone = {named(count): seconds for count, seconds in products.items()}
     return [
-        Comparison.between(
-            wall,
-            named(count),
-            alone,
-            topic="processes",
-            quantity=f"{count} on {count} cores",
-            unit="s",
-        )
+        Comparison.between(samples, named(count), named(1), topic="processes", quantity=quantity, unit="s")
         for count in counts_of_processes[1:]
+        for quantity, samples in (
+            (f"{count} on {count} cores", wall),
+            (f"{count} on {count} cores, its matrix products alone", alone),
+        )
     ]
 
 

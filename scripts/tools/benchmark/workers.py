@@ -28,8 +28,14 @@ class Worker:
         load: Seconds that loading the model took.
     """
 
-    def __init__(self, command: list[str], root: pathlib.Path, variables: Mapping[str, str] | None = None) -> None:
-        """Start the process and wait until its model is loaded. Raises WorkerFailed."""
+    def __init__(
+        self,
+        command: list[str],
+        root: pathlib.Path,
+        variables: Mapping[str, str] | None = None,
+        core: int | None = None,
+    ) -> None:
+        """Start the process, on one core or on all, and wait until its model is loaded. Raises WorkerFailed."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         environment = {**os.environ, **QUIET, **ENVIRONMENT, "PYTHONPATH": str(root), **(variables or {})}
         self._process = subprocess.Popen(
@@ -41,6 +47,8 @@ class Worker:
             stderr=self._log,
             encoding="utf-8",
         )
+        if core is not None:  # long before it imports a library that counts them
+            os.sched_setaffinity(self._process.pid, [core])
         try:
             first = self._answer()
         except BaseException:
