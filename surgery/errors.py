@@ -47,12 +47,26 @@ class SurgeryError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__()
+        self._say(message, hint)
+
+    def _say(self, message: str, hint: str | None) -> None:
         self._given = (message, hint)
         self.message, self.hint = self.parts()
-        super().__init__(self.message)
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         return self.spelled()
+
+    def rename(self, path: str, name: str) -> None:
+        """Writes `name` in the place of `path`, such as an archive's for a scratch folder that will be gone."""
+        message, hint = self._given
+        self._say(message.replace(path, name), hint and hint.replace(path, name))
+
+    def advise(self, also: str) -> None:
+        """Adds to the hint what else can be done."""
+        message, hint = self._given
+        self._say(message, f"{hint}; {also}" if hint else also)
 
     def spelled(self, spell: Callable[[str, Any], str] | None = None) -> str:
         """Message and hint. `spell(name, value)` writes an argument, see surgery.arguments; None for Python's way."""

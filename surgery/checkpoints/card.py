@@ -96,6 +96,9 @@ def _use(planned: CheckpointPlan) -> Iterator[str]:
             yield 'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")'
     yield "```"
     yield ""
+    if planned.pooling and planned.tokenizer is None:
+        yield "This needs a tokenizer, which is not in this folder: add its files first."
+        yield ""
     if planned.random_layers:
         yield "There is no pooler: without `add_pooling_layer=False`, transformers makes one of random numbers."
         yield ""

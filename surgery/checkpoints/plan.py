@@ -133,6 +133,11 @@ def plan_checkpoint(
             f"{argument('pooling', request.pooling)}: sentence-transformers has no such pooling",
             hint="poolings: " + ", ".join((*MODES, EMBEDDING_MODE)),
         )
+    if request.pooling is not None and not request.tokenizer:
+        raise UsageError(
+            f"{argument('pooling', request.pooling)}: sentence-transformers loads no folder without a tokenizer",
+            hint=f"leave out {argument('tokenizer', False)}; a module without a vocabulary needs {argument('vocab')}",
+        )
     refuse_other_layers(module)
     plan = make_plan(module, destination, assume)
     if isinstance(plan.head, DenseHead):
@@ -165,6 +170,11 @@ def _tokenization(module: InspectedModule, inference: Inference, request: Checkp
     if not request.tokenizer:
         return None
     constants = read_constants(module)
-    found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
+    try:
+        found = find_tokenization(module, constants, vocab=request.vocab, lower_case=request.lower_case)
+    except UsageError as error:
+        if not module.makes_tokens:  # such an error says so itself
+            error.advise(f"or leave out the tokenizer's files: {argument('tokenizer', False)}")
+        raise
     check_vocabulary(found, inference.architecture)
     return found

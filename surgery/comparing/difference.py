@@ -83,6 +83,22 @@ class Difference(Result, report="diff"):
         return tuple(part for part in self.compared if differs[part])
 
     @property
+    def absent(self) -> tuple[str, ...]:
+        """The parts that were compared and that neither module has, such as the manifest of exports."""
+        modules = (self.a.module, self.b.module)
+        there: Mapping[str, bool] = {
+            "signatures": any(graph.signatures for module in modules for graph in module.meta_graphs),
+            "calls": any(module.traces for module in modules),
+            "architecture": any(side.inspection.inference is not None for side in (self.a, self.b)),
+            "constants": bool(self.constants),
+            "operations": any(module.meta_graphs for module in modules),
+            "assets": any(module.assets for module in modules),
+            "manifest": bool(self.manifest),
+            "variables": bool(self.weights),
+        }
+        return tuple(part for part in self.compared if not there.get(part, True) and part not in self.differing)
+
+    @property
     def one_unexplained(self) -> bool:
         """Whether a table explains one of the two modules, and none the other."""
         return (self.a.inspection.inference is None) != (self.b.inspection.inference is None)

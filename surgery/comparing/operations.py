@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from surgery.comparing.interfaces import calls_of, graph_pairs
 from surgery.comparing.node_texts import NodeTexts
@@ -128,6 +129,8 @@ def compare_operations(a: Side, b: Side, labels: Labels) -> Operations:
     if _one_file(*sides):
         return Operations(graphs=True, types={}, compared=tuple(_entries(*sides)))
     counts = tuple(map(_counted, sides))
+    metas = [meta_graph.meta_info_def for module in sides for meta_graph in module.saved_model.meta_graphs]
+    definitions = {definition.name: definition for meta in metas for definition in meta.stripped_op_list.op}
     differing, compared = [], []
     for name, (left, right) in _entries(*sides).items():
         with well_formed(a.module.name):
@@ -136,7 +139,7 @@ def compare_operations(a: Side, b: Side, labels: Labels) -> Operations:
             other = right()
             if one.ends.keys().isdisjoint(other.ends):
                 continue
-            found = _graphs(name, one, other, labels)
+            found = _graphs(name, one, other, labels, definitions)
         compared.append(name)
         if found is not None:
             differing.append(found)
@@ -194,7 +197,7 @@ def _signature(module: InspectedModule, info: MetaGraphInfo, name: str) -> Opene
     )
 
 
-def _graphs(name: str, a: Opened, b: Opened, labels: Labels) -> GraphDifference | None:
+def _graphs(name: str, a: Opened, b: Opened, labels: Labels, definitions: Mapping[str, Any]) -> GraphDifference | None:
     """How two graphs differ behind the outputs that both have; None if they compute the same."""
     shared = [key for key in a.ends if key in b.ends]
     ends = [{key: side.ends[key] for key in shared} for side in (a, b)]
@@ -203,7 +206,7 @@ def _graphs(name: str, a: Opened, b: Opened, labels: Labels) -> GraphDifference 
         for side, wanted, names in zip((a, b), ends, labels, strict=True)
     )
     changes = [*_node_changes(one, other), *_output_changes(ends, one, other)]
-    if not changes or _computes_the_same((a.graph, b.graph), ends, labels):
+    if not changes or _computes_the_same((a.graph, b.graph), ends, labels, definitions):
         return None
     alike = len(one.nodes.keys() & other.nodes.keys()) >= SAME_NAMES * max(len(one.nodes), len(other.nodes))
     counts = [Counter(node.op for node in side.nodes.values()) for side in (one, other)]
@@ -232,12 +235,14 @@ def _output_changes(ends: Ends, one: NodeTexts, other: NodeTexts) -> Iterator[No
             yield NodeChange(node=key, what="output", a=one.behind(tensor), b=other.behind(ends[1][key]))
 
 
-def _computes_the_same(graphs: tuple[FlatGraph, FlatGraph], ends: Ends, labels: Labels) -> bool:
+def _computes_the_same(
+    graphs: tuple[FlatGraph, FlatGraph], ends: Ends, labels: Labels, definitions: Mapping[str, Any]
+) -> bool:
     """Whether every output is computed in the same way, whatever the nodes are called."""
     prints = []
     for graph, wanted, names in zip(graphs, ends, labels, strict=True):
         try:
-            fingerprints = Fingerprints(graph, {}, names)
+            fingerprints = Fingerprints(graph, {}, names, definitions)
             prints.append({key: fingerprints.of(tensor) for key, tensor in wanted.items()})
         except ValueError:  # a loop of TensorFlow 1, which feeds itself
             return False

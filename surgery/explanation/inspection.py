@@ -17,7 +17,7 @@ from surgery.sources import well_formed
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Inspection(Result, report="inspection"):
+class Inspection(Result, report="inspect"):
     """The result of `inspect`: a module, and its inference or the reason why no table explains it.
 
     Attributes:

@@ -13,10 +13,9 @@ from surgery.families.bert import BERT
 from surgery.families.publishers.configs import ONE_GROUP
 from surgery.families.publishers.google import ALBERT_NAMES as GOOGLE_NAMES
 from surgery.families.publishers.google import google_checkpoints, google_rows
-from surgery.families.publishers.hugging_face import ALBERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.publishers.hugging_face import GENERATION, hugging_face_checkpoints, hugging_face_rows
-from surgery.families.publishers.hugging_face_library import library
+from surgery.families.publishers.hugging_face_albert import HUGGING_FACE
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
+from surgery.families.shared.albert import SHARED
 from surgery.families.shared.rows import BLOCK, functional
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
 from surgery.tables import readers as read
@@ -24,8 +23,6 @@ from surgery.tables.evidence import ConfigEvidence, GraphEvidence
 from surgery.tables.family import BlockInput, EndAnchors
 from surgery.tables.recipe import Activation, Constant, EncoderRecipe, OptionalLayer, Setting
 from surgery.tables.rules import Dialect
-
-SHARED = "transformer"
 
 
 def _evidence_of_shared_block() -> tuple[GraphEvidence, ...]:
@@ -50,40 +47,6 @@ def _google(norm: dict[str, str]) -> Dialect:
     )
 
 
-_HUGGING_FACE = Dialect(
-    generation={"dict": GENERATION},
-    rules=hugging_face_rows(
-        "albert",
-        "encoder.albert_layer_groups.0.albert_layers.0",
-        SHARED,
-        {
-            "query": "attention.query",
-            "key": "attention.key",
-            "value": "attention.value",
-            "attention_output": "attention.dense",
-            "attention_norm": "attention.LayerNorm",
-            "intermediate": "ffn",
-            "output": "ffn_output",
-            "output_norm": "full_layer_layer_norm",
-            "pooler": "pooler",
-            "projection": "encoder.embedding_hidden_mapping_in",
-            "mlm_dense": "predictions.dense",
-            "mlm_norm": "predictions.LayerNorm",
-            "mlm_bias": "predictions.bias",
-            "mlm_decoder": "predictions.decoder.{leaf:(?:weight|bias)}",
-        },
-    ),
-    # transformers' AlbertLayer has a dropout after the feed-forward, and never calls it.
-    publisher=hugging_face_checkpoints(
-        "albert",
-        HUGGING_FACE_NAMES,
-        ("embedding_dropout", "attention_output_dropout"),
-        library("Albert", scope="albert", classifier_dropout="classifier_dropout_prob"),
-        ONE_GROUP,
-    ),
-)
-
-
 _EMBEDDING_NORM = "layer:embeddings/layer_norm"
 _BLOCK = f"layer:{SHARED}"
 
@@ -101,10 +64,10 @@ ALBERT = replace(
         ),
         _google({"output_layer_norm": "LayerNorm_1"}),
         _google({}),
-        _HUGGING_FACE,
+        HUGGING_FACE,
         # In TensorFlow, TFAlbertLayer does call its dropout after the feed-forward.
         in_tensorflow(
-            _HUGGING_FACE, "albert", more=(ConfigEvidence(field="output_dropout", key="hidden_dropout_prob"),)
+            HUGGING_FACE, "albert", more=(ConfigEvidence(field="output_dropout", key="hidden_dropout_prob"),)
         ),
     ),
     evidence=_evidence_of_shared_block(),

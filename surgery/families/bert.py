@@ -9,14 +9,7 @@ from __future__ import annotations
 
 from surgery.families.publishers.google import BERT_NAMES as GOOGLE_NAMES
 from surgery.families.publishers.google import google_checkpoints, google_rows
-from surgery.families.publishers.hugging_face import BERT_NAMES as HUGGING_FACE_NAMES
-from surgery.families.publishers.hugging_face import (
-    ELECTRA_NAMES,
-    GENERATION,
-    hugging_face_checkpoints,
-    hugging_face_rows,
-)
-from surgery.families.publishers.hugging_face_library import library
+from surgery.families.publishers.hugging_face_bert import HUGGING_FACE, HUGGING_FACE_ELECTRA
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, block_rows, embeddings_rows, functional, pooler_rows
 from surgery.families.shared.taps import attention_taps, feed_forward_taps
@@ -89,60 +82,6 @@ TF1 = Dialect(
         },
     ),
     publisher=google_checkpoints("bert", GOOGLE_NAMES, BLOCK),
-)
-HUGGING_FACE_BLOCK = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention_output": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "intermediate": "intermediate.dense",
-    "output": "output.dense",
-    "output_norm": "output.LayerNorm",
-}
-_DROPOUTS = ("embedding_dropout", "attention_output_dropout", "output_dropout")
-HUGGING_FACE = Dialect(
-    generation={"dict": GENERATION},
-    rules=hugging_face_rows(
-        "bert",
-        "encoder.layer.{layer}",
-        BLOCK,
-        {
-            **HUGGING_FACE_BLOCK,
-            "pooler": "pooler.dense",
-            "mlm_dense": "cls.predictions.transform.dense",
-            "mlm_norm": "cls.predictions.transform.LayerNorm",
-            "mlm_bias": "cls.predictions.bias",
-            "mlm_decoder": "cls.predictions.decoder.{leaf:(?:weight|bias)}",
-        },
-    ),
-    publisher=hugging_face_checkpoints("bert", HUGGING_FACE_NAMES, _DROPOUTS, library("Bert", scope="bert")),
-)
-HUGGING_FACE_ELECTRA = Dialect(
-    generation={"dict": GENERATION},
-    rules=hugging_face_rows(
-        "electra",
-        "encoder.layer.{layer}",
-        BLOCK,
-        {
-            **HUGGING_FACE_BLOCK,
-            "projection": "embeddings_project",
-            "mlm_dense": "generator_predictions.dense",
-            "mlm_norm": "generator_predictions.LayerNorm",
-            "mlm_bias": "generator_lm_head.bias",
-            "mlm_decoder": "generator_lm_head.weight",
-            "classifier": "classifier.out_proj",
-            "classifier_hidden": "classifier.dense",
-        },
-    ),
-    # ElectraGeneratorPredictions and ElectraClassificationHead apply GELU, whatever the config's activation.
-    publisher=hugging_face_checkpoints(
-        "electra",
-        ELECTRA_NAMES,
-        _DROPOUTS,
-        library("Electra", scope="electra", classifier_hidden="gelu"),
-        code={"mlm_act": "gelu"},
-    ),
 )
 
 _QUERY_BIAS = BLOCK + "/self_attention/query/bias"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from surgery.families.bert import BERT, HUGGING_FACE_BLOCK
+from surgery.families.bert import BERT
 from surgery.families.publishers.hugging_face_roberta import POSITIONS, hugging_face_roberta
 from surgery.families.publishers.hugging_face_tensorflow import in_tensorflow
 from surgery.families.shared.rows import BLOCK, functional
@@ -34,7 +34,7 @@ OURS = Dialect(
     ),
 )
 
-_HUGGING_FACE = hugging_face_roberta("roberta", "Roberta", HUGGING_FACE_BLOCK)
+_HUGGING_FACE = hugging_face_roberta("roberta", "Roberta")
 
 ROBERTA = replace(
     BERT,
@@ -42,8 +42,8 @@ ROBERTA = replace(
     dialects=(
         OURS,
         _HUGGING_FACE,
-        hugging_face_roberta("xlm-roberta", "XLMRoberta", HUGGING_FACE_BLOCK),
-        hugging_face_roberta("camembert", "Camembert", HUGGING_FACE_BLOCK),
+        hugging_face_roberta("xlm-roberta", "XLMRoberta"),
+        hugging_face_roberta("camembert", "Camembert"),
         in_tensorflow(_HUGGING_FACE, "roberta", model_types=("roberta", "xlm-roberta", "camembert")),
     ),
     fields={

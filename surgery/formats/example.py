@@ -84,6 +84,6 @@ def serialized_example(features: Mapping[str, Any]) -> bytes:
 def _check_float32(name: str, values: list[Any]) -> None:
     """Raises ValueError for a number that is too large for float32: the message would hold an infinity in its place."""
     try:
-        struct.pack(f"{len(values)}f", *values)
+        struct.pack(f"<{len(values)}f", *values)
     except (OverflowError, struct.error) as error:
         raise ValueError(f"the feature {name} has a number that float32 cannot hold: {error}") from None

@@ -95,8 +95,9 @@ class Merging:
         """Adds a part.
 
         Raises ValueError for a graph that feeds itself, that needs an operation without a definition, in which a branch
-        of a condition is chosen by control inputs alone, whose functions contradict another part's, or that has an
-        output of the same name as another part, computed in another way.
+        of a condition is chosen by control inputs alone, whose functions contradict another part's, that has an output
+        of the same name as another part, computed in another way, or that takes another output of a node which stands
+        for an input.
         """
         source = part.graph.root.graph.graph_def
         if not self._graph_def.versions.producer:
@@ -237,6 +238,8 @@ class _Adding:
             if port.isdigit()
             else output_index(port, node.proto, self._merging.definition(node.op, self._source))
         )
+        if index and node in self._part.inputs:
+            raise ValueError(f"it takes output {index} of {node.path}, whose first output stands for an input")
         return f"{self._written[node]}:{index}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from surgery.formats.tensors import dtype_name
+from surgery.formats.tensors import dtype_name, to_number
 from surgery.graphs.calls import DATA, Body, Port, tree_of_function
 from surgery.graphs.flatten import Output
 from surgery.graphs.functions import functions_of
@@ -145,7 +145,7 @@ def _is_output(value: Port, memory: Port) -> bool:
 
 
 def _counts(loop: Loop, number: int) -> bool:
-    """Whether a variable goes up by the constant of an addition in each step, and is a scalar of integers."""
+    """Whether a variable of integers goes up by 1 in each step."""
     value = _seen_through(loop.written[number])
     if _op(value) not in SUMS:
         return False
@@ -154,7 +154,17 @@ def _counts(loop: Loop, number: int) -> bool:
         return False
     terms = [_seen_through(term) for term in _feeds(value)]
     constants = [term for term in terms if _op(term) == "Const"]
-    return len(constants) == 1 and any(loop.variable_of(term) == number for term in terms)
+    is_one = len(constants) == 1 and _number(constants[0]) == 1
+    return is_one and any(loop.variable_of(term) == number for term in terms)
+
+
+def _number(constant: Port) -> float | None:
+    """The number that a constant is; None for several, and for one that a damaged file has."""
+    node = constant.body.nodes[constant.name]
+    try:
+        return to_number(node.attr["value"].tensor) if "value" in node.attr else None
+    except ValueError:
+        return None
 
 
 def _entry(loop: Loop, written: Port, states: Mapping[int, str]) -> str | None:

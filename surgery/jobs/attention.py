@@ -34,11 +34,11 @@ def attention_of(exported: str, text: str, *, trust: bool = False) -> Data:
     beside = text_destination(Path(exported))
     runs = str(beside) if (beside / SAVED_MODEL).is_file() else exported
     with load_export(runs, trust=trust) as loaded:
-        return document_of(loaded.attention(text), text, runs)
+        return document_of(loaded.attention(text), text, runs, loaded.seq_length)
 
 
-def document_of(attention: Attention, text: str, exported: str) -> Data:
-    """The document of attention maps, which `exported` computed of a text."""
+def document_of(attention: Attention, text: str, exported: str, seq_length: int) -> Data:
+    """The document of attention maps, which `exported` computed of a text in rows of at most `seq_length` tokens."""
     count = len(attention.tokens)
     if count > LONGEST:
         raise UsageError(
@@ -49,6 +49,7 @@ def document_of(attention: Attention, text: str, exported: str) -> Data:
         "schema": SCHEMA,
         "exported": without_secrets(exported),
         "text": text,
+        "seq_length": seq_length,
         "tokens": list(attention.tokens),
         "blocks": list(attention.blocks),
         "probabilities": plain(np.round(attention.probabilities.astype(np.float64), DECIMALS).tolist()),

@@ -29,7 +29,7 @@ from surgery.sources.location import module_name
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conversion(Result, report="conversion"):
+class Conversion(Result, report="convert"):
     """A published export.
 
     Attributes:

@@ -91,10 +91,10 @@ def diff_modules(
 
 def page_of(diff: Data) -> str:
     """The page of a comparison, from its JSON alone."""
-    from surgery.pages.rendering import render  # which imports jinja2
+    from surgery.pages.rendering import render, views_of  # which imports jinja2
 
-    title = f"{diff['a']['name']} and {diff['b']['name']}"
-    return render(title=title, kind="Two modules side by side", sections=DIFF, documents={"diff": diff})
+    title, documents = f"{diff['a']['name']} and {diff['b']['name']}", {"diff": diff}
+    return render(title=title, kind="Two modules side by side", views=views_of(DIFF, documents), documents=documents)
 
 
 def _closed(one: Side, module: str) -> Side:

@@ -34,7 +34,7 @@ Run = Callable[[str, str | None], Ran]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Extracted(Result, report="extraction"):
+class Extracted(Result, report="extract"):
     """A finished extraction.
 
     Attributes:

@@ -287,6 +287,11 @@ class LoadedExport(Brief):
                 f"tokens of {self._name}: no manifest names its vocabulary",
                 hint=f"convert the module with {argument('text', True)} again",
             )
+        if (largest := max(ids, default=0)) >= (size := len(self._vocabulary)):
+            raise ModuleError(
+                f"tokens of {self._name}: its manifest names a vocabulary of {size} tokens, found the id {largest}",
+                hint=f"convert the module with {argument('text', True)} again",
+            )
         return [self._vocabulary[number] for number in ids]
 
 

@@ -16,7 +16,7 @@ from surgery.jobs.attention import attention_of
 from surgery.jobs.serve import serve_export
 from surgery.jobs.verify import Verification, verify_export
 from surgery.pages import form
-from surgery.pages.rendering import drawn, render
+from surgery.pages.rendering import render, views_of
 from surgery.pages.section import Data, found
 from surgery.pages.sections import MODULE
 from surgery.pages.writing import check_page, write_page
@@ -37,7 +37,7 @@ LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class HtmlReport(Result, report="html_report"):
+class HtmlReport(Result, report="report"):
     """A page that was written.
 
     Attributes:
@@ -91,13 +91,14 @@ def report_module(
 def write_report(documents: Mapping[str, Data], page: Path) -> HtmlReport:
     """Writes the page of these documents."""
     name = documents["inspect"]["name"]
-    html = render(title=name, kind=_kind(documents), sections=MODULE, documents=documents)
+    views = views_of(MODULE, documents)
+    html = render(title=name, kind=_kind(documents), views=views, documents=documents)
     write_page(html, page)
     return HtmlReport(
         page=page,
         bytes=len(html.encode()),
         name=name,
-        sections=tuple(section.title for section, _ in drawn(MODULE, documents)),
+        sections=tuple(section.title for section, _ in views),
         documents=documents,
     )
 

@@ -26,7 +26,7 @@ from surgery.wording import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Ran(Result, report="running"):
+class Ran(Result, report="run"):
     """What a signature has returned.
 
     Attributes:

@@ -36,7 +36,7 @@ WRITABLE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Tapping(Result, report="tapping"):
+class Tapping(Result, report="tap"):
     """A published SavedModel that returns inner tensors beside the outputs of its source.
 
     Attributes:

@@ -11,6 +11,7 @@ from surgery.arguments import argument
 from surgery.batching.texts import batches
 from surgery.errors import UsageError
 from surgery.export.text_signatures import Part
+from surgery.formats.checkpoint_values import numpy_dtype
 from surgery.module import TensorInfo
 from surgery.progress import Progress, counting
 
@@ -157,7 +158,8 @@ def is_one(texts: Any) -> bool:
 def joined(rows: Sequence[np.ndarray], tensor: TensorInfo) -> np.ndarray:
     """The rows of an output as one array, with zeros behind those that are shorter than others."""
     if not rows:
-        return np.zeros((0, *(size or 0 for size in (tensor.shape or ())[1:])), tensor.dtype)
+        dtype = object if tensor.dtype == "string" else numpy_dtype(tensor.dtype)
+        return np.zeros((0, *(size or 0 for size in (tensor.shape or ())[1:])), dtype)
     sizes = [max(row.shape[axis] for row in rows) for axis in range(rows[0].ndim)]
     if all(list(row.shape) == sizes for row in rows):
         return np.stack(rows)

@@ -20,7 +20,7 @@ from surgery.export.publish import check_apart, choose_destination, publish, sta
 from surgery.export.text_facts import TextFacts
 from surgery.jobs.steps import open_export
 from surgery.module import InspectedModule
-from surgery.planning.texts import Texts
+from surgery.planning.texts import SHORTEST, Texts
 from surgery.progress import Progress, silent
 from surgery.results import Result
 from surgery.scanning.gate import clear_folder, cleared, open_to_run
@@ -43,7 +43,7 @@ DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Preprocessor(Result, report="preprocessor"):
+class Preprocessor(Result, report="preprocess"):
     """A published preprocessor.
 
     Attributes:
@@ -74,12 +74,14 @@ def write_texts(
     signatures of `export` that leave padding out (Plan.packed); the manifest names those that run them. It also names
     the tokenizer and its vocabulary. Returns the text export. Raises ParityError when the two exports differ.
     """
+    from surgery.tf.loading import loaded_objects
     from surgery.tf.text_export import text_differences, write_text_model
 
-    encoder = cleared(export)
-    runs = write_text_model(encoder, tokenization, length, right_context, folder)
-    written = open_export(folder, trust=trust)
-    if differences := text_differences(cleared(written), encoder, tokenization, length, right_context, TRIED):
+    with loaded_objects(cleared(export)) as encoder:
+        runs = write_text_model(encoder, tokenization, length, right_context, folder)
+        written = open_export(folder, trust=trust)
+        differences = text_differences(cleared(written), encoder, tokenization, length, right_context, TRIED)
+    if differences:
         raise ParityError("comparing the text export with the tensor export: " + "\n  ".join(differences))
     facts = TextFacts(
         seq_length=length,
@@ -144,7 +146,9 @@ def write_preprocessor(
         encoder = source if inference is None else locate_encoder(source)
         texts.tokenization(encoder, {"do_lower_case": True})  # raises for a missing vocabulary before TensorFlow starts
         tokenization = texts.tokenization(encoder, read_constants(source))
-        length = texts.length or DEFAULT_LENGTH
+        length = DEFAULT_LENGTH if texts.length is None else texts.length
+        if length < SHORTEST:
+            raise UsageError(f"{argument('seq_length', length)}: expected {SHORTEST} or more")
         refuse_byte_pairs(f"writing a preprocessor of {source.name}", tokenization)
         _refuse_other_inputs(source.name, tokenization, inference)
         check_vocabulary(tokenization, None if inference is None else inference.architecture)

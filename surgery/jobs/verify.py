@@ -29,7 +29,7 @@ from surgery.sources.single_files import no_export
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Verification(Result, report="verification"):
+class Verification(Result, report="verify"):
     """The verdict on an export.
 
     Attributes:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from surgery.export.manifest import package_versions
 from surgery.pages.libraries import CHARTS
@@ -28,27 +29,32 @@ SCRIPTS = Path(__file__).parent / "scripts"
 PACKAGE = "hub-surgery"
 FIRST = "page.js"
 """The script of every page."""
+_ENDS = re.compile(r"[_/.]+(?=[^_/.])")
+"""The ends of a name's parts. Escaped text has none of these characters that the name does not have."""
 TOKENS = 8
 """The size of free axes, except the first, in the inputs of the lines that call a signature."""
 
 
-def drawn(sections: Sequence[Section], documents: Documents) -> list[tuple[Section, Data]]:
-    """The sections that the documents have something for, each with what its template shows."""
+Views = Sequence[tuple[Section, Data]]
+"""Sections, each with what its template shows."""
+
+
+def views_of(sections: Sequence[Section], documents: Documents) -> Views:
+    """The sections that the documents have something for."""
     shown: Mapping[str, Any] = all_shown(dict(documents))
     views = [(section, section.view(shown)) for section in sections]
     return [(section, view) for section, view in views if view is not None]
 
 
-def render(*, title: str, kind: str, sections: Sequence[Section], documents: Documents) -> str:
+def render(*, title: str, kind: str, views: Views, documents: Documents) -> str:
     """The HTML of a page.
 
     Args:
         title: Its heading, such as the name of a module.
         kind: What it is about, in a few words, which stand above the heading.
-        sections: Its sections. Those for which the documents have nothing are left out.
-        documents: The JSON of commands, from which the sections are drawn, and which the page has inside.
+        views: Its sections, see `views_of`.
+        documents: The JSON of commands, from which they are drawn, and which the page has inside.
     """
-    views = drawn(sections, documents)
     libraries = CHARTS if any(section.charts for section, _ in views) else ()
     own = dict.fromkeys([FIRST, *(name for section, _ in views for name in section.scripts)])
     scripts = [library.script() for library in libraries]
@@ -80,10 +86,21 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        bytes=size, shape=shape_text, measured=number, count="{:,}".format, grouped=_grouped, counted=_counted
+        breakable=breakable,
+        bytes=size,
+        shape=shape_text,
+        measured=number,
+        count="{:,}".format,
+        grouped=_grouped,
+        counted=_counted,
     )
     environment.filters["python_call"] = _python_call
     return environment
+
+
+def breakable(name: str) -> Markup:
+    """A name whose line a browser may break after `_`, `/` and `.`. Copied from the page, it is the name."""
+    return Markup(_ENDS.sub(r"\g<0><wbr>", str(escape(name))))
 
 
 def _hash(script: str) -> str:

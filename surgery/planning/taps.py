@@ -130,7 +130,7 @@ def resolve_taps(inference: Inference, asked: Iterable[str | Tap]) -> tuple[TapA
             raise UsageError(f"{option}: expected {TAP_FORM}")
         if tap.name not in offers:
             reason = inference.family.no_taps.get(tap.name)
-            suggestion = did_you_mean(get_close_matches(tap.name, offers, n=3, cutoff=0.4))
+            suggestion = did_you_mean(get_close_matches(tap.name, offers, n=3))
             raise UsageError(
                 f"{option}: {inference.family.name} has no tap {tap.name}" + (f": {reason}" if reason else ""),
                 hint=suggestion or "it has " + ", ".join(offers),

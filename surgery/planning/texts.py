@@ -18,7 +18,8 @@ from surgery.planning.outputs import ExportOutputs
 from surgery.sources.files import SAVED_MODEL
 from surgery.wording import is_number
 
-SHORTEST_FAIRSEQ = 4
+SHORTEST, SHORTEST_FAIRSEQ = 3, 4
+"""The fewest tokens of a row: a text stands between [CLS] and [SEP], and XLM-R has four special tokens in a pair."""
 TEXT_SIGNATURES = ("text", "text_pair")
 """The signatures of a text export that encode texts, and pairs of them, as `serving_default` does their tokens."""
 RETURNED = (WORD_IDS, MASK)
@@ -42,9 +43,9 @@ class Texts:
     def resolved(self, inference: Inference) -> int:
         """The most tokens of a row. Raises UsageError if the encoder has fewer positions."""
         positions: int = inference.architecture.longest
-        if self.length is not None and not 3 <= self.length <= positions:
+        if self.length is not None and not SHORTEST <= self.length <= positions:
             raise UsageError(
-                f"{argument('seq_length', self.length)}: expected 3 to {positions}, the encoder's positions"
+                f"{argument('seq_length', self.length)}: expected {SHORTEST} to {positions}, the encoder's positions"
             )
         return self.length or positions
 

@@ -20,6 +20,7 @@ from surgery.planning.signatures import signature_inputs, signature_outputs
 from surgery.proof.calls import CALL, call_output, is_promised, structure_of
 from surgery.proof.effects import check_effects
 from surgery.proof.hyperparameters import NUMBERS, check_hyperparameters
+from surgery.wording import shape_text
 
 
 def check_contract(
@@ -59,12 +60,16 @@ def check_interface(
 
 def _signatures(exported: InspectedModule, inference: Inference, outputs: ExportOutputs) -> Iterator[str]:
     names = signature_outputs(inference, outputs)
+    fixed = (inference.convention.rows, inference.convention.length)
     for name, wanted in signature_inputs(inference, outputs).items():
         signature = exported.signatures.get(name)
         if signature is None:
             yield f"signature {name}: it is missing"
-        elif (found := {tensor.key for tensor in signature.inputs}) != wanted:
-            yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(found)}"
+        elif (keys := {tensor.key for tensor in signature.inputs}) != wanted:
+            yield f"signature {name}: expected the inputs {sorted(wanted)}, found {sorted(keys)}"
+        elif narrow := [t for t in signature.inputs if t.dtype != "int32" or t.shape not in ((None, None), fixed)]:
+            found = ", ".join(f"{t.key} {t.dtype} {shape_text(t.shape)}" for t in narrow)
+            yield f"signature {name}: expected inputs int32 {shape_text((None, None))}, found {found}"
         elif odd := {tensor.key for tensor in signature.outputs} ^ set(names[name]):
             yield f"signature {name}: outputs that are missing or too many: {', '.join(sorted(odd))}"
     for name in sorted(exported.signatures.keys() - names.keys()):

@@ -21,12 +21,13 @@ def text(console: Console, data: Data) -> None:
     every = data["every"]
     title(console, "A  " + _named(data["a"]))
     console.print(Text("B  " + _named(data["b"]), style="bold"))
-    equal = [part for part in data["compared"] if part not in data["differing"]]
+    equal = [part for part in data["compared"] if part not in (*data["differing"], *data["absent"])]
     facts(
         console,
         [
             ("different", ", ".join(data["differing"]) or "nothing"),
             ("equal", ", ".join(equal) or "nothing"),
+            *([("neither has", ", ".join(data["absent"]))] if data["absent"] else []),
             *([("weights", data["weights"]["verdict"])] if data["weights"]["verdict"] else []),
         ],
     )

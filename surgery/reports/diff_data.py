@@ -30,6 +30,7 @@ def data(found: Difference, *, every: bool = False) -> Data:
         "same": found.same,
         "compared": list(found.compared),
         "differing": list(found.differing),
+        "absent": list(found.absent),
         "every": every,
         "weights": {
             "verdict": found.verdict,

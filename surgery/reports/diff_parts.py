@@ -35,8 +35,10 @@ def _change(name: str, a: str | None, b: str | None) -> list[str]:
 def _interfaces(part: str, console: Console, data: Data, every: bool) -> None:
     title(console, f"{part.capitalize()} that differ")
     for one in data[part]:
+        tags = one.get("tags") or ["serve"]
+        graph = "" if tags == ["serve"] else f", in the meta graph {', '.join(tags)}"
         only = f": only {one['only']} has it" if one["only"] else ""
-        lines(console, [one["name"] + only])
+        lines(console, [one["name"] + graph + only])
         changes = [_change(f"{c['what']} {c['key']}".strip(), c["a"], c["b"]) for c in one["changes"]]
         some(console, changes, every)
 

@@ -36,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Scan(Result, report="scanning"):
+class Scan(Result, report="scan"):
     """What a module could do.
 
     Attributes:
@@ -47,7 +47,8 @@ class Scan(Result, report="scanning"):
         findings: What makes the module unclean.
         assets: Its asset files, relative to the folder.
         bytecode: Layers whose Python bytecode lies in the module. Nothing in surgery runs it.
-        graphs: True for a SavedModel; a checkpoint has no graphs, so that nothing of it can run.
+        graphs: True for a SavedModel. Nothing of a checkpoint is run: its weights are data, and a graph beside them is
+            only read.
     """
 
     name: str

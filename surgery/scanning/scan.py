@@ -36,7 +36,7 @@ DEEPEST = 8
 
 
 def scan_files(files: Files) -> Scan:
-    """Scans the files of a module. A checkpoint has no graph: nothing of it can run, and it is clean.
+    """Scans the files of a module. Nothing of a checkpoint is run: it is clean.
 
     Raises ModuleError when there is no module, or a damaged one.
     """

@@ -174,9 +174,10 @@ def _hugging_face_page(typed: str, parts: Sequence[str], *, plain: bool) -> Hand
 
 def _hugging_face(typed: str, address: str, *, plain: bool) -> Handle:
     name, at, rest = address.removeprefix("models/").partition("@")
-    found = re.match(r"refs/(?:pr|convert)/[^/]+|[^/]+", unquote(rest))
+    revision = unquote(rest).rstrip("/")  # the name of a branch may have slashes
+    damaged = bool(at) and not {"", ".", ".."}.isdisjoint(revision.split("/"))
     parts = [part for part in name.split("/") if part]
-    if not 1 <= len(parts) <= 2 or parts[0] in ("datasets", "spaces") or (at and not found):
+    if not 1 <= len(parts) <= 2 or parts[0] in ("datasets", "spaces") or damaged:
         raise ModuleError(
             f"{_opening(typed)}: it is no model of Hugging Face",
             hint="expected hf://OWNER/MODEL, or the model's page",
@@ -188,7 +189,7 @@ def _hugging_face(typed: str, address: str, *, plain: bool) -> Handle:
         address=name,
         name=_name(parts[-1]),
         page=f"https://huggingface.co/{name}",
-        revision=found[0] if found else None,
+        revision=revision or None,
         plain=plain,
     )
 

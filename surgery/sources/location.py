@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from surgery.errors import ModuleError
+from surgery.errors import ModuleError, SurgeryError
 from surgery.sources import EXPECTED, module_folders
 from surgery.sources.files import ARCHIVES, SAVED_MODEL, Files
 from surgery.sources.handles import Handle, handle_of, name_of
@@ -56,7 +56,12 @@ def locate(module: str, *, with_weights: bool) -> Iterator[Files]:
         from surgery.processes.scratch import scratch_folder
 
         with scratch_folder() as scratch:
-            yield _unpack(path, scratch, with_weights=with_weights)
+            files = _unpack(path, scratch, with_weights=with_weights)
+            try:
+                yield files
+            except SurgeryError as error:
+                error.rename(str(files.folder), module)
+                raise
         return
     if path.is_file():
         raise _no_module(path)

@@ -29,6 +29,8 @@ from surgery.tf.time_limit import exceeded, run_options, time_limit
 
 INIT_OPS = ("saved_model_main_op", "legacy_init_op")
 """Collections with the name of the operation that sets up tables, where no signature names it."""
+TABLES = "table_initializer"
+"""The collection with the operations that fill the tables, one for each."""
 
 
 @contextmanager
@@ -97,12 +99,11 @@ def load_into(session: Any, cleared: Cleared, tags: Sequence[str]) -> Mapping[st
     saver = tf.compat.v1.train.import_meta_graph(_of_tensorflow(restored_by_us(meta_graph)))
     if saver is not None:
         saver.restore(session, _prefix(cleared))
-    initialiser = _initialiser(meta_graph)
-    if initialiser is not None:
+    if initialisers := _initialisers(meta_graph):
         assets = os.path.join(cleared.folder, "assets")
         feeds = {a.tensor_info.name: os.path.join(assets, a.filename) for a in asset_files(meta_graph)}
         try:
-            session.run(session.graph.as_graph_element(initialiser), feeds, options=run_options())
+            session.run([session.graph.as_graph_element(name) for name in initialisers], feeds, options=run_options())
         except tf.errors.DeadlineExceededError as error:
             raise exceeded(f"setting up {cleared.folder}") from error
     return dict(_of_tensorflow(meta_graph).signature_def)
@@ -126,15 +127,20 @@ def _prefix(cleared: Cleared) -> str:
     return os.path.join(cleared.folder, VARIABLES)
 
 
-def _initialiser(meta_graph: Any) -> str | None:
-    """The name of the operation that sets up a meta graph, or of its tensor."""
+def _initialisers(meta_graph: Any) -> tuple[str, ...]:
+    """The names of the operations that set up a meta graph, or of their tensors.
+
+    A hub.Module names no operation for all of its tables: hub runs every initialiser in the collection of tables.
+    """
     if INIT_OP_SIGNATURE in meta_graph.signature_def:
         outputs = meta_graph.signature_def[INIT_OP_SIGNATURE].outputs
-        return str(outputs[INIT_OP_SIGNATURE].name)
+        return (str(outputs[INIT_OP_SIGNATURE].name),)
     for name in INIT_OPS:
         if name in meta_graph.collection_def and (nodes := meta_graph.collection_def[name].node_list.value):
-            return str(nodes[0])
-    return None
+            return (str(nodes[0]),)
+    if TABLES in meta_graph.collection_def:
+        return tuple(map(str, meta_graph.collection_def[TABLES].node_list.value))
+    return ()
 
 
 def _of_tensorflow(meta_graph: Any) -> Any:

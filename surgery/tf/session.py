@@ -218,7 +218,7 @@ class SavedModelSession:
             )
         except tf.errors.DeadlineExceededError as error:
             raise time_limit.exceeded(f"running {self._folder}") from error
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, ValueError) as error:  # ValueError: a placeholder has another shape
             raise ModuleError(f"running {self._folder}: {reason(error)}", hint=hint) from error
         return dict(zip(names, values, strict=True))
 

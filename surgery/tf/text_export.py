@@ -92,9 +92,9 @@ class TextModel(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 
 def write_text_model(
-    export: Cleared, tokenization: Tokenization, length: int, right_context: int, folder: Path
+    encoder: Any, tokenization: Tokenization, length: int, right_context: int, folder: Path
 ) -> dict[str, str]:
-    """Saves a text export of the tensor export `export` into `folder`.
+    """Saves a text export of the tensor export `encoder` (surgery.tf.loading.loaded_objects) into `folder`.
 
     Its signatures `text` and `text_pair` return the outputs of `serving_default`. For any other signature NAME of the
     tensor export that only takes tokens, `NAME_text` returns its outputs. Returns the signature of the tensor export
@@ -102,17 +102,15 @@ def write_text_model(
     be written.
     """
     packer = Packer(tokenization, length, right_context)
-    with loaded_objects(export) as encoder:
-        signatures = {
-            name: _text_signature(encoder.signatures[of], packer, names)
-            for name, of, names in _text_signatures(encoder)
-        }
-        signatures[DEFAULT_SIGNATURE] = signatures["text"]
-        try:
-            tf.saved_model.save(TextModel(encoder, packer), str(folder), signatures=signatures)
-        except (tf.errors.OpError, OSError) as error:
-            raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
-        runs = {name: of for name, of, _ in _text_signatures(encoder)}
+    signatures = {
+        name: _text_signature(encoder.signatures[of], packer, names) for name, of, names in _text_signatures(encoder)
+    }
+    signatures[DEFAULT_SIGNATURE] = signatures["text"]
+    try:
+        tf.saved_model.save(TextModel(encoder, packer), str(folder), signatures=signatures)
+    except (tf.errors.OpError, OSError) as error:
+        raise WriteError(f"writing the text model to {folder}: {reason(error)}") from error
+    runs = {name: of for name, of, _ in _text_signatures(encoder)}
     return {**runs, DEFAULT_SIGNATURE: runs["text"]}
 
 
@@ -142,32 +140,29 @@ def _taken(run: Any, packed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def text_differences(
-    written: Cleared, export: Cleared, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
+    written: Cleared, encoder: Any, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
 ) -> tuple[str, ...]:
-    """Differences between a reloaded text export and its tensor export on Model Garden's own tokens, one line each."""
-    with loaded_objects(written) as loaded, loaded_objects(export) as encoder:
-        return _text_differences(loaded, encoder, tokenization, length, right_context, texts)
+    """Differences between a text export, reloaded, and the tensor export `encoder` on Model Garden's own tokens.
 
-
-def _text_differences(
-    loaded: Any, encoder: Any, tokenization: Tokenization, length: int, right_context: int, texts: Sequence[str]
-) -> tuple[str, ...]:
+    Each is one line.
+    """
     packer = Packer(tokenization, length, right_context)
     # The longest text is run alone: the attention maps of a whole batch of its length would take gigabytes.
     longest = max(texts, key=len)
     groups = [[text for text in texts if text != longest], [longest]]
     found: dict[str, None] = {}
-    for (signature, of, names), group in product(_text_signatures(encoder), groups):
-        inputs = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
-        tokens = packer(*inputs.values())
-        expected = {
-            **encoder.signatures[of](**_taken(encoder.signatures[of], tokens)),
-            **{name: tokens[name] for name in RETURNED},
-        }
-        returned = loaded.signatures[signature](**inputs)
-        for name, value in expected.items():
-            if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
-                found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
+    with loaded_objects(written) as loaded:
+        for (signature, of, names), group in product(_text_signatures(encoder), groups):
+            inputs = dict(zip(names, (tf.constant(group), tf.constant(group[::-1])), strict=False))
+            tokens = packer(*inputs.values())
+            expected = {
+                **encoder.signatures[of](**_taken(encoder.signatures[of], tokens)),
+                **{name: tokens[name] for name in RETURNED},
+            }
+            returned = loaded.signatures[signature](**inputs)
+            for name, value in expected.items():
+                if name not in returned or not np.allclose(returned[name], value, atol=1e-6):
+                    found[f"signature {signature}: {name} is not what the tensor export returns for its tokens"] = None
     return tuple(found)
 
 

@@ -13,11 +13,11 @@ import surgery
 from surgery.export.manifest import make_manifest
 from surgery.jobs.attention import document_of
 from surgery.jobs.report import documents_of
-from surgery.pages.rendering import render
 from surgery.pages.sections import MODULE
 from surgery.plots import Attention
 from tests.support.browser import Browser
 from tests.support.hostile_pages import MARKUP, hostile
+from tests.support.html_pages import rendered
 from tests.support.module_pages import proof
 
 TEXT = "the cat sat on the mat"
@@ -35,7 +35,7 @@ def documents(modules) -> dict[str, Any]:
     maps = Attention(tokens=TOKENS, blocks=(0, 1, 2), probabilities=scores / scores.sum(-1, keepdims=True))
     return documents_of(str(modules("g4_bert_mlm"))) | {
         "manifest": json.loads(json.dumps(manifest)),
-        "attention": document_of(maps, TEXT, "exported/bert_text/1"),
+        "attention": document_of(maps, TEXT, "exported/bert_text/1", 64),
     }
 
 
@@ -45,7 +45,7 @@ def page(documents, tmp_path) -> Path:
 
 
 def written(documents: dict[str, Any], folder: Path) -> Path:
-    html = render(title=documents["inspect"]["name"], kind="Export", sections=MODULE, documents=documents)
+    html = rendered(documents, MODULE, documents["inspect"]["name"], "Export")
     (folder / "page.html").write_text(html, encoding="utf-8")
     return folder / "page.html"
 

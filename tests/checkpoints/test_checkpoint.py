@@ -123,6 +123,12 @@ def test_a_hugging_face_folder_comes_back_bit_by_bit(sample, modules, tmp_path):
         ("g4_bert_dropouts", {"merge_dropout": 0.3}, UsageError, "expected one of the module's rates, 0.0 or 0.05"),
         ("hf_bert", {}, UsageError, "nothing says whether its texts are lower-cased"),
         ("g2_small", {"pooling": "mean_max"}, UsageError, "sentence-transformers has no such pooling"),
+        (
+            "g2_small",
+            {"pooling": "mean", "tokenizer": False},
+            UsageError,
+            "no folder without a tokenizer.*tokenizer=False",
+        ),
         ("hf_electra", {"drop_pooler": True, "tokenizer": False}, UsageError, "has no pooler that can be left out"),
     ],
 )
@@ -144,7 +150,7 @@ def test_a_sentencepiece_checkpoint_without_casing_needs_it_said(modules, tmp_pa
     shutil.copytree(modules("hf_albert"), tmp_path / "module")
     pieces = next((modules("g4_albert") / "assets").glob("*.model"))
     shutil.copy(pieces, tmp_path / "module" / "spiece.model")
-    with pytest.raises(UsageError, match="nothing says whether its texts are lower-cased"):
+    with pytest.raises(UsageError, match=r"nothing says whether its texts are lower-cased[\s\S]*tokenizer=False"):
         surgery.checkpoint(tmp_path / "module", tmp_path / "out")
     done = surgery.checkpoint(tmp_path / "module", tmp_path / "out", lower_case=False)
     config = json.loads((done.destination / "tokenizer_config.json").read_text())

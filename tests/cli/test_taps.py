@@ -84,6 +84,7 @@ def test_the_plan_shows_the_signatures_that_are_asked_for(modules):
     ("option", "value", "told"),
     [
         ("--tap", "attention_prob", "did you mean attention_probs"),
+        ("--tap", "nope", "it has query, key, value"),
         ("--tap", "query@3", "there is no block 3, there are 3: 0 to 2"),
         ("--layers", "-4", "there is no block -4"),
         ("--feature", "text=mean@-1/average", "poolings: none, cls"),

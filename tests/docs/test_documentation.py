@@ -108,6 +108,13 @@ def test_every_command_is_in_the_reference():
     }
 
 
+def test_every_function_and_type_is_in_the_python_reference():
+    pages = "".join((ROOT / "docs" / "reference" / page).read_text() for page in ("python.md", "results.md"))
+    errors = {name for name in surgery.__all__ if name.endswith("Error")}
+    described = set(re.findall(r"^::: surgery\.(\w+)$", pages, re.MULTILINE))
+    assert set(surgery.__all__) - errors - {"__version__"} == described
+
+
 def test_the_reference_is_what_its_tool_writes(tmp_path):
     tool = [sys.executable, str(ROOT / "scripts" / "tools" / "docs"), str(tmp_path)]
     subprocess.run(tool, env=environment(), check=True)

@@ -6,10 +6,12 @@ import ast
 import re
 from pathlib import Path
 
+import click
 import pytest
 from importlinter.api import read_configuration
 
 import surgery
+from surgery.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = {"surgery/__init__.py": surgery.__doc__ or "", "CONTRIBUTING.md": (ROOT / "CONTRIBUTING.md").read_text()}
@@ -44,6 +46,18 @@ def test_a_folder_that_lists_its_files_lists_each_once(folder: str):
     rows = re.findall(r"^(\w+(?: · \w+)*)  +\S", docstring, re.MULTILINE)
     files = [file.stem for file in (ROOT / "surgery" / folder).glob("[!_]*.py")]
     assert sorted(name for row in rows for name in row.split(" · ")) == sorted(files)
+
+
+def test_every_command_has_a_file_of_its_name_for_its_report():
+    for command in main.list_commands(click.Context(main)):
+        for folder in ("cli", "reports"):
+            assert (ROOT / "surgery" / folder / f"{command}.py").is_file(), f"{folder}/{command}.py"
+
+
+def test_the_folders_of_tests_are_those_of_the_package():
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "._"}
+    package = {path.name for path in (ROOT / "surgery").iterdir()}
+    assert folders - {"browser", "docs", "modules", "support", "tools", "whole"} <= package
 
 
 def test_the_files_that_contributing_names_are_there():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tensorboard.compat.proto.op_def_pb2 import OpDef
 
 from surgery.graphs.fingerprints import Fingerprints, see_through
 from surgery.graphs.flat import FlatGraph
+from tests.support.graph_defs import FLOAT, add
 from tests.support.synthetic import Function, new_graph
 
 
@@ -84,6 +86,53 @@ def changed_attribute(function, graph_def):
 )
 def test_any_other_computation_has_another_fingerprint(other):
     assert fingerprint(other) != fingerprint(plain)
+
+
+def test_an_output_is_the_same_in_a_function_and_in_a_graph_where_the_operation_is_known():
+    definitions = {op: OpDef(name=op) for op in ("TopKV2", "Tanh")}
+    for op, names in (("TopKV2", ("values", "indices")), ("Tanh", ("y",))):
+        for name in names:
+            definitions[op].output_arg.add(name=name, type=FLOAT)
+
+    def prints(output, number, known):
+        graph_def = new_graph()
+        function = Function(graph_def, "f", ["x"])
+        function.returns(result=function.op("Tanh", function.op("TopKV2", "x", port=f"{output}:0")))
+        add(graph_def.node, "x", "Placeholder")
+        add(graph_def.node, "top", "TopKV2", "x")
+        add(graph_def.node, "tanh", "Tanh", f"top:{number}")
+        graphs = FlatGraph.of_function(graph_def, "f", []), FlatGraph.of_graph_def(graph_def, ["x:0"], ["tanh:0"])
+        return [Fingerprints(graph, {}, definitions=known).of(graph.outputs[0]) for graph in graphs]
+
+    for number, output in enumerate(("values", "indices")):
+        in_function, in_graph = prints(output, number, definitions)
+        assert in_function == in_graph
+        in_function, in_graph = prints(output, 1 - number, definitions)
+        assert in_function != in_graph
+    assert prints("values", 0, {})[0] != prints("indices", 1, {})[0]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_the_bodies_that_an_operation_runs_count_and_their_names_do_not(listed):
+    def branching(names, constant):
+        """A branch that runs another one, which adds a constant; the names are those of the two functions."""
+
+        def build(function, graph_def):
+            inner = Function(graph_def, names[1], ["a"])
+            inner.returns(y=inner.op("AddV2", "a", inner.constant(constant, "half"), name="sum"))
+            outer = Function(graph_def, names[0], ["a"])
+            outer.returns(y=outer.op("If", "a", "a", name="if", port="output:0"))
+            result = function.op("If", "x", "x", port="output:0")
+            for owner, name in ((outer, names[1]), (function, names[0])):
+                attribute = owner.proto.node_def[-1].attr["then_branch"]
+                (attribute.list.func.add() if listed else attribute.func).name = name
+            return result
+
+        return build
+
+    own = fingerprint(branching(("then", "within"), 0.5))
+    assert own == fingerprint(branching(("then_12", "within_7"), 0.5))
+    assert own != fingerprint(branching(("then", "within"), 0.25))
 
 
 def test_attributes_that_only_annotate_do_not_count():

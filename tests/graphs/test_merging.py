@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from surgery.graphs.flat import FlatGraph
@@ -197,6 +199,19 @@ def test_a_placeholder_that_nobody_feeds_is_named():
     graph = FlatGraph.of_function(graph_def, "f", [])
     with pytest.raises(ValueError, match="reads w, which is neither an input nor a variable"):
         merge(Part(graph=graph, inputs={}, variables={}, outputs={"y": graph.outputs[0]}))
+
+
+def test_a_node_that_stands_for_an_input_gives_its_first_output_only(graph_def):
+    add(graph_def.node, "split", "Split", "x", T=FLOAT)
+    for number in range(2):
+        add(graph_def.node, f"tanh_{number}", "Tanh", f"split:{number}", T=FLOAT)
+    first, second = (part(graph_def, {"y": f"tanh_{number}"}, X) for number in range(2))
+    first, second = (
+        replace(one, inputs={one.outputs["y"].node.inputs[0].node: Input("ids", "int32")}) for one in (first, second)
+    )
+    assert shown(merge(first))["tanh_0"] == ("Tanh", "input_0:0")
+    with pytest.raises(ValueError, match="takes output 1 of split, whose first output stands for an input"):
+        merge(second)
 
 
 def test_a_loop_of_tensorflow_1_is_refused(graph_def):

@@ -6,7 +6,7 @@ import pytest
 
 from surgery.graphs.calls import tree_of_graph
 from surgery.graphs.recurrence import described_results
-from tests.support.graph_defs import INT32, add
+from tests.support.graph_defs import INT32, add, constant
 from tests.support.synthetic import new_graph
 
 H, C = "h, the LSTM's output of the last step", "c, the LSTM's memory of the last step"
@@ -25,8 +25,10 @@ def loop_of(**written: str):
         add(nodes, f"exit_{name}", "Exit", name)
     add(nodes, "go", "Placeholder")
     add(nodes, "x", "Placeholder")
-    add(nodes, "one", "Const")
+    constant(nodes, "one", [1], ())
+    constant(nodes, "two", [2], ())
     add(nodes, "later", "AddV2", "t:1", "one", T=INT32)
+    add(nodes, "much later", "AddV2", "t:1", "two", T=INT32)
     for gate in ("forget", "input", "output", "candidate", "mask"):
         add(nodes, gate, "Sigmoid", "h:1")
     add(nodes, "old_c", "Identity", "c:1")
@@ -58,6 +60,7 @@ def test_the_state_and_the_memory_of_an_lstm_are_known_from_its_equations_in_any
         {"h": "new_c", "c": "new_h"},  # a sum with the other variable in it
         {"c": "new_c", "h": "candidate"},
         {"c": "circle", "h": "circle_2"},
+        {"t": "much later"},
     ],
 )
 def test_of_anything_else_nothing_is_said(written):

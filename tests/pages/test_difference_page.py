@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 import surgery
 from surgery.jobs.diff import page_of
+from surgery.pages.rendering import breakable
 from tests.support.builders import hugging_face
 from tests.support.html_pages import Element, parsed
 
@@ -44,3 +46,9 @@ def test_a_weight_that_was_zeros_says_so_because_it_has_no_relative_change(diff)
 def test_numbers_that_are_not_finite_are_counted(diff):
     assert "NaN" not in row(diff).text
     assert "7 NaN or infinite" in row(diff, nonfinite=7).text
+
+
+def test_a_long_name_breaks_after_its_parts_and_is_the_name_when_it_is_copied():
+    shown = breakable("transformer/layer_0/<i>.&_x/__end")
+    assert shown == "transformer/<wbr>layer_<wbr>0/<wbr>&lt;i&gt;.<wbr>&amp;_<wbr>x/__<wbr>end"
+    assert Markup(str(shown).replace("<wbr>", "")).unescape() == "transformer/layer_0/<i>.&_x/__end"

@@ -15,10 +15,9 @@ from surgery.edits import KeepBlocks, PruneHeads
 from surgery.export.manifest import MANIFEST, make_manifest
 from surgery.jobs.report import documents_of
 from surgery.pages import form
-from surgery.pages.rendering import render
 from surgery.pages.sections import MODULE
 from surgery.proof.parity import WeightCheck, report_data
-from tests.support.html_pages import Element, parsed
+from tests.support.html_pages import Element, parsed, rendered
 from tests.support.module_pages import proof, section, write_export
 from tests.support.synthetic import CNN, write_saved_model
 
@@ -87,7 +86,7 @@ def test_an_export_whose_heads_were_pruned_has_the_shapes_and_parts_that_it_has(
     for row in rows["variables"]["list"]:
         row["shape"] = [64, 3, 16] if row["name"] == kernel else row["shape"]
     documents = {"inspect": rows, "scan": surgery.scan(export).to_dict(), "manifest": manifest}
-    page = parsed(render(title="edited", kind="export", sections=MODULE, documents=json.loads(json.dumps(documents))))
+    page = parsed(rendered(json.loads(json.dumps(documents)), MODULE))
     assert f"{kernel} [64, 3, 16]" in section(page, "architecture").text
     parts = [row.attributes["data-name"] for row in page.one(id="weights-parts").one("tbody").all("tr")]
     assert parts == ["embeddings", "block 0", "block 1", "pooler", ".mlm"]
@@ -146,7 +145,7 @@ def drawn(own: dict[str, Any], *names: str, **others: Any) -> Element:
     """The sections of these names, drawn from the documents of the export and others."""
     sections = [section for section in MODULE if section.name in names]
     documents = own | json.loads(json.dumps(others))
-    return parsed(render(title="t", kind="k", sections=sections, documents=documents))
+    return parsed(rendered(documents, sections))
 
 
 def verified(**fields: Any) -> dict[str, Any]:
@@ -215,7 +214,7 @@ def test_what_was_not_judged_and_what_is_not_finite_is_said(own):
 def test_the_json_in_a_page_is_one_that_a_browser_can_parse(own):
     config = {"file": "config.json", "values": {"rate": float("nan")}}
     documents = own | {"inspect": own["inspect"] | {"config": config}}
-    html = render(title="t", kind="k", sections=MODULE[:1], documents=documents)
+    html = rendered(documents, MODULE[:1])
     (embedded,) = parsed(html).one("script", id="documents").inside
     found = json.loads(str(embedded), parse_constant=pytest.fail)
     assert found["inspect"]["config"]["values"] == {"rate": None}

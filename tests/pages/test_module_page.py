@@ -19,13 +19,13 @@ from surgery.cli.main import main
 from surgery.export.manifest import MANIFEST
 from surgery.jobs import report as job
 from surgery.jobs.verify import Verification
-from surgery.pages.rendering import render
 from surgery.pages.sections import MODULE
+from surgery.pages.sections.attention import ATTENTION
 from surgery.proof.parity import MAX_DIFFERENCE
 from surgery.wording import all_shown
 from tests.support import documents
 from tests.support.hostile_names import HOSTILE
-from tests.support.html_pages import Element, documents_in, parsed
+from tests.support.html_pages import Element, documents_in, parsed, rendered
 from tests.support.module_pages import OUTPUTS, proof, section, write_export
 from tests.support.synthetic import CNN, write_saved_model
 
@@ -221,7 +221,7 @@ def test_hostile_names_are_texts(written):
     plain = json.loads(json.dumps(written.documents))
     both = [{key: renamed(document, cycle(names)) for key, document in plain.items()} for names in (["x"], ends)]
     titles = ("x", "".join(ends))
-    htmls = [render(title=t, kind=t, sections=MODULE, documents=d) for t, d in zip(titles, both, strict=True)]
+    htmls = [rendered(d, MODULE, t, t) for t, d in zip(titles, both, strict=True)]
     before, after = (parsed(html) for html in htmls)
     assert [(e.tag, *e.attributes) for e in before.all()] == [(e.tag, *e.attributes) for e in after.all()]
     assert fetched(after) == []
@@ -237,5 +237,13 @@ def test_a_head_that_cannot_be_kept_is_named_with_the_reason(modules):
     plan = documents.with_other_head(classifier)
     module = modules("tf1_estimator")
     found = {"inspect": surgery.inspect(module).to_dict(variables=True), "scan": surgery.scan(module).to_dict()}
-    page = parsed(render(title="t", kind="k", sections=MODULE, documents={**found, "plan": plan.to_dict()}))
+    page = parsed(rendered({**found, "plan": plan.to_dict()}, MODULE))
     assert "it takes the sequence output" in section(page, "about").text
+
+
+@pytest.mark.parametrize(("length", "said"), [(4, True), (5, False)])
+def test_a_text_that_fills_the_row_may_have_been_cut(length, said):
+    attention = {"exported": "e", "text": "a b", "tokens": ["[CLS]", "a", "b", "[SEP]"], "blocks": [0]}
+    document = {"schema": 1, **attention, "seq_length": length, "probabilities": [[[[0.25] * 4] * 4]]}
+    page = parsed(rendered({"attention": document}, [ATTENTION]))
+    assert ("all of the 4 tokens that the export takes" in page.one(id="attention").text) is said

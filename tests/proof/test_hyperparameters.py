@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from surgery.formats import object_graph
 from surgery.planning.plan import make_plan
 from surgery.proof.contract import check_contract
 from surgery.proof.hyperparameters import check_hyperparameters
-from tests.support.editing import inspect_edited, inspected, replace_constants
+from tests.support.editing import inspect_edited, inspected, objects, replace_constants
 
 BERT = "g4_bert_dropouts"
 SAMPLES = (BERT, "g4_prenorm", "g4_albert_dropout", "g4_mobilebert_layer_norm", "g4_electra")
@@ -136,9 +137,42 @@ def add_meta_graph(saved_model):
     saved_model.meta_graphs[1].meta_info_def.tags[:] = ["serve", "gpu"]
 
 
+def add_trace(saved_model):
+    graph = objects(saved_model)
+    call = graph.nodes[object_graph.children(graph, object_graph.ROOT)["__call__"]].function
+    call.concrete_functions.append(call.concrete_functions[0])
+
+
+def add_form(saved_model):
+    """A trace that says nothing of training."""
+    add_trace(saved_model)
+    graph, library = objects(saved_model), saved_model.meta_graphs[0].graph_def.library
+    call = graph.nodes[object_graph.children(graph, object_graph.ROOT)["__call__"]].function
+    own = call.concrete_functions.pop()
+    library.function.add().CopyFrom(next(body for body in library.function if body.signature.name == own))
+    library.function[-1].signature.name = "other"
+    graph.concrete_functions["other"].CopyFrom(graph.concrete_functions[own])
+    given = graph.concrete_functions["other"].canonicalized_input_signature.tuple_value.values
+    del given[0].tuple_value.values[1:]
+    call.concrete_functions.append("other")
+
+
+def fix_shape(saved_model):
+    sizes = saved_model.meta_graphs[0].signature_def["serving_default"].inputs["input_mask"].tensor_shape.dim
+    sizes[0].size, sizes[1].size = 1, 128
+
+
+def change_dtype(saved_model):
+    saved_model.meta_graphs[0].signature_def["serving_default"].inputs["input_mask"].dtype = 9
+
+
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
+        (fix_shape, "signature serving_default: expected inputs int32 [?, ?], found input_mask int32 [1, 128]"),
+        (change_dtype, "signature serving_default: expected inputs int32 [?, ?], found input_mask int64 [?, ?]"),
+        (add_trace, "__call__: 2 traces take a dict with training=True, and a module has one"),
+        (add_form, "__call__: a trace takes a dict with training=None, and nothing proves what it computes"),
         (add_signature, "signature extra: nobody asked for it, and nothing proves what it computes"),
         (add_meta_graph, "meta graph with the tags gpu, serve: nobody asked for it, and nothing compares it"),
     ],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from surgery.export.manifest import report_data
+from surgery.jobs.edited_export import _equal
 from surgery.proof.battery import Batch
 from surgery.proof.comparison import Outputs, compare, computation_order, without_double
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck, compare_weights
@@ -365,3 +366,11 @@ def test_weights_are_compared_by_their_bits_and_none_may_be_missing():
     assert check.compared == 3
     assert [line.partition(":")[0] for line in check.mismatches] == ["b", "c"]
     assert not check.passed
+
+
+def test_an_output_that_neither_side_has_is_not_called_bit_equal():
+    there, other = (both({"a": ones()}) for _ in range(2))
+    assert _equal(there, other, "a")
+    assert not _equal(there, both({"a": ones() + 1e-12}), "a")
+    assert not _equal(there, both({}), "a")
+    assert not _equal(there, other, "b")

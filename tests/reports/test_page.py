@@ -9,7 +9,7 @@ import pytest
 from rich.text import Text
 
 import surgery
-from surgery.reports import inspection, plan, scanning, taps
+from surgery.reports import inspect, plan, scan, taps
 from surgery.reports.page import Page, Whole, facts, table_of
 
 
@@ -21,10 +21,10 @@ def drawn(width: int, draw) -> list[str]:
 
 def reports(module):
     planned = surgery.plan(module)
-    yield lambda page: inspection.text(page, inspection.data(surgery.inspect(module), variables=True))
+    yield lambda page: inspect.text(page, inspect.data(surgery.inspect(module), variables=True))
     yield lambda page: plan.text(page, plan.data(planned))
     yield lambda page: taps.text(page, taps.data(surgery.TapListing(plan=planned, batch=1, length=128)))
-    yield lambda page: scanning.text(page, scanning.data(surgery.scan(module)))
+    yield lambda page: scan.text(page, scan.data(surgery.scan(module)))
 
 
 @pytest.mark.parametrize("name", ["g3_small", "g4_mobilebert"])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import surgery
 from surgery.proof.parity import OutputDiff, ParityReport, WeightCheck
-from surgery.reports import edit, inspection, parity, plan, verification
+from surgery.reports import edit, inspect, parity, plan, verify
 from surgery.wording import shape_text, size
 from tests.support.builders import hugging_face
 from tests.support.synthetic import CNN, write_saved_model
@@ -51,8 +51,8 @@ def facts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_text_of_an_inspection_tells_every_fact_of_the_json(name: str, modules):
-    data = inspection.data(surgery.inspect(modules(name)), variables=True)
-    shown = text(inspection, data)
+    data = inspect.data(surgery.inspect(modules(name)), variables=True)
+    shown = text(inspect, data)
     squeezed = re.sub(r"\s+", " ", shown)
     for key, fact in facts(data):
         if key in ("takes", "returns", "places", "details", "reason", "shape") or (key, fact) == NO_GRAPH:
@@ -61,7 +61,7 @@ def test_the_text_of_an_inspection_tells_every_fact_of_the_json(name: str, modul
 
 
 def test_signatures_are_shown_with_what_their_keys_are(modules):
-    lines = text(inspection, inspection.data(surgery.inspect(modules("g4_bert_v2")))).splitlines()
+    lines = text(inspect, inspect.data(surgery.inspect(modules("g4_bert_v2")))).splitlines()
     row = next(line for line in lines if " bert_encoder_v2_2 " in line)
     assert "float32 [?, ?, 64]" in row
     assert row.rstrip().endswith("encoder_outputs[1]")
@@ -69,22 +69,22 @@ def test_signatures_are_shown_with_what_their_keys_are(modules):
 
 
 def test_calls_are_shown_with_their_structures(modules):
-    shown = text(inspection, inspection.data(surgery.inspect(modules("g4_bert_mlm"))))
+    shown = text(inspect, inspect.data(surgery.inspect(modules("g4_bert_mlm"))))
     assert "list of 3 x float32 [?, ?, 64]" in shown
     assert "mlm(training=False)" in shown
     assert "encoder_outputs (a list of 3)" in shown
-    ends = text(inspection, inspection.data(surgery.inspect(modules("g2_small"))))
+    ends = text(inspect, inspect.data(surgery.inspect(modules("g2_small"))))
     assert "not exposed" in ends
 
 
 def test_the_empty_tag_set_is_told_from_no_meta_graph(modules):
-    shown = text(inspection, inspection.data(surgery.inspect(modules("tf1_bert_small"))))
+    shown = text(inspect, inspect.data(surgery.inspect(modules("tf1_bert_small"))))
     assert "{} (the empty tag set)" in shown
     assert "{train}" in shown
 
 
 def test_a_checkpoint_is_shown_with_its_config_and_without_a_graph_or_calls(modules):
-    shown = text(inspection, inspection.data(surgery.inspect(modules("hf_electra"))))
+    shown = text(inspect, inspect.data(surgery.inspect(modules("hf_electra"))))
     assert "model_type electra" in re.sub(r"\s+", " ", shown)
     assert re.search(r"layer_norm_eps +1e-12 +config +config\.json: layer_norm_eps", shown)
     for word in ("written by", "Calls", "Meta graph", "block outputs"):
@@ -112,11 +112,11 @@ def test_a_plan_says_where_padding_is_left_out(packed: bool, said: str, modules)
 
 
 def test_a_module_without_an_explanation_says_why(tmp_path):
-    data = inspection.data(surgery.inspect(write_saved_model(tmp_path / "cnn", CNN)))
+    data = inspect.data(surgery.inspect(write_saved_model(tmp_path / "cnn", CNN)))
     assert "explanation" not in data
     assert data["unexplained"]["details"] == []
     assert "surgery tap" in data["unexplained"]["hint"]
-    shown = text(inspection, data)
+    shown = text(inspect, data)
     assert "surgery graph lists the tensors of any SavedModel, surgery tap makes outputs of them" in shown
 
 
@@ -144,7 +144,7 @@ def test_a_flat_kernel_s_plan_tells_both_shapes(modules):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_inspection_is_plain_json(name: str, modules):
-    data = inspection.data(surgery.inspect(modules(name)), variables=True)
+    data = inspect.data(surgery.inspect(modules(name)), variables=True)
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
@@ -155,7 +155,7 @@ def test_every_plan_is_plain_json(name: str, modules):
 
 
 def test_every_field_has_a_place(modules):
-    data = inspection.data(surgery.inspect(modules("g4_bert_mlm")))["explanation"]
+    data = inspect.data(surgery.inspect(modules("g4_bert_mlm")))["explanation"]
     for field in data["architecture"]:
         assert field["evidence"], field
         assert all(evidence["place"] for evidence in field["evidence"])
@@ -251,7 +251,7 @@ def test_an_edited_export_is_compared_with_its_edits_and_says_so(passed: bool, u
         "unproven": unproven,
         "node_data": "errors",
     }
-    lines = text(verification, data).splitlines()
+    lines = text(verify, data).splitlines()
     assert lines[0] == "the manifest calls it edited: drop block 1; prune head 0 of all blocks"
     assert lines[-3:] == [f"verdict: {verdict}", "note: a fact", "wrote errors"]
     assert any(line.startswith("not compared") and line.endswith(": pooled_output") for line in lines) == bool(unproven)
@@ -308,4 +308,4 @@ def test_bytes_are_told_as_people_read_them(count: int, expected: str):
     ],
 )
 def test_structures_are_told_on_one_line(structure: Any, expected: str):
-    assert inspection.structure_text(structure) == expected
+    assert inspect.structure_text(structure) == expected

@@ -37,6 +37,7 @@ PAGE = "https://www.kaggle.com/models/"
         ("google-bert/bert@v1.0", HUGGING_FACE, "google-bert/bert", "v1.0", "bert"),
         ("hf://google-bert/bert", HUGGING_FACE, "google-bert/bert", None, "bert"),
         ("hf://google-bert/bert@refs/pr/7", HUGGING_FACE, "google-bert/bert", "refs/pr/7", "bert"),
+        ("hf://google-bert/bert@feature/new/", HUGGING_FACE, "google-bert/bert", "feature/new", "bert"),
         ("hf://bert-base-uncased", HUGGING_FACE, "bert-base-uncased", None, "bert-base-uncased"),
         ("https://huggingface.co/google-bert/bert", HUGGING_FACE, "google-bert/bert", None, "bert"),
         ("huggingface.co/google-bert/bert/", HUGGING_FACE, "google-bert/bert", None, "bert"),
@@ -71,6 +72,8 @@ def test_a_path_is_no_handle(typed):
         ("https://www.kaggle.com/datasets/us/texts", "a page of Kaggle, but of no model"),
         ("kaggle://us/bert/tflite/small", "models of tfLite have lost their variables.*tensorFlow2 on https"),
         ("hf://datasets/us/texts", "no model of Hugging Face"),
+        ("hf://us/bert@", "no model of Hugging Face"),
+        ("hf://us/bert@../main", "no model of Hugging Face"),
         ("https://huggingface.co/us/a/b/c", "no model of Hugging Face"),
     ],
 )

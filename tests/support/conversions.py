@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache, partial
@@ -184,8 +185,8 @@ def tapped(
 def text_exports(source: Callable[[str], Path], shared_folder: SharedFolder) -> Callable[[str], tuple[Path, Path]]:
     """A tensor export of a module and the text export beside it, version 7 of either; not to be changed by a test.
 
-    Texts are cut at 24 tokens. Both have an encoder of two blocks, the attention maps, and a signature `cls` that
-    leaves padding out.
+    Texts are cut at 24 tokens. Both have an encoder of two blocks, the attention maps, a feature, and a signature `cls`
+    that leaves padding out. They lie elsewhere than they were written, and the module with its vocabulary is gone.
     """
 
     @cache
@@ -193,16 +194,21 @@ def text_exports(source: Callable[[str], Path], shared_folder: SharedFolder) -> 
         place = shared_folder.path / "texts" / name
 
         def convert() -> bytes:
+            module, written = shutil.copytree(source(name), place / "module"), place / "written"
             with few_batches():
                 surgery.convert(
-                    source(name),
-                    place / "bert" / "7",
+                    module,
+                    written / "bert" / "7",
                     text=True,
                     seq_length=24,
                     depths=[2],
                     taps="attention_probs",
+                    features="mean=mean@-2:/mean",
                     signatures="cls=pooled_output",
                 )
+            shutil.rmtree(module)
+            for export in written.iterdir():
+                export.rename(place / export.name)
             return b""
 
         shared_folder.once(f"texts-{name}", convert, len)

@@ -274,7 +274,7 @@ def attention() -> dict[str, Any]:
     from surgery.plots import Attention
 
     maps = Attention(tokens=("[CLS]", "[SEP]"), blocks=(0, 2), probabilities=np.full((2, 1, 2, 2), 0.5, np.float32))
-    return document_of(maps, "", "exported/bert_text/1")
+    return document_of(maps, "", "exported/bert_text/1", 64)
 
 
 def differences(modules: Modules, folder: Path) -> list[Any]:

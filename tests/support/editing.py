@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from surgery.module import InspectedModule
 from surgery.sources import inspect_folder
 from surgery.sources.files import Files
 from surgery.sources.output_names import name_outputs
+from tests.support.graph_defs import FLOAT, RESOURCE, add
 
 Edit = Callable[[Any], Any]
 
@@ -140,3 +141,14 @@ def without_training(module: InspectedModule) -> Edit:
     """The edit that removes the training traces of `__call__`."""
     kept = [t.function for t in module.traces if t.callable == "__call__" and not t.training]
     return lambda saved_model: keep_traces(saved_model, "__call__", kept)
+
+
+def double_a_weight(saved_model: Any, names: Container[str]) -> None:
+    """Lets functions add a weight to itself before they compute anything."""
+    for function in saved_model.meta_graphs[0].graph_def.library.function:
+        if function.signature.name in names:
+            handle = next(argument.name for argument in function.signature.input_arg if argument.type == RESOURCE)
+            for node in function.node_def:
+                node.input.append("^write")
+            add(function.node_def, "before", "ReadVariableOp", handle, dtype=FLOAT)
+            add(function.node_def, "write", "AssignAddVariableOp", handle, "before:value:0", dtype=FLOAT)

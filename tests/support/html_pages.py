@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
+
+from surgery.pages.rendering import render, views_of
+from surgery.pages.section import Documents, Section
 
 VOID = frozenset({"meta", "br", "link", "img", "input", "hr"})
 
@@ -55,6 +58,8 @@ class _Parser(HTMLParser):
         self.open = [self.root]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "wbr":  # where a line may break: no part of the text
+            return
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.open[-1].inside.append(element)
         if tag not in VOID:
@@ -83,3 +88,8 @@ def documents_in(page: Element) -> dict[str, Any]:
     assert isinstance(data, str)
     found: dict[str, Any] = json.loads(data)
     return found
+
+
+def rendered(documents: Documents, sections: Sequence[Section], title: str = "t", kind: str = "k") -> str:
+    """The HTML of a page."""
+    return render(title=title, kind=kind, views=views_of(sections, documents), documents=documents)

@@ -52,6 +52,7 @@ BUILT = (
     "one_type",
     "unusual_sizes",
     "list_call",
+    "one_block",
     "tf1_bert_training",
     "tf1_albert_training",
     "hf_bert_pretraining",

@@ -10,7 +10,6 @@ import time
 import pytest
 import tensorflow as tf
 
-import surgery
 from tests.triton.serving import ROOT, Server
 
 
@@ -64,11 +63,9 @@ def start(triton_python, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def export(modules, tmp_path_factory):
+def export(text_exports):
     """The sample with its attention maps among the outputs, and the text export beside it."""
-    destination = tmp_path_factory.mktemp("served") / "bert" / "7"
-    surgery.convert(modules("g3_small"), destination, taps=["attention_probs"], text=True, seq_length=40)
-    return destination
+    return text_exports("g3_small")[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Publishers of checkpoints: their names, configs and code, one file per publisher."""
+"""Publishers of checkpoints: their names, configs and code. Hugging Face's models have a file each."""

@@ -1,4 +1,4 @@
-"""Hugging Face's names, configs and code: transformers, models/{bert,electra,albert,mobilebert}/modeling_*.py.
+"""What Hugging Face's models share: names, configs and code of transformers, models/*/modeling_*.py.
 
 Its configs distinguish both GELUs and name epsilon; torch's Linear keeps its kernel as [out, in]. Names in a checkpoint
 of the bare model have no scope; in a checkpoint with a head they have the model's: `bert.`, `electra.`, `albert.`.
@@ -215,61 +215,3 @@ def spelling(model: str) -> Spelling:
         beta=("bias", "beta"),
         transposed=True,
     )
-
-
-# The names a second time, for the reference computation: a slip in the rows above must show.
-BERT_NAMES = Names(
-    words="embeddings.word_embeddings.weight",
-    positions="embeddings.position_embeddings.weight",
-    types="embeddings.token_type_embeddings.weight",
-    embedding_norm="embeddings.LayerNorm",
-    projection="",
-    block="encoder.layer.{}.",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attention_output="attention.output.dense",
-    attention_norm="attention.output.LayerNorm",
-    intermediate="intermediate.dense",
-    output="output.dense",
-    output_norm=("output.LayerNorm",),
-    pooler="pooler.dense",
-    mlm_dense="cls.predictions.transform.dense",
-    mlm_norm="cls.predictions.transform.LayerNorm",
-    mlm_bias="cls.predictions.bias",
-    classifier="classifier",
-    spelling=spelling("bert"),
-)
-ELECTRA_NAMES = replace(
-    BERT_NAMES,
-    projection="embeddings_project",
-    mlm_dense="generator_predictions.dense",
-    mlm_norm="generator_predictions.LayerNorm",
-    mlm_bias="generator_lm_head.bias",
-    classifier="classifier.out_proj",
-    classifier_hidden="classifier.dense",
-    classifier_act="gelu",
-    spelling=spelling("electra"),
-)
-ALBERT_NAMES = Names(
-    words="embeddings.word_embeddings.weight",
-    positions="embeddings.position_embeddings.weight",
-    types="embeddings.token_type_embeddings.weight",
-    embedding_norm="embeddings.LayerNorm",
-    projection="encoder.embedding_hidden_mapping_in",
-    block="encoder.albert_layer_groups.0.albert_layers.0.",
-    query="attention.query",
-    key="attention.key",
-    value="attention.value",
-    attention_output="attention.dense",
-    attention_norm="attention.LayerNorm",
-    intermediate="ffn",
-    output="ffn_output",
-    output_norm=("full_layer_layer_norm",),
-    pooler="pooler",
-    mlm_dense="predictions.dense",
-    mlm_norm="predictions.LayerNorm",
-    mlm_bias="predictions.bias",
-    classifier="classifier",
-    spelling=spelling("albert"),
-)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from surgery.families.publishers.hugging_face import (
-    BERT_NAMES,
     GENERATION,
     TABLES,
     hugging_face_checkpoints,
     hugging_face_rows,
     spelling,
 )
+from surgery.families.publishers.hugging_face_bert import BERT_NAMES, BLOCK_NAMES, DROPOUTS
 from surgery.families.publishers.hugging_face_library import library
 from surgery.families.shared.rows import BLOCK
 from surgery.tables.evidence import ConfigEvidence
@@ -23,7 +23,6 @@ from surgery.tables.rules import Dialect
 POSITIONS = "token_position_embedding"
 """Scope of the position table in the rebuilt encoder. It is not BERT's, because its rows stand for other positions."""
 _SCOPE = "roberta"
-_DROPOUTS = ("embedding_dropout", "attention_output_dropout", "output_dropout")
 # The names a second time, for the reference computation: a slip in the rows below must show.
 _NAMES = replace(
     BERT_NAMES,
@@ -37,19 +36,18 @@ _NAMES = replace(
 )
 
 
-def hugging_face_roberta(model: str, prefix: str, names: dict[str, str]) -> Dialect:
+def hugging_face_roberta(model: str, prefix: str) -> Dialect:
     """The dialect of a model.
 
     Args:
         model: Name of the architecture in the config, such as "xlm-roberta".
         prefix: Prefix of its classes, such as "XLMRoberta".
-        names: Names of the layers of a BERT's block.
     """
     # RobertaLMHead applies GELU, and RobertaClassificationHead tanh, whatever the config's activation.
     publisher = hugging_face_checkpoints(
         model,
         _NAMES,
-        _DROPOUTS,
+        DROPOUTS,
         library(prefix, scope=_SCOPE, classifier_hidden="tanh"),
         code={"mlm_act": "gelu"},
     )
@@ -60,7 +58,7 @@ def hugging_face_roberta(model: str, prefix: str, names: dict[str, str]) -> Dial
             "encoder.layer.{layer}",
             BLOCK,
             {
-                **names,
+                **BLOCK_NAMES,
                 "pooler": "pooler.dense",
                 "mlm_dense": "lm_head.dense",
                 "mlm_norm": "lm_head.layer_norm",

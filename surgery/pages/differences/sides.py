@@ -12,7 +12,11 @@ def view(documents: Documents) -> Data | None:
         "sides": {"A": diff["a"], "B": diff["b"]},
         "same": diff["same"],
         "verdict": diff["weights"]["verdict"],
-        "parts": [{"name": part, "same": part not in diff["differing"]} for part in diff["compared"]],
+        "parts": [
+            {"name": part, "same": part not in diff["differing"]}
+            for part in diff["compared"]
+            if part not in diff["absent"]
+        ],
     }
 
 

@@ -23,7 +23,7 @@
     const cells = map.flatMap((row, from) => row.map((share, to) => ({ from, to, share })));
     const numbers = d3.range(tokens.length);
     const margin = 16 + 7 * Math.max(...numbers.map((number) => brief(number).length));
-    const side = Math.min((figure.clientWidth - margin - 8) / numbers.length, 34);
+    const side = Math.max(1, Math.floor(Math.min((figure.clientWidth - margin - 8) / numbers.length, 34))); // Plot rounds, too
     const every = Math.max(1, Math.ceil(11 / side));
     const axis = { type: "band", domain: numbers, padding: 0, tickSize: 0, tickFormat: brief, ticks: numbers.filter((number) => number % every === 0) };
     const words = ({ from, to, share }) => `${tokens[from]} looks at ${tokens[to]}: ${share === null ? "NaN" : share.toFixed(2)}`;

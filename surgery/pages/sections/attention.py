@@ -13,6 +13,7 @@ def view(documents: Documents) -> Data | None:
     tokens = attention["tokens"]
     return {
         **{key: attention[key] for key in ("exported", "text", "tokens", "blocks")},
+        "full": attention["seq_length"] if len(tokens) >= attention["seq_length"] else None,
         "heads": len(attention["probabilities"][0]),
         "most": [
             [[_most(head[number], tokens) for head in maps] for number in range(len(tokens))]

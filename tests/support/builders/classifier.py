@@ -1,6 +1,6 @@
 """Classifiers as people save them after the tutorial "Classify text with BERT": a head on a hub.KerasLayer, trained.
 
-Training is one step on random tokens, enough to move every weight away from the module's.
+Training is one step on a few texts, enough to move every weight away from the module's.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
-
-TOKENS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 class Preprocessor(tf.Module):
@@ -38,38 +36,30 @@ class Preprocessor(tf.Module):
         return {"input_word_ids": ids, "input_mask": tf.cast(ids > 0, tf.int32), "input_type_ids": tf.zeros_like(ids)}
 
 
-def build_module(
-    folder: Path, encoder: Path, *, from_text: bool = False, optimizer: bool = False, encoders: int = 1
-) -> Path:
-    """Saves a trained classifier around a module with the vocabulary of the samples into `folder`."""
-    if from_text:
-        preprocessor = folder.with_name("preprocessor")
-        tf.saved_model.save(Preprocessor(encoder / "assets" / "vocab.txt"), str(preprocessor))
-        inputs = tf_keras.Input((), dtype=tf.string, name="text")
-        tokens = hub.KerasLayer(str(preprocessor), name="preprocessing")(inputs)
-        batch = tf.constant(["the cat", "a dog sat", "rain", "snow fell"])
-    else:
-        inputs = {name: tf_keras.Input((None,), dtype=tf.int32, name=name) for name in TOKENS}
-        tokens = inputs
-        ids = np.random.default_rng(0).integers(1, 1200, (4, 7)).astype(np.int32)
-        batch = dict(zip(TOKENS, (ids, np.ones_like(ids), ids % 2), strict=True))
-    layers = [hub.KerasLayer(str(encoder), trainable=True, name=f"encoder_{i}") for i in range(encoders)]
-    pooled = [layer(tokens)["pooled_output"] for layer in layers]
-    net = tf_keras.layers.Dropout(0.1)(sum(pooled[1:], start=pooled[0]))
-    model = tf_keras.Model(inputs, tf_keras.layers.Dense(1, name="classifier")(net))
+def build_module(folder: Path, encoder: Path) -> Path:
+    """Saves a trained classifier of texts around a module, with its optimiser, into `folder`."""
+    preprocessor = folder.with_name("preprocessor")
+    tf.saved_model.save(Preprocessor(encoder / "assets" / "vocab.txt"), str(preprocessor))
+    texts = tf_keras.Input((), dtype=tf.string, name="text")
+    tokens = hub.KerasLayer(str(preprocessor), name="preprocessing")(texts)
+    pooled = hub.KerasLayer(str(encoder), trainable=True, name="encoder")(tokens)["pooled_output"]
+    net = tf_keras.layers.Dropout(0.1)(pooled)
+    model = tf_keras.Model(texts, tf_keras.layers.Dense(1, name="classifier")(net))
     model.compile(tf_keras.optimizers.Adam(1e-2), tf_keras.losses.BinaryCrossentropy(from_logits=True))
+    batch = tf.constant(["the cat", "a dog sat", "rain", "snow fell"])
     model.train_on_batch(batch, np.array([[0.0], [1.0], [1.0], [0.0]]))
-    model.save(folder, include_optimizer=optimizer)
-    if from_text:
-        shutil.rmtree(preprocessor)
+    model.save(folder, include_optimizer=True)
+    shutil.rmtree(preprocessor)
     return folder
 
 
-def wrap(folder: Path, encoder: Path) -> Path:
-    """Saves a module below an object that holds it as a hub.KerasLayer does, with a weight of its own beside."""
+def wrap(folder: Path, encoder: Path, layers: tuple[str, ...] = ("layer",)) -> Path:
+    """Saves a module below objects that hold it as a hub.KerasLayer does, with a weight of their own beside."""
     root = tf.Module()
-    root.layer = tf.Module()
-    root.layer._func = tf.saved_model.load(str(encoder))
+    for name in layers:
+        layer = tf.Module()
+        layer._func = tf.saved_model.load(str(encoder))
+        setattr(root, name, layer)
     root.head = tf.Variable([1.0], name="head")
     tf.saved_model.save(root, str(folder))
     return folder

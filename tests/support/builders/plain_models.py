@@ -218,6 +218,24 @@ def build_tf1_sparse(path: Path) -> Path:
     return path
 
 
+def build_tf1_tables(path: Path) -> Path:
+    """TensorFlow 1 with two tables and no operation that fills both, as hub.Module saves them."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.string, [None], name="x")
+        numbers, words = ["one", "two"], tf.constant([1, 2], tf.int64)
+        to_number = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(numbers, words), 0)
+        to_word = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, numbers), "?")
+        n = to_number.lookup(x)
+        weight = v1.get_variable("weight", initializer=2.0, use_resource=True)
+        session.run(v1.global_variables_initializer())
+        outputs = {"n": tf.cast(n, tf.float32) * weight, "word": to_word.lookup(n), "first": tf.ensure_shape(x, [2])}
+        signature = v1.saved_model.predict_signature_def({"x": x}, outputs)
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    return path
+
+
 def build_several(path: Path) -> Path:
     """Functions of every kind of input, each a signature: ragged `rag`, sparse `sp`, examples `ex`, plain `two`.
 

@@ -69,17 +69,19 @@ def test_verify_prints_nothing_but_json_and_says_nothing_on_a_piped_stderr(first
 
 
 def test_verify_of_another_modules_export_prints_json_and_exits_with_5(source, converted):
-    done = surgery("verify", source("g2_small"), converted("g1").export, "--json")
-    assert done.returncode == 5
+    command = ["verify", str(source("g2_small")), str(converted("g1").export), "--json"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 5
     assert json.loads(done.stdout)["parity"]["passed"] is False
     (line,) = done.stderr.splitlines()
     assert "the first to diverge is embedding_output" in json.loads(line)["error"]["message"]
 
 
 def test_convert_prints_a_table_and_where_it_wrote(source, tmp_path):
-    done = CliRunner().invoke(main, ["convert", str(source("g4_bert_dropouts")), str(tmp_path / "1")])
+    done = CliRunner().invoke(main, ["convert", str(source("one_block")), str(tmp_path / "1")])
     assert done.exit_code == 0
-    assert "encoder_outputs_2" in done.stdout
+    assert "embedding_output" in done.stdout
+    assert "encoder_outputs_0" in done.stdout
     assert "verdict: the same function" in done.stdout
     assert done.stdout.endswith(f"wrote {tmp_path / '1'}\n")
     assert done.stderr == ""
@@ -87,15 +89,15 @@ def test_convert_prints_a_table_and_where_it_wrote(source, tmp_path):
 
 def test_convert_without_a_destination_takes_the_next_version(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "exported" / "g4_bert_dropouts" / "7").mkdir(parents=True)
-    done = CliRunner().invoke(main, ["convert", str(source("g4_bert_dropouts"))])
+    (tmp_path / "exported" / "one_block" / "7").mkdir(parents=True)
+    done = CliRunner().invoke(main, ["convert", str(source("one_block"))])
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[-1] == f"wrote {Path('exported/g4_bert_dropouts/8')}"
+    assert done.stdout.splitlines()[-1] == f"wrote {Path('exported/one_block/8')}"
 
 
 def test_a_bound_of_zero_fails_closed(source, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "MAX_DIFFERENCE", 0.0)
-    arguments = ["convert", str(source("g1")), str(tmp_path / "out" / "1")]
+    arguments = ["convert", str(source("one_block")), str(tmp_path / "out" / "1")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 5
     assert "first" in done.stderr

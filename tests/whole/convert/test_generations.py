@@ -32,7 +32,7 @@ EXPECTED = {
     "exact_gelu_epsilon_1e-3": {"hidden_act": "gelu", "layer_norm_eps": 1e-3},
     "relu_epsilon_1e-5": {"hidden_act": "relu", "layer_norm_eps": 1e-5},
     "narrow_embedding_mlm": {"embedding_size": 20, "hidden_size": 48},
-    "no_encoder_outputs": {"num_hidden_layers": 3},
+    "no_encoder_outputs": {"num_hidden_layers": 2},
     "no_vocab": {"output_dropout": 0.0, "attention_probs_dropout": 0.1},
     "one_type": {"type_vocab_size": 1, "attention_probs_dropout": 0.0},
     "unusual_sizes": {
@@ -46,6 +46,7 @@ EXPECTED = {
         "num_hidden_layers": 4,
     },
     "list_call": {"generation": "G3"},
+    "one_block": {"num_hidden_layers": 1},
     "hf_bert": {"generation": "Hugging Face", "hidden_act": "gelu", "num_attention_heads": 4, "layer_norm_eps": 1e-12},
     "hf_bert_gelu_new": {"hidden_act": "gelu_tanh", "output_dropout": 0.1},
     "hf_albert": {"num_hidden_layers": 3, "embedding_size": 24, "hidden_act": "gelu_tanh", "norm_first": False},

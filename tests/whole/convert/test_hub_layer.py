@@ -21,15 +21,13 @@ ENCODER = "g4_bert_dropouts"
 
 
 @pytest.fixture(scope="module")
-def classifiers(source, tmp_path_factory):
-    """Folders of classifiers by name, each trained around the same encoder."""
-    root = tmp_path_factory.mktemp("classifiers")
-    kinds = {"from_text": {"from_text": True, "optimizer": True}, "two": {"encoders": 2}}
-    return {name: classifier.build_module(root / name, source(ENCODER), **options) for name, options in kinds.items()}
+def trained(source, tmp_path_factory):
+    """The folder of a classifier of texts that was trained around an encoder."""
+    return classifier.build_module(tmp_path_factory.mktemp("classifier") / "trained", source(ENCODER))
 
 
-def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers, converted, tmp_path):
-    done = surgery.convert(classifiers["from_text"], tmp_path / "out" / "1", keep_head=True)
+def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(trained, converted, tmp_path):
+    done = surgery.convert(trained, tmp_path / "out" / "1", keep_head=True)
     assert done.report.passed
     assert set(done.plan.module.assets) >= {"vocab_file"}
     assert (tmp_path / "out" / "1" / "assets" / "vocab.txt").is_file()
@@ -38,7 +36,7 @@ def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers
     values = {v.name: v.numpy() for v in tuned.trainable_variables}
     still = [v.name for v in before.trainable_variables if np.abs(v.numpy() - values[v.name]).max() < 1e-3]
     assert all(name.endswith("key/bias:0") for name in still)  # the one weight without a gradient
-    inner = tf.saved_model.load(str(classifiers["from_text"]))
+    inner = tf.saved_model.load(str(trained))
     layer = getattr(inner, "layer_with_weights-0")
     ids = tf.constant([[2, 5, 9], [7, 1, 0]])
     tokens = {"input_word_ids": ids, "input_mask": tf.cast(ids > 0, tf.int32), "input_type_ids": tf.zeros_like(ids)}
@@ -49,10 +47,10 @@ def test_the_encoder_inside_is_converted_with_its_fine_tuned_weights(classifiers
     np.testing.assert_allclose(logits, expected["pooled_output"] @ head.kernel + head.bias, atol=1e-5)
 
 
-def test_a_fine_tuned_classifier_becomes_one_of_transformers(classifiers, tmp_path):
+def test_a_fine_tuned_classifier_becomes_one_of_transformers(trained, tmp_path):
     """Its head has the name of its layer, and one label without an activation, which says nothing of the problem."""
     request = CheckpointRequest(merge_dropout=0.05)
-    done = write_checkpoint(str(classifiers["from_text"]), tmp_path / "out", request, verify=True, battery=two_batches)
+    done = write_checkpoint(str(trained), tmp_path / "out", request, verify=True, battery=two_batches)
     assert {"pooled_output", "classifier.logits"} <= {diff.name for diff in done.differences.outputs}
     config = json.loads((done.destination / "config.json").read_text())
     assert (config["architectures"], config["id2label"]) == (["BertForSequenceClassification"], {"0": "LABEL_0"})
@@ -60,8 +58,8 @@ def test_a_fine_tuned_classifier_becomes_one_of_transformers(classifiers, tmp_pa
     assert (done.destination / "vocab.txt").is_file()
 
 
-def test_head_optimiser_and_metrics_are_dropped_each_with_its_reason(classifiers):
-    plan = surgery.plan(classifiers["from_text"])
+def test_head_optimiser_and_metrics_are_dropped_each_with_its_reason(trained):
+    plan = surgery.plan(trained)
     because = {dropped.variable.name: dropped.because for dropped in plan.weights.dropped}
     assert "weight of the model around the encoder" in because["classifier/kernel"]
     assert "weight of the model around the encoder" in because["classifier/bias"]
@@ -82,12 +80,13 @@ def test_a_module_of_every_family_is_found_inside_a_layer(name, source, tmp_path
     ]
 
 
-def test_two_encoders_in_one_model_are_named_and_refused(classifiers):
-    with pytest.raises(surgery.ModuleError, match=r"found 2: layer_with_weights-0, layer_with_weights-1"):
-        surgery.inspect(classifiers["two"])
+def test_two_encoders_in_one_model_are_named_and_refused(source, tmp_path):
+    module = classifier.wrap(tmp_path / "two", source("one_block"), layers=("answer", "question"))
+    with pytest.raises(surgery.ModuleError, match="found 2: answer, question"):
+        surgery.inspect(module)
 
 
-def test_the_module_as_it_was_before_training_is_not_the_encoder_inside(classifiers, converted):
-    found = surgery.verify(classifiers["from_text"], converted(ENCODER).export)
+def test_the_module_as_it_was_before_training_is_not_the_encoder_inside(trained, converted):
+    found = surgery.verify(trained, converted(ENCODER).export)
     assert not found.report.passed
     assert len(found.report.weights.mismatches) > 40

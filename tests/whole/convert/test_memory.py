@@ -8,7 +8,9 @@ import sys
 
 from tests.support.running import environment
 
-CONVERSIONS = 10
+CONVERSIONS = 6
+LEFT = 2.5
+"""Megabytes that a conversion may leave behind."""
 PROGRAM = """
 import gc, json, sys
 from pathlib import Path
@@ -28,11 +30,11 @@ print(json.dumps(sizes))
 """
 
 
-def test_ten_conversions_in_one_process_leave_nothing_behind(modules, tmp_path):
+def test_conversions_in_one_process_leave_nothing_behind(modules, tmp_path):
     """In megabytes. The first two still import and allocate what all later ones use again."""
     command = [sys.executable, "-c", PROGRAM, str(modules("g3_small")), str(tmp_path), str(CONVERSIONS)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=1200)
     assert done.returncode == 0, done.stderr
     sizes = json.loads(done.stdout.splitlines()[-1])
     assert len(sizes) == CONVERSIONS
-    assert sizes[-1] - sizes[1] < 20, sizes
+    assert sizes[-1] - sizes[1] < LEFT * (CONVERSIONS - 2), sizes

@@ -14,6 +14,7 @@ from surgery.explanation.tokenization import Tokenization
 from surgery.formats import saved_model
 from surgery.graphs.functions import reachable
 from surgery.scanning.gate import clear_folder
+from surgery.tf.loading import loaded_objects
 from surgery.tf.session import SavedModelSession
 from surgery.tf.text_export import write_text_model
 from tests.support.mutations.mutation import BERT, MOBILEBERT
@@ -124,7 +125,8 @@ def test_the_call_leaves_no_padding_out(name, converted, forms):
 def test_a_text_export_leaves_out_what_its_tensor_export_leaves_out(name, written, tmp_path):
     export, _ = written(name)
     vocabulary = Tokenization(file=export / "assets" / "vocab.txt", pieces=False, lower_case=True, why="")
-    write_text_model(clear_folder(export), vocabulary, 16, 0, tmp_path / "texts")
+    with loaded_objects(clear_folder(export)) as encoder:
+        write_text_model(encoder, vocabulary, 16, 0, tmp_path / "texts")
     texts = np.array([b"a b c d e f", b"a", b""], object)
     with SavedModelSession(clear_folder(tmp_path / "texts"), ("serve",)) as session:
         outputs = session.signature("text")({"text": texts})

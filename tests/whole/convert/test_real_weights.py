@@ -24,7 +24,7 @@ from surgery.proof.comparison import Outputs
 from surgery.proof.parity import MAX_DIFFERENCE
 from surgery.tf.recording import LoadedExport
 from tests.support.builders import checkpoints, early_bert
-from tests.support.conversions import first_batches
+from tests.support.conversions import two_batches
 from tests.support.real_weights import POSITIONS, WORDS, early_weights, google_weights
 
 BLOCKS = 6
@@ -104,7 +104,7 @@ def test_the_same_weights_convert_in_the_forms_of_other_publishers(build, folder
     inputs["input_word_ids"] = inputs["input_word_ids"] % WORDS
     padded = Batch(label="padded with the first word", inputs=inputs, training=False)
     module = build(tmp_path / "module", folder)
-    done = convert_module(str(module), tmp_path / "export", battery=lambda sizes: [*first_batches(sizes), padded])
+    done = convert_module(str(module), tmp_path / "export", battery=lambda sizes: [*two_batches(sizes), padded])
     blocks = {f"encoder_outputs_{block}" for block in range(BLOCKS)}
     assert {diff.name for diff in done.report.outputs} > {"embedding_output", "pooled_output", *blocks}
     assert done.report.passed

@@ -109,12 +109,12 @@ def freeze(saved_model, prefix):
 
 
 @pytest.mark.parametrize(
-    ("prefix", "trainable"),
-    [(("word_embeddings", "transformer/layer_0"), 38), (("",), 0)],
+    ("name", "prefix", "trainable"),
+    [("g4_bert_dropouts", ("word_embeddings", "transformer/layer_0"), 38), ("one_block", ("",), 0)],
     ids=["embedding and block 0 frozen", "all frozen"],
 )
-def test_what_was_frozen_in_the_module_is_frozen_in_the_export(prefix, trainable, source, tmp_path):
-    module = edited(source("g4_bert_dropouts"), tmp_path / "module", lambda pb: freeze(pb, prefix))
+def test_what_was_frozen_in_the_module_is_frozen_in_the_export(name, prefix, trainable, source, tmp_path):
+    module = edited(source(name), tmp_path / "module", lambda pb: freeze(pb, prefix))
     done = surgery.convert(module, tmp_path / "export")
     assert done.report.passed
     expected, found = (tf.saved_model.load(str(folder)) for folder in (module, tmp_path / "export"))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 import surgery
 from surgery.beam import shards
+from surgery.tf import signature_runner
 from tests.support import documents
 from tests.support.running import environment
 from tests.triton.serving import descendants, running
@@ -26,6 +28,17 @@ BUNDLE_RUNNER = "--runner=apache_beam.runners.direct.direct_runner.BundleBasedDi
 @pytest.fixture(scope="module")
 def text_export(text_exports):
     return text_exports("g3_small")[1]
+
+
+@pytest.fixture(scope="module")
+def opened():
+    """Opens a signature once for all tests: TensorFlow takes seconds for its first batch."""
+    return cache(signature_runner.LoadedSignature)
+
+
+@pytest.fixture(autouse=True)
+def opened_once(opened, monkeypatch):
+    monkeypatch.setattr(signature_runner, "LoadedSignature", opened)
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +124,10 @@ def content(folder):
 
 
 def test_the_same_arguments_give_the_same_bytes_and_other_processes_the_same_rows(
-    text_export, corpus, tmp_path, monkeypatch
+    text_export, opened, corpus, tmp_path, monkeypatch
 ):
     folder, _ = corpus
+    monkeypatch.setattr(signature_runner, "LoadedSignature", opened.__wrapped__)  # each run opens it anew
     monkeypatch.setattr(shards.Layout.__new__, "__defaults__", (500_000, 1_000_000))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")  # a module of the current folder, which no worker imports

@@ -56,10 +56,21 @@ def run(elements, handler):
         return pickle.loads(Path(folder, "found").read_bytes()), result.metrics()
 
 
-def test_arrays_of_different_lengths_are_run_together_and_come_back_without_padding(converted, load):
-    model = SavedModelHandler(converted(NAME).export).load_model()
+@pytest.fixture(scope="module")
+def everything(converted):
+    """The sample with all its outputs, loaded."""
+    return SavedModelHandler(converted(NAME).export).load_model()
+
+
+@pytest.fixture(scope="module")
+def pooled(converted):
+    """The sample with one of its outputs, loaded."""
+    return SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
+
+
+def test_arrays_of_different_lengths_are_run_together_and_come_back_without_padding(everything, load):
     examples = tokens((3, 9, 1, 11))
-    for example, row in zip(examples, model.run(examples), strict=True):
+    for example, row in zip(examples, everything.run(examples), strict=True):
         expected = alone(load(NAME), example)
         assert set(row) == set(expected)
         for name, value in expected.items():
@@ -67,11 +78,10 @@ def test_arrays_of_different_lengths_are_run_together_and_come_back_without_padd
             np.testing.assert_allclose(row[name], value, atol=2e-6, err_msg=name)
 
 
-def test_a_row_that_masks_everything_is_not_padded(converted, load):
-    model = SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
+def test_a_row_that_masks_everything_is_not_padded(pooled, load):
     examples = tokens((4, 10))
     examples[0]["input_mask"][:] = 0
-    for example, row in zip(examples, model.run(examples), strict=True):
+    for example, row in zip(examples, pooled.run(examples), strict=True):
         np.testing.assert_allclose(row["pooled_output"], alone(load(NAME), example)["pooled_output"], atol=2e-6)
 
 
@@ -88,31 +98,28 @@ def test_only_the_outputs_named_are_returned_and_unknown_names_say_which_there_a
         SavedModelHandler(export.parent / "nowhere").load_model()
 
 
-def test_examples_that_do_not_fit_the_signature_are_refused(converted):
-    model = SavedModelHandler(converted(NAME).export).load_model()
+def test_examples_that_do_not_fit_the_signature_are_refused(everything):
     (example,) = tokens((3,))
     del example["input_mask"]
     with pytest.raises(surgery.UsageError, match="expected input_mask, input_type_ids, input_word_ids"):
-        model.run([example])
-    assert model.run([]) == []
+        everything.run([example])
+    assert everything.run([]) == []
 
 
 @pytest.mark.parametrize("value", [7.9, 2**32 + 7, np.nan])
-def test_a_number_that_is_no_id_does_not_become_one(value, converted):
-    model = SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
+def test_a_number_that_is_no_id_does_not_become_one(value, pooled):
     (example,) = tokens((3,))
     example["input_word_ids"] = np.array([1, value, 2])
     with pytest.raises(surgery.UsageError, match=f"the inputs have {value}, which is no int32"):
-        model.run([example])
+        pooled.run([example])
 
 
 @pytest.mark.parametrize(("key", "value"), [("input_mask", 2), ("input_mask", -1), ("input_type_ids", 99)])
-def test_values_that_mean_nothing_are_refused_by_example_and_value(key, value, converted):
-    model = SavedModelHandler(converted(NAME).export, outputs=["pooled_output"]).load_model()
+def test_values_that_mean_nothing_are_refused_by_example_and_value(key, value, pooled):
     examples = tokens((3, 5))
     examples[1][key][4] = value
     with pytest.raises(surgery.UsageError, match=f"input {key}, row 1, position 4: expected .*, found {value}"):
-        model.run(examples)
+        pooled.run(examples)
 
 
 def test_a_model_that_sees_padding_is_not_padded(converted, load):

@@ -13,7 +13,7 @@ from pathlib import Path
 from surgery.beam.shards import ShardWriter
 
 REACHED = Path(os.environ["GATE_REACHED"])
-PATIENCE = 30
+PATIENCE = 10
 """Seconds in which a second shard comes, if it does."""
 
 

@@ -28,6 +28,9 @@ NAME = "g3_small"
 TOKENS = {name: np.ones([1, 4], np.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
 
 
+pytestmark = pytest.mark.usefixtures("short_battery")
+
+
 @pytest.fixture
 def marker(tmp_path):
     return tmp_path / "written"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import surgery
 from surgery.cli.main import main
 from surgery.errors import LimitError, ModuleError, UsageError
 from surgery.formats.npz import read_npz
-from tests.support.builders.plain_models import build_odd_keys, build_several, build_tf1_sparse
+from tests.support.builders.plain_models import build_odd_keys, build_several, build_tf1_sparse, build_tf1_tables
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,15 @@ def test_a_sparse_input_and_serialized_examples_are_given_as_json(several, tmp_p
     assert (found["y"].tolist(), found["v"].tolist()) == ([[2, 5], [1, 0]], [[7], [0]])
     again = run("run", several, "--signature", "ex", "--example", examples, "--output", out)
     assert (again.exit_code, [path.name for path in tmp_path.iterdir()]) == (2, ["out.npz"])
+
+
+def test_the_tables_of_a_hub_module_are_filled_and_an_error_names_its_archive(tmp_path):
+    build_tf1_tables(tmp_path / "tables")
+    archive = shutil.make_archive(str(tmp_path / "tables"), "gztar", tmp_path / "tables")
+    done = surgery.run(archive, {"x": ["two", "one"]})
+    assert (done["n"].tolist(), [bytes(word) for word in done["word"]]) == ([4, 2], [b"two", b"one"])
+    with pytest.raises(ModuleError, match=f"running {archive}: "):
+        surgery.run(archive, {"x": ["one"]})
 
 
 def test_every_fault_of_the_inputs_is_named_with_what_the_signature_takes(several):

@@ -7,14 +7,18 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import surgery
+from surgery.explanation.tokenization import find_tokenization, read_constants
 from surgery.export import publish as publishing
+from surgery.tf import text_export
 from tests.support.builders.common import PACKED, vocab_tokens
+from tests.support.editing import inspected
 from tests.support.tampering import contents
 
 pytestmark = pytest.mark.usefixtures("short_battery")
@@ -33,15 +37,9 @@ WORDS = {token: number for number, token in enumerate(_vocabulary())}
 
 
 @pytest.fixture(scope="module")
-def written(source, tmp_path_factory):
-    """The tensor export and the text export of the sample, moved away from where they were written."""
-    root = tmp_path_factory.mktemp("texts")
-    module = shutil.copytree(source(NAME), root / "module")
-    done = surgery.convert(module, root / "written" / "bert" / "1", text=True, seq_length=16)
-    assert done.text_destination == root / "written" / "bert_text" / "1"
-    shutil.move(root / "written", root / "moved")
-    shutil.rmtree(module)  # the vocabulary, too
-    return root / "moved" / "bert" / "1", root / "moved" / "bert_text" / "1"
+def written(text_exports):
+    """The tensor export and the text export of the sample."""
+    return text_exports(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +87,7 @@ def test_a_batch_is_as_long_as_its_longest_text_and_padding_is_masked(text_model
 
 def test_a_long_text_is_cut_at_the_limit_and_still_ends_in_its_separator(text_model):
     (row,) = ids(text_model, "a " * 50)
-    assert len(row) == 16
+    assert len(row) == 24
     assert (row[0], row[-1]) == (WORDS["[CLS]"], WORDS["[SEP]"])
 
 
@@ -103,10 +101,10 @@ def test_a_pair_is_cut_fairly_between_the_two(text_model):
     run = text_model.signatures["text_pair"]
     found = run(text=tf.constant(["a " * 40]), text_pair=tf.constant(["b " * 40]))
     row = found["input_word_ids"].numpy()[0].tolist()
-    assert len(row) == 16
+    assert len(row) == 24
     assert abs(row.count(WORDS["a"]) - row.count(WORDS["b"])) <= 1
     short = run(text=tf.constant(["a"]), text_pair=tf.constant(["b " * 40]))["input_word_ids"].numpy()[0].tolist()
-    assert (short.count(WORDS["a"]), short.count(WORDS["b"])) == (1, 12)
+    assert (short.count(WORDS["a"]), short.count(WORDS["b"])) == (1, 20)
 
 
 def test_the_outputs_are_those_of_the_tensor_export_for_these_tokens(written, text_model):
@@ -120,23 +118,14 @@ def test_the_outputs_are_those_of_the_tensor_export_for_these_tokens(written, te
         np.testing.assert_allclose(found[name], value, atol=1e-6)
 
 
-def test_other_signatures_take_text_as_well(source, tmp_path):
-    """Taps, features and depths; a signature that needs more than tokens, as masked-LM's, has no text form."""
-    done = surgery.convert(
-        source("g4_bert_mlm"),
-        tmp_path / "bert" / "1",
-        text=True,
-        taps=["attention_probs@1"],
-        features=["mean=mean@-2:/mean"],
-        depths=[1],
-        seq_length=16,
-    )
+def test_other_signatures_take_text_as_well(written, text_model):
+    """Taps, features, depths, and one that leaves padding out."""
     texts = tf.constant(["a b c", "bada fa!", ""])
-    loaded = tf.saved_model.load(str(done.text_destination)).signatures
-    encoder = tf.saved_model.load(str(done.destination)).signatures
-    assert set(loaded) == {"text", "text_pair", "serving_default", "taps_text", "mean_text", "depth_1_text"}
-    for name in ("taps", "mean", "depth_1"):
-        found = loaded[f"{name}_text"](text=texts)
+    encoder = tf.saved_model.load(str(written[0])).signatures
+    others = ("taps", "mean", "depth_2", "cls")
+    assert set(text_model.signatures) == {"text", "text_pair", "serving_default", *(f"{name}_text" for name in others)}
+    for name in others:
+        found = text_model.signatures[f"{name}_text"](text=texts)
         ids = found["input_word_ids"]
         expected = encoder[name](input_word_ids=ids, input_mask=found["input_mask"], input_type_ids=tf.zeros_like(ids))
         assert set(found) == {*expected, "input_word_ids", "input_mask"}
@@ -144,11 +133,19 @@ def test_other_signatures_take_text_as_well(source, tmp_path):
             np.testing.assert_allclose(found[output], value, atol=1e-6)
 
 
+LOADS = """
+import sys, tensorflow as tf
+for folder in sys.argv[1:]:
+    tf.saved_model.load(folder)
+    print(folder)
+"""
+
+
 def test_the_tensor_export_loads_where_tensorflow_text_is_not_registered(written):
-    for folder, loads in zip(written, (True, False), strict=True):
-        code = f"import tensorflow as tf; tf.saved_model.load({str(folder)!r})"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert (done.returncode == 0) is loads, done.stderr[-500:]
+    tensors, texts = map(str, written)
+    done = subprocess.run([sys.executable, "-c", LOADS, tensors, texts], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, f"{tensors}\n"), done.stderr[-500:]
+    assert "Op type not registered" in done.stderr
 
 
 def test_the_preprocessor_has_the_api_of_tf_hubs(source, tmp_path):
@@ -185,11 +182,19 @@ def test_a_module_without_a_vocabulary_names_the_option_before_tensorflow(source
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_supplied_is_used_and_checked(source, tmp_path):
+def test_what_is_supplied_is_used_and_checked(source, tmp_path, monkeypatch):
+    used = []
+
+    def write(tokenization, length, folder):
+        used.append((tokenization.file, tokenization.lower_case))
+        raise surgery.WriteError("writing no further")
+
+    monkeypatch.setattr(text_export, "write_preprocessor", write)
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("\n".join(vocab_tokens(300)) + "\n", encoding="utf-8")
-    done = surgery.preprocess(source("no_vocab"), tmp_path / "out" / "1", vocab=vocabulary, lower_case=False)
-    assert done.tokenization.lower_case is False
+    with pytest.raises(surgery.WriteError, match="no further"):
+        surgery.preprocess(source("no_vocab"), tmp_path / "out" / "1", vocab=vocabulary, lower_case=False)
+    assert used == [(vocabulary, False)]
     vocabulary.write_text("\n".join(vocab_tokens(5000)) + "\n", encoding="utf-8")
     with pytest.raises(surgery.ModuleError, match="it has 5000 tokens"):
         surgery.preprocess(source("no_vocab"), tmp_path / "more" / "1", vocab=vocabulary, lower_case=False)
@@ -197,11 +202,7 @@ def test_what_is_supplied_is_used_and_checked(source, tmp_path):
         surgery.preprocess(source(NAME), tmp_path / "more" / "1", seq_length=4000)
 
 
-@pytest.mark.parametrize("name", ["g4_mobilebert", "g4_talkheads"])
-def test_what_a_text_gives_does_not_hang_on_what_it_is_batched_with(name, source, tmp_path):
-    """MobileBERT's embedding looks at the next token, padding or none: a masked one is always there."""
-    done = surgery.convert(source(name), tmp_path / "out" / "1", text=True, seq_length=12)
-    run = tf.saved_model.load(str(done.text_destination)).signatures["text"]
+def assert_batches_do_not_matter(run):
     texts = ["a b c", "", "a " * 40, "d e f g h"]
     together = run(text=tf.constant(texts))
     for index, text in enumerate(texts):
@@ -212,6 +213,20 @@ def test_what_a_text_gives_does_not_hang_on_what_it_is_batched_with(name, source
             cut = tuple(slice(length if size == own else None) for size in value.shape[1:])
             found, expected = together[output][index].numpy()[cut], value[0].numpy()[cut]
             np.testing.assert_allclose(found, expected, atol=5e-6, err_msg=f"{output} of {text!r}")
+
+
+def test_what_a_text_gives_does_not_hang_on_what_it_is_batched_with(source, tmp_path):
+    """MobileBERT's embedding looks at the next token, padding or none: a masked one is always there."""
+    done = surgery.convert(source("g4_mobilebert"), tmp_path / "out" / "1", text=True, seq_length=12)
+    assert_batches_do_not_matter(tf.saved_model.load(str(done.text_destination)).signatures["text"])
+
+
+def test_talking_heads_do_not_look_at_padding(source, load):
+    module = inspected(source("g4_talkheads"))
+    packer = text_export.Packer(find_tokenization(module, read_constants(module)), 12)
+    encoder = load("g4_talkheads").signatures["serving_default"]
+    run = text_export._text_signature(encoder, packer, ("text",))
+    assert_batches_do_not_matter(lambda text: run(text))
 
 
 def old_exports(*folders):
@@ -251,16 +266,12 @@ def test_where_one_of_two_exports_cannot_be_replaced_both_old_ones_stay(source, 
 
 
 def test_a_text_export_that_tokenizes_otherwise_is_not_published(source, tmp_path, monkeypatch):
-    from dataclasses import replace
+    right = text_export.write_text_model
 
-    from surgery.tf import text_export as text
+    def cased(encoder, tokenization, *others):
+        return right(encoder, replace(tokenization, lower_case=False), *others)
 
-    right = text.write_text_model
-
-    def cased(export, tokenization, *others):
-        right(export, replace(tokenization, lower_case=False), *others)
-
-    monkeypatch.setattr(text, "write_text_model", cased)
+    monkeypatch.setattr(text_export, "write_text_model", cased)
     with pytest.raises(surgery.ParityError, match="signature text: input_word_ids is not"):
         surgery.convert(source(NAME), tmp_path / "out" / "1", text=True)
     assert not (tmp_path / "out").exists()

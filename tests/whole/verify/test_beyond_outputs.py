@@ -1,8 +1,6 @@
-"""What no output of the default signature shows belongs to an export too: every trace, every list, every asset."""
+"""What no output of the default signature shows belongs to an export too: every trace and every list."""
 
 from __future__ import annotations
-
-import shutil
 
 import pytest
 
@@ -10,9 +8,8 @@ import surgery
 from surgery.formats import object_graph
 from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
-from tests.support.editing import edited, keep_traces, objects
-from tests.support.graph_defs import FLOAT, RESOURCE, add
-from tests.support.tampering import with_tensors
+from tests.support.editing import double_a_weight, edited, keep_traces, objects
+from tests.support.graph_defs import add
 
 
 @pytest.fixture
@@ -101,17 +98,6 @@ def test_a_second_trace_of_one_form_is_caught_before_or_behind_the_first(problem
     assert "once more, in another way" in message
 
 
-def double_a_weight(saved_model, names):
-    """Lets functions add a weight to itself before they compute anything."""
-    for function in saved_model.meta_graphs[0].graph_def.library.function:
-        if function.signature.name in names:
-            handle = next(argument.name for argument in function.signature.input_arg if argument.type == RESOURCE)
-            for node in function.node_def:
-                node.input.append("^write")
-            add(function.node_def, "before", "ReadVariableOp", handle, dtype=FLOAT)
-            add(function.node_def, "write", "AssignAddVariableOp", handle, "before:value:0", dtype=FLOAT)
-
-
 @pytest.mark.parametrize("where", ["__call__", "signature serving_default"])
 def test_a_graph_that_writes_a_variable_is_caught_although_its_data_is_the_same(where, problems, converted):
     exported = open_export(converted("g1").export)
@@ -131,16 +117,3 @@ def test_a_list_that_fine_tuning_reads_is_missed_when_it_is_gone(attribute, prob
 
 def test_a_missing_vocabulary_is_missed(problems):
     assert "vocab_file" in problems(lambda export, copy: edited(export, copy, lambda pb: drop_child(pb, "vocab_file")))
-
-
-def test_another_vocabulary_is_not_the_modules(problems):
-    def replace_vocabulary(export, copy):
-        shutil.copytree(export, copy)
-        (copy / "assets" / "vocab.txt").write_text("other\n")
-
-    assert "vocab" in problems(replace_vocabulary)
-
-
-def test_a_flipped_do_lower_case_is_not_the_modules(problems):
-    flip = {"do_lower_case": lambda value: ~value}
-    assert "do_lower_case" in problems(lambda export, copy: with_tensors(export, copy, flip))

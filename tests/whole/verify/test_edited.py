@@ -22,7 +22,7 @@ from surgery.jobs.verify_edited import judge_again, record_edited, stated_edits
 from surgery.planning.plan import make_plan
 from surgery.scanning.gate import open_to_run
 from tests.support.conversions import few_batches, first_batches
-from tests.support.editing import edited, replace_constants
+from tests.support.editing import double_a_weight, edited, replace_constants
 from tests.support.tampering import with_tensors
 
 NAME = "g4_bert_dropouts"
@@ -143,6 +143,12 @@ def test_the_numbers_in_an_edited_exports_graphs_are_the_modules(judged):
     report = judged(PRUNED, lambda e, c: edited(e, c, lambda pb: replace_constants(pb, pattern, -1e9, -1e8)))
     (problem,) = report.contract
     assert problem.startswith("attention_mask_adder: the module has -1e+09, the export -1e+08")
+
+
+def test_an_edited_export_that_writes_a_variable_is_caught(judged, edited_export):
+    called = {trace.function for trace in open_export(edited_export(PRUNED)).traces}
+    report = judged(PRUNED, lambda export, copy: edited(export, copy, lambda pb: double_a_weight(pb, called)))
+    assert any("__call__: it has an operation AssignAddVariableOp" in problem for problem in report.contract)
 
 
 def test_verify_says_that_it_is_edited_and_what_an_unknown_layer_leaves_unproven(edited_export, verify):

@@ -8,14 +8,16 @@ from surgery.jobs.steps import judge, open_export
 from tests.support.conversions import two_batches
 from tests.support.editing import edited
 from tests.support.mutations.rewriting import with_rewritten_signature
+from tests.support.writing import write
 
 
 @pytest.fixture
-def rewritten(converted, recorded, tmp_path):
+def rewritten(source, recorded, tmp_path):
     """The report on an export whose default signature was rewritten; its calls were not."""
 
     def run(name, blocks, factor=1.0):
-        edited(converted(name, "model_garden").export, tmp_path / "rewritten", with_rewritten_signature(blocks, factor))
+        export = write(source(name), tmp_path / "export", graph="model_garden")
+        edited(export, tmp_path / "rewritten", with_rewritten_signature(blocks, factor))
         return judge(recorded(name, two_batches, "model_garden"), open_export(tmp_path / "rewritten"))
 
     return run
@@ -26,7 +28,7 @@ def test_a_signature_that_is_rewritten_has_the_same_verdict(name, blocks, rewrit
     report = rewritten(name, blocks)
     assert report.passed, report.failure()
     assert all(diff.in_double and diff.difference <= 1e-11 for diff in report.outputs)
-    untouched = {diff.name for diff in converted(name, "model_garden").conversion.report.outputs}
+    untouched = {diff.name for diff in converted(name).conversion.report.outputs}
     # Calls and signature are no longer the same operations, so that each is held against the module by its numbers.
     told_apart = {diff.name for diff in report.outputs} - untouched
     forms = {"g4_bert_dropouts": {"__call__(dict"}, "g2_sharp": {"__call__(dict", "__call__(list"}}

@@ -48,7 +48,7 @@ def text(console: Console, data: Data) -> None:
     """One row per group of operations, then each finding with its place."""
     title(console, f"{data['name']} ({data['format']})")
     if not data["graphs"]:
-        console.print("clean: a checkpoint has weights and no graph, so nothing of it can run")
+        console.print("clean: nothing of a checkpoint is run, its weights are data")
         return
     rows = []
     for group, kinds in data["operations"].items():
