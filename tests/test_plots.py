@@ -108,4 +108,4 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, attention):
 
 def test_the_document_of_attention_maps_names_no_secret_of_a_handle():
     maps = Attention(tokens=("a",), blocks=(0,), probabilities=np.ones((1, 1, 1, 1), np.float32))
-    assert document_of(maps, "a", "https://us:S3CRET@b.org/x")["exported"] == "https://b.org/x"
+    assert document_of(maps, "a", "https://us:S3CRET@b.org/x", 8)["exported"] == "https://b.org/x"

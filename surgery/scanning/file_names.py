@@ -60,8 +60,10 @@ class FileNames:
         for node in graph.node:
             if node.op in ASSIGNS and len(node.input) > 1:
                 self._assigned[owner(node.input[0])].append(node.input[1])
-        variables = (node.variable for node in objects.nodes if node.WhichOneof("kind") == "variable")
-        self._restored = {variable.name.removesuffix(":0") for variable in variables}
+        variables = [node.variable for node in objects.nodes if node.WhichOneof("kind") == "variable"]
+        # Other variables may have its name: many are called "Variable".
+        strings = (variable for variable in variables if variable.dtype == types_pb2.DT_STRING)
+        self._restored = {variable.name.removesuffix(":0") for variable in strings}
         self._bound: dict[str, list[str]] = {}
         for function, concrete in objects.concrete_functions.items():
             kinds = [

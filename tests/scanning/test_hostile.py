@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from surgery.scanning.scan import scan_saved_model
+from tests.support.graph_defs import FLOAT
 from tests.support.hostile import OPERATIONS, PLACES, PLANTED, STRING, hostile, small_module
 
 MARKER = Path("/nowhere/marker")
@@ -104,7 +105,8 @@ def share_in_a_function(meta_graph, nodes):
 
 
 def restore(meta_graph, nodes):
-    meta_graph.object_graph_def.nodes.add().variable.name = "path"
+    variable = meta_graph.object_graph_def.nodes.add().variable
+    variable.name, variable.dtype = "path", STRING
 
 
 @pytest.mark.parametrize("change", [lend, share, share_in_a_function, restore])
@@ -120,6 +122,8 @@ def test_a_path_in_a_variable_is_an_assets_only_if_nothing_else_can_change_it(ch
     nodes.add(name="filled", op="InitializeTableFromTextFileV2", input=["table", "read"])
     meta_graph.asset_file_def.add(filename="vocab.txt").tensor_info.name = "asset:0"
     nodes[2].input.append("^filled")  # init
+    number = meta_graph.object_graph_def.nodes.add().variable
+    number.name, number.dtype = "path", FLOAT  # another variable, as many are called "Variable"
     assert findings(saved_model) == ()
     change(meta_graph, nodes)
     (found,) = [found for found in findings(saved_model) if found.node == "filled"]

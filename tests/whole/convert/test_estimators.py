@@ -127,6 +127,7 @@ def test_the_head_is_data_in_the_manifest_and_its_weights_are_accounted_for(kept
         "kernel": "loss/project/kernel",
         "stored": "hidden labels",
         "bias": "loss/project/bias",
+        "hidden": None,
         "outputs": {"each": "sigmoid", "log": "log_softmax", "scores": "linear"},
         "others": [],
         "names": None,

@@ -47,15 +47,16 @@ def started(log, *arguments, **variables):
 
 @contextmanager
 def cluster(folder):
-    """The scheduler and its address, the file that says that the first worker has stopped, and the two workers."""
+    """The scheduler and its address, the file that says that a worker has stopped, and the two workers."""
     file, reached = folder / "scheduler.json", folder / "reached"
+    meeting = {"GATE_REACHED": str(reached), "GATE_STOPS": str(folder / "stops")}
     scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard")
     worker = ("distributed.cli.dask_worker", "--scheduler-file", file, "--no-nanny", "--nthreads", 1, "--no-dashboard")
     gate = ("--preload", GATE, "--local-directory", folder)
     with (
         started(folder / "scheduler.log", *scheduler, "--scheduler-file", file) as server,
-        started(folder / "1.log", *worker, *gate, GATE_ROLE="stops", GATE_REACHED=str(reached)) as first,
-        started(folder / "2.log", *worker, *gate, GATE_ROLE="waits", GATE_REACHED=str(reached)) as second,
+        started(folder / "1.log", *worker, *gate, **meeting) as first,
+        started(folder / "2.log", *worker, *gate, **meeting) as second,
     ):
         wait_for(file.exists, server)
         address = json.loads(file.read_text())["address"]
@@ -115,13 +116,14 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(text_exports, tmp
                 assert not (tmp_path / "there").exists()
                 (staged,) = tmp_path.glob(".there.staging-*")
                 assert list(staged.rglob("*.parquet"))  # a whole one and, mostly, a half one
-                os.kill(workers[0].pid, signal.SIGKILL)
+                stopped = int((tmp_path / "stops").read_text())
+                os.kill(stopped, signal.SIGKILL)
                 said, _ = run.communicate(timeout=DEADLINE)
             except (TimeoutError, subprocess.TimeoutExpired) as error:
                 raise AssertionError(last_words(tmp_path, run, *workers, scheduler)) from error
             finally:
                 run.kill()
-        assert workers[1].poll() is None
+        assert [worker.poll() is None for worker in workers] == [worker.pid != stopped for worker in workers]
     assert run.returncode == 0
     summary = json.loads(said)
     assert (summary["texts"], summary["rejected"], summary["processes"]) == (399, 1, None)
