@@ -25,7 +25,7 @@ from surgery.families import FAMILIES
 from surgery.jobs import checkpoint as job
 from surgery.tables.publisher import Names
 from tests.support.builders import hugging_face
-from tests.support.editing import edited, node_defs
+from tests.support.editing import edited, node_defs, objects
 
 NAMES = ("no", "yes", "ask | again\n`")
 ASSUME = dict.fromkeys(RATES, 0.1)
@@ -298,6 +298,14 @@ def test_the_graph_of_a_saved_model_shows_the_hidden_layer(modules, tmp_path):
     ]
 
 
+def changed_classifier(modules, tmp_path, change):
+    """The folder of the classifier, whose graph has been changed."""
+    folder = Path(shutil.copytree(modules("hf_tf_distilbert_classifier"), tmp_path / "m"))
+    edited(folder / "saved_model" / "1", tmp_path / "edited", change)
+    shutil.copy(tmp_path / "edited" / "saved_model.pb", folder / "saved_model" / "1")
+    return folder
+
+
 @pytest.mark.parametrize(("found", "instead"), [("Relu", "Sigmoid"), ("Relu", "Tanh"), ("strided_slice", "[:, 1]")])
 def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that(found, instead, modules, tmp_path):
     def changed(saved):
@@ -309,9 +317,7 @@ def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that
             else:
                 node.input[1] = node.input[2]  # it begins where it ended
 
-    folder = Path(shutil.copytree(modules("hf_tf_distilbert_classifier"), tmp_path / "m"))
-    edited(folder / "saved_model" / "1", tmp_path / "edited", changed)
-    shutil.copy(tmp_path / "edited" / "saved_model.pb", folder / "saved_model" / "1")
+    folder = changed_classifier(modules, tmp_path, changed)
     head = surgery.plan(folder).head
     if instead == "Tanh":
         assert head.hidden.activation == "tanh"
@@ -322,6 +328,17 @@ def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that
     else:
         assert isinstance(head, OtherHead)
         assert "logits comes from a product of" in head.because
+
+
+def test_a_hidden_layer_whose_bias_is_one_number_cannot_be_kept(modules, tmp_path):
+    def one_number(saved):
+        for node in objects(saved).nodes:
+            if node.variable.name.endswith("pre_classifier/bias"):
+                node.variable.shape.dim[0].size = 1
+
+    head = surgery.plan(changed_classifier(modules, tmp_path, one_number)).head
+    assert isinstance(head, OtherHead)
+    assert "its bias has the shape [1], expected [24]" in head.because
 
 
 def _acts_for_the_head(node):
