@@ -19,6 +19,7 @@ from surgery.checkpoints.classifier import labelling_of
 from surgery.checkpoints.kept import Kept
 from surgery.cli.main import main
 from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
+from surgery.explanation.assignment import map_weights
 from surgery.explanation.heads import DenseHead, HiddenLayer, Labelling, OtherHead
 from surgery.export.manifest import MANIFEST
 from surgery.families import FAMILIES
@@ -248,6 +249,16 @@ def test_a_class_whose_head_computes_something_else_is_refused(modules, estimato
         naming.choose_form(encoder.module, encoder.inference, Kept(assignments=encoder.weights.assignments, head=other))
     with pytest.raises(UsageError, match=r"(?s)both \.mlm and a classification head.*drop_head=True"):
         naming.choose_form(masked.module, masked.inference, Kept(assignments=masked.weights.assignments, head=head))
+
+
+def test_a_hidden_layer_of_another_width_than_transformers_makes_is_refused(modules):
+    plan = surgery.plan(modules("hf_tf_distilbert_classifier"), keep_head=True)
+    kernel = replace(plan.head.hidden.kernel, shape=(24, 32))
+    head = replace(plan.head, hidden=replace(plan.head.hidden, kernel=kernel))
+    weights = map_weights(plan.module, plan.inference, head)
+    because = r"(?s)a hidden layer of 32: DistilBertForSequenceClassification has one of 24.*drop_head=True"
+    with pytest.raises(UsageError, match=because):
+        naming.choose_form(plan.module, plan.inference, Kept(assignments=weights.assignments, head=head))
 
 
 @pytest.mark.parametrize("key", ["id2label", "problem_type", "architectures"])
