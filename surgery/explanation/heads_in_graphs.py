@@ -222,7 +222,7 @@ class _Reading:
         return node.path if self.ends.graph.variables.get(node.path) is node else None
 
     def _because(self, variables: list[str]) -> str:
-        """What stands where a dense layer on the pooled output was looked for, in words."""
+        """What stands where a dense layer of labels was looked for, in words."""
         if self.ends.family.ends is None:
             return f"the pooled output of {self.ends.family.name} is not looked for in a larger graph"
         sequence = self.ends.sequence.node
@@ -233,7 +233,7 @@ class _Reading:
                     other = [through_shapes(feed) for feed in node.inputs if self._variable(feed) is None]
                     what = ", ".join("the sequence output" if t.node is sequence else name_of(t) for t in other)
                     return f"{key} comes from a product of {self._names.get(read[0], read[0])} with {what}"
-        return f"{', '.join(sorted(self.outputs))}: no product with the pooled output gives it"
+        return f"{', '.join(sorted(self.outputs))}: no dense layer of labels gives it"
 
 
 @dataclass(frozen=True, kw_only=True)
