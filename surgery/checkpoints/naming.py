@@ -140,11 +140,11 @@ def _other_head(head: DenseHead, library: Library, hidden: int) -> str:
     activation = "" if head.hidden is None else head.hidden.activation
     own = f"{library.classes[HEAD].name} has "
     if activation != library.head.hidden:
-        has, wants = (
-            f"a layer with {name} on the first token before the labels" if name else "a dense layer on the pooled output"
-            for name in (library.head.hidden, activation)
+        has, is_here = (
+            f"a layer with {act} on the first token before the labels" if act else "a dense layer on the pooled output"
+            for act in (library.head.hidden, activation)
         )
-        return f"a classification head that is {wants}: {own}{has}"
+        return f"a classification head that is {is_here}: {own}{has}"
     if head.hidden is not None and head.hidden.size != hidden:
         return f"a classification head with a hidden layer of {head.hidden.size}: {own}one of {hidden}"
     return ""
