@@ -139,10 +139,10 @@ def _other_head(head: DenseHead, library: Library, hidden: int) -> str:
     """
     activation = "" if head.hidden is None else head.hidden.activation
     own = f"{library.classes[HEAD].name} has "
-    if activation != library.head.hidden:
+    if activation != library.head.hidden_act:
         has, is_here = (
             f"a layer with {act} on the first token before the labels" if act else "a dense layer on the pooled output"
-            for act in (library.head.hidden, activation)
+            for act in (library.head.hidden_act, activation)
         )
         return f"a classification head that is {is_here}: {own}{has}"
     if head.hidden is not None and head.hidden.size != hidden:

@@ -31,8 +31,8 @@ class HeadConfig:
         several: Those of the kinds that need more than one label.
         dropout: Key of the rate of dropout on what the layer of labels takes.
         others: What the head of another class computes, by the end of the class's name.
-        hidden: The activation of the hidden layer that the class for whole texts has on the first token of the sequence
-            output; "" where its layer of labels reads the pooled output.
+        hidden_act: The activation of the hidden layer that the class for whole texts has on the first token of the
+            sequence output; "" where its layer of labels reads the pooled output.
     """
 
     names: str
@@ -44,4 +44,4 @@ class HeadConfig:
     several: tuple[str, ...]
     dropout: str
     others: Mapping[str, str]
-    hidden: str = ""
+    hidden_act: str = ""

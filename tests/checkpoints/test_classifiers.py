@@ -87,12 +87,12 @@ def test_the_names_and_the_classes_tell_of_the_same_layers():
     """The computation has the activation from the names, the rebuilt head from the class."""
     publishers = [dialect.publisher for family in FAMILIES for dialect in family.dialects if dialect.publisher]
     written = [publisher for publisher in publishers if publisher.library and isinstance(publisher.names, Names)]
-    assert {publisher.library.head.hidden for publisher in written} == {"", "relu", "gelu", "tanh"}
+    assert {publisher.library.head.hidden_act for publisher in written} == {"", "relu", "gelu", "tanh"}
     for publisher in written:
         names = publisher.names
         assert (names.classifier_act, bool(names.classifier_hidden)) == (
-            publisher.library.head.hidden,
-            bool(publisher.library.head.hidden),
+            publisher.library.head.hidden_act,
+            bool(publisher.library.head.hidden_act),
         )
 
 
