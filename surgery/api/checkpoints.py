@@ -48,8 +48,8 @@ def checkpoint(
         allow_nonfinite: As for `convert`.
         assume: As for `convert`.
         drop_pooler: Leaves out the pooler, and with it the pooled output. ElectraModel has none.
-        drop_head: Leaves out the classification head. Otherwise a dense layer on the pooled output is written, too, for
-            a class such as BertForSequenceClassification.
+        drop_head: Leaves out the classification head. Otherwise a head that transformers has a class for, such as
+            BertForSequenceClassification, is written, too.
         labels: The names of the head's labels, if the module does not have them.
         merge_dropout: One of the module's dropout rates, for a module with several rates that the config has under one
             key. Inference does not depend on it.

@@ -107,7 +107,7 @@ def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Fo
         if part not in library.classes:
             tried.append((library.classes[""].name, [f"sub-model .{part}"]))
             continue
-        if kept.head is not None and (other := _other_head(kept.head, library)):
+        if kept.head is not None and (other := _other_head(kept.head, library, inference.sizes["hidden"])):
             tried.append((library.classes[""].name, [other]))
             other_head = True
             continue
@@ -132,16 +132,22 @@ def choose_form(module: InspectedModule, inference: Inference, kept: Kept) -> Fo
     raise _refusal(family, doing, tried, other_head=other_head)
 
 
-def _other_head(head: DenseHead, library: Library) -> str:
-    """What the class for whole texts has no place for in this head, in words; "" where it has one."""
+def _other_head(head: DenseHead, library: Library, hidden: int) -> str:
+    """What the class for whole texts has no place for in this head, in words; "" where it has one.
+
+    `hidden` is the size of the encoder's states: transformers makes hidden layers of heads as wide as those.
+    """
     activation = "" if head.hidden is None else head.hidden.activation
-    if activation == library.head.hidden:
-        return ""
-    has, wants = (
-        f"a layer with {name} on the first token before the labels" if name else "a dense layer on the pooled output"
-        for name in (library.head.hidden, activation)
-    )
-    return f"a classification head that is {wants}: {library.classes[HEAD].name} has {has}"
+    own = f"{library.classes[HEAD].name} has "
+    if activation != library.head.hidden_act:
+        has, is_here = (
+            f"a layer with {act} on the first token before the labels" if act else "a dense layer on the pooled output"
+            for act in (library.head.hidden_act, activation)
+        )
+        return f"a classification head that is {is_here}: {own}{has}"
+    if head.hidden is not None and head.hidden.size != hidden:
+        return f"a classification head with a hidden layer of {head.hidden.size}: {own}one of {hidden}"
+    return ""
 
 
 def unmet_demands(publisher: Publisher, inference: Inference) -> Iterator[str]:

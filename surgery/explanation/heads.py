@@ -44,7 +44,7 @@ class Labelling:
     Attributes:
         names: The names of the labels; None if they have none.
         problem: The kind of labels, by transformers' word, such as "multi_label_classification"; None if it is unknown.
-        dropout: The rate of dropout on the pooled output in training; None if it is unknown.
+        dropout: The rate of dropout on what the layer of labels takes, in training; None if it is unknown.
     """
 
     names: tuple[str, ...] | None = None

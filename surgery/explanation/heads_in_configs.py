@@ -35,7 +35,7 @@ def described_head(
         return None
     weights = {target: claim for claim in own for target in claim.targets}
     because = _other(module.config, library, weights)
-    if because is None and not pooled and not library.head.hidden:
+    if because is None and not pooled and not library.head.hidden_act:
         because = "the checkpoint has no pooler, from which its input comes"
     if because is not None:
         names = tuple(sorted(claim.variable.name for claim in own))
@@ -56,14 +56,14 @@ def described_head(
 
 def _hidden(keys: HeadConfig, weights: Mapping[str, Claim]) -> HiddenLayer | None:
     """The hidden layer of the class for whole texts, of which its code fixes the activation; None if it has none."""
-    if not keys.hidden:
+    if not keys.hidden_act:
         return None
     kernel = weights[HIDDEN_KERNEL]
     return HiddenLayer(
         kernel=kernel.variable,
         transposed=_axis(kernel, DENSE) == 0,
         bias=weights[HIDDEN_BIAS].variable,
-        activation=keys.hidden,
+        activation=keys.hidden_act,
     )
 
 
@@ -98,7 +98,7 @@ def _other(config: Config, library: Library, weights: Mapping[str, Claim]) -> st
     if named is None:
         return f"{config.file} names no class, and so it does not say what the head reads"
     if HEAD in library.classes and named == library.classes[HEAD].name:
-        layers = (KERNEL, BIAS, *((HIDDEN_KERNEL, HIDDEN_BIAS) if library.head.hidden else ()))
+        layers = (KERNEL, BIAS, *((HIDDEN_KERNEL, HIDDEN_BIAS) if library.head.hidden_act else ()))
         lacking = [target for target in layers if target not in weights]
         return f"the checkpoint has no {' and no '.join(lacking)}" if lacking else None
     reason = next((words for end, words in library.head.others.items() if named.endswith(end)), None)

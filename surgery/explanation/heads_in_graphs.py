@@ -13,7 +13,7 @@ from surgery.graphs.fingerprints import see_through
 from surgery.graphs.flat import FlatGraph, Node, Tensor
 from surgery.graphs.merging import Input
 from surgery.graphs.op_types import definitions_of, is_set
-from surgery.module import InspectedModule
+from surgery.module import InspectedModule, VariableInfo
 from surgery.tables.anchors import Anchors
 from surgery.tables.family import Family
 from surgery.tables.first_token import is_first_token
@@ -93,20 +93,20 @@ class _Reading:
         tensors = {key: self.outputs[key] for key in activations}
         if LINEAR not in activations.values():
             activations[LOGITS], tensors[LOGITS] = LINEAR, first.logits
-        by_address = {variable.address: variable for variable in self.module.variables}
-        kernel, bias = by_address[first.kernel], None if first.bias is None else by_address[first.bias]
-        labels = kernel.shape[0 if first.transposed else 1]
-        if bias is not None and bias.shape != (labels,):
-            return OtherHead(
-                outputs=tuple(sorted(self.outputs)),
-                variables=tuple(sorted((kernel.name, bias.name))),
-                because=f"its bias has the shape {list(bias.shape)}, expected [{labels}]",
-            )
+        for layer in (first,) if first.hidden is None else (first.hidden, first):  # the last one gives the labels
+            kernel, bias = self._weights(layer)
+            width = kernel.shape[0 if layer.transposed else 1]
+            if bias is not None and bias.shape != (width,):
+                return OtherHead(
+                    outputs=tuple(sorted(self.outputs)),
+                    variables=tuple(sorted((kernel.name, bias.name))),
+                    because=f"its bias has the shape {list(bias.shape)}, expected [{width}]",
+                )
         return DenseHead(
             kernel=kernel,
             transposed=first.transposed,
             bias=bias,
-            labels=labels,
+            labels=width,
             hidden=None if first.hidden is None else self._layer(first.hidden),
             outputs=activations,
             inner=tuple(activations.keys() - self.outputs.keys()),
@@ -115,14 +115,14 @@ class _Reading:
         )
 
     def _layer(self, hidden: _Dense) -> HiddenLayer:
+        kernel, bias = self._weights(hidden)
+        assert bias is not None, "it was found from its bias"
+        return HiddenLayer(kernel=kernel, transposed=hidden.transposed, bias=bias, activation=hidden.activation)
+
+    def _weights(self, layer: _Dense) -> tuple[VariableInfo, VariableInfo | None]:
+        """The kernel and the bias of a layer."""
         by_address = {variable.address: variable for variable in self.module.variables}
-        assert hidden.bias is not None, "it was found from its bias"
-        return HiddenLayer(
-            kernel=by_address[hidden.kernel],
-            transposed=hidden.transposed,
-            bias=by_address[hidden.bias],
-            activation=hidden.activation,
-        )
+        return by_address[layer.kernel], None if layer.bias is None else by_address[layer.bias]
 
     def _graph(self, outputs: Mapping[str, Tensor]) -> HeadGraph:
         """The graph from the encoder's inputs to these outputs. One of a GraphDef is cut there, as the encoder's is."""
@@ -222,7 +222,7 @@ class _Reading:
         return node.path if self.ends.graph.variables.get(node.path) is node else None
 
     def _because(self, variables: list[str]) -> str:
-        """What stands where a dense layer on the pooled output was looked for, in words."""
+        """What stands where a dense layer of labels was looked for, in words."""
         if self.ends.family.ends is None:
             return f"the pooled output of {self.ends.family.name} is not looked for in a larger graph"
         sequence = self.ends.sequence.node
@@ -233,7 +233,7 @@ class _Reading:
                     other = [through_shapes(feed) for feed in node.inputs if self._variable(feed) is None]
                     what = ", ".join("the sequence output" if t.node is sequence else name_of(t) for t in other)
                     return f"{key} comes from a product of {self._names.get(read[0], read[0])} with {what}"
-        return f"{', '.join(sorted(self.outputs))}: no product with the pooled output gives it"
+        return f"{', '.join(sorted(self.outputs))}: no dense layer of labels gives it"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,8 @@ class Node:
     def inputs(self) -> tuple[Tensor, ...]:
         """The tensors that feed this node, seen through calls."""
         if self._inputs is None:
-            self._inputs = self._graph.feeding(self) if self._graph is not None else ()
+            feeds = self.body.feeds(self.proto.name) if self.body is not None else ()
+            self._inputs = tuple(map(self._graph.tensor, feeds)) if self._graph is not None else ()
         return self._inputs
 
     @property
@@ -179,10 +180,3 @@ class FlatGraph:
             proto = body.nodes[name]
             node = self._nodes[body, name] = Node(self._scopes[body] + name, proto.op, proto, body, self)
         return Tensor(node, output)
-
-    def feeding(self, node: Node) -> tuple[Tensor, ...]:
-        """The tensors that feed a node of this graph, seen through calls."""
-        if node.body is None:
-            return ()
-        owner, tensor = node.body.owner, self.tensor
-        return tuple([tensor(owner(feed)) for feed in node.proto.input if feed[0] != "^"])

@@ -144,13 +144,20 @@ def _by_tensor(fed: Fed, doing: str) -> dict[str, np.ndarray]:
     for feed in fed.feeds:
         tensor, array = str(feed.tensor), fed.arrays[feed.key]
         first = found.setdefault(tensor, array)
-        if first.tolist() != array.tolist() and not np.array_equal(first, array, equal_nan=first.dtype.kind in "fc"):
+        if first is not array and not _same(first, array):
             raise UsageError(
                 f"{doing}: {keys[tensor]} and {feed.key} are one tensor of the graph, {tensor}, and have two values",
                 hint="give both the same value",
             )
         keys.setdefault(tensor, feed.key)
     return found
+
+
+def _same(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arrays hold the same: texts, or numbers to the bit, so that NaN is NaN."""
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    return np.array_equal(first, second) if first.dtype.kind == "O" else first.tobytes() == second.tobytes()
 
 
 def _wanted(feeds: Sequence[Feed], names: Sequence[str] | None, of: str) -> tuple[Feed, ...]:

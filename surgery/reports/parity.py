@@ -33,7 +33,8 @@ def data(report: ParityReport) -> Data:
 def text(console: Console, data: Data) -> None:
     """One row per output with its errors; then weights, contract and verdict."""
     comparison(console, data)
-    verdict(console, "the same function" if data["passed"] else "NOT the same function", passed=data["passed"])
+    same = "the same function" + (", in all that can be compared" if data["unmatched"] else "")
+    verdict(console, same if data["passed"] else "NOT the same function", passed=data["passed"])
 
 
 def verdict(console: Console, words: str, *, passed: bool) -> None:

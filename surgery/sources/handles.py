@@ -21,7 +21,8 @@ from surgery.errors import ModuleError
 from surgery.sources.files import ARCHIVES
 from surgery.wording import is_number, plain_name
 
-_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+_USER = re.compile(r"(?<=://)(?<!\bhf://)[^/?#\s]*@", re.IGNORECASE)
+"""The user of a URL. In `hf://MODEL@REVISION` there is none."""
 _QUERY_VALUE = re.compile(r"([?&#][^=&#\s]+=)[^&#\s'\")]+")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 HUB, KAGGLE, HUGGING_FACE = "tensorflow_hub", "kagglehub", "huggingface_hub"

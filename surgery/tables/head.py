@@ -29,10 +29,10 @@ class HeadConfig:
         kinds: The kinds of problems.
         kind_of: The kind by the activation that makes probabilities of the logits.
         several: Those of the kinds that need more than one label.
-        dropout: Key of the rate of dropout on the pooled output.
+        dropout: Key of the rate of dropout on what the layer of labels takes.
         others: What the head of another class computes, by the end of the class's name.
-        hidden: The activation of the hidden layer that the class for whole texts has on the first token of the sequence
-            output; "" where its layer of labels reads the pooled output.
+        hidden_act: The activation of the hidden layer that the class for whole texts has on the first token of the
+            sequence output; "" where its layer of labels reads the pooled output.
     """
 
     names: str
@@ -44,4 +44,4 @@ class HeadConfig:
     several: tuple[str, ...]
     dropout: str
     others: Mapping[str, str]
-    hidden: str = ""
+    hidden_act: str = ""

@@ -19,13 +19,14 @@ from surgery.checkpoints.classifier import labelling_of
 from surgery.checkpoints.kept import Kept
 from surgery.cli.main import main
 from surgery.errors import ContradictionError, ParityError, UnexplainedError, UsageError
+from surgery.explanation.assignment import map_weights
 from surgery.explanation.heads import DenseHead, HiddenLayer, Labelling, OtherHead
 from surgery.export.manifest import MANIFEST
 from surgery.families import FAMILIES
 from surgery.jobs import checkpoint as job
 from surgery.tables.publisher import Names
 from tests.support.builders import hugging_face
-from tests.support.editing import edited, node_defs
+from tests.support.editing import edited, node_defs, objects
 
 NAMES = ("no", "yes", "ask | again\n`")
 ASSUME = dict.fromkeys(RATES, 0.1)
@@ -86,12 +87,12 @@ def test_the_names_and_the_classes_tell_of_the_same_layers():
     """The computation has the activation from the names, the rebuilt head from the class."""
     publishers = [dialect.publisher for family in FAMILIES for dialect in family.dialects if dialect.publisher]
     written = [publisher for publisher in publishers if publisher.library and isinstance(publisher.names, Names)]
-    assert {publisher.library.head.hidden for publisher in written} == {"", "relu", "gelu", "tanh"}
+    assert {publisher.library.head.hidden_act for publisher in written} == {"", "relu", "gelu", "tanh"}
     for publisher in written:
         names = publisher.names
         assert (names.classifier_act, bool(names.classifier_hidden)) == (
-            publisher.library.head.hidden,
-            bool(publisher.library.head.hidden),
+            publisher.library.head.hidden_act,
+            bool(publisher.library.head.hidden_act),
         )
 
 
@@ -250,6 +251,16 @@ def test_a_class_whose_head_computes_something_else_is_refused(modules, estimato
         naming.choose_form(masked.module, masked.inference, Kept(assignments=masked.weights.assignments, head=head))
 
 
+def test_a_hidden_layer_of_another_width_than_transformers_makes_is_refused(modules):
+    plan = surgery.plan(modules("hf_tf_distilbert_classifier"), keep_head=True)
+    kernel = replace(plan.head.hidden.kernel, shape=(24, 32))
+    head = replace(plan.head, hidden=replace(plan.head.hidden, kernel=kernel))
+    weights = map_weights(plan.module, plan.inference, head)
+    because = r"(?s)a hidden layer of 32: DistilBertForSequenceClassification has one of 24.*drop_head=True"
+    with pytest.raises(UsageError, match=because):
+        naming.choose_form(plan.module, plan.inference, Kept(assignments=weights.assignments, head=head))
+
+
 @pytest.mark.parametrize("key", ["id2label", "problem_type", "architectures"])
 def test_a_config_that_says_something_else_of_the_head_is_never_published(key, modules, tmp_path, monkeypatch):
     other = {
@@ -298,6 +309,14 @@ def test_the_graph_of_a_saved_model_shows_the_hidden_layer(modules, tmp_path):
     ]
 
 
+def changed_classifier(modules, tmp_path, change):
+    """The folder of the classifier, whose graph has been changed."""
+    folder = Path(shutil.copytree(modules("hf_tf_distilbert_classifier"), tmp_path / "m"))
+    edited(folder / "saved_model" / "1", tmp_path / "edited", change)
+    shutil.copy(tmp_path / "edited" / "saved_model.pb", folder / "saved_model" / "1")
+    return folder
+
+
 @pytest.mark.parametrize(("found", "instead"), [("Relu", "Sigmoid"), ("Relu", "Tanh"), ("strided_slice", "[:, 1]")])
 def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that(found, instead, modules, tmp_path):
     def changed(saved):
@@ -309,9 +328,7 @@ def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that
             else:
                 node.input[1] = node.input[2]  # it begins where it ended
 
-    folder = Path(shutil.copytree(modules("hf_tf_distilbert_classifier"), tmp_path / "m"))
-    edited(folder / "saved_model" / "1", tmp_path / "edited", changed)
-    shutil.copy(tmp_path / "edited" / "saved_model.pb", folder / "saved_model" / "1")
+    folder = changed_classifier(modules, tmp_path, changed)
     head = surgery.plan(folder).head
     if instead == "Tanh":
         assert head.hidden.activation == "tanh"
@@ -322,6 +339,17 @@ def test_a_graph_that_computes_something_else_of_the_first_token_is_read_as_that
     else:
         assert isinstance(head, OtherHead)
         assert "logits comes from a product of" in head.because
+
+
+def test_a_hidden_layer_whose_bias_is_one_number_cannot_be_kept(modules, tmp_path):
+    def one_number(saved):
+        for node in objects(saved).nodes:
+            if node.variable.name.endswith("pre_classifier/bias"):
+                node.variable.shape.dim[0].size = 1
+
+    head = surgery.plan(changed_classifier(modules, tmp_path, one_number)).head
+    assert isinstance(head, OtherHead)
+    assert "its bias has the shape [1], expected [24]" in head.because
 
 
 def _acts_for_the_head(node):

@@ -352,6 +352,16 @@ def test_signatures_are_compared_by_what_their_outputs_are(modules, tmp_path):
     assert [(one.name, one.only) for one in extra.signatures] == [("other", "A")]
 
 
+def test_a_signature_of_a_graph_for_training_is_named_with_it(modules, tmp_path):
+    def extra(saved_model):
+        (train,) = (graph for graph in saved_model.meta_graphs if "train" in graph.meta_info_def.tags)
+        train.signature_def["other"].CopyFrom(next(iter(train.signature_def.values())))
+
+    base = modules("tf1_bert_small")
+    _, text = screen(base, edited(base, tmp_path / "extra", extra), "--only", "signatures")
+    assert "other, in the meta graph train: only B has it" in text
+
+
 def test_modules_of_two_families_are_compared_by_name(modules):
     found = surgery.diff(modules("g3_small"), modules("g4_albert"))
     assert set(found.differing) >= {"architecture", "variables", "operations"}

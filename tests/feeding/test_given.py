@@ -213,5 +213,13 @@ def test_parts_have_the_names_under_which_tensorflow_takes_them():
 def test_two_inputs_that_are_one_tensor_have_one_value():
     feeds = [replace(feed("float32", None, key=key), tensor="x:0") for key in ("a", "b")]
     assert list(_by_tensor(fitted(feeds, "a=[1, NaN]", "b=[1, NaN]"), "giving")) == ["x:0"]
-    with pytest.raises(UsageError, match="giving: a and b are one tensor of the graph, x:0, and have two values"):
-        _by_tensor(fitted(feeds, "a=[1]", "b=[2]"), "giving")
+    texts = [replace(one, dtype="string") for one in feeds]
+    assert _by_tensor(fitted(texts, 'a=["1"]', 'b=["1"]'), "giving")["x:0"].tolist() == [b"1"]
+    empty = [replace(one, shape=(None, None)) for one in feeds]
+    for other in (
+        fitted(feeds, "a=[1]", "b=[2]"),
+        fitted(texts, 'a=["1"]', 'b=["2"]'),
+        fitted(empty, a=np.zeros((0, 3), np.float32), b=np.zeros((0, 5), np.float32)),
+    ):
+        with pytest.raises(UsageError, match="giving: a and b are one tensor of the graph, x:0, and have two values"):
+            _by_tensor(other, "giving")

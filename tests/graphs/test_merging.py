@@ -187,6 +187,15 @@ def test_two_different_functions_of_one_name_are_refused():
         merge(part(with_loop(), {"y": "loop"}, X), part(with_loop(body="Abs"), {"z": "loop"}, X))
 
 
+def test_an_output_that_two_parts_compute_is_computed_in_one_way(graph_def):
+    for op in ("Tanh", "Abs"):
+        add(graph_def.node, op, op, "x", T=FLOAT)
+    same, other = {"y": "Tanh"}, {"y": "Abs"}
+    assert merge(part(graph_def, same, X), part(graph_def, same, X)).tensors == {"y": "Tanh:0"}
+    with pytest.raises(ValueError, match="it computes y once more, in another way"):
+        merge(part(graph_def, same, X), part(graph_def, other, X))
+
+
 def test_an_operation_that_is_not_known_is_named(graph_def):
     add(graph_def.node, "y", "unknown_op", "x")
     with pytest.raises(ValueError, match="the operation unknown_op"):

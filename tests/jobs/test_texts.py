@@ -9,6 +9,7 @@ import surgery
 from surgery.jobs.loaded_export import LoadedExport
 from surgery.jobs.text_runner import joined
 from surgery.module import TensorInfo
+from surgery.planning.texts import encoder_beside
 from tests.support.synthetic import CNN, write_saved_model
 
 
@@ -35,3 +36,11 @@ def test_an_id_that_the_vocabulary_lacks_is_no_token():
     assert loaded._pieces(np.array([1, 0])) == ["a", "[PAD]"]
     with pytest.raises(surgery.ModuleError, match="of 2 tokens, found the id 2"):
         loaded._pieces(np.array([0, 2]))
+
+
+def test_the_encoder_of_a_text_export_lies_beside_it_and_is_never_the_text_export_itself(tmp_path):
+    for name in ("bert/1", "bert_text/1", "texts/1"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "saved_model.pb").touch()
+    assert encoder_beside(tmp_path / "bert_text" / "1") == tmp_path / "bert" / "1"
+    assert encoder_beside(tmp_path / "texts" / "1") is None

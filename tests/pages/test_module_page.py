@@ -241,6 +241,14 @@ def test_a_head_that_cannot_be_kept_is_named_with_the_reason(modules):
     assert "it takes the sequence output" in section(page, "about").text
 
 
+def test_the_head_is_named_as_the_form_that_it_has(modules):
+    module = modules("hf_tf_distilbert_classifier")
+    plan = surgery.plan(module, keep_head=True).to_dict()
+    found = {"inspect": surgery.inspect(module).to_dict(variables=True), "scan": surgery.scan(module).to_dict()}
+    page = parsed(rendered({**found, "plan": plan}, MODULE))
+    assert "a dense layer with relu on the first token (24), 3 labels" in section(page, "about").text
+
+
 @pytest.mark.parametrize(("length", "said"), [(4, True), (5, False)])
 def test_a_text_that_fills_the_row_may_have_been_cut(length, said):
     attention = {"exported": "e", "text": "a b", "tokens": ["[CLS]", "a", "b", "[SEP]"], "blocks": [0]}

@@ -117,5 +117,8 @@ def test_of_hundreds_of_differences_the_first_are_shown_and_the_others_counted()
 
 def test_what_was_compared_with_nothing_is_told():
     line = "not compared, the module's graph shows no counterpart: taps.key_0, taps.key_1"
-    assert line in rows(diff("pooled_output"), unmatched=("taps.key_0", "taps.key_1"))
+    shown = rows(diff("pooled_output"), unmatched=("taps.key_0", "taps.key_1"))
+    assert line in shown
+    assert shown["verdict:"] == "verdict: the same function, in all that can be compared"
+    assert rows(diff("pooled_output"))["verdict:"] == "verdict: the same function"
     assert not any("no counterpart" in told for told in rows(diff("pooled_output")))

@@ -102,6 +102,12 @@ def test_a_password_ends_with_the_last_at_sign():
     assert without_secrets(text) == "GET https://example.org/x@1/bert?sig=…&x=… and http://b.org"
 
 
+@pytest.mark.parametrize("typed", ["hf://bert-base-uncased@v1", "HF://bert-base-uncased@refs/pr/7"])
+def test_the_name_of_a_model_before_its_revision_is_no_user(typed):
+    assert without_secrets(f"opening {typed}: 404") == f"opening {typed}: 404"
+    assert without_secrets("shelf://us:S3CRET@host/x") == "shelf://host/x"
+
+
 @pytest.mark.parametrize("typed", ["us/bert", "tfhub.dev/us/bert/1", "kaggle.com/models/us", "huggingface.co/us/bert"])
 def test_a_folder_of_that_name_wins(typed, tmp_path, monkeypatch):
     (tmp_path / typed).mkdir(parents=True)

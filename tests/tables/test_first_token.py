@@ -27,12 +27,20 @@ class Cut:
     first: str = "OnesLike"
     less: float = 1
     axis: float = 0
+    joined: float = 1
+    reverse: bool = False
+    chosen_by: str = "kept"
+    sizes: tuple[int, int] = (0, 1)
+    shape_of: str = "Shape"
 
     def reads_first_token(self) -> bool:
         """Whether it is taken for the first token."""
         graph = new_graph()
         rows = add(graph.node, "rows", "Placeholder")
-        placed = self._placed(graph.node, rows) if self.packed else add(graph.node, "placed", "Reshape", rows)
+        add(graph.node, "sizes", "Unpack", add(graph.node, "shape_of", self.shape_of, rows))
+        width = constant(graph.node, "width", [8], ())
+        add(graph.node, "shape", "Pack", *(f"sizes:{number}" for number in self.sizes), width)
+        placed = self._placed(graph.node, rows) if self.packed else add(graph.node, "placed", "Reshape", rows, "shape")
         size = (len(self.begin),)
         ends = [constant(graph.node, name, values, size) for name, values in (("b", self.begin), ("s", self.strides))]
         add(graph.node, "cut", "StridedSlice", placed, ends[0], ends[0], ends[1])
@@ -43,15 +51,14 @@ class Cut:
         return is_first_token(tensor, sequence)
 
     def _placed(self, nodes: Any, rows: str) -> str:
-        kept = add(
-            nodes, "kept", "ConcatV2", add(nodes, "first", self.first, rows), rows, constant(nodes, "1", [1], ())
-        )
+        axis = constant(nodes, "joined", [self.joined], ())
+        kept = add(nodes, "kept", "ConcatV2", add(nodes, "first", self.first, rows), rows, axis)
         flat = add(nodes, "flat", "Cast", add(nodes, "kept_flat", "Reshape", kept))
-        places = add(
-            nodes, "row_at", "Sub", add(nodes, "sum", "Cumsum", flat), constant(nodes, "less", [self.less], ())
-        )
+        summed = add(nodes, "sum", "Cumsum", flat, reverse=self.reverse)
+        places = add(nodes, "row_at", "Sub", summed, constant(nodes, "less", [self.less], ()))
         gathered = add(nodes, "gathered", "GatherV2", rows, places, constant(nodes, "axis", [self.axis], ()))
-        return add(nodes, "shown", "SelectV2", kept, add(nodes, "placed", "Reshape", gathered), rows)
+        chosen = add(nodes, "chosen", "Reshape", self.chosen_by)
+        return add(nodes, "shown", "SelectV2", chosen, add(nodes, "placed", "Reshape", gathered, "shape"), rows)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +85,13 @@ def test_the_first_token_is_found(cut):
         {"packed": True, "first": "ZerosLike"},
         {"packed": True, "less": 2},
         {"packed": True, "axis": 1},
+        {"packed": True, "joined": 0},
+        {"packed": True, "reverse": True},
+        {"packed": True, "chosen_by": "rows"},
+        {"packed": True, "sizes": (1, 0)},
+        {"sizes": (1, 0)},
+        {"sizes": (0, 0)},
+        {"shape_of": "Rank"},
     ],
     ids=str,
 )

@@ -98,7 +98,7 @@ HUGGING_FACE_ELECTRA = Dialect(
         "electra",
         ELECTRA_NAMES,
         DROPOUTS,
-        library("Electra", scope="electra", classifier_hidden="gelu"),
+        library("Electra", scope="electra", classifier_act="gelu"),
         code={"mlm_act": "gelu"},
     ),
 )

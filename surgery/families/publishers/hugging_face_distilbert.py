@@ -105,7 +105,7 @@ HUGGING_FACE = Dialect(
         names=_NAMES,
         # DistilBertForSequenceClassification applies ReLU, whatever the config's activation.
         library=library(
-            "DistilBert", scope="distilbert", classifier_hidden="relu", classifier_dropout="seq_classif_dropout"
+            "DistilBert", scope="distilbert", classifier_act="relu", classifier_dropout="seq_classif_dropout"
         ),
     ),
 )

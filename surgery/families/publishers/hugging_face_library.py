@@ -25,7 +25,7 @@ def library(
     scope: str,
     divided: str = "hidden_size",
     masked_lm: bool = True,
-    classifier_hidden: str = "",
+    classifier_act: str = "",
     classifier_dropout: str = "classifier_dropout",
 ) -> Library:
     """The classes of a model by the prefix of their names, such as "Bert".
@@ -35,7 +35,7 @@ def library(
         scope: Scope of the encoder's names in a class with a head.
         divided: The field that its code divides by the number of heads.
         masked_lm: Whether its masked-LM head is that of the encoder here.
-        classifier_hidden: The activation of the hidden layer that its class for the classification of texts has on the
+        classifier_act: The activation of the hidden layer that its class for the classification of texts has on the
             first token, as its code has it; "" where the class has a dense layer on the pooled output.
         classifier_dropout: The config's key of the rate of dropout on what the layer of labels takes.
     """
@@ -58,6 +58,6 @@ def library(
             several=(_ONE_LABEL,),
             dropout=classifier_dropout,
             others=HEADS,
-            hidden=classifier_hidden,
+            hidden_act=classifier_act,
         ),
     )

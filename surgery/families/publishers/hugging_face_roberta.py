@@ -48,7 +48,7 @@ def hugging_face_roberta(model: str, prefix: str) -> Dialect:
         model,
         _NAMES,
         DROPOUTS,
-        library(prefix, scope=_SCOPE, classifier_hidden="tanh"),
+        library(prefix, scope=_SCOPE, classifier_act="tanh"),
         code={"mlm_act": "gelu"},
     )
     return Dialect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from surgery.explanation.heads import head_words
 from surgery.pages.section import Data, Documents, Section, failure, found
 from surgery.pages.sections.facts import explanation, hyperparameters, parity, parts, unproven
 
@@ -33,9 +34,16 @@ def view(documents: Documents) -> Data:
         "source": None if manifest is None else manifest["source"],
         "edits": _edits(documents),
         "text": None if (texts := found(documents, "text manifest")) is None else {"lower_case": None, **texts["text"]},
-        "head": None if (plan := found(documents, "plan")) is None else plan["head"],
+        "head": None if (plan := found(documents, "plan")) is None else _head(plan["head"]),
         "failed": [(name, error["message"]) for name, d in documents.items() if (error := failure(d)) is not None],
     }
+
+
+def _head(head: Data | None) -> str | None:
+    """What the head of the module is, in words; for one that cannot be kept, why."""
+    if head is None:
+        return None
+    return head_words(head) if head["kind"] == "dense" else str(head["because"])
 
 
 def _contradicted(documents: Documents, values: Data) -> list[Data]:
