@@ -91,7 +91,8 @@ def read_rows(path: str, columns: Columns, folder: str = "") -> Iterator[Row | R
     """The rows of one file in their order, and the lines that are no text. Beam's file systems open `path`.
 
     A relative path is opened from `folder`, by default the current one: workers may have another. A damaged file gives
-    the rows before the damage and one Rejected for the rest.
+    the rows before the damage and one Rejected for the rest. Raises OSError for a file that the disk or the network
+    does not give.
     """
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
@@ -126,7 +127,8 @@ def _lines(path: str, file: Any, longest: int) -> Iterator[Row | Rejected]:
                 else:
                     yield Row(path, number, None, (text,))
             except UnicodeDecodeError as error:
-                reason = f"not UTF-8: byte 0x{content[error.start]:02x} at position {error.start}"
+                start = error.start + len(content) - len(error.object)  # which lacks the byte order mark
+                reason = f"not UTF-8: byte 0x{content[start]:02x} at position {start}"
                 yield Rejected(path, number, reason, content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         yield Rejected(path, number + 1, f"the gzip file is damaged from here on: {error}", b"")
@@ -148,8 +150,11 @@ def _parquet_rows(path: str, file: Any, columns: Columns) -> Iterator[Row | Reje
                 if reason := _fault(given, columns.texts, columns.longest):
                     yield Rejected(path, number, reason, repr(given)[:SHOWN].encode("utf-8", "backslashreplace"))
                 else:
-                    yield Row(path, number, None if identifier is None else str(identifier), given)
+                    yield Row(path, number, _identifier(identifier), given)
     except (pa.ArrowInvalid, OSError) as error:
+        # Arrow's own error has no number. Any other one is the disk's or the network's, and the file may be whole.
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise
         yield Rejected(path, number + 1, f"the Parquet file is damaged from here on: {error}", b"")
 
 
@@ -163,6 +168,13 @@ def _strings(column: Any) -> list[Any]:
             except UnicodeDecodeError:
                 continue
     return list(found)
+
+
+def _identifier(value: Any) -> str | None:
+    """The value of an id column as text: Arrow keeps a text as bytes where its writer did not say that it is one."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return None if value is None else str(value)
 
 
 def _too_long(longest: int) -> str:

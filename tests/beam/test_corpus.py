@@ -1,11 +1,14 @@
 """Reading a corpus: every line is a text or set aside with its place and the reason; none is lost."""
 
+import errno
 import gzip
+import io
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from surgery.beam import corpus
 from surgery.beam.corpus import Columns, Rejected, Row, read_rows
 
 TEXT = Columns(("text",))
@@ -40,6 +43,12 @@ def test_a_line_that_is_not_utf8_is_set_aside_and_the_next_is_read(tmp_path):
     assert isinstance(two, Rejected)
     assert two == Rejected(str(path), 2, "not UTF-8: byte 0xff at position 1", b"t\xffwo")
     assert (one.texts, three.texts, three.line) == (("one",), ("three",), 3)
+
+
+def test_a_byte_that_is_not_utf8_is_named_by_its_place_behind_a_byte_order_mark_too(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfab\xff\n")
+    assert [row.reason for row in read(path)] == ["not UTF-8: byte 0xff at position 5"]
 
 
 def test_gzip_is_read_by_its_name(tmp_path):
@@ -91,6 +100,26 @@ def test_parquet_gives_the_columns_asked_for_and_sets_nulls_and_other_types_asid
         "column key: null",
         "column key: no string",
     ]
+
+
+def test_an_id_that_is_stored_as_bytes_is_a_text(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x", "y"], "key": pa.array([b"one", b"t\xffwo"], pa.binary())}), path)
+    assert [row.id for row in read(path, Columns(("text",), "key"))] == ["one", "t\\xffwo"]
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), ConnectionResetError("by peer")])
+def test_a_parquet_file_that_cannot_be_read_to_its_end_is_not_taken_for_a_damaged_one(tmp_path, failure):
+    class Failing(io.FileIO):
+        def readinto(self, buffer):
+            if self.tell() < 1000:  # the footer, which is read first, is at the end
+                raise failure
+            return super().readinto(buffer)
+
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"text {i * i % 7919}" for i in range(50000)]}), path, use_dictionary=False)
+    with io.BufferedReader(Failing(path)) as file, pytest.raises(OSError, match=str(failure.args[-1])):
+        list(corpus._parquet_rows(str(path), file, TEXT))
 
 
 def test_a_parquet_file_that_ends_early_says_so_after_its_rows(tmp_path):
