@@ -7,6 +7,7 @@ on a machine that everybody takes for dead. What can be done only once is done b
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -116,8 +117,13 @@ def _described(counted: Tally) -> str:
 
 
 def _leftovers(folder: str) -> list[str]:
+    """What the run has left in PARTS. A storage service has no folder that could be removed as one, only its files."""
     parts = FileSystems.join(folder, PARTS)
-    return [parts] if FileSystems.exists(parts) else []
+    if FileSystems.exists(parts):
+        return [parts]
+    start = FileSystems.join(parts, "")
+    (match,) = FileSystems.match([re.sub(r"[\[*?]", "?", start) + "*"])  # Beam's globs cannot quote these
+    return [found.path for found in match.metadata_list if found.path.startswith(start)]
 
 
 def _lines(shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:
