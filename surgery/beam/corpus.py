@@ -13,6 +13,8 @@ from surgery.limits import LIMITS
 
 PARQUET = (".parquet", ".pq")
 ROWS_AT_ONCE = 8192
+BYTES_AT_ONCE = 2**20
+"""Bytes of a Parquet file that are read at once."""
 LONGEST = "text_characters"
 MOST_BYTES = 4
 """The most bytes of a character in UTF-8."""
@@ -141,7 +143,9 @@ def _parquet_rows(path: str, file: Any, columns: Columns) -> Iterator[Row | Reje
     wanted = list(dict.fromkeys([*columns.texts, *([columns.id] if columns.id else [])]))
     number = 0
     try:
-        for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_ONCE, columns=wanted):
+        # By default Arrow asks for the columns of the whole file at once, and holds their bytes to its end.
+        opened = pq.ParquetFile(file, pre_buffer=False, buffer_size=BYTES_AT_ONCE)
+        for batch in opened.iter_batches(ROWS_AT_ONCE, columns=wanted):
             values = {name: batch.column(name) for name in wanted}
             texts = [_strings(values[name]) for name in columns.texts]
             ids: Sequence[Any] = values[columns.id].to_pylist() if columns.id else [None] * len(batch)

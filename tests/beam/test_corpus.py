@@ -102,6 +102,26 @@ def test_parquet_gives_the_columns_asked_for_and_sets_nulls_and_other_types_asid
     ]
 
 
+@pytest.mark.parametrize("rows_of_a_group", [10000, 100000])
+def test_a_parquet_file_is_read_piece_by_piece(tmp_path, rows_of_a_group):
+    class Counted(io.FileIO):
+        count = 0
+
+        def readinto(self, buffer):
+            found = super().readinto(buffer)
+            self.count += found
+            return found
+
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"text {i:060}" for i in range(100000)]})
+    pq.write_table(table, path, row_group_size=rows_of_a_group, compression="none", use_dictionary=False)
+    with Counted(path) as raw, io.BufferedReader(raw) as file:
+        rows = corpus._parquet_rows(str(path), file, TEXT)
+        assert next(rows).line == 1
+        assert raw.count < path.stat().st_size / 2
+        assert sum(1 for _ in rows) == len(table) - 1
+
+
 def test_an_id_that_is_stored_as_bytes_is_a_text(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["x", "y"], "key": pa.array([b"one", b"t\xffwo"], pa.binary())}), path)
