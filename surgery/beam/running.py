@@ -18,7 +18,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from surgery.arguments import argument
-from surgery.beam.completing import complete, while_running
+from surgery.beam.completing import complete, remains, while_running
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.runners import Runner
@@ -177,10 +177,19 @@ def _local_engine(processes: int, file: Path) -> Any:
 
 
 def check_vacant(folder: str, record: str) -> None:
-    """Raises UsageError when a remote folder holds a finished run, or cannot be read."""
+    """Raises UsageError when a remote folder holds a run, or cannot be read.
+
+    Of a run that was killed, the list of its shards would be taken for the new run's, and shards that it has named
+    would stand beside the new ones.
+    """
     try:
         if FileSystems.exists(FileSystems.join(folder, record)):
             raise UsageError(f"writing to {folder}: it exists already", hint="choose another destination")
+        if left := remains(folder):
+            raise UsageError(
+                f"writing to {folder}: it has files of a run that has not finished: {left[0]}",
+                hint="if no run is writing them, remove them; or choose another destination",
+            )
     except (BeamIOError, ValueError) as error:
         raise UsageError(f"writing to {folder}: {error}", hint="is Beam's support for it installed?") from error
 

@@ -8,12 +8,14 @@ import pytest
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from surgery.beam.completing import complete, while_running, write_list
+from surgery.beam.completing import complete, discard, while_running, write_list
 from surgery.beam.corpus import Columns, Rejected, Row
 from surgery.beam.pipeline import SHARE_BYTES, Extraction, ReadFiles
+from surgery.beam.running import check_vacant
 from surgery.beam.shards import Layout, RejectedWriter, ShardWriter
 from surgery.beam.tally import Tally, tally, total
-from surgery.errors import ModuleError
+from surgery.errors import ModuleError, UsageError
+from surgery.jobs.extract import RECORD
 
 LAYOUT = Layout(("text",), False, (), ())
 ROWS = [Row("a.txt", number, None, (f"text {number}",)) for number in range(1, 7)]
@@ -106,6 +108,27 @@ def test_a_storage_service_without_folders_is_left_clean(name, tmp_path, monkeyp
     complete(folder, LAYOUT)
     files = ("part-00000-of-00001.parquet", "_rejected.jsonl")
     assert set(ObjectStore.names()) == {"objects://b/out1/_parts/other", *(f"{folder}/{file}" for file in files)}
+
+
+def test_a_run_that_was_killed_is_not_taken_for_the_next_one(tmp_path, monkeypatch):
+    """The first list of shards stays: the next run would publish the rows of the killed one."""
+    monkeypatch.setattr(ObjectStore, "root", tmp_path)
+    folder = "objects://b/out"
+    check_vacant(folder, RECORD)
+    with while_running(folder):
+        write_list(folder, [tally(ROWS[:3]), shard(folder, ROWS[:3])])
+        with pytest.raises(UsageError, match="files of a run that has not finished"):
+            check_vacant(folder, RECORD)
+    with pytest.raises(UsageError, match="files of a run that has not finished"):
+        check_vacant(folder, RECORD)
+    complete(folder, LAYOUT)  # and killed before the record was written
+    with pytest.raises(UsageError, match=r"objects://b/out/part-00000-of-00001\.parquet"):
+        check_vacant(folder, RECORD)
+    other = tmp_path / "b" / "out" / "notes.txt"
+    other.touch()
+    discard(folder)
+    check_vacant(folder, RECORD)
+    assert other.exists()
 
 
 @pytest.mark.parametrize(
