@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import zlib
@@ -116,6 +117,10 @@ def _lines(path: str, file: Any, longest: int) -> Iterator[Row | Rejected]:
     try:
         while line := file.readline(most):
             number += 1
+            if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                # The other lines would be texts of UTF-8 with null characters, and mean nothing.
+                yield Rejected(path, number, "not UTF-8: the whole file is UTF-16", line[:SHOWN])
+                return
             content, rest = line.rstrip(b"\r\n"), line
             while len(rest) == most and not rest.endswith(b"\n"):
                 rest = file.readline(most)

@@ -51,6 +51,14 @@ def test_a_byte_that_is_not_utf8_is_named_by_its_place_behind_a_byte_order_mark_
     assert [row.reason for row in read(path)] == ["not UTF-8: byte 0xff at position 5"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_utf16_has_no_texts(tmp_path, encoding):
+    """PowerShell writes such files. Behind the byte order mark, their lines are UTF-8 with null characters."""
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffone\ntwo\nthree\n".encode(encoding))
+    assert [(row.line, row.reason) for row in read(path)] == [(1, "not UTF-8: the whole file is UTF-16")]
+
+
 def test_gzip_is_read_by_its_name(tmp_path):
     path = tmp_path / "a.TXT.gz"
     path.write_bytes(gzip.compress(b"one\ntwo\n"))
