@@ -8,12 +8,13 @@ every axis that is as long as the batch's longest sequence is cut to the length 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from surgery.batching import MASK
+from surgery.errors import UsageError
 
 Arrays = Mapping[str, np.ndarray]
 Shape = Sequence[int | None]
@@ -120,11 +121,30 @@ def split(outputs: Arrays, requests: Sequence[Arrays], layout: Layout) -> list[d
     return answers
 
 
+def without_batch(outputs: Mapping[str, Shape | None], inputs: Iterable[Shape | None]) -> list[str]:
+    """The outputs that declare no row for each row of the inputs: no axis at all, or a first axis of another size.
+
+    A table of 100 rows cut into rows would give the third text the third row of the table.
+    """
+    batch = {shape[0] for shape in inputs if shape} | {None}
+    return [name for name, shape in outputs.items() if shape is not None and (not shape or shape[0] not in batch)]
+
+
+def check_rows(outputs: Arrays, count: int) -> None:
+    """Raises UsageError for an output of a run that has not one row for each of the `count` rows of the batch."""
+    for name, value in outputs.items():
+        if value.shape[:1] != (count,):
+            raise UsageError(
+                f"output {name} has the shape {list(value.shape)} for a batch of {count}",
+                hint="choose other outputs: of this one it is not known which row is whose",
+            )
+
+
 def split_texts(outputs: Arrays, shapes: Mapping[str, Shape | None]) -> list[dict[str, np.ndarray]]:
     """The rows of a signature that pads texts itself: arrays without the batch axis, cut to the tokens of the mask.
 
     `shapes` are the declared shapes. A free axis that is as long as the batch's longest row is a sequence axis. Without
-    an output `input_mask` of the shape [batch, seq], nothing is cut.
+    an output `input_mask` of the shape [batch, seq], nothing is cut. `check_rows` comes before.
     """
     count = rows_of(outputs)
     rows = [{key: value[number : number + 1] for key, value in outputs.items()} for number in range(count)]

@@ -7,9 +7,10 @@ on a machine that everybody takes for dead. What can be done only once is done b
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from apache_beam.io.filesystem import CompressionTypes
@@ -115,9 +116,30 @@ def _described(counted: Tally) -> str:
     return f"{counted.rows:,} texts and {counted.rejected:,} other lines (checksum {counted.checksum})"
 
 
+def remains(folder: str) -> list[str]:
+    """Files of a run in a folder, whether it has finished or not: a second run must not take them for its own."""
+    lists = [path for name in (REJECTED, LIST) if FileSystems.exists(path := FileSystems.join(folder, name))]
+    return [*_matching(folder, "part-*.parquet"), *lists, *_matching(FileSystems.join(folder, PARTS), "*")]
+
+
+def discard(folder: str) -> None:
+    """Removes what a run that has failed leaves in a folder, as far as that is possible."""
+    for path in remains(folder):
+        with suppress(Exception):  # each file system has errors of its own, and the run's is the one to show
+            FileSystems.delete([path])
+
+
 def _leftovers(folder: str) -> list[str]:
+    """What the run has left in PARTS. A storage service has no folder that could be removed as one, only its files."""
     parts = FileSystems.join(folder, PARTS)
-    return [parts] if FileSystems.exists(parts) else []
+    return [parts] if FileSystems.exists(parts) else _matching(parts, "*")
+
+
+def _matching(folder: str, name: str) -> list[str]:
+    """The files in a folder whose names match a glob."""
+    start = FileSystems.join(folder, "")
+    (match,) = FileSystems.match([re.sub(r"[\[*?]", "?", start) + name])  # Beam's globs cannot quote these
+    return [found.path for found in match.metadata_list if found.path.startswith(start)]
 
 
 def _lines(shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import zlib
@@ -13,6 +14,8 @@ from surgery.limits import LIMITS
 
 PARQUET = (".parquet", ".pq")
 ROWS_AT_ONCE = 8192
+BYTES_AT_ONCE = 2**20
+"""Bytes of a Parquet file that are read at once."""
 LONGEST = "text_characters"
 MOST_BYTES = 4
 """The most bytes of a character in UTF-8."""
@@ -91,7 +94,8 @@ def read_rows(path: str, columns: Columns, folder: str = "") -> Iterator[Row | R
     """The rows of one file in their order, and the lines that are no text. Beam's file systems open `path`.
 
     A relative path is opened from `folder`, by default the current one: workers may have another. A damaged file gives
-    the rows before the damage and one Rejected for the rest.
+    the rows before the damage and one Rejected for the rest. Raises OSError for a file that the disk or the network
+    does not give.
     """
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
@@ -113,6 +117,10 @@ def _lines(path: str, file: Any, longest: int) -> Iterator[Row | Rejected]:
     try:
         while line := file.readline(most):
             number += 1
+            if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                # The other lines would be texts of UTF-8 with null characters, and mean nothing.
+                yield Rejected(path, number, "not UTF-8: the whole file is UTF-16", line[:SHOWN])
+                return
             content, rest = line.rstrip(b"\r\n"), line
             while len(rest) == most and not rest.endswith(b"\n"):
                 rest = file.readline(most)
@@ -126,7 +134,8 @@ def _lines(path: str, file: Any, longest: int) -> Iterator[Row | Rejected]:
                 else:
                     yield Row(path, number, None, (text,))
             except UnicodeDecodeError as error:
-                reason = f"not UTF-8: byte 0x{content[error.start]:02x} at position {error.start}"
+                start = error.start + len(content) - len(error.object)  # which lacks the byte order mark
+                reason = f"not UTF-8: byte 0x{content[start]:02x} at position {start}"
                 yield Rejected(path, number, reason, content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         yield Rejected(path, number + 1, f"the gzip file is damaged from here on: {error}", b"")
@@ -139,7 +148,9 @@ def _parquet_rows(path: str, file: Any, columns: Columns) -> Iterator[Row | Reje
     wanted = list(dict.fromkeys([*columns.texts, *([columns.id] if columns.id else [])]))
     number = 0
     try:
-        for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_ONCE, columns=wanted):
+        # By default Arrow asks for the columns of the whole file at once, and holds their bytes to its end.
+        opened = pq.ParquetFile(file, pre_buffer=False, buffer_size=BYTES_AT_ONCE)
+        for batch in opened.iter_batches(ROWS_AT_ONCE, columns=wanted):
             values = {name: batch.column(name) for name in wanted}
             texts = [_strings(values[name]) for name in columns.texts]
             ids: Sequence[Any] = values[columns.id].to_pylist() if columns.id else [None] * len(batch)
@@ -148,8 +159,11 @@ def _parquet_rows(path: str, file: Any, columns: Columns) -> Iterator[Row | Reje
                 if reason := _fault(given, columns.texts, columns.longest):
                     yield Rejected(path, number, reason, repr(given)[:SHOWN].encode("utf-8", "backslashreplace"))
                 else:
-                    yield Row(path, number, None if identifier is None else str(identifier), given)
+                    yield Row(path, number, _identifier(identifier), given)
     except (pa.ArrowInvalid, OSError) as error:
+        # Arrow's own error has no number. Any other one is the disk's or the network's, and the file may be whole.
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise
         yield Rejected(path, number + 1, f"the Parquet file is damaged from here on: {error}", b"")
 
 
@@ -163,6 +177,13 @@ def _strings(column: Any) -> list[Any]:
             except UnicodeDecodeError:
                 continue
     return list(found)
+
+
+def _identifier(value: Any) -> str | None:
+    """The value of an id column as text: Arrow keeps a text as bytes where its writer did not say that it is one."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return None if value is None else str(value)
 
 
 def _too_long(longest: int) -> str:

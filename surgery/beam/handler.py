@@ -48,7 +48,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedSignature"]):
 
     Raises (in the worker):
         ModuleError: The path cannot be opened, or is no SavedModel.
-        UsageError: The signature or an output does not exist.
+        UsageError: The signature or an output does not exist, or an output has no row for each example.
         UntrustedError: The SavedModel could do more than compute, and `trust` is False.
     """
 

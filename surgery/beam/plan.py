@@ -9,6 +9,7 @@ from pathlib import Path
 from surgery import limits
 from surgery.arguments import argument
 from surgery.batching import MASK, WORD_IDS
+from surgery.batching.sharing import without_batch
 from surgery.beam import running
 from surgery.beam.arrow import column_type
 from surgery.beam.corpus import LONGEST, Columns, Corpus
@@ -18,6 +19,7 @@ from surgery.errors import UsageError
 from surgery.export.text_facts import MOST_TOKENS, read_text_facts, read_vocabulary
 from surgery.export.text_signatures import TextSignatures
 from surgery.module import InspectedModule, SignatureInfo
+from surgery.wording import shape_text
 
 
 def plan_extraction(
@@ -86,13 +88,22 @@ def _text_columns(asked: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...
             raise UsageError(
                 f"{argument('columns', text)}: expected INPUT=COLUMN, with INPUT one of {', '.join(inputs)}",
             )
+        if named[name]:
+            raise UsageError(
+                f"{argument('columns', text)}: the input {name} has the column {named[name]} already",
+                hint="an input has the texts of one column; for pairs of texts, choose a signature that takes them",
+            )
         named[name] = column
     return tuple(column or name for name, column in named.items())
 
 
 def _check_layout(layout: Layout, signature: SignatureInfo) -> None:
+    shapes = {tensor.key: tensor.shape for tensor in layout.outputs}
+    unbatched = without_batch(shapes, (tensor.shape for tensor in signature.inputs))
     for tensor in layout.outputs:
         try:
+            if tensor.key in unbatched:
+                raise ValueError(f"{shape_text(tensor.shape)} has no row for each text")
             column_type(tensor)
         except ValueError as error:
             raise UsageError(

@@ -18,7 +18,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from surgery.arguments import argument
-from surgery.beam.completing import complete, while_running
+from surgery.beam.completing import complete, remains, while_running
 from surgery.beam.corpus import Columns, is_parquet
 from surgery.beam.pipeline import Extraction, build
 from surgery.beam.runners import Runner
@@ -33,26 +33,43 @@ EVERY = 0.25
 
 
 def find_files(patterns: Sequence[str]) -> dict[str, int]:
-    """The files that paths and globs name, each once, and their bytes.
+    """The files that paths and globs name, and their bytes. Each file is named once, by its first spelling.
 
+    A path of this machine that exists is a file, even if it has characters of globs, such as `texts[1].txt`.
     Raises UsageError for a path or glob without a file.
     """
     found: dict[str, int] = {}
+    known: set[str] = set()
     for pattern in patterns:
-        if "://" not in pattern and Path(pattern).is_dir():
-            raise UsageError(f"reading {pattern}: it is a folder", hint=f"name its files: '{pattern.rstrip('/')}/*'")
-        try:
-            (match,) = FileSystems.match([pattern])
-        except (BeamIOError, ValueError) as error:
-            raise UsageError(f"reading {pattern}: {error}") from error
-        sizes = {metadata.path: metadata.size_in_bytes for metadata in match.metadata_list}
+        sizes = _matching(pattern)
         if not sizes:
             raise UsageError(f"reading {pattern}: there is no such file", hint="give files or a glob in quotes")
-        found.update(sorted(sizes.items()))
+        for path, size in sorted(sizes.items()):
+            place = path if "://" in path else os.path.abspath(path)
+            if place not in known:
+                known.add(place)
+                found[path] = size
     for path in found:
         if "://" not in path and not os.access(path, os.R_OK):
             raise UsageError(f"reading {path}: not permitted", hint="check its permissions")
     return found
+
+
+def _matching(pattern: str) -> dict[str, int]:
+    """The files that one path or glob names, and their bytes."""
+    here = "://" not in pattern
+    if here and Path(pattern).is_dir():
+        raise UsageError(f"reading {pattern}: it is a folder", hint=f"name its files: '{pattern.rstrip('/')}/*'")
+    if here and Path(pattern).is_file():
+        return {pattern: os.path.getsize(pattern)}
+    # Beam finds nothing for a glob that names no folder.
+    bare = here and not os.path.dirname(pattern)
+    try:
+        (match,) = FileSystems.match([os.path.join(os.curdir, pattern) if bare else pattern])
+    except (BeamIOError, ValueError) as error:
+        raise UsageError(f"reading {pattern}: {error}") from error
+    found = {metadata.path: metadata.size_in_bytes for metadata in match.metadata_list}
+    return {os.path.normpath(path): size for path, size in found.items()} if bare else found
 
 
 def check_columns(files: Iterable[str], columns: Columns, *, named: bool) -> None:
@@ -160,10 +177,19 @@ def _local_engine(processes: int, file: Path) -> Any:
 
 
 def check_vacant(folder: str, record: str) -> None:
-    """Raises UsageError when a remote folder holds a finished run, or cannot be read."""
+    """Raises UsageError when a remote folder holds a run, or cannot be read.
+
+    Of a run that was killed, the list of its shards would be taken for the new run's, and shards that it has named
+    would stand beside the new ones.
+    """
     try:
         if FileSystems.exists(FileSystems.join(folder, record)):
             raise UsageError(f"writing to {folder}: it exists already", hint="choose another destination")
+        if left := remains(folder):
+            raise UsageError(
+                f"writing to {folder}: it has files of a run that has not finished: {left[0]}",
+                hint="if no run is writing them, remove them; or choose another destination",
+            )
     except (BeamIOError, ValueError) as error:
         raise UsageError(f"writing to {folder}: {error}", hint="is Beam's support for it installed?") from error
 

@@ -13,14 +13,15 @@ from surgery.comparing.numbers import Numbers
 from surgery.comparing.operations import Operations
 from surgery.comparing.pairing import BESIDE
 from surgery.comparing.sides import Side
-from surgery.comparing.weights import EQUAL, Weight
+from surgery.comparing.weights import EQUAL, UNREADABLE, Weight
 from surgery.results import Result
 
-SAME, RELAID, OTHER_DTYPE, OTHER = (
+SAME, RELAID, OTHER_DTYPE, OTHER, UNKNOWN = (
     "the same weights",
     "the same weights in another layout",
     "the same numbers in another dtype",
     "different weights",
+    "not all weights could be compared",
 )
 
 
@@ -113,8 +114,10 @@ class Difference(Result, report="diff"):
         core = [weight for weight in own if not weight.pair.group.startswith(".")]
         if not core:
             return None
-        if any(weight.state != EQUAL for weight in core):
+        if any(weight.state not in (EQUAL, UNREADABLE) for weight in core):
             return OTHER
+        if any(weight.state == UNREADABLE for weight in core):
+            return UNKNOWN
         said = OTHER_DTYPE if not all(weight.same for weight in core) else SAME
         said = RELAID if said == SAME and any(weight.relaid for weight in core) else said
         excepted = dict.fromkeys(w.pair.group for w in own if w.pair.group.startswith(".") and not w.same)

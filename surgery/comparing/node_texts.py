@@ -101,7 +101,12 @@ class NodeTexts:
         return self._bodies[name]
 
     def _digest(self, function: Any) -> bytes:
-        parts = [b"in", *(f"{argument.name} {argument.type}".encode() for argument in function.signature.input_arg)]
+        signature = function.signature
+        parts = [
+            part
+            for kind, arguments in ((b"in", signature.input_arg), (b"out", signature.output_arg))
+            for part in (kind, *(f"{argument.name} {argument.type}".encode() for argument in arguments))
+        ]
         for node in sorted(function.node_def, key=lambda node: str(node.name)):
             parts += [node.name.encode(), node.op.encode(), *(feed.encode() for feed in node.input), b"attributes"]
             parts += [

@@ -88,7 +88,10 @@ def compare_numbers(battery: Sequence[Batch], a: ModuleRecording, b: ModuleRecor
     return Numbers(
         batches=len(battery),
         outputs=compare(battery, left, right),
-        only_a=tuple(sorted(names[0] - shared)),
-        only_b=tuple(sorted(names[1] - shared)),
-        lacking={**a.lacking, **b.lacking},
+        only_a=tuple(sorted(names[0] - shared - b.lacking.keys())),
+        only_b=tuple(sorted(names[1] - shared - a.lacking.keys())),
+        lacking={
+            name: tuple(dict.fromkeys((*a.lacking.get(name, ()), *b.lacking.get(name, ()))))
+            for name in (*a.lacking, *(name for name in b.lacking if name not in a.lacking))
+        },
     )

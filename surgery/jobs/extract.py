@@ -123,12 +123,16 @@ def extract_features(
 
 def _into(destination: str, record: dict[str, Any], run: Run, overwrite: bool) -> Ran:
     """Runs into a staging folder, which is then published. In a remote folder, the record is written last instead."""
-    from surgery.beam import running
+    from surgery.beam import completing, running
 
     if "://" in destination:
         running.check_vacant(destination, RECORD)
-        summary, seconds = run(destination, None)
-        running.write_record(destination, RECORD, {**record, **summary})
+        try:
+            summary, seconds = run(destination, None)
+            running.write_record(destination, RECORD, {**record, **summary})
+        except BaseException:
+            completing.discard(destination)
+            raise
         return summary, seconds
     place = choose_destination(Path(destination), "", overwrite=overwrite, known_by=RECORD)
     with staging(place) as staged, scratch_folder() as reports:

@@ -18,7 +18,20 @@ from google.protobuf import message
 from surgery.batching import MASK
 from surgery.batching.bounds import check_values
 from surgery.batching.probing import prove
-from surgery.batching.sharing import Arrays, Layout, Shape, group, is_matrix, join, length_of, split, split_texts
+from surgery.batching.sharing import (
+    Arrays,
+    Layout,
+    Shape,
+    check_rows,
+    group,
+    is_matrix,
+    join,
+    length_of,
+    rows_of,
+    split,
+    split_texts,
+    without_batch,
+)
 from surgery.batching.token_arrays import exactly
 from surgery.errors import ModuleError, UsageError
 from surgery.formats import saved_model as saved_model_pb
@@ -34,8 +47,9 @@ from surgery.tf.token_types import token_types
 class LoadedSignature:
     """A signature that has been loaded, with the outputs wanted of it (None for all).
 
-    Raises ModuleError when the SavedModel cannot be loaded, UsageError for a signature or output that it lacks, and
-    UntrustedError for a SavedModel that is not clean, unless `trust` says to run it all the same.
+    Raises ModuleError when the SavedModel cannot be loaded, UsageError for a signature or output that it lacks and for
+    an output without a row for each example, and UntrustedError for a SavedModel that is not clean, unless `trust` says
+    to run it all the same.
     """
 
     def __init__(
@@ -73,10 +87,17 @@ class LoadedSignature:
                 f"opening {saved_model}: its signature {signature} has no output {', '.join(missing)}",
                 hint="it has " + ", ".join(sorted(self._shapes)),
             )
+        shapes = {name: self._shapes[name] for name in self._wanted}
+        if unbatched := without_batch(shapes, (given.shape for given in self._inputs.values())):
+            raise UsageError(
+                f"opening {saved_model}: outputs of its signature {signature} have no row for each example: "
+                + ", ".join(f"{name} {list(shapes[name] or ())}" for name in unbatched),
+                hint="choose other outputs: it has " + ", ".join(sorted(self._shapes.keys() - set(unbatched))),
+            )
         self._token_types = token_types(saved_model)
         self._layout: Layout | None = None  # learned from the first batch whose examples differ in length
         fetched = {*self._wanted, MASK} if is_matrix(self._shapes.get(MASK)) else set(self._wanted)
-        self._run = self._session.signature(signature, sorted(fetched))
+        self._computed = self._session.signature(signature, sorted(fetched))
 
     def run(self, examples: Sequence[Any]) -> list[dict[str, np.ndarray]]:
         """The wanted outputs of each example, by name, without the batch axis and without padding.
@@ -97,6 +118,12 @@ class LoadedSignature:
     def check(self, inputs: Arrays) -> None:
         """Raises UsageError for values in a batch that BERT's inputs cannot have, and names the row."""
         check_values(inputs, self._token_types)
+
+    def _run(self, batch: Arrays) -> Arrays:
+        """The outputs of a batch. Raises UsageError for one that has not as many rows."""
+        outputs = self._computed(batch)
+        check_rows(outputs, rows_of(batch))
+        return outputs
 
     def _by_input(self, example: Any) -> dict[str, Any]:
         given = dict(example) if isinstance(example, Mapping) else {next(iter(self._inputs)): example}
@@ -177,6 +204,9 @@ class _Input:
         return np.asarray(value, self.dtype)
 
     def stack(self, values: Sequence[Any]) -> np.ndarray:
+        """Scalars of one input for several rows. Raises as `array` does."""
+        if np.dtype(self.dtype) != object:
+            return self.array(values)
         # Tokenizers read UTF-8, whatever the locale is.
         return np.array([v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in values], self.dtype)
 

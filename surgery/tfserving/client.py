@@ -122,14 +122,19 @@ def write(tensor, dtype, value):
     if dtype == "string":
         tensor.string_val.extend(v if isinstance(v, bytes) else v.encode() for v in values)
     elif dtype == "bfloat16":
-        tensor.tensor_content = b"".join(struct.pack("<f", v)[2:] for v in values)
+        bits = [struct.unpack("<I", struct.pack("<f", v))[0] for v in values]
+        # Rounds to the nearest, and a tie to the even one.
+        tensor.tensor_content = struct.pack(f"<{{len(bits)}}H", *((b + 0x7FFF + (b >> 16 & 1)) >> 16 for b in bits))
     else:
         tensor.tensor_content = struct.pack(f"<{{len(values)}}{{code}}", *values)
 
 
 def read(tensor):
-    """The Tensor of a message."""
-    dtype, (_, code, field) = next((name, row) for name, row in DTYPES.items() if row[0] == tensor.dtype)
+    """The Tensor of a message. Raises ValueError for a dtype that is none of DTYPES: name other OUTPUTS then."""
+    found = [(name, code, field) for name, (number, code, field) in DTYPES.items() if number == tensor.dtype]
+    if not found:
+        raise ValueError(f"an output has the dtype number {{tensor.dtype}}, none of DTYPES: name other OUTPUTS")
+    ((dtype, code, field),) = found
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     count = 1
     for size in shape:
@@ -165,6 +170,8 @@ if __name__ == "__main__":
         found = predict(*sys.argv[1:2] or [ADDRESS], label=(sys.argv[2:] or [LABEL])[0])
     except grpc.RpcError as error:
         sys.exit(f"{{error.code().name}}: {{error.details()}}")
+    except ValueError as error:
+        sys.exit(str(error))
     for name, tensor in sorted(found.items()):
         name = name if name.isprintable() else ascii(name)
         print(name, tensor.dtype, tensor.shape, tensor.values[:3], "...")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from surgery.batching.probing import Tensor, learn_layout, prove
-from surgery.batching.sharing import Layout, group, join, split, split_texts
+from surgery.batching.sharing import Layout, check_rows, group, join, split, split_texts, without_batch
+from surgery.errors import UsageError
 
 INT = np.dtype(np.int32)
 FLOAT = np.dtype(np.float32)
@@ -207,3 +208,17 @@ def test_the_rows_of_texts_are_cut_to_their_own_tokens_along_free_axes_only():
     assert second["score"] == 2.0
     without = {key: shape for key, shape in shapes.items() if key != "input_mask"}
     assert split_texts({key: outputs[key] for key in without}, without)[1]["states"].shape == (4, 4)
+
+
+def test_an_output_whose_first_axis_is_not_the_batch_is_not_cut_into_rows():
+    outputs = {"pooled": (None, 8), "names": (3,), "table": (100, 8), "loss": (), "one": (1, 8), "unknown": None}
+    assert without_batch(outputs, [(None,), (None, None)]) == ["names", "table", "loss", "one"]
+    assert without_batch(outputs, [(1, None)]) == ["names", "table", "loss"]
+    assert without_batch(outputs, [None]) == ["names", "table", "loss", "one"]
+
+
+@pytest.mark.parametrize("shape", [(), (2, 8), (4,)])
+def test_a_run_that_returns_more_or_fewer_rows_than_it_got_is_refused(shape):
+    check_rows({"pooled": np.zeros((3, 8)), "score": np.zeros(3)}, 3)
+    with pytest.raises(UsageError, match=r"output other has the shape .* for a batch of 3"):
+        check_rows({"pooled": np.zeros((3, 8)), "other": np.zeros(shape)}, 3)

@@ -1,16 +1,21 @@
 """The end of a run: what was read must be what was written, whatever the engine did, and whatever runs again."""
 
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.io.filesystem import FileMetadata
+from apache_beam.io.localfilesystem import LocalFileSystem
 
-from surgery.beam.completing import complete, while_running, write_list
+from surgery.beam.completing import complete, discard, while_running, write_list
 from surgery.beam.corpus import Columns, Rejected, Row
 from surgery.beam.pipeline import SHARE_BYTES, Extraction, ReadFiles
+from surgery.beam.running import check_vacant
 from surgery.beam.shards import Layout, RejectedWriter, ShardWriter
 from surgery.beam.tally import Tally, tally, total
-from surgery.errors import ModuleError
+from surgery.errors import ModuleError, UsageError
+from surgery.jobs.extract import RECORD
 
 LAYOUT = Layout(("text",), False, (), ())
 ROWS = [Row("a.txt", number, None, (f"text {number}",)) for number in range(1, 7)]
@@ -47,6 +52,83 @@ def test_whole_shards_get_their_names_in_the_order_of_their_rows(tmp_path):
     names = ["_rejected.jsonl", "part-00000-of-00002.parquet", "part-00001-of-00002.parquet"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert json.loads((tmp_path / "_rejected.jsonl").read_text())["content"] == "\\xff"
+
+
+class ObjectStore(LocalFileSystem):
+    """A storage service: names have slashes, and there are no folders. Its objects are kept in `root`."""
+
+    root = Path()
+
+    @classmethod
+    def scheme(cls):
+        return "objects"
+
+    def has_dirs(self):
+        return False
+
+    def join(self, base, *parts):
+        return "/".join([base.rstrip("/"), *parts])
+
+    def exists(self, path):
+        return self._local(path).is_file()
+
+    def open(self, path, *options, **named):
+        return super().open(str(self._local(path)), *options, **named)
+
+    def create(self, path, *options, **named):
+        return super().create(str(self._local(path)), *options, **named)
+
+    def rename(self, sources, destinations):
+        super().rename([str(self._local(path)) for path in sources], [str(self._local(path)) for path in destinations])
+
+    def delete(self, paths):
+        for path in paths:
+            self._local(path).unlink()
+
+    def _list(self, dir_or_prefix):
+        return [FileMetadata(name, 0) for name in self.names() if name.startswith(dir_or_prefix)]
+
+    @classmethod
+    def names(cls):
+        return [f"objects://{path.relative_to(cls.root).as_posix()}" for path in cls.root.rglob("*") if path.is_file()]
+
+    def _local(self, path):
+        return self.root / path.removeprefix("objects://")
+
+
+@pytest.mark.parametrize("name", ["out", "out[1]"])
+def test_a_storage_service_without_folders_is_left_clean(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(ObjectStore, "root", tmp_path)
+    folder, other = f"objects://b/{name}", tmp_path / "b" / "out1" / "_parts" / "other"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    with while_running(folder):
+        shard(folder, ROWS)  # of a worker that died
+        write_list(folder, [*READ, shard(folder, ROWS), rejected(folder)])
+    complete(folder, LAYOUT)
+    files = ("part-00000-of-00001.parquet", "_rejected.jsonl")
+    assert set(ObjectStore.names()) == {"objects://b/out1/_parts/other", *(f"{folder}/{file}" for file in files)}
+
+
+def test_a_run_that_was_killed_is_not_taken_for_the_next_one(tmp_path, monkeypatch):
+    """The first list of shards stays: the next run would publish the rows of the killed one."""
+    monkeypatch.setattr(ObjectStore, "root", tmp_path)
+    folder = "objects://b/out"
+    check_vacant(folder, RECORD)
+    with while_running(folder):
+        write_list(folder, [tally(ROWS[:3]), shard(folder, ROWS[:3])])
+        with pytest.raises(UsageError, match="files of a run that has not finished"):
+            check_vacant(folder, RECORD)
+    with pytest.raises(UsageError, match="files of a run that has not finished"):
+        check_vacant(folder, RECORD)
+    complete(folder, LAYOUT)  # and killed before the record was written
+    with pytest.raises(UsageError, match=r"objects://b/out/part-00000-of-00001\.parquet"):
+        check_vacant(folder, RECORD)
+    other = tmp_path / "b" / "out" / "notes.txt"
+    other.touch()
+    discard(folder)
+    check_vacant(folder, RECORD)
+    assert other.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Reading a corpus: every line is a text or set aside with its place and the reason; none is lost."""
 
+import errno
 import gzip
+import io
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from surgery.beam import corpus
 from surgery.beam.corpus import Columns, Rejected, Row, read_rows
 
 TEXT = Columns(("text",))
@@ -40,6 +43,20 @@ def test_a_line_that_is_not_utf8_is_set_aside_and_the_next_is_read(tmp_path):
     assert isinstance(two, Rejected)
     assert two == Rejected(str(path), 2, "not UTF-8: byte 0xff at position 1", b"t\xffwo")
     assert (one.texts, three.texts, three.line) == (("one",), ("three",), 3)
+
+
+def test_a_byte_that_is_not_utf8_is_named_by_its_place_behind_a_byte_order_mark_too(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfab\xff\n")
+    assert [row.reason for row in read(path)] == ["not UTF-8: byte 0xff at position 5"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_utf16_has_no_texts(tmp_path, encoding):
+    """PowerShell writes such files. Behind the byte order mark, their lines are UTF-8 with null characters."""
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffone\ntwo\nthree\n".encode(encoding))
+    assert [(row.line, row.reason) for row in read(path)] == [(1, "not UTF-8: the whole file is UTF-16")]
 
 
 def test_gzip_is_read_by_its_name(tmp_path):
@@ -91,6 +108,46 @@ def test_parquet_gives_the_columns_asked_for_and_sets_nulls_and_other_types_asid
         "column key: null",
         "column key: no string",
     ]
+
+
+@pytest.mark.parametrize("rows_of_a_group", [10000, 100000])
+def test_a_parquet_file_is_read_piece_by_piece(tmp_path, rows_of_a_group):
+    class Counted(io.FileIO):
+        count = 0
+
+        def readinto(self, buffer):
+            found = super().readinto(buffer)
+            self.count += found
+            return found
+
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"text {i:060}" for i in range(100000)]})
+    pq.write_table(table, path, row_group_size=rows_of_a_group, compression="none", use_dictionary=False)
+    with Counted(path) as raw, io.BufferedReader(raw) as file:
+        rows = corpus._parquet_rows(str(path), file, TEXT)
+        assert next(rows).line == 1
+        assert raw.count < path.stat().st_size / 2
+        assert sum(1 for _ in rows) == len(table) - 1
+
+
+def test_an_id_that_is_stored_as_bytes_is_a_text(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x", "y"], "key": pa.array([b"one", b"t\xffwo"], pa.binary())}), path)
+    assert [row.id for row in read(path, Columns(("text",), "key"))] == ["one", "t\\xffwo"]
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), ConnectionResetError("by peer")])
+def test_a_parquet_file_that_cannot_be_read_to_its_end_is_not_taken_for_a_damaged_one(tmp_path, failure):
+    class Failing(io.FileIO):
+        def readinto(self, buffer):
+            if self.tell() < 1000:  # the footer, which is read first, is at the end
+                raise failure
+            return super().readinto(buffer)
+
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"text {i * i % 7919}" for i in range(50000)]}), path, use_dictionary=False)
+    with io.BufferedReader(Failing(path)) as file, pytest.raises(OSError, match=str(failure.args[-1])):
+        list(corpus._parquet_rows(str(path), file, TEXT))
 
 
 def test_a_parquet_file_that_ends_early_says_so_after_its_rows(tmp_path):

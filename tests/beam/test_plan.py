@@ -9,24 +9,27 @@ from typing import Any
 import pytest
 
 from surgery.beam.corpus import Corpus
-from surgery.beam.plan import plan_extraction
+from surgery.beam.plan import _text_columns, plan_extraction
 from surgery.errors import UsageError
 from surgery.export.manifest import MANIFEST
 from surgery.module import SignatureInfo, TensorInfo
 
 POOLED, SEQUENCE, MEAN = "pooled_output", "sequence_output", "mean"
+TABLE = "word_table"
+"""An output without a row for each text."""
 SIGNATURES = {
     "text": (POOLED, SEQUENCE),
     "text_pair": (POOLED, SEQUENCE),
     "wide_text": (POOLED, MEAN),
     "cls_text": (POOLED,),
     "depth_1_text": (SEQUENCE,),
+    "table_text": (POOLED, TABLE),
 }
 PACKED = {"wide_text": [], "cls_text": [], "depth_1_text": [SEQUENCE]}
 
 
-def tensor(key: str, dtype: str, *shape: int | None) -> TensorInfo:
-    return TensorInfo(key=key, name=f"{key}:0", dtype=dtype, shape=(None, *shape))
+def tensor(key: str, dtype: str, *shape: int | None, rows: int | None = None) -> TensorInfo:
+    return TensorInfo(key=key, name=f"{key}:0", dtype=dtype, shape=(rows, *shape))
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def chosen(tmp_path):
             SignatureInfo(
                 name=name,
                 inputs=tuple(tensor(key, "string") for key in ("text", "text_pair")[: 1 + name.endswith("pair")]),
-                outputs=tuple(tensor(key, "float32", 8) for key in keys),
+                outputs=tuple(tensor(key, "float32", 8, rows=100 if key == TABLE else None) for key in keys),
             )
             for name, keys in SIGNATURES.items()
         )
@@ -77,3 +80,17 @@ def test_a_signature_that_is_named_is_run(chosen):
 def test_an_output_that_only_other_signatures_have_is_refused_with_those_that_text_has(chosen):
     with pytest.raises(UsageError, match="pooled_output, sequence_output"):
         chosen([MEAN], None)
+
+
+def test_an_output_without_a_row_for_each_text_is_no_column(chosen):
+    assert chosen([POOLED], PACKED, "table_text") == "table_text"
+    for outputs in (None, [TABLE]):
+        with pytest.raises(UsageError, match=r"word_table of the signature table_text fits no column: \[100, 8\]"):
+            chosen(outputs, PACKED, "table_text")
+
+
+@pytest.mark.parametrize("asked", [("title", "body"), ("text=title", "text=body"), ("text=title", "body")])
+def test_a_second_column_for_one_input_is_refused(asked):
+    with pytest.raises(UsageError, match="the input text has the column title already"):
+        _text_columns(asked, ["text"])
+    assert _text_columns(["text_pair=b", "text=a"], ["text", "text_pair"]) == ("a", "b")

@@ -441,6 +441,15 @@ def test_numbers_are_of_clean_modules_that_are_explained(modules, tmp_path):
         surgery.diff(modules("g3_small"), other_model(tmp_path / "other", dict), numbers=True)
 
 
+def test_weights_that_cannot_be_compared_are_not_called_different(modules):
+    found = surgery.diff(modules("g3_small"), modules("g3_small"), only="variables")
+    unread = replace(found.weights[0], state="not compared", reason="nothing says how large heads is")
+    some = replace(found, weights=(unread, *found.weights[1:]))
+    assert (some.verdict, some.same) == ("not all weights could be compared", False)
+    changed = replace(found.weights[1], state="changed")
+    assert replace(some, weights=(unread, changed)).verdict == "different weights"
+
+
 def test_a_variable_whose_name_begins_with_a_dot_has_a_verdict(modules):
     """Its group, the beginning of its name, is empty."""
     found = surgery.diff(modules("hf_bert"), modules("hf_bert"), only="variables")

@@ -10,6 +10,8 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import ml_dtypes
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from google.protobuf import text_format
@@ -357,6 +359,29 @@ def test_a_reply_without_tensors_is_its_model_spec():
 def test_the_largest_is_found_at_either_end(most):
     assert largest(lambda rows: rows <= most) == most
     assert LIMIT == 4194304
+
+
+@pytest.fixture
+def program(versioned):
+    """The names of the printed client's module."""
+    found = {"__name__": "client"}
+    exec(surgery.serving(versioned).files["client.py"], found)
+    return found
+
+
+def test_the_client_rounds_numbers_of_bfloat16_as_everybody_does(program):
+    numbers = np.random.default_rng(3).normal(size=500).astype(np.float32)
+    ties = np.arange(64, dtype=np.float32) / 256 + 1  # halfway, every second one
+    tensor = program["CLASSES"]["Tensor"]()
+    given = [*numbers.tolist(), *ties.tolist(), float("inf"), 3.4e38]
+    program["write"](tensor, "bfloat16", given)
+    assert tensor.tensor_content == np.array(given, ml_dtypes.bfloat16).tobytes()
+
+
+def test_a_reply_of_a_dtype_that_the_client_does_not_know_says_so(program):
+    reply = program["CLASSES"]["Tensor"](dtype=8)  # complex64
+    with pytest.raises(ValueError, match="dtype number 8, none of DTYPES: name other OUTPUTS"):
+        program["read"](reply)
 
 
 def signature(*inputs):

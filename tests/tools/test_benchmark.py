@@ -19,11 +19,12 @@ from scripts.tools.benchmark import inference, matrix_products, models, page, re
 from scripts.tools.benchmark.fixture import Fixture
 from scripts.tools.benchmark.grid import make_grid
 from scripts.tools.benchmark.plot import BAR, draw
-from scripts.tools.benchmark.programs import worker
+from scripts.tools.benchmark.programs import time_families, worker
 from scripts.tools.benchmark.programs.inputs import FULL, HALF, Case, lengths_of, make_inputs
 from scripts.tools.benchmark.sides import FUSED, MATMULS, ONNX, OPENVINO, POOLED, SIDES, SOURCE, SOURCE_AGAIN, TORCH
 from scripts.tools.benchmark.targets import targets_of
 from scripts.tools.benchmark.workers import Worker, WorkerFailed
+from surgery.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "support" / "fake_model.py"
@@ -115,6 +116,10 @@ def test_a_worker_times_only_the_call_and_says_what_differs():
     assert worker.difference({"a": sequence}, {"b": moved}, mask) == "a is missing; found b"
     assert "has the shape [1, 4]" in worker.difference({"a": sequence}, {"a": moved[..., 0]}, mask)
     assert "off by nan" in worker.difference({"a": sequence}, {"a": moved * np.nan}, mask)
+
+
+def test_the_encoder_of_every_family_can_be_made():
+    assert set(time_families.ARGUMENTS) == {family.name for family in FAMILIES}
 
 
 def test_a_worker_that_ends_says_why():

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import surgery
+from scripts.tools.runtimes import request
 from scripts.tools.runtimes.programs import exchange
 from tests.support.builders import model_garden
 from tests.support.conversions import few_batches
@@ -115,6 +116,21 @@ def holds_everywhere(row, export):
     assert all(signature["loads"] for signature in row["signatures"])
     assert row["alive"] == row["names"] == names(export)
     assert sum(len(signature["outputs"]) for signature in row["signatures"]) == row["names"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "longest"),
+    [
+        ({"vocab_size": 9, "max_position_embeddings": 7}, 7),  # DistilBERT's, without token types
+        ({"vocab_size": 9, "max_position_embeddings": 7, "type_vocab_size": 1, "pad_token_id": 1}, 5),  # RoBERTa's
+    ],
+)
+def test_requests_fit_every_family(architecture, longest, tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "surgery.json").write_text(json.dumps({"architecture": architecture}))
+    batches = request._tokens(tmp_path)
+    assert [batch["input_word_ids"].shape for batch in batches] == [(3, longest), (1, 4)]
+    assert not any(batch["input_type_ids"].any() for batch in batches)
 
 
 def test_the_runtimes_of_this_environment_have_every_name_and_the_same_numbers(export, rows_of):

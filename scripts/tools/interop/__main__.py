@@ -29,6 +29,7 @@ from scripts.tools.interop.comparison import (
     computed,
     errors,
     lacking,
+    largest,
     missing_keys,
     sentence_vectors,
 )
@@ -102,7 +103,7 @@ def _judge(name: str, answer: Arrays, expected: Mapping[str, np.ndarray], file: 
 
 
 def _judge_sentences(case: Case, answer: Arrays, done: Checkpoint, *, record: bool) -> list[str]:
-    error = np.max(np.abs(sentence_vectors(done, answer) - answer["vectors"]))
+    error = largest(answer["vectors"], sentence_vectors(done, answer))
     print(f"{case.name}: {len(answer['vectors'])} vectors, at most {error:.1e} in float32 (bound {FLOAT32})")
     if record:
         _save(case.file, answer)

@@ -10,6 +10,7 @@ import numpy as np
 
 from scripts.tools.runtimes.programs.exchange import Arrays, Request, Signature
 from surgery.errors import ModuleError
+from surgery.explanation.sizes import most_tokens
 from surgery.export.manifest import MANIFEST
 from surgery.formats import saved_model as saved_model_pb
 
@@ -96,14 +97,14 @@ def _tokens(export: Path) -> tuple[Arrays, ...]:
     random = np.random.default_rng(7)
     batches = []
     for rows, length in SHAPES:
-        length = min(length, sizes["max_position_embeddings"])
+        length = min(length, most_tokens(sizes))
         lengths = random.integers(min(2, length), length + 1, rows)
         lengths[0] = length
         batches.append(
             {
                 "input_word_ids": random.integers(0, sizes["vocab_size"], (rows, length), dtype=np.int32),
                 "input_mask": (np.arange(length) < lengths[:, None]).astype(np.int32),
-                "input_type_ids": random.integers(0, sizes["type_vocab_size"], (rows, length), dtype=np.int32),
+                "input_type_ids": random.integers(0, sizes.get("type_vocab_size", 1), (rows, length), dtype=np.int32),
                 POSITIONS: random.integers(0, length, (rows, 2), dtype=np.int32),
             }
         )

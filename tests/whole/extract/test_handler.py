@@ -148,6 +148,29 @@ def test_what_is_not_asked_for_is_not_computed(tmp_path):
         SavedModelHandler(tmp_path / "lengths").load_model().run(["abc"])
 
 
+class Labels(tf.Module):
+    """Outputs with and without a row for each example."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="x")])
+    def serve(self, x):
+        return {"twice": 2 * x, "names": tf.constant(["cat", "dog", "cow"]), "positive": tf.boolean_mask(x, x > 0)}
+
+
+def test_an_output_without_a_row_for_each_example_is_refused(tmp_path):
+    """Each of three examples would get the name of its own number."""
+    module = Labels()
+    tf.saved_model.save(module, str(tmp_path / "labels"), signatures=module.serve)
+    with pytest.raises(surgery.UsageError, match=r"no row for each example: names \[3\]") as caught:
+        SavedModelHandler(tmp_path / "labels").load_model()
+    assert "it has positive, twice" in str(caught.value)
+    model = SavedModelHandler(tmp_path / "labels", outputs=["twice", "positive"]).load_model()
+    assert [row["twice"] for row in model.run([1, 2])] == [2, 4]
+    with pytest.raises(surgery.UsageError, match=r"output positive has the shape \[1\] for a batch of 2"):
+        model.run([1, -1])
+    with pytest.raises(surgery.UsageError, match=r"2\.5, which is no int32"):
+        model.run([1, 2.5])
+
+
 class Adder(tf.Module):
     """A SavedModel that Keras did not write, without a mask."""
 

@@ -26,13 +26,10 @@ def gelu(x: Any) -> Any:
     return ACTIVATIONS["gelu_tanh"](x)
 
 
-def encoders() -> Iterator[tuple[str, Any, Any]]:
-    """Each family's name, its recipe, and a network that is built."""
-    import tensorflow as tf
+def talking_heads() -> dict[str, Any]:
+    """The arguments of a scaffold whose blocks have talking heads and gated feed-forwards."""
     import tf_keras
     from official.nlp.modeling import layers
-
-    from surgery.families import FAMILIES
 
     scaffold = [
         layers.TransformerScaffold(
@@ -45,28 +42,43 @@ def encoders() -> Iterator[tuple[str, Any, Any]]:
         for _ in range(BLOCKS)
     ]
     embedding = {"vocab_size": WORDS, "type_vocab_size": 2, "hidden_size": 768, "max_seq_length": 512}
-    common = {"vocab_size": WORDS, "num_layers": BLOCKS, **WIDE}
-    arguments: dict[str, dict[str, Any]] = {
-        "bert": {**common, "inner_dim": INNER, "inner_activation": gelu},
-        "albert": {**common, "intermediate_size": INNER, "activation": gelu, "dict_outputs": True},
-        "mobilebert": {"word_vocab_size": WORDS, "num_blocks": BLOCKS},
-        "talking_heads": {
-            "pooled_output_dim": 768,
-            "num_hidden_instances": BLOCKS,
-            "dict_outputs": True,
-            "embedding_cfg": {**embedding, "initializer": tf_keras.initializers.RandomNormal(), "dropout_rate": 0.1},
-            "hidden_cls": scaffold,
-        },
+    return {
+        "pooled_output_dim": 768,
+        "num_hidden_instances": BLOCKS,
+        "dict_outputs": True,
+        "embedding_cfg": {**embedding, "initializer": tf_keras.initializers.RandomNormal(), "dropout_rate": 0.1},
+        "hidden_cls": scaffold,
     }
+
+
+COMMON = {"vocab_size": WORDS, "num_layers": BLOCKS, **WIDE}
+BERT = {**COMMON, "inner_dim": INNER, "inner_activation": gelu}
+ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "bert": lambda: BERT,
+    "albert": lambda: {**COMMON, "intermediate_size": INNER, "activation": gelu, "dict_outputs": True},
+    "mobilebert": lambda: {"word_vocab_size": WORDS, "num_blocks": BLOCKS},
+    "distilbert": lambda: {name: value for name, value in BERT.items() if name != "type_vocab_size"},
+    "roberta": lambda: {**BERT, "pad_token_id": 0},
+    "talking_heads": talking_heads,
+}
+"""Functions that return the arguments of each family's network."""
+
+
+def encoders() -> Iterator[tuple[str, Any, Any]]:
+    """Each family's name, its recipe, and a network that is built."""
+    import tensorflow as tf
+
+    from surgery.families import FAMILIES
+
     for family in FAMILIES:
         module, _, name = family.encoder.network.partition(":")
-        network = getattr(importlib.import_module(module), name)(**arguments[family.name])
+        network = getattr(importlib.import_module(module), name)(**ARGUMENTS[family.name]())
         network({anchor.name: tf.zeros([1, 1], tf.int32) for anchor in family.inputs})
         yield family.name, family, network
 
 
 def compiled(family: Any, network: Any, form: str) -> Callable[..., Any]:
-    """A function of three int32 [batch, seq] that returns all block outputs."""
+    """A function of the family's inputs, each int32 [batch, seq], that returns all block outputs."""
     import tensorflow as tf
 
     from surgery.tf.fused import fused
@@ -84,7 +96,7 @@ def compiled(family: Any, network: Any, form: str) -> Callable[..., Any]:
             return network(given, training=False)["encoder_outputs"]
 
     made: Callable[..., Any] = tf.function(
-        run, input_signature=[tf.TensorSpec([None, None], tf.int32)] * 3, autograph=False
+        run, input_signature=[tf.TensorSpec([None, None], tf.int32)] * len(names), autograph=False
     )
     return made
 
@@ -97,7 +109,7 @@ def measure(turns: int) -> dict[str, dict[str, list[float]]]:
     for name, family, network in encoders():
         functions = {side: compiled(family, network, side.partition(" ")[0]) for side in SIDES}
         for rows, length in SHAPES:
-            inputs = [tf.ones([rows, length], tf.int32)] * 3
+            inputs = [tf.ones([rows, length], tf.int32)] * len(family.inputs)
             for function in functions.values():
                 function(*inputs)
             samples = found.setdefault(f"{name}, {rows} x {length}", {side: [] for side in SIDES})
