@@ -98,14 +98,22 @@ def source(modules: Callable[[str], Path], shared_folder: SharedFolder) -> Calla
 
 @pytest.fixture(scope="session")
 def converted(source: Callable[[str], Path], shared_folder: SharedFolder) -> Callable[[str], Converted]:
-    """The export of a module by name, and by the form of its graphs (form_of); not to be changed by a test."""
+    """The export of a module by name, and by the form of its graphs (form_of); not to be changed by a test.
+
+    It is made with the whole battery, also where a test with a short one asks for it first.
+    """
+    from surgery.jobs import convert as jobs
+
+    on_all_batches = jobs.convert_module  # this fixture is older than any test's own, see few_batches
 
     @cache
     def make(name: str, form: str = "fused") -> Converted:
         export = shared_folder.path / "exported" / form / name / "1"
 
         def convert() -> bytes:
-            return pickle.dumps(surgery.convert(source(name), export, **form_of(form)).report)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(jobs, "convert_module", on_all_batches)
+                return pickle.dumps(surgery.convert(source(name), export, **form_of(form)).report)
 
         report = shared_folder.once(f"export-{form}-{name}", convert, pickle.loads)
         return Converted(source(name), export, _conversion(source(name), export, report, form_of(form)))
